@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    account,
+    account::{AccountRule, DisabledKey, Expires},
     attributes::{self, AttributeKey, AttributeRule},
     finding::{KeyPath, did_you_mean},
     kind,
@@ -68,8 +70,15 @@ pub struct JobTable {
     /// directory's kind when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
-    /// What happens to users whom a changed search base, filter, mapping, source or directory would
-    /// deactivate, rename, or deprive of values.
+    /// Who may not sign in: "auto" (by the directory's kind), an LDAP filter such as
+    /// `(employeeType=locked)`, or "never". Their users are deactivated, and not created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<DisabledKey>,
+    /// The attribute that shows until when people may sign in, and its form; beside `disabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Expires>,
+    /// What happens to users whom a changed search base, filter, mapping, source, directory or rule
+    /// for disabled people would deactivate, reactivate, rename, or deprive of values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_change: Option<ConfigChange>,
     /// The mapping for each ftrack attribute: `username` (required), `email`, `first_name` and
@@ -87,12 +96,14 @@ pub struct JobTable {
 }
 
 /// The keys that only a job that reads a directory has.
-pub const LDAP_KEYS: [&str; 8] = [
+pub const LDAP_KEYS: [&str; 10] = [
     "source",
     "directory",
     "search_bases",
     "scope",
     "filter",
+    "disabled",
+    "expires",
     "config_change",
     "attributes",
     "users",
@@ -112,6 +123,8 @@ impl Default for JobTable {
             search_bases: List::default(),
             scope: Some(Scope::default()),
             filter: None,
+            disabled: Some(DisabledKey::default()),
+            expires: None,
             config_change: Some(ConfigChange::default()),
             attributes: BTreeMap::new(),
             users: Some(UsersTable::default()),
@@ -200,6 +213,8 @@ pub struct LdapJob {
     pub scope: Scope,
     /// By the directory's kind unless configured.
     pub filter: Option<Filter>,
+    pub disabled: DisabledKey,
+    pub expires: Option<Expires>,
     pub config_change: ConfigChange,
     /// By the directory's kind unless configured.
     pub attributes: Option<BTreeMap<String, AttributeRule>>,
@@ -221,6 +236,14 @@ impl LdapJob {
     pub(super) fn follow(&mut self, kind: ServerKind) {
         self.filter = Some(self.people(kind).where_known(|_| false));
         self.attributes = Some(self.mapping(kind).into_owned());
+        (self.disabled, self.expires) =
+            account::follow(kind, &self.disabled, self.expires.as_ref());
+    }
+
+    /// Who may not sign in, at a kind of server.
+    #[must_use]
+    pub fn account(&self, kind: ServerKind) -> AccountRule {
+        AccountRule::new(kind, &self.disabled, self.expires.as_ref())
     }
 
     /// The mapping at a kind of server.
@@ -293,6 +316,7 @@ fn ldap(
     } else {
         attributes::check(notes, &mapping, written).map(Some)
     };
+    account::check(notes, &at.key("expires"), table.expires.as_ref());
     let users = table.users.take().unwrap_or_default();
     let users = users::check(notes, &at.key("users"), users, |notes| {
         is_mapped || notes.is_judged(&mapping.key("email"))
@@ -303,6 +327,8 @@ fn ldap(
         search_bases: std::mem::take(&mut table.search_bases).complete()?,
         scope: table.scope.unwrap_or_default(),
         filter: table.filter.take(),
+        disabled: table.disabled.take().unwrap_or_default(),
+        expires: table.expires.take(),
         config_change: table.config_change.unwrap_or_default(),
         attributes: attributes?,
         users: users?,
@@ -350,6 +376,7 @@ impl From<Job> for JobTable {
             JobKind::FtrackLdap(job) => Self {
                 kind: Kind::FtrackLdap,
                 scope: None,
+                disabled: None,
                 config_change: None,
                 users: None,
                 limits: job.into(),
@@ -379,6 +406,8 @@ impl From<LdapJob> for JobTable {
             search_bases: job.search_bases.into(),
             scope: Some(job.scope),
             filter: job.filter,
+            disabled: Some(job.disabled),
+            expires: job.expires,
             config_change: Some(job.config_change),
             attributes: attributes.collect(),
             users: Some(job.users.into()),

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+mod account;
 mod attributes;
 mod credential;
 mod directory;
@@ -27,6 +28,7 @@ mod table;
 mod users;
 mod value;
 
+pub use account::{AccountRule, DisabledFlag, DisabledKey, Expires, ExpiryForm};
 pub use attributes::{AttributeRule, Target, WhenAbsent};
 pub use credential::{Credential, Unreadable};
 pub use directory::{Directory, Sasl};

@@ -32,8 +32,19 @@ table! {
         /// Whether users are adopted after the first contact too, without a person's approval; not
         /// those with further security roles than `ftrack.default_roles`.
         adopt_always: bool => bool = false,
-        /// How long somebody must be missing, over at least two complete runs where it is not `0s`.
+        /// How long somebody must be missing or disabled, over at least two complete runs where it
+        /// is not `0s`.
         deactivate_after: Period<0, CENTURY> => Duration = Period::seconds(0),
+        /// The same for somebody who may not sign in; `deactivate_after` when absent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        disabled_after: Option<Period<0, CENTURY>> => Option<Period<0, CENTURY>> = None,
+        /// The same for somebody whose entry exists, but not among the job's people any more;
+        /// `deactivate_after` when absent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        out_of_scope_after: Option<Period<0, CENTURY>> => Option<Period<0, CENTURY>> = None,
+        /// The same for somebody whose entry is gone; `deactivate_after` when absent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        absent_after: Option<Period<0, CENTURY>> => Option<Period<0, CENTURY>> = None,
         /// Patterns (`*`, `?`, `[abc]`, `{a,b}`) of usernames that are never created or adopted, and
         /// whose login, mail and activity change only with a person's approval. The protection
         /// belongs to the user, and stays when the login changes.

@@ -1,5 +1,6 @@
-//! Where the entries of absent people are: whoever is outside of what a job searches is not gone from
-//! the directory. It decides no more than the words of a report.
+//! Where the entries of absent people are, and whether these people may sign in: whoever is outside of
+//! what a job searches is not gone from the directory. It decides which cause a report names, and for
+//! how long it must have lasted; that somebody is absent is proven without it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,12 +8,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    account,
     budget::{Budget, OverBudget},
     error::DirectoryError,
     filter,
     look_again::GROUP,
     pool::{DirectoryPool, PooledConnection},
-    request::ReadRequest,
+    request::{PeopleSearch, ReadRequest},
     searches::{
         EntrySink, SchemaUse, SearchRun, Searches, ServerIdentity, Wanted, bounded, naming_context,
         of_request, run_over,
@@ -22,8 +24,10 @@ use super::{
 use crate::{
     config::Scope,
     model::{
+        account::Account,
         entry::{DirectoryId, Entry, Kept},
         id::IdAttribute,
+        server_kind::{ByKind, ServerKind},
     },
 };
 
@@ -33,12 +37,21 @@ const MOST_BYTES: usize = 8 << 20;
 /// Where the entry of an absent person is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
-    /// Within the bases and the scope, with this DN: the filter excludes it.
-    Filtered(String),
-    /// Outside of them, with this DN.
-    Outside(String),
+    /// Within the bases and the scope: the filter excludes it.
+    Filtered(Elsewhere),
+    /// Outside of them.
+    Outside(Elsewhere),
     /// Nowhere in the naming contexts of the bases, as far as the account can see.
     Nowhere,
+}
+
+/// An entry that is not among the people of a reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Its DN.
+    pub dn: String,
+    /// What it shows of its person's account.
+    pub account: Account,
 }
 
 impl Location {
@@ -46,7 +59,7 @@ impl Location {
     #[must_use]
     pub fn dn(&self) -> Option<&str> {
         match self {
-            Self::Filtered(dn) | Self::Outside(dn) => Some(dn),
+            Self::Filtered(entry) | Self::Outside(entry) => Some(&entry.dn),
             Self::Nowhere => None,
         }
     }
@@ -109,7 +122,7 @@ async fn in_bases(
         others.extend(entries.others().cloned());
         let certain = entries.certain();
         found
-            .add(certain.map(|(id, dn)| (id, Location::Filtered(dn))))
+            .add(certain.map(|(id, entry)| (id, Location::Filtered(entry))))
             .map_err(|over| over.error(lent))?;
     }
     Ok(others)
@@ -145,7 +158,7 @@ async fn in_contexts(
         }
         let certain = entries.certain();
         found
-            .add(certain.map(|(id, dn)| (id, Location::Outside(dn))))
+            .add(certain.map(|(id, entry)| (id, Location::Outside(entry))))
             .map_err(|over| over.error(lent))?;
     }
     Ok(())
@@ -155,7 +168,7 @@ async fn in_contexts(
 async fn entries<'a>(
     pool: &DirectoryPool,
     lent: &mut PooledConnection,
-    request: &ReadRequest,
+    request: &'a ReadRequest,
     id_attribute: &'a IdAttribute,
     ids: &'a [DirectoryId],
 ) -> Result<Entries<'a>, DirectoryError> {
@@ -166,27 +179,40 @@ async fn entries<'a>(
     let filters: Vec<String> = by_id.iter().map(|(_, filter)| filter.clone()).collect();
     let mut sink = Entries {
         id_attribute,
-        dns: by_id
+        entries: by_id
             .into_iter()
-            .map(|(id, _)| (id, BTreeSet::new()))
+            .map(|(id, _)| (id, BTreeMap::new()))
             .collect(),
         has_strangers: false,
+        people: &request.people,
+        kind: ServerKind::default(),
+        searches: request.bases.len(),
     };
     if filters.is_empty() {
         return Ok(sink);
     }
-    let attributes = [id_attribute.name().to_owned()];
+    let ids = [id_attribute.name().to_owned()];
     let filter = filter::any(&filters);
-    let searches = |_: &ServerIdentity| Searches {
-        list: of_request(pool, request, &filter, &attributes, &attributes),
-        meant: Vec::new(),
-        people: None,
-        referral_objects: ReferralObjects::LeftOut,
-        continuations: Continuations::LeftOut,
+    let searches = |about: &ServerIdentity| {
+        let rule = &request.people.of(about.kind).account;
+        let own = rule.attributes().map(ToOwned::to_owned);
+        let attributes: Vec<String> = ids.iter().cloned().chain(own).collect();
+        let disabled = rule.filter.as_ref().map(|disabled| {
+            let both = filter::both(disabled, &filter);
+            of_request(pool, request, &both, &ids, &ids)
+        });
+        Searches {
+            list: of_request(pool, request, &filter, &attributes, &ids),
+            disabled: disabled.unwrap_or_default(),
+            meant: Vec::new(),
+            people: None,
+            referral_objects: ReferralObjects::LeftOut,
+            continuations: Continuations::LeftOut,
+        }
     };
     let wanted = Wanted {
         bases: &request.bases,
-        schema: SchemaUse::of_ids(id_attribute),
+        schema: SchemaUse::Needed,
         searches: &searches,
     };
     run_over(lent, wanted, &mut sink, &mut SearchRun::default()).await?;
@@ -224,41 +250,66 @@ impl Found<'_> {
 /// The entries that came back.
 struct Entries<'a> {
     id_attribute: &'a IdAttribute,
-    /// Their DNs, by the id that was asked for.
-    dns: BTreeMap<&'a DirectoryId, BTreeSet<String>>,
+    /// By the id that was asked for and their DNs, with what they show of their people's accounts.
+    entries: BTreeMap<&'a DirectoryId, BTreeMap<String, Account>>,
     /// Whether there were others, which show no id that was asked for.
     has_strangers: bool,
+    /// Who may not sign in.
+    people: &'a ByKind<PeopleSearch>,
+    /// The kind of the server that answers.
+    kind: ServerKind,
+    /// The number of searches; those that follow are for people who may not sign in.
+    searches: usize,
 }
 
 impl<'a> Entries<'a> {
-    /// The people of whom exactly one entry came back, with its DN.
-    fn certain(self) -> impl Iterator<Item = (DirectoryId, String)> + use<'a> {
-        self.dns.into_iter().filter_map(|(id, dns)| {
-            let mut dns = dns.into_iter();
-            let dn = dns.next()?;
-            dns.next().is_none().then(|| (id.clone(), dn))
+    /// The people of whom exactly one entry came back.
+    fn certain(self) -> impl Iterator<Item = (DirectoryId, Elsewhere)> + use<'a> {
+        self.entries.into_iter().filter_map(|(id, entries)| {
+            let mut entries = entries.into_iter();
+            let (dn, account) = entries.next()?;
+            let is_only = entries.next().is_none();
+            is_only.then(|| (id.clone(), Elsewhere { dn, account }))
         })
     }
 
     /// The people of whom no entry came back.
     fn others(&self) -> impl Iterator<Item = &'a DirectoryId> {
-        let others = self.dns.iter().filter(|(_, dns)| dns.is_empty());
+        let others = self
+            .entries
+            .iter()
+            .filter(|(_, entries)| entries.is_empty());
         others.map(|(id, _)| *id)
     }
 }
 
 impl EntrySink for Entries<'_> {
-    fn begin(&mut self, _: &ServerIdentity) {}
+    fn begin(&mut self, about: &ServerIdentity) {
+        self.kind = about.kind;
+    }
 
     /// Only an id as a read would find it counts: the server compares with rules of its own, and an
     /// entry must not be called somebody's because it resembles.
-    fn entry(&mut self, _: usize, entry: &Entry, budget: &mut Budget) -> Result<(), OverBudget> {
+    fn entry(
+        &mut self,
+        search: usize,
+        entry: &Entry,
+        budget: &mut Budget,
+    ) -> Result<(), OverBudget> {
         let id = self.id_attribute.of(entry);
-        match id.and_then(|id| self.dns.get_mut(&id)) {
+        let of_id = id.and_then(|id| self.entries.get_mut(&id));
+        if search >= self.searches {
+            if let Some(account) = of_id.and_then(|entries| entries.get_mut(&entry.dn)) {
+                *account = std::mem::take(account).and(Account::Disabled);
+            }
+            return Ok(());
+        }
+        match of_id {
             // Two show already that it is not certain.
-            Some(dns) if dns.len() < 2 => {
+            Some(entries) if entries.len() < 2 => {
                 budget.take(entry.dn.size())?;
-                dns.insert(entry.dn.clone());
+                let account = account::shown(&self.people.of(self.kind).account, entry);
+                entries.insert(entry.dn.clone(), account);
             }
             Some(_) => {}
             None => self.has_strangers = true,
@@ -273,6 +324,14 @@ impl EntrySink for Entries<'_> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::config::{AccountRule, PeopleFilter};
+
+    fn at(dn: &str) -> Elsewhere {
+        Elsewhere {
+            dn: dn.to_owned(),
+            account: Account::Enabled,
+        }
+    }
 
     #[test]
     fn dns_of_any_length_need_a_bounded_memory() {
@@ -284,7 +343,7 @@ mod tests {
         let long = "x".repeat(16 << 10);
         let many = (0..10_000).map(|number| {
             let id = DirectoryId::new(&number.to_string()).unwrap();
-            (id, Location::Outside(long.clone()))
+            (id, Location::Outside(at(&long)))
         });
         assert!(found.add(many).is_err());
         assert_eq!(locations.len(), MOST_BYTES / long.len());
@@ -295,10 +354,18 @@ mod tests {
         let id = |text: &str| DirectoryId::new(text).unwrap();
         let ids = ["7", "8", "9", "10"].map(id);
         let id_attribute = IdAttribute::named("badge");
+        let people = ByKind::new(|_| PeopleSearch {
+            filter: PeopleFilter::of_kind(ServerKind::Generic),
+            attributes: Vec::new(),
+            account: AccountRule::default(),
+        });
         let mut sink = Entries {
             id_attribute: &id_attribute,
-            dns: ids.iter().map(|id| (id, BTreeSet::new())).collect(),
+            entries: ids.iter().map(|id| (id, BTreeMap::new())).collect(),
             has_strangers: false,
+            people: &people,
+            kind: ServerKind::Generic,
+            searches: 1,
         };
         // Overlapping bases show one entry twice.
         for (dn, badge) in [("a", "7"), ("a", "7"), ("b", "8"), ("c", "8"), ("d", "8")] {
@@ -314,6 +381,6 @@ mod tests {
         let others: Vec<_> = sink.others().map(DirectoryId::as_str).collect();
         assert_eq!(others, ["10", "9"]);
         let certain: Vec<_> = sink.certain().collect();
-        assert_eq!(certain, [(id("7"), "a".to_owned())]);
+        assert_eq!(certain, [(id("7"), at("a"))]);
     }
 }

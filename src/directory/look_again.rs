@@ -182,6 +182,7 @@ pub async fn ask(
         };
         Searches {
             list: filters.iter().flat_map(of_group).collect(),
+            disabled: Vec::new(),
             meant: Vec::new(),
             people: None,
             referral_objects: ReferralObjects::LeftOut,

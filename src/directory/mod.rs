@@ -1,5 +1,6 @@
 //! LDAP: a directory read that is complete, or an error.
 
+mod account;
 mod binds;
 mod budget;
 pub(crate) mod certificate;

@@ -2,20 +2,23 @@
 //! made.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
 };
 
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    account,
     budget::{Budget, OverBudget},
     connection::Connection,
     error::DirectoryError,
+    filter,
     name_fault::NameFault,
     pool::DirectoryPool,
     reading::{Ids, Parts, Reading},
-    request::{ReadFailure, ReadRequest},
+    request::{PeopleSearch, ReadFailure, ReadRequest},
     searches::{
         EntrySink, SchemaUse, SearchRun, Searches, ServerIdentity, Servers, Wanted, bounded,
         of_request, run, run_over,
@@ -23,9 +26,10 @@ use super::{
     server::{Continuations, ReferralObjects},
 };
 use crate::model::{
+    account::Account,
     entry::{DirectoryId, Entry, Kept, of_bytes},
     id::IdAttribute,
-    server_kind::ServerKind,
+    server_kind::{ByKind, ServerKind},
 };
 
 /// Reads everything, or fails. `map` converts each entry to the caller's compact form as it
@@ -128,11 +132,20 @@ fn searches(pool: &DirectoryPool, request: &ReadRequest, about: &ServerIdentity)
     let ids: Vec<String> = ids.iter().map(|id| id.name().to_owned()).collect();
     let mut attributes = people.attributes.clone();
     attributes.extend(ids.iter().cloned());
+    attributes.extend(people.account.attributes().map(ToOwned::to_owned));
     attributes.push("objectClass".into());
     let meant = people.attributes.iter().cloned();
     let meant = meant.chain(configured.map(|id| id.name().to_owned()));
+    let meant = meant.chain(people.account.named.iter().cloned());
+    // A search of its own: of an attribute that a server does not know, a NOT within the people's
+    // filter would match everybody on some servers, and nobody on others.
+    let disabled = people.account.filter.as_ref().map(|disabled| {
+        let both = filter::both(&filter, disabled.as_str());
+        of_request(pool, request, &both, &ids, &ids)
+    });
     Searches {
         list: of_request(pool, request, filter.as_str(), &dedup(attributes), &ids),
+        disabled: disabled.unwrap_or_default(),
         meant: dedup(meant.collect()),
         people: Some(filter),
         referral_objects: ReferralObjects::Counted,
@@ -158,6 +171,11 @@ struct Collect<T, M, P> {
     ids: Vec<Ids>,
     candidates: usize,
     dns: Vec<u64>,
+    people: Arc<ByKind<PeopleSearch>>,
+    accounts: BTreeMap<usize, Account>,
+    /// The number of searches for people; those that follow are for people who may not sign in.
+    searches: usize,
+    disabled: Disabled,
     map: M,
     progress: P,
 }
@@ -171,23 +189,34 @@ impl<T, M, P> Collect<T, M, P> {
             ids: Vec::new(),
             candidates: 0,
             dns: Vec::new(),
+            people: Arc::clone(&request.people),
+            accounts: BTreeMap::new(),
+            searches: request.bases.len(),
+            disabled: Disabled::default(),
             map,
             progress,
         }
     }
 
     fn reading(
-        self,
+        mut self,
         pool: &DirectoryPool,
         server: String,
-        course: SearchRun,
+        mut course: SearchRun,
     ) -> (Reading<T>, Vec<NameFault>) {
+        for place in self.disabled.places(&self.ids, &self.dns) {
+            let shown = self.accounts.remove(&place).unwrap_or_default();
+            self.accounts.insert(place, shown.and(Account::Disabled));
+        }
+        let of_people = self.searches.min(course.searches.len());
+        let disabled_searches = course.searches.split_off(of_people);
         let notes = course.name_faults.iter().map(ToString::to_string);
         let reading = Reading::new(Parts {
             entries: self.entries,
             ids: self.ids,
             candidates: self.candidates,
             dns: self.dns,
+            accounts: self.accounts,
             is_preferred: pool.is_preferred(&server),
             server,
             kind: self.kind,
@@ -195,6 +224,7 @@ impl<T, M, P> Collect<T, M, P> {
             directory_id: pool.id().map(str::to_owned).or(course.about.directory_id),
             notes: notes.collect(),
             searches: course.searches,
+            disabled_searches,
         });
         (reading, course.name_faults)
     }
@@ -216,9 +246,19 @@ impl<T: Kept, M: FnMut(ServerKind, &Entry) -> T, P: FnMut(u64)> EntrySink for Co
         self.ids = attributes.into_iter().chain(others).map(Ids::new).collect();
         self.entries.clear();
         self.dns.clear();
+        self.accounts.clear();
+        self.disabled = Disabled::default();
     }
 
-    fn entry(&mut self, _: usize, entry: &Entry, budget: &mut Budget) -> Result<(), OverBudget> {
+    fn entry(
+        &mut self,
+        search: usize,
+        entry: &Entry,
+        budget: &mut Budget,
+    ) -> Result<(), OverBudget> {
+        if search >= self.searches {
+            return self.disabled.add(entry, &self.ids, budget);
+        }
         let place = self.entries.len();
         for ids in &mut self.ids {
             match ids.attribute.read(entry) {
@@ -234,9 +274,12 @@ impl<T: Kept, M: FnMut(ServerKind, &Entry) -> T, P: FnMut(u64)> EntrySink for Co
                 }
             }
         }
-        let mut hasher = DefaultHasher::new();
-        entry.dn.hash(&mut hasher);
-        self.dns.push(hasher.finish());
+        self.dns.push(hash(&entry.dn));
+        let account = account::shown(&self.people.of(self.kind).account, entry);
+        if account != Account::Enabled {
+            budget.take(size_of::<(usize, Account)>())?;
+            self.accounts.insert(place, account);
+        }
         let mapped = (self.map)(self.kind, entry);
         budget.take(mapped.size() + size_of::<(Option<DirectoryId>, u64)>())?;
         self.entries.push((None, mapped));
@@ -245,6 +288,56 @@ impl<T: Kept, M: FnMut(ServerKind, &Entry) -> T, P: FnMut(u64)> EntrySink for Co
 
     fn page(&mut self, entries: u64) {
         (self.progress)(entries);
+    }
+}
+
+fn hash(dn: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    dn.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The people whom the searches for those who may not sign in showed.
+#[derive(Debug, Default)]
+struct Disabled {
+    /// By ids that servers keep unique.
+    ids: HashSet<DirectoryId>,
+    /// By hashes of their DNs, for those who have no such id.
+    dns: HashSet<u64>,
+}
+
+impl Disabled {
+    fn add(
+        &mut self,
+        entry: &Entry,
+        attributes: &[Ids],
+        budget: &mut Budget,
+    ) -> Result<(), OverBudget> {
+        budget.take(size_of::<u64>())?;
+        self.dns.insert(hash(&entry.dn));
+        let universal = attributes.iter().map(|ids| &ids.attribute);
+        for id in universal
+            .filter(|attribute| attribute.is_universal())
+            .filter_map(|attribute| attribute.of(entry))
+        {
+            budget.take(size_of::<DirectoryId>() + of_bytes(id.as_str().len()))?;
+            self.ids.insert(id);
+        }
+        Ok(())
+    }
+
+    /// The positions of their entries; an entry that was renamed between two searches is found by
+    /// its id.
+    fn places(&self, ids: &[Ids], dns: &[u64]) -> BTreeSet<usize> {
+        let by_dn = dns.iter().enumerate();
+        let by_dn = by_dn.filter(|(_, dn)| self.dns.contains(dn));
+        let by_id = ids
+            .iter()
+            .filter(|ids| ids.attribute.is_universal())
+            .flat_map(|ids| &ids.found)
+            .filter(|(_, id)| self.ids.contains(id));
+        let by_id = by_id.map(|(place, _)| *place);
+        by_dn.map(|(place, _)| place).chain(by_id).collect()
     }
 }
 

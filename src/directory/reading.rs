@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::{request::ReadRequest, search::SearchEvidence};
 use crate::{
     config::Filter,
-    model::{entry::DirectoryId, id::IdAttribute, server_kind::ServerKind},
+    model::{account::Account, entry::DirectoryId, id::IdAttribute, server_kind::ServerKind},
 };
 
 /// A complete read: it exists only when every search ended with success on one and the same server,
@@ -21,9 +21,13 @@ pub struct Reading<T> {
     id_attribute: Option<IdAttribute>,
     /// Entries with several values of it, and how many.
     several: BTreeMap<usize, usize>,
+    /// Those that show anything but a person who may sign in.
+    accounts: BTreeMap<usize, Account>,
     /// The ids of the attributes that do not identify the entries.
     others: Vec<Ids>,
     searches: Vec<SearchEvidence>,
+    /// Those for people who may not sign in.
+    disabled_searches: Vec<SearchEvidence>,
     notes: Vec<String>,
 }
 
@@ -134,6 +138,12 @@ impl<T> Reading<T> {
         self.id_attribute = Some(ids.attribute);
     }
 
+    /// What entries show of their people's accounts, by their positions; all others may sign in.
+    #[must_use]
+    pub fn accounts(&self) -> &BTreeMap<usize, Account> {
+        &self.accounts
+    }
+
     /// What is to be said about the names of attributes.
     #[must_use]
     pub fn notes(&self) -> &[String] {
@@ -144,6 +154,12 @@ impl<T> Reading<T> {
     #[must_use]
     pub fn searches(&self) -> &[SearchEvidence] {
         &self.searches
+    }
+
+    /// The result of each search for people who may not sign in, where there is a filter for them.
+    #[must_use]
+    pub fn disabled_searches(&self) -> &[SearchEvidence] {
+        &self.disabled_searches
     }
 
     /// A complete reading of these entries, for tests of later steps.
@@ -158,8 +174,10 @@ impl<T> Reading<T> {
             directory_id: Some("d-1".into()),
             id_attribute: Some(IdAttribute::EntryUuid),
             several: BTreeMap::new(),
+            accounts: BTreeMap::new(),
             others: Vec::new(),
             searches: Vec::new(),
+            disabled_searches: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -171,6 +189,13 @@ impl<T> Reading<T> {
             is_preferred: false,
             ..self
         }
+    }
+
+    /// The same where the entry at a position shows this.
+    #[cfg(test)]
+    pub(crate) fn with_account(mut self, place: usize, account: Account) -> Self {
+        self.accounts.insert(place, account);
+        self
     }
 
     /// The same with ids of another attribute.
@@ -194,12 +219,15 @@ pub(super) struct Parts<T> {
     pub candidates: usize,
     /// Distinguish entries without an id that is unique: hashes of their DNs.
     pub dns: Vec<u64>,
+    /// By the position of an entry, where it shows anything but a person who may sign in.
+    pub accounts: BTreeMap<usize, Account>,
     pub server: String,
     pub kind: ServerKind,
     pub filter: Option<Filter>,
     pub is_preferred: bool,
     pub directory_id: Option<String>,
     pub searches: Vec<SearchEvidence>,
+    pub disabled_searches: Vec<SearchEvidence>,
     pub notes: Vec<String>,
 }
 
@@ -214,12 +242,14 @@ impl<T> Reading<T> {
             mut ids,
             candidates,
             dns,
+            accounts,
             server,
             kind,
             filter,
             is_preferred,
             directory_id,
             searches,
+            disabled_searches,
             notes,
         } = parts;
         let again = again(entries.len(), &ids, &dns);
@@ -232,8 +262,10 @@ impl<T> Reading<T> {
             directory_id,
             id_attribute: None,
             several: BTreeMap::new(),
+            accounts,
             others: Vec::new(),
             searches,
+            disabled_searches,
             notes,
         };
         if !again.is_empty() {
@@ -245,6 +277,7 @@ impl<T> Reading<T> {
             for ids in &mut ids {
                 ids.forget(&again);
             }
+            reading.accounts = without(std::mem::take(&mut reading.accounts), &again);
         }
         reading.entries.shrink_to_fit();
         // Of several with the same number of entries, the first: the best.
@@ -275,10 +308,6 @@ impl Ids {
 
     /// Leaves out these entries; the positions of those behind them change.
     fn forget(&mut self, left_out: &BTreeSet<usize>) {
-        let new = |place: usize| {
-            let before = left_out.range(..place).count();
-            (!left_out.contains(&place)).then(|| place.saturating_sub(before))
-        };
         // In the order of the entries, so that those left out are counted once.
         let (mut gone, mut next) = (0, left_out.iter().copied().peekable());
         self.found.retain_mut(|(place, _)| {
@@ -289,11 +318,21 @@ impl Ids {
             *place -= gone;
             stays
         });
-        let several = std::mem::take(&mut self.several).into_iter();
-        self.several = several
-            .filter_map(|(place, values)| Some((new(place)?, values)))
-            .collect();
+        self.several = without(std::mem::take(&mut self.several), left_out);
     }
+}
+
+/// What is known of entries by their positions, when these are left out: the positions of those
+/// behind them change.
+fn without<V>(of_places: BTreeMap<usize, V>, left_out: &BTreeSet<usize>) -> BTreeMap<usize, V> {
+    let (mut gone, mut next) = (0, left_out.iter().copied().peekable());
+    let stay = of_places.into_iter().filter_map(|(place, value)| {
+        while next.next_if(|left_out| *left_out < place).is_some() {
+            gone += 1;
+        }
+        (next.peek() != Some(&place)).then_some((place - gone, value))
+    });
+    stay.collect()
 }
 
 /// The positions of the entries that arrived before: those with the same value of an attribute that
@@ -345,12 +384,14 @@ mod tests {
             candidates: ids.len(),
             ids,
             dns: dns.to_vec(),
+            accounts: BTreeMap::new(),
             server: "ldap://tests".into(),
             kind: ServerKind::Generic,
             filter: None,
             is_preferred: true,
             directory_id: None,
             searches: Vec::new(),
+            disabled_searches: Vec::new(),
             notes: Vec::new(),
         })
     }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{error::DirectoryError, schema::Schema, search::SearchEvidence};
 use crate::{
-    config::{Filter, PeopleFilter, Scope},
+    config::{AccountRule, Filter, PeopleFilter, Scope},
     model::server_kind::{ByKind, ServerKind},
 };
 
@@ -36,9 +36,10 @@ impl ReadRequest {
     /// asked for as the read asked for them.
     #[must_use]
     pub fn for_people(self, filter: &Filter) -> Self {
-        let people = |_| PeopleSearch {
+        let people = |kind| PeopleSearch {
             filter: PeopleFilter::configured(filter.clone()),
             attributes: Vec::new(),
+            account: self.people.of(kind).account.clone(),
         };
         Self {
             people: Arc::new(ByKind::new(people)),
@@ -54,6 +55,8 @@ pub struct PeopleSearch {
     pub filter: PeopleFilter,
     /// The attributes to return; the id is requested in addition.
     pub attributes: Vec<String>,
+    /// Who of them may not sign in.
+    pub account: AccountRule,
 }
 
 /// A read that failed, and how far it got.

@@ -68,6 +68,8 @@ impl SchemaUse {
 #[derive(Debug)]
 pub(super) struct Searches {
     pub list: Vec<Search>,
+    /// Those that follow them: for people who may not sign in.
+    pub disabled: Vec<Search>,
     /// The names of attributes that must have a meaning.
     pub meant: Vec<String>,
     /// The filter for people, in a read.
@@ -242,7 +244,8 @@ pub(super) async fn run_over(
     let mut names = Names::new(asked.unwrap_or_default(), course.about.schema.take());
     let mut entries = 0;
     let mut budget = Budget::of_a_reading();
-    for (place, wanted) in searches.list.iter().enumerate() {
+    let list = searches.list.iter().chain(&searches.disabled);
+    for (place, wanted) in list.enumerate() {
         course.searches.push(SearchEvidence::of(wanted));
         let Some(evidence) = course.searches.last_mut() else {
             continue;
@@ -258,16 +261,19 @@ pub(super) async fn run_over(
             },
             ..wanted.clone()
         };
+        let is_of_people = place < searches.list.len();
         let mut pages = 0;
         let each = |entry, so_far: &SearchEvidence, budget: &mut Budget| {
-            if so_far.pages != pages {
+            if is_of_people && so_far.pages != pages {
                 pages = so_far.pages;
                 sink.page(entries + so_far.entries);
             }
             sink.entry(place, &names.resolve(entry), budget)
         };
         search(connection, &wanted, evidence, &mut budget, each).await?;
-        entries += evidence.entries;
+        if is_of_people {
+            entries += evidence.entries;
+        }
         sink.page(entries);
     }
     if wanted.schema == SchemaUse::Needed && entries > 0 {

@@ -86,6 +86,18 @@ pub struct Link {
     pub signature: Signature,
 }
 
+impl Link {
+    /// Whether two links of one user are the same but for the activity.
+    #[must_use]
+    pub fn differs_in_activity_alone(&self, other: &Self) -> bool {
+        let apart = |link: &Self| Self {
+            activity: Activity::Settled,
+            ..link.clone()
+        };
+        apart(self) == apart(other)
+    }
+}
+
 /// Whether a link names its user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Form {

@@ -1,6 +1,7 @@
 //! The nouns that all layers share. Values alone: nothing here does I/O or reads a clock.
 
 pub mod absence;
+pub mod account;
 pub mod backoff;
 pub mod change;
 pub mod change_kind;

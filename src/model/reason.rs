@@ -53,6 +53,12 @@ pub enum Reason {
     OutsideBases,
     /// Complete reads no longer show the person, and nothing more is known.
     Unlocated,
+    /// The person may not sign in.
+    Disabled,
+    /// The same, of a person whose entry is not among the job's people either.
+    DisabledElsewhere,
+    /// Somebody else reactivated the user of a person who may not sign in.
+    ReleasedDisabled,
 
     // Skipped entries.
     /// The entry shows no id attribute.
@@ -109,8 +115,18 @@ pub enum Reason {
     ReleasedBefore,
     /// `users.deactivate` is off.
     DeactivateOff,
-    /// The person has been missing since this time, which is not long enough.
-    MissingSince(Box<str>),
+    /// The person has been missing since a time, which is not long enough.
+    MissingSince(Box<Since>),
+    /// The person may not sign in, and has no user.
+    DisabledWithoutUser,
+    /// The person may not sign in, and the user with this login has no owner.
+    DisabledNotAdopted(Box<str>),
+    /// The person may not sign in, and the user is inactive.
+    DisabledInactive,
+    /// The person may not sign in, and why the user stays active.
+    DisabledStays(&'static str),
+    /// The person may not sign in since a time, which is not long enough.
+    DisabledSince(Box<Since>),
     /// The person left, and several users have the link.
     SharedLink,
     /// The person with this directory id was found by the second look.
@@ -119,6 +135,15 @@ pub enum Reason {
     MovedToJob(Box<(Box<str>, Box<str>)>),
     /// No server was asked for the person again.
     NotAsked,
+}
+
+/// Since when somebody is missing, and which key asks for longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Since {
+    /// As people read it.
+    pub time: Box<str>,
+    /// A key of `users`.
+    pub key: &'static str,
 }
 
 /// By what a user without an owner is recognised as a person's.
@@ -163,6 +188,19 @@ impl Reason {
                 "the user {username:?}, whom this program deactivated, was reactivated by \
                  somebody else; the person is back in the directory"
             ),
+            Self::ReleasedDisabled => format!(
+                "the user {username:?} is active, although the person's account is disabled: this \
+                 program deactivated it, and somebody reactivated it"
+            ),
+            Self::DisabledStays(why) => format!(
+                "the account of the user {username:?} is disabled in the directory, but the user \
+                 stays active: {why}"
+            ),
+            Self::DisabledSince(since) => format!(
+                "the account of the user {username:?} has been disabled in the directory since \
+                 {}; the user stays active until users.{} is over",
+                since.time, since.key
+            ),
             Self::Released | Self::ReleasedBefore => format!(
                 "the user {username:?} is active, although the person left: this program \
                  deactivated it, and somebody reactivated it"
@@ -171,8 +209,9 @@ impl Reason {
                 format!("the person of the user {username:?} left, and users.deactivate is false")
             }
             Self::MissingSince(since) => format!(
-                "the person of the user {username:?} has been missing since {since}; the user \
-                 stays active until users.deactivate_after is over"
+                "the person of the user {username:?} has been missing since {}; the user stays \
+                 active until users.{} is over",
+                since.time, since.key
             ),
             Self::SharedLink => format!(
                 "the user {username:?} and others have the same link, and its person left the \
@@ -199,6 +238,11 @@ impl Reason {
             | Self::FilteredOut
             | Self::OutsideBases
             | Self::Unlocated
+            | Self::Disabled
+            | Self::DisabledElsewhere
+            | Self::DisabledWithoutUser
+            | Self::DisabledNotAdopted(_)
+            | Self::DisabledInactive
             | Self::NoId
             | Self::TooLarge
             | Self::SeveralIds(_)
@@ -225,7 +269,7 @@ impl Reason {
     }
 }
 
-/// Where a missing person is, as far as it is known.
+/// Why a person's user is deactivated, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
@@ -233,15 +277,27 @@ pub enum Cause {
     Absent,
     /// The entry is in the directory, and no longer among the job's people.
     OutOfScope,
+    /// The person may not sign in.
+    Disabled,
 }
 
 impl Reason {
-    /// Where the person is; none where that is not known, or nobody is missing.
+    /// Why the person's user is deactivated; none where that is not known, or it is not.
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
-        let is_elsewhere = matches!(self, Self::FilteredOut | Self::OutsideBases);
-        let elsewhere = is_elsewhere.then_some(Cause::OutOfScope);
-        elsewhere.or((*self == Self::Absent).then_some(Cause::Absent))
+        let is = |reasons: &[Self]| reasons.contains(self);
+        let of = [
+            (is(&[Self::Absent]), Cause::Absent),
+            (
+                is(&[Self::FilteredOut, Self::OutsideBases]),
+                Cause::OutOfScope,
+            ),
+            (
+                is(&[Self::Disabled, Self::DisabledElsewhere]),
+                Cause::Disabled,
+            ),
+        ];
+        of.into_iter().find_map(|(is, cause)| is.then_some(cause))
     }
 
     /// The words of the reasons without a value.
@@ -281,6 +337,21 @@ impl Reason {
                 "complete reads no longer show the person; whether the entry is elsewhere in the \
                  directory could not be found out"
             }
+            Self::Disabled => "the person's account is disabled in the directory",
+            Self::DisabledElsewhere => {
+                "the person's account is disabled in the directory, and the entry is no longer \
+                 among the job's people"
+            }
+            Self::ReleasedDisabled => {
+                "somebody reactivated the user, although the person's account is disabled; the \
+                 program leaves it alone from now on"
+            }
+            Self::DisabledWithoutUser => {
+                "the person's account is disabled in the directory, so no user is created"
+            }
+            Self::DisabledInactive => {
+                "the person's account is disabled in the directory, and the user is inactive"
+            }
             Self::NoId => "it shows no id attribute, so it cannot be identified",
             Self::TooLarge => "it is larger than 16 MiB, so it was not read",
             Self::AliasEntry => "it is an alias entry (objectClass alias), and nobody's own",
@@ -317,6 +388,9 @@ impl Reason {
             | Self::UntouchableLeft(_)
             | Self::OfJob(_)
             | Self::MissingSince(_)
+            | Self::DisabledNotAdopted(_)
+            | Self::DisabledStays(_)
+            | Self::DisabledSince(_)
             | Self::FoundById(_)
             | Self::MovedToJob(_) => return None,
         })
@@ -400,7 +474,24 @@ impl fmt::Display for Reason {
             Self::OfJob(job) => write!(f, "the job {job:?} owns the user"),
             Self::MissingSince(since) => write!(
                 f,
-                "the person has been missing since {since}, and users.deactivate_after is not over"
+                "the person has been missing since {}, and users.{} is not over",
+                since.time, since.key
+            ),
+            Self::DisabledNotAdopted(username) => write!(
+                f,
+                "the person's account is disabled in the directory, so the user {username:?} is \
+                 not adopted"
+            ),
+            Self::DisabledStays(why) => write!(
+                f,
+                "the person's account is disabled in the directory, but the user stays active: \
+                 {why}"
+            ),
+            Self::DisabledSince(since) => write!(
+                f,
+                "the person's account has been disabled in the directory since {}, and users.{} \
+                 is not over",
+                since.time, since.key
             ),
             Self::FoundById(id) => write!(
                 f,
@@ -424,6 +515,11 @@ impl fmt::Display for Reason {
             | Self::FilteredOut
             | Self::OutsideBases
             | Self::Unlocated
+            | Self::Disabled
+            | Self::DisabledElsewhere
+            | Self::ReleasedDisabled
+            | Self::DisabledWithoutUser
+            | Self::DisabledInactive
             | Self::NoId
             | Self::TooLarge
             | Self::AliasEntry

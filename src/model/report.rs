@@ -226,6 +226,9 @@ pub struct DirectoryPart {
     pub id_attribute: Option<String>,
     /// Each search with its result.
     pub searches: Vec<Search>,
+    /// Those for people who may not sign in, where the job has a filter for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disabled_searches: Vec<Search>,
     /// The servers that were asked for the people who seemed to be absent.
     #[serde(default)]
     pub asked: Vec<String>,

@@ -17,7 +17,7 @@ use crate::{
     model::entry::DirectoryId,
 };
 
-/// How long a run looks for entries, whatever its own time limit: it only finds words.
+/// How long a run looks for entries, whatever its own time limit: it only finds the cause.
 const LONGEST: Duration = Duration::from_secs(10);
 
 impl RunContext<'_, LdapWork> {
@@ -60,8 +60,9 @@ impl RunContext<'_, LdapWork> {
         let reach = &self.work.rules.reach;
         // What seems to be within the bases all the same was moved just now, or its DN cannot be
         // compared.
-        locations
-            .retain(|_, location| !matches!(location, Location::Outside(dn) if reach.holds(dn)));
+        locations.retain(
+            |_, location| !matches!(location, Location::Outside(entry) if reach.holds(&entry.dn)),
+        );
         Ok(locations)
     }
 }

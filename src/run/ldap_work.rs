@@ -87,6 +87,7 @@ impl LdapRules {
             people: Arc::new(ByKind::new(|kind| PeopleSearch {
                 filter: self.job.people(kind),
                 attributes: self.mappings.of(kind).ldap_attributes(),
+                account: self.job.account(kind),
             })),
             mappings: self.mappings,
             rules: self

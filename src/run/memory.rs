@@ -103,6 +103,7 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<(), Failure> {
         let job = &self.prepared.name;
         state.set_absences(job, &remembered.absences, &plan.absences)?;
+        state.set_disabled(job, &remembered.disabled, &plan.disabled)?;
         let clocks = self.clocks();
         let settled = remembered.settled(&plan.deactivated_at, clocks);
         state.count_written(job, &settled.collect::<Vec<_>>())?;

@@ -146,6 +146,7 @@ impl<'a> RunContext<'a, LdapWork> {
     {
         let known = Known {
             absences: &remembered.absences,
+            disabled: &remembered.disabled,
             directory: remembered.directory.as_deref(),
             inactive: remembered.inactive.as_ref(),
             has_another_writer: self.has_another_writer(),

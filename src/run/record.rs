@@ -176,6 +176,7 @@ pub(super) fn part(reading: &Reading<Mapped>) -> DirectoryPart {
         entries: reading.entries().len(),
         id_attribute: reading.id_attribute().map(ToString::to_string),
         searches: reading.searches().iter().map(search).collect(),
+        disabled_searches: reading.disabled_searches().iter().map(search).collect(),
         asked: Vec::new(),
     }
 }

@@ -35,6 +35,7 @@ use super::{
 };
 
 mod adoption;
+mod disabled;
 mod logins;
 mod missing;
 mod notices;
@@ -53,6 +54,8 @@ use subject::Subject;
 pub struct Known<'a> {
     /// Who was missing after the last complete read.
     pub absences: &'a Absences,
+    /// Who might not sign in after the last complete read.
+    pub disabled: &'a Absences,
     /// The directory's id in the last run.
     pub directory: Option<&'a str>,
     /// Users of the job that were inactive although the program did not deactivate them; none where
@@ -145,9 +148,11 @@ impl<'a> Matched<'a> {
         now: Present,
     ) -> Result<Self, PlanRefused> {
         let owners = Owners::new(desired, current, rules, known.directory)?;
-        let matches = match_people(desired, current, rules, &owners);
+        // A clock that leapt ahead ends no account.
+        let earliest = now.clocks.earliest();
+        let matches = match_people(desired, current, rules, &owners, earliest);
         strangers::most_are_ours(desired, current, &owners, &matches)?;
-        let owned = OwnedUsers::new(desired, current, &owners, &matches);
+        let owned = OwnedUsers::new(desired, current, &owners, &matches, earliest);
         let is_administrator = |user: &User| user.administrator && user.is_active;
         Ok(Self {
             is_blind: !current.users.iter().any(is_administrator),
@@ -217,7 +222,11 @@ impl<'a> Matched<'a> {
                     let reason = Reason::OfJob((**job).into());
                     decider.leave_alone(Who::Person(identified), Some(user), reason);
                 }
+                Match::Linked(user, link, owner) if self.is_disabled(&identified.0) => {
+                    decider.disabled(identified, user, link, owner);
+                }
                 Match::Linked(user, link, owner) => decider.linked(identified, user, link, owner),
+                Match::Disabled(user) => decider.disabled_without_a_user(identified, *user),
                 Match::Adopted(user) => decider.adopt(identified, user),
                 Match::New => decider.create(identified),
                 Match::Skipped(reason) => {
@@ -232,6 +241,8 @@ impl<'a> Matched<'a> {
             decider.skip(Who::Entry(entry), entry.reason.clone());
         }
         decider.owned_users();
+        decider.disabled_without_a_person();
+        decider.hold_the_unclear();
         decider.skip_taken_usernames();
         decider.hold_second_users();
         decider.finish()
@@ -440,6 +451,7 @@ impl<'a> Decider<'a, '_> {
         if self.plan.replica.is_some() {
             // A reading of a replica shows nobody absent, for later runs.
             self.plan.absences.clone_from(self.matched.known.absences);
+            self.plan.disabled.clone_from(self.matched.known.disabled);
         }
         self.plan
     }

@@ -145,6 +145,8 @@ pub struct Plan<'a> {
     pub outdated: Vec<(EntityId, Field)>,
     /// Who is missing after this read.
     pub absences: Absences,
+    /// Who may not sign in after this read, and has an active user.
+    pub disabled: Absences,
 }
 
 impl Plan<'_> {

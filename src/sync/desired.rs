@@ -1,7 +1,7 @@
 //! The desired state according to the directory: people, and everybody who was seen at all.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -11,6 +11,7 @@ use crate::{
     directory::Reading,
     escape::{escape_control, is_unseen},
     model::{
+        account::Account,
         entry::{DirectoryId, Kept, of_bytes},
         id::IdAttribute,
         reason::Reason,
@@ -188,6 +189,8 @@ impl Kept for Mapped {
 pub struct Desired {
     people: Vec<Identified>,
     left_out: HashSet<DirectoryId>,
+    /// Of entries with an id that show anything but a person who may sign in.
+    accounts: HashMap<DirectoryId, Account>,
     skipped: Vec<SkippedEntry>,
     unidentified: usize,
     notes: Vec<String>,
@@ -262,6 +265,7 @@ impl Desired {
             Some(number) => Reason::SeveralIds(*number),
             None => Reason::NoId,
         };
+        desired.accounts = accounts(&reading);
         let mut alias_entries = Vec::new();
         let entries = reading.into_entries();
         let mut noted = Noted::default();
@@ -368,6 +372,12 @@ impl Desired {
                 .is_err()
     }
 
+    /// What the entry with an id shows of its person's account.
+    #[must_use]
+    pub fn account(&self, id: &DirectoryId) -> &Account {
+        self.accounts.get(id).unwrap_or(&Account::Enabled)
+    }
+
     /// The person with an id.
     #[must_use]
     pub fn person(&self, id: &DirectoryId) -> Option<&Person> {
@@ -461,6 +471,35 @@ fn seen(mapped: Mapped) -> Mapped {
             }
         }
     }
+}
+
+/// What entries show of their people's accounts, by id. Where several entries show one id, all of
+/// them must agree.
+fn accounts<T>(reading: &Reading<T>) -> HashMap<DirectoryId, Account> {
+    let mut accounts: HashMap<DirectoryId, Account> = HashMap::new();
+    let shown = reading.accounts();
+    if shown.is_empty() {
+        return accounts;
+    }
+    for (place, (id, _)) in reading.entries().iter().enumerate() {
+        if let (Some(id), Some(account)) = (id, shown.get(&place)) {
+            let before = accounts.remove(id);
+            let both = match before {
+                Some(before) => before.and(account.clone()),
+                None => account.clone(),
+            };
+            accounts.insert(id.clone(), both);
+        }
+    }
+    for (place, (id, _)) in reading.entries().iter().enumerate() {
+        let is_enabled = !shown.contains_key(&place);
+        if let Some(account) = id.as_ref().and_then(|id| accounts.get_mut(id))
+            && is_enabled
+        {
+            *account = Account::Unclear("several entries show the same id".into());
+        }
+    }
+    accounts
 }
 
 /// What there is to say about a reading as a whole.

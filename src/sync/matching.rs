@@ -8,6 +8,8 @@ use std::{
     ptr, slice,
 };
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     config::Adopt,
     model::{
@@ -20,7 +22,7 @@ use crate::{
 };
 
 use super::{
-    desired::{Desired, DesiredValue, Person},
+    desired::{Desired, DesiredValue, Identified, Person},
     owner::{Owner, Owners},
     rules::{Rules, fold},
 };
@@ -34,6 +36,9 @@ pub enum Match<'a> {
     Adopted(&'a User),
     /// There is none: one is to be created.
     New,
+    /// There is none, and none is made, since the person may not sign in; the user that would be
+    /// adopted, if there is one.
+    Disabled(Option<&'a User>),
     /// Nothing is done for the person, for this reason.
     Skipped(Reason),
 }
@@ -73,13 +78,21 @@ pub fn match_people<'a>(
     current: &'a Current,
     rules: &Rules,
     owners: &Owners<'_>,
+    now: DateTime<Utc>,
 ) -> Vec<Match<'a>> {
     let index = Index::new(current, rules, owners);
-    let mut matches: Vec<Match<'a>> = desired
-        .people()
-        .iter()
-        .map(|(id, person)| index.find(id, person, desired, rules))
-        .collect();
+    let found = |(id, person): &Identified| {
+        let found = index.find(id, person, desired, rules);
+        // Who may not sign in asks for no user, and for no login.
+        match found {
+            Match::New if desired.account(id).is_disabled(now) => Match::Disabled(None),
+            Match::Adopted(user) if desired.account(id).is_disabled(now) => {
+                Match::Disabled(Some(user))
+            }
+            found => found,
+        }
+    };
+    let mut matches: Vec<Match<'a>> = desired.people().iter().map(found).collect();
     skip_rivals_for_a_username(desired, &mut matches);
     skip_rivals_for_an_id(desired, &mut matches);
     skip_rivals_for_a_user(desired, &mut matches);
@@ -265,8 +278,10 @@ impl<K: Eq + Hash, V: Copy> Lookup<K, V> {
 /// take part.
 fn skip_rivals_for_a_username(desired: &Desired, matches: &mut [Match<'_>]) {
     let mut wanted = Lookup::default();
-    for (place, (_, person)) in desired.people().iter().enumerate() {
-        wanted.add(fold(&person.username), place);
+    for (place, ((_, person), found)) in desired.people().iter().zip(&*matches).enumerate() {
+        if !matches!(found, Match::Disabled(_)) {
+            wanted.add(fold(&person.username), place);
+        }
     }
     let contested: Vec<Vec<usize>> = wanted
         .into_several()
@@ -322,7 +337,7 @@ fn skip_rivals_for_a_user<'a>(desired: &Desired, matches: &mut [Match<'a>]) {
     let mut claimed: Lookup<*const User, usize> = Lookup::default();
     let user = |found: &Match<'a>| match found {
         Match::Linked(user, ..) | Match::Adopted(user) => Some(*user),
-        Match::New | Match::Skipped(_) => None,
+        Match::New | Match::Disabled(_) | Match::Skipped(_) => None,
     };
     for (place, found) in matches.iter().enumerate() {
         if let Some(user) = user(found) {

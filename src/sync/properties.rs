@@ -23,12 +23,14 @@ use crate::{
     directory::Absent,
     model::{
         absence::Absences,
+        account::Account,
         change::{Action, Change, HeldBy},
         clocks::Clocks,
         edit::{Attribute, Edit, Field},
         entry::DirectoryId,
         held_people::HeldPeople,
         link::{Activity, Link, LinkFound},
+        reason::Cause,
         user::{Current, User, UserKind},
     },
 };
@@ -39,12 +41,13 @@ use generators::{
 
 /// Everybody with their users, after what is remembered of earlier reads.
 fn matched<'a>(
-    (desired, absences): (&'a Desired, &'a Absences),
+    (desired, entries): (&'a Desired, &'a Entries),
     current: &'a Current,
     rules: &'a Rules,
 ) -> Result<Matched<'a>, PlanRefused> {
     let known = Known {
-        absences,
+        absences: &entries.absences,
+        disabled: &entries.disabled,
         directory: None,
         inactive: None,
         has_another_writer: false,
@@ -74,11 +77,11 @@ fn past(since: &Clocks) -> Vec<DateTime<Utc>> {
 
 /// What is decided, where everybody who is asked for once more is absent.
 fn planned<'a>(
-    (desired, absences): (&'a Desired, &'a Absences),
+    (desired, entries): (&'a Desired, &'a Entries),
     current: &'a Current,
     rules: &'a Rules,
 ) -> Result<Plan<'a>, PlanRefused> {
-    let matched = matched((desired, absences), current, rules)?;
+    let matched = matched((desired, entries), current, rules)?;
     let ids = matched.due().into_iter().map(|link| link.id.clone());
     let evidence = Evidence {
         absent: ids.map(|id| (id.clone(), Absent::for_tests(id))).collect(),
@@ -177,7 +180,7 @@ proptest! {
     #[test]
     fn equal_values_give_equal_plans(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let (one, other) = (planned((&desired, &entries.absences), &current, &rules), planned((&desired, &entries.absences), &current, &rules));
+        let (one, other) = (planned((&desired, &entries), &current, &rules), planned((&desired, &entries), &current, &rules));
         let (Ok(one), Ok(other)) = (&one, &other) else {
             prop_assert_eq!(one.err(), other.err());
             return Ok(());
@@ -189,7 +192,7 @@ proptest! {
     #[test]
     fn everybody_gets_one_decision(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        let plan = plan_or_nothing!((&desired, &entries), &current, &rules);
         let about = |decision: &Decision<'_>| match decision.who {
             Who::Person((id, person)) => format!("person {id} {}", person.dn),
             Who::Entry(entry) => format!("entry {}", entry.dn),
@@ -224,39 +227,41 @@ proptest! {
         let mut backwards = entries.clone();
         backwards.shown.reverse();
         let (one, other) = (reading(&entries), reading(&backwards));
-        let (one, other) = (planned((&one, &entries.absences), &current, &rules), planned((&other, &entries.absences), &current, &rules));
+        let (one, other) = (planned((&one, &entries), &current, &rules), planned((&other, &entries), &current, &rules));
         prop_assert_eq!(one.map(|plan| changes(&plan)), other.map(|plan| changes(&plan)));
     }
 
     #[test]
     fn what_was_written_leaves_nothing_to_do(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let first = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        let first = plan_or_nothing!((&desired, &entries), &current, &rules);
         let after = applied(&current, first.changes());
         // Once an administrator is active again, others can be distinguished from administrators.
         let sees_one = |current: &Current| current.users.iter().any(|user| user.administrator && user.is_active);
         if sees_one(&current) != sees_one(&after) {
             return Ok(());
         }
-        let second = plan_or_nothing!((&desired, &entries.absences), &after, &rules);
+        let second = plan_or_nothing!((&desired, &entries), &after, &rules);
         prop_assert_eq!(changes(&second), vec![], "after {:#?}", changes(&first));
     }
 
     #[test]
     fn nobody_whom_no_second_look_proved_absent_is_deactivated(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let Ok(matched) = matched((&desired, &entries.absences), &current, &rules) else {
+        let Ok(matched) = matched((&desired, &entries), &current, &rules) else {
             return Ok(());
         };
         let plan = matched.decide(&Evidence::default());
-        prop_assert_eq!(plan.changes_of(Action::Deactivate).count(), 0);
+        for change in plan.changes_of(Action::Deactivate) {
+            prop_assert!(desired.account(&change.directory_id).is_disabled(now()), "{:#?}", change);
+        }
     }
 
     #[test]
     fn a_base_that_is_suddenly_empty_makes_whoever_is_missing_doubtful_on_a_replica_too(entries in entries(), current in current(), rules in rules()) {
         for desired in [reading(&entries), reading_of_a_replica(&entries)] {
             // Nobody was missing before.
-            let nobody = Absences::new();
+            let nobody = Entries { absences: Absences::new(), ..entries.clone() };
             let Ok(matched) = matched((&desired, &nobody), &current, &rules) else {
                 return Ok(());
             };
@@ -265,7 +270,7 @@ proptest! {
             let emptied_bases = vec!["ou=x".to_owned()];
             let plan = matched.decide(&Evidence { absent, emptied_bases, ..Evidence::default() });
             let [unapproved, _] = vetted(&plan);
-            for change in plan.changes_of(Action::Deactivate) {
+            for change in plan.changes_of(Action::Deactivate).filter(|change| change.reason.cause() != Some(Cause::Disabled)) {
                 let held = unapproved.held().iter().find(|held| held.change.id == change.id);
                 prop_assert!(held.is_some(), "{:#?}", change);
                 prop_assert!(plan.doubts.iter().any(|doubt| doubt.contains("the search base ou=x")), "{:#?}", plan.doubts);
@@ -277,12 +282,13 @@ proptest! {
     #[test]
     fn nobody_who_is_present_is_deactivated_and_no_stranger_is_touched(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
-        let present: BTreeSet<DirectoryId> = entries.shown.iter().filter_map(|(id, _)| *id).map(directory_id).collect();
+        let plan = plan_or_nothing!((&desired, &entries), &current, &rules);
+        let present: BTreeSet<DirectoryId> = entries.shown.iter().filter_map(|(id, _, _)| *id).map(directory_id).collect();
         let mut users = BTreeSet::new();
         for change in plan.changes() {
             prop_assert!(users.insert(&change.ftrack_id), "two changes for one user: {:#?}", changes(&plan));
-            prop_assert!(change.action != Action::Deactivate || !present.contains(&change.directory_id), "{:#?}", change);
+            let may_sign_in = present.contains(&change.directory_id) && !desired.account(&change.directory_id).is_disabled(now());
+            prop_assert!(change.action != Action::Deactivate || !may_sign_in, "{:#?}", change);
             let Some(user) = current.users.iter().find(|user| user.id == change.ftrack_id) else {
                 prop_assert_eq!(change.action, Action::Create);
                 // One id never gets two users, whatever source or directory the first one belongs
@@ -310,7 +316,7 @@ proptest! {
     #[test]
     fn several_users_of_one_link_are_all_left_alone(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        let plan = plan_or_nothing!((&desired, &entries), &current, &rules);
         for change in plan.changes().filter(|change| change.action != Action::Create) {
             let carriers = current.users.iter().filter(|user| user.link.link().is_some_and(|link| is_of(link, change, &entries))).count();
             prop_assert!(carriers <= 1 || change.action == Action::Update && change.dn.is_none(), "{:#?}", change);
@@ -320,7 +326,7 @@ proptest! {
     #[test]
     fn login_mail_and_activity_of_the_guarded_wait_for_a_person(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        let plan = plan_or_nothing!((&desired, &entries), &current, &rules);
         let [unapproved, _] = vetted(&plan);
         for change in unapproved.allowed() {
             let user = current.users.iter().find(|user| user.id == change.ftrack_id);
@@ -341,7 +347,7 @@ proptest! {
     #[test]
     fn who_has_further_roles_is_adopted_only_with_an_approval(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        let plan = plan_or_nothing!((&desired, &entries), &current, &rules);
         let [unapproved, approved] = vetted(&plan);
         let has_more = |change: &&Change| {
             let user = current.users.iter().find(|user| user.id == change.ftrack_id);
@@ -358,7 +364,7 @@ proptest! {
     #[test]
     fn no_two_users_are_to_have_one_login_and_the_guard_keeps_an_administrator(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        let plan = plan_or_nothing!((&desired, &entries), &current, &rules);
         let taken = |changes: &[Change]| -> BTreeSet<String> {
             changes.iter().filter(|change| change.values(&Attribute::Username).is_some()).map(|change| change.username.to_lowercase()).collect()
         };
@@ -384,9 +390,9 @@ proptest! {
     #[test]
     fn a_released_user_is_not_deactivated_unless_the_person_was_back(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let first = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        let first = plan_or_nothing!((&desired, &entries), &current, &rules);
         let after = applied(&current, first.changes());
-        let second = plan_or_nothing!((&desired, &entries.absences), &after, &rules);
+        let second = plan_or_nothing!((&desired, &entries), &after, &rules);
         // What the first plan releases is released for the second.
         for (plan, current) in [(&first, &current), (&second, &after)] {
             for change in plan.changes().filter(|change| change.action == Action::Deactivate) {
@@ -400,7 +406,7 @@ proptest! {
     #[test]
     fn a_siblings_people_are_touched_only_after_they_left_its_bases(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        let plan = plan_or_nothing!((&desired, &entries), &current, &rules);
         if rules.siblings.is_empty() {
             return Ok(());
         }
@@ -408,7 +414,9 @@ proptest! {
         for user in painters {
             for change in plan.changes().filter(|change| change.ftrack_id == user.id) {
                 let has_left = change.dn.as_ref().is_some_and(|dn| !is_with_painters(dn));
-                prop_assert!(has_left && matches!(change.action, Action::Update | Action::Reactivate), "{:#?}", change);
+                let is_disabled = change.reason.cause() == Some(Cause::Disabled);
+                let may_be = matches!(change.action, Action::Update | Action::Reactivate) || is_disabled && change.action == Action::Deactivate;
+                prop_assert!(has_left && may_be, "{:#?}", change);
                 prop_assert_eq!(&*change.link.source, "artists", "the user is taken over as a whole: {:#?}", change);
             }
         }
@@ -417,7 +425,7 @@ proptest! {
     #[test]
     fn users_who_are_known_by_another_attribute_are_left_alone(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        let plan = plan_or_nothing!((&desired, &entries), &current, &rules);
         let others = current.users.iter().filter(|user| user.link.link().is_some_and(|link| link.attribute != entries.attribute));
         for user in others {
             prop_assert!(plan.changes().all(|change| change.ftrack_id != user.id), "{:#?}", user);
@@ -427,17 +435,17 @@ proptest! {
     #[test]
     fn nobody_is_deactivated_before_the_time_is_over_and_two_reads_showed_it(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
-        if rules.deactivate_after.is_zero() {
-            return Ok(());
-        }
+        let plan = plan_or_nothing!((&desired, &entries), &current, &rules);
         for change in plan.changes().filter(|change| change.action == Action::Deactivate) {
-            let before = entries.absences.get(change.directory_id.as_str());
+            let cause = change.reason.cause();
+            let before = if cause == Some(Cause::Disabled) { &entries.disabled } else { &entries.absences };
+            let before = before.get(change.directory_id.as_str());
+            let least = rules.patience.of(cause).least;
             let is_over = before.is_some_and(|before| {
                 let times = past(&before.since);
-                before.reads >= 1 && !times.is_empty() && times.iter().all(|since| *since + rules.deactivate_after <= now())
+                before.reads >= 1 && !times.is_empty() && times.iter().all(|since| *since + least <= now())
             });
-            prop_assert!(is_over, "{:#?} {:#?}", before, change);
+            prop_assert!(least.is_zero() || is_over, "{:#?} {:#?}", before, change);
         }
         // Who is missing now is remembered, from the first time on and never from the future.
         for (id, absence) in &plan.absences {
@@ -447,10 +455,25 @@ proptest! {
         }
     }
 
+    /// Nor does anybody of whom it cannot be told, without a person's approval.
+    #[test]
+    fn whoever_may_not_sign_in_gets_no_access(entries in entries(), current in current(), rules in rules()) {
+        let desired = reading(&entries);
+        let plan = plan_or_nothing!((&desired, &entries), &current, &rules);
+        let gives_access = |change: &&Change| change.activity() == Some(true);
+        for change in plan.changes().filter(gives_access) {
+            prop_assert!(!desired.account(&change.directory_id).is_disabled(now()), "{:#?}", change);
+        }
+        let [unapproved, _] = vetted(&plan);
+        for change in unapproved.allowed().iter().filter(gives_access) {
+            prop_assert!(!matches!(desired.account(&change.directory_id), Account::Unclear(_)), "{:#?}", change);
+        }
+    }
+
     #[test]
     fn users_of_the_service_and_demo_types_are_never_changed(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        let plan = plan_or_nothing!((&desired, &entries), &current, &rules);
         let untouchable = current.users.iter().filter(|user| user.kind == UserKind::Untouchable || *user.username == *"ldap-sync");
         for user in untouchable {
             let touched: Vec<&Change> = plan.changes().filter(|change| change.ftrack_id == user.id).collect();
@@ -461,7 +484,7 @@ proptest! {
     #[test]
     fn created_users_get_the_type_of_the_rules_and_nobody_else_gets_one(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        let plan = plan_or_nothing!((&desired, &entries), &current, &rules);
         for change in plan.changes() {
             let wanted = change.action == Action::Create && rules.users.user_type.is_some();
             prop_assert_eq!(change.values(&Attribute::UserType).is_some(), wanted, "{:#?}", change);

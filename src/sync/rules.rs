@@ -11,6 +11,7 @@ use crate::{
     directory::dn::Dn,
     model::{
         link::Signature,
+        reason::Cause,
         user::{Current, UNTOUCHABLE, User},
     },
 };
@@ -25,8 +26,8 @@ pub struct Rules {
     pub source: Arc<str>,
     /// Which changes are allowed.
     pub users: config::Users,
-    /// How long somebody must be missing before the user is deactivated.
-    pub deactivate_after: Duration,
+    /// How long somebody must be missing, or disabled, before the user is deactivated.
+    pub patience: Patience,
     /// The search bases of the job.
     pub reach: Reach,
     /// The other jobs: a person who left the bases of one of them may belong to this one.
@@ -34,6 +35,68 @@ pub struct Rules {
     /// The signature state of links that are written.
     pub signature: Signature,
     api_user: String,
+}
+
+/// For how long somebody must be missing or disabled, by the cause.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "fields are the causes")]
+pub struct Patience {
+    pub absent: After,
+    pub out_of_scope: After,
+    pub disabled: After,
+}
+
+/// How long something must last, and the key of `users` that asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct After {
+    pub least: Duration,
+    pub key: &'static str,
+}
+
+impl Patience {
+    /// As configured.
+    #[must_use]
+    pub fn new(users: &config::Users) -> Self {
+        let after = |own: Option<std::time::Duration>, key: &'static str| {
+            let (duration, key) = own.map_or((users.deactivate_after, "deactivate_after"), |own| {
+                (own, key)
+            });
+            let least = Duration::from_std(duration).unwrap_or(Duration::MAX);
+            After { least, key }
+        };
+        Self {
+            absent: after(
+                users.absent_after.as_ref().map(|own| own.length()),
+                "absent_after",
+            ),
+            out_of_scope: after(
+                users.out_of_scope_after.as_ref().map(|own| own.length()),
+                "out_of_scope_after",
+            ),
+            disabled: after(
+                users.disabled_after.as_ref().map(|own| own.length()),
+                "disabled_after",
+            ),
+        }
+    }
+
+    /// That of a cause. Where it is not known, the longer of those that it may be.
+    #[must_use]
+    pub fn of(&self, cause: Option<Cause>) -> After {
+        match cause {
+            Some(Cause::Absent) => self.absent,
+            Some(Cause::OutOfScope) => self.out_of_scope,
+            Some(Cause::Disabled) => self.disabled,
+            None => self.absent.max(self.out_of_scope),
+        }
+    }
+
+    /// The shortest: nobody is deactivated before it is over, whatever the cause.
+    #[must_use]
+    pub fn least(&self) -> After {
+        self.absent.min(self.out_of_scope).min(self.disabled)
+    }
 }
 
 /// Another job of the same configuration.
@@ -120,8 +183,7 @@ impl Rules {
             reach: Reach::new(job),
             siblings: Vec::new(),
             signature: Signature::default(),
-            deactivate_after: Duration::from_std(job.users.deactivate_after)
-                .unwrap_or(Duration::MAX),
+            patience: Patience::new(&job.users),
             api_user: fold(api_user).into_owned(),
         }
     }

@@ -10,6 +10,7 @@ use crate::{
         change::Change,
         change_kind::ChangeKind,
         edit::{Attribute, Edit},
+        reason::Cause,
     },
 };
 
@@ -23,6 +24,10 @@ pub enum Setting {
     SearchBases,
     Scope,
     Filter,
+    /// Who may not sign in.
+    Disabled,
+    /// The same, where no earlier run knew of it: it can only show more people as disabled.
+    FirstDisabled,
     Source,
     /// The directory's id.
     Directory,
@@ -42,10 +47,17 @@ impl Setting {
     /// Whether its change may be the reason for an edit that ends access or loses values.
     fn bears_on(&self, change: &Change, edit: &Edit) -> bool {
         let kind = ChangeKind::of(change.action, edit);
+        let is_disabled = change.reason.cause() == Some(Cause::Disabled);
         match self {
+            // Of somebody who is there and disabled, they say nothing.
             Self::SearchBases | Self::Scope | Self::Filter | Self::Source | Self::IdAttribute => {
-                kind == ChangeKind::Deactivate
+                kind == ChangeKind::Deactivate && !is_disabled
             }
+            // A rule that shows fewer people as disabled gives access back.
+            Self::Disabled => {
+                kind == ChangeKind::Deactivate && is_disabled || kind == ChangeKind::Reactivate
+            }
+            Self::FirstDisabled => kind == ChangeKind::Deactivate && is_disabled,
             Self::Directory | Self::BindAccount | Self::Kind => matches!(
                 kind,
                 ChangeKind::Deactivate | ChangeKind::Rename | ChangeKind::Clear
@@ -82,6 +94,7 @@ impl Setting {
             Self::SearchBases,
             Self::Scope,
             Self::Filter,
+            Self::Disabled,
             Self::Source,
             Self::Directory,
             Self::BindAccount,
@@ -105,6 +118,7 @@ impl fmt::Display for Setting {
             Self::SearchBases => f.write_str("search_bases"),
             Self::Scope => f.write_str("scope"),
             Self::Filter => f.write_str("filter"),
+            Self::Disabled | Self::FirstDisabled => f.write_str("disabled"),
             Self::Source => f.write_str("source"),
             Self::Directory => f.write_str("directory"),
             Self::BindAccount => f.write_str("bind_dn of the directory"),
@@ -138,6 +152,7 @@ impl Settings {
             (Setting::Protect, protect.join("\n")),
         ]);
         settings.insert(Setting::Kind, kind.to_string());
+        settings.insert(Setting::Disabled, job.account(kind).to_string());
         settings.extend(filter.map(|filter| (Setting::Filter, filter)));
         if let Some(directory) = desired.directory() {
             settings.insert(Setting::Directory, directory.to_string());
@@ -175,7 +190,11 @@ impl Settings {
             let is_known = !is_read || (now.is_some() && then.is_some());
             is_known && now != then
         };
-        let mut changed: Vec<Setting> = all.filter(differs).cloned().collect();
+        let of_run = |setting: &Setting| match setting {
+            Setting::Disabled if !before.0.contains_key(setting) => Setting::FirstDisabled,
+            setting => setting.clone(),
+        };
+        let mut changed: Vec<Setting> = all.filter(differs).map(of_run).collect();
         changed.sort();
         changed.dedup();
         changed

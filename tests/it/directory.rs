@@ -8,7 +8,7 @@ use std::{
 };
 
 use ftrack_ldap_sync::{
-    config::{Directory, Filter, PeopleFilter, Scope, Secret},
+    config::{AccountRule, Directory, Filter, PeopleFilter, Scope, Secret},
     directory::{
         DirectoryError, DirectoryPool, PeopleSearch, ReadFailure, ReadRequest, Reading, ask, read,
     },
@@ -46,6 +46,7 @@ pub fn searched(filter: &str, attributes: &[&str]) -> Arc<ByKind<PeopleSearch>> 
     let people = PeopleSearch {
         filter: PeopleFilter::configured(filter.parse().unwrap()),
         attributes: attributes.iter().map(|name| (*name).to_owned()).collect(),
+        account: AccountRule::default(),
     };
     Arc::new(ByKind::new(|_| people.clone()))
 }

@@ -10,6 +10,7 @@ mod adoption;
 mod by_hand;
 mod clocks;
 mod conflicts;
+mod disabled;
 mod jobs;
 mod leavers;
 mod limits;

@@ -2,12 +2,14 @@
 
 use std::{cell::Cell, collections::BTreeMap};
 
+use chrono::Utc;
+
 use super::finding::About;
 use crate::{
     config,
-    config::{AttributeRule, Source},
+    config::{AccountRule, AttributeRule, Source},
     directory::{NameFault, probe::People, schema::Schema},
-    model::{entry::Entry, server_kind::ServerKind},
+    model::{account::Account, entry::Entry, server_kind::ServerKind},
     run::LdapWork,
     sync::{
         desired::{Desired, Mapped},
@@ -141,7 +143,7 @@ pub fn tell(
     {
         unknown(about, fault);
     }
-    disabled(about, counted);
+    disabled(about, counted, &work.job.account(kind), reading.accounts());
     match Desired::new(reading, &work.job.limits) {
         // The cause is told already.
         Err(_) if about.has_failed() => {}
@@ -257,16 +259,54 @@ fn unknown(about: &mut About, fault: &NameFault) {
     about.fail("attribute", detail, way_out);
 }
 
-fn disabled(about: &mut About, counted: &Counted) {
-    let (disabled, entries) = (counted.disabled.get(), counted.entries.get());
-    if disabled > 0 {
+/// Who may not sign in by the job's rule; without one, whose entries show it all the same.
+fn disabled(
+    about: &mut About,
+    counted: &Counted,
+    rule: &AccountRule,
+    accounts: &BTreeMap<usize, Account>,
+) {
+    let entries = counted.entries.get();
+    if rule.is_empty() {
+        let disabled = counted.disabled.get();
+        if disabled > 0 {
+            about.warn(
+                "disabled",
+                format!(
+                    "{disabled} of {entries} people have a disabled account, and get or keep a \
+                     user"
+                ),
+                "set the job's disabled, or the directory's kind, if they should not",
+            );
+        }
+        return;
+    }
+    let count = |is: &dyn Fn(&Account) -> bool| {
+        let mut number = 0_usize;
+        accounts
+            .values()
+            .for_each(|account| number += usize::from(is(account)));
+        number
+    };
+    let now = Utc::now();
+    let disabled = count(&|account| account.is_disabled(now));
+    about.ok(
+        "disabled",
+        format!("{disabled} of {entries} people may not sign in: {rule}"),
+    );
+    let unclear = count(&|account| matches!(account, Account::Unclear(_)));
+    let why = accounts.values().find_map(|account| match account {
+        Account::Unclear(why) => Some(why),
+        Account::Enabled | Account::Until(_) | Account::Disabled => None,
+    });
+    if let Some(why) = why {
         about.warn(
             "disabled",
             format!(
-                "{disabled} of {entries} people have a disabled account, and get or keep a user"
+                "of {unclear} of {entries} people it cannot be told, and they get no user without \
+                 approval: {why}"
             ),
-            "if they should not, leave them out by the filter, such as \
-             (!(userAccountControl:1.2.840.113556.1.4.803:=2)) on Active Directory",
+            "grant the bind account read access to the attribute, or set the job's disabled",
         );
     }
 }

@@ -39,6 +39,11 @@ impl<const MIN: u64, const MAX: u64> Period<MIN, MAX> {
         Self::of(count, 24 * 3_600, "d")
     }
 
+    /// How long it is.
+    pub const fn length(&self) -> Duration {
+        self.length
+    }
+
     fn of(count: u64, seconds: u64, unit: &str) -> Self {
         Self {
             length: Duration::from_secs(count.saturating_mul(seconds)),

@@ -34,25 +34,73 @@ impl State {
         before: &Absences,
         now: &Absences,
     ) -> Result<(), StateError> {
+        self.set(Table::Absences, job, before, now)
+    }
+
+    /// Saves who may not sign in, and has an active user, likewise.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_disabled(
+        &self,
+        job: &str,
+        before: &Absences,
+        now: &Absences,
+    ) -> Result<(), StateError> {
+        self.set(Table::Disabled, job, before, now)
+    }
+
+    fn set(
+        &self,
+        table: Table,
+        job: &str,
+        before: &Absences,
+        now: &Absences,
+    ) -> Result<(), StateError> {
         if before == now {
             return Ok(());
         }
+        let name = table.name();
         self.write(|transaction| {
-            let mut remove =
-                transaction.prepare("DELETE FROM absences WHERE job = ?1 AND directory_id = ?2")?;
+            let mut remove = transaction.prepare(&format!(
+                "DELETE FROM {name} WHERE job = ?1 AND directory_id = ?2"
+            ))?;
             for id in before.keys().filter(|id| !now.contains_key(*id)) {
                 remove.execute(params![job, id])?;
             }
             let changed = now
                 .iter()
                 .filter(|(id, absence)| before.get(*id) != Some(absence));
-            put(transaction, job, changed)
+            put(transaction, table, job, changed)
         })
     }
 }
 
-pub(super) fn of_job(connection: &Connection, job: &str) -> rusqlite::Result<Absences> {
-    let mut statement = connection.prepare("SELECT * FROM absences WHERE job = ?1")?;
+/// Two tables of one form.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Table {
+    /// Who is missing.
+    Absences,
+    /// Who may not sign in.
+    Disabled,
+}
+
+impl Table {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Absences => "absences",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+pub(super) fn of_job(
+    connection: &Connection,
+    table: Table,
+    job: &str,
+) -> rusqlite::Result<Absences> {
+    let name = table.name();
+    let mut statement = connection.prepare(&format!("SELECT * FROM {name} WHERE job = ?1"))?;
     statement
         .query_map(params![job], columns::absence)?
         .collect()
@@ -60,13 +108,15 @@ pub(super) fn of_job(connection: &Connection, job: &str) -> rusqlite::Result<Abs
 
 fn put<'a>(
     transaction: &Transaction<'_>,
+    table: Table,
     job: &str,
     absences: impl Iterator<Item = (&'a String, &'a Absence)>,
 ) -> rusqlite::Result<()> {
-    let mut add = transaction.prepare(
-        "INSERT OR REPLACE INTO absences (job, directory_id, since, since_ftrack, reads) \
-         VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
+    let name = table.name();
+    let mut add = transaction.prepare(&format!(
+        "INSERT OR REPLACE INTO {name} (job, directory_id, since, since_ftrack, reads) \
+         VALUES (?1, ?2, ?3, ?4, ?5)"
+    ))?;
     for (id, Absence { since, reads }) in absences {
         add.execute(params![
             job,
@@ -100,6 +150,7 @@ fn put_all(connection: &mut Connection, absences: &[(String, Absences)]) -> rusq
         // A missing person is missing from at least one read: such a file is damaged.
         put(
             &transaction,
+            Table::Absences,
             job,
             absences.iter().filter(|(_, absence)| absence.reads > 0),
         )?;

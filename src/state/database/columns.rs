@@ -137,6 +137,7 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT * FROM pauses", pause)?;
     each(connection, "SELECT * FROM refusals", refusal)?;
     each(connection, "SELECT * FROM absences", absence)?;
+    each(connection, "SELECT * FROM disabled", absence)?;
     each(connection, "SELECT * FROM written", written)?;
     each(connection, "SELECT * FROM held_people", held)?;
     each(connection, "SELECT * FROM settings", setting)?;

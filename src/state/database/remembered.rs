@@ -342,7 +342,8 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
         Ok((row.get("base")?, entries))
     })?;
     Ok(Remembered {
-        absences: absences::of_job(connection, job)?,
+        absences: absences::of_job(connection, absences::Table::Absences, job)?,
+        disabled: absences::of_job(connection, absences::Table::Disabled, job)?,
         directory: connection
             .query_row(
                 "SELECT directory FROM directories WHERE job = ?1",

@@ -176,6 +176,16 @@ pub(super) const STEPS: &[&str] = &[
         at           TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE disabled (
+        job          TEXT NOT NULL,
+        directory_id TEXT NOT NULL,
+        since        TEXT NOT NULL,
+        since_ftrack TEXT,
+        reads        INTEGER NOT NULL CHECK (reads > 0),
+        PRIMARY KEY (job, directory_id)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// What a connection is for.

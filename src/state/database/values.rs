@@ -21,6 +21,8 @@ use crate::{
 pub struct Remembered {
     /// Who was missing after the last complete reading of a preferred server.
     pub absences: Absences,
+    /// Who might not sign in after it, and had an active user.
+    pub disabled: Absences,
     /// The directory's id in the last run.
     pub directory: Option<String>,
     /// What was written, and how much of it without a person's approval; for deactivations that

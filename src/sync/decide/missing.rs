@@ -6,15 +6,19 @@ use super::{Decider, Matched, owned::MissingPerson, subject::Subject};
 use crate::{
     directory::{AbsenceDoubt, Absent, Location},
     model::{
-        absence::Absence,
+        absence::{Absence, Absences},
         change::{Action, HeldBy, Hold},
         edit::Edit,
+        entry::DirectoryId,
         link::{Activity, Link},
         readable_time::readable_time,
-        reason::Reason,
+        reason::{Reason, Since},
         user::User,
     },
-    sync::decision::{Outcome, Who},
+    sync::{
+        decision::{Outcome, Who},
+        rules::After,
+    },
 };
 
 /// In how many complete reads a person must be missing where `deactivate_after` is not zero.
@@ -73,17 +77,17 @@ impl Matched<'_> {
             }
             (Activity::Released, true) => Missing::LeftAlone(Reason::ReleasedBefore),
             (Activity::Settled | Activity::Activating | Activity::Deactivating { .. }, true) => {
-                let absence = self.absence(link);
+                let absence = self.absence(self.known.absences, &link.id);
                 let next = self.next(user, &absence);
                 Missing::Active(absence, next)
             }
         }
     }
 
-    /// How long the person has been missing, with this read.
-    fn absence(&self, link: &Link) -> Absence {
+    /// How long the person has been missing, or disabled, with this read.
+    pub(super) fn absence(&self, known: &Absences, id: &DirectoryId) -> Absence {
         let clocks = self.now.clocks;
-        match self.known.absences.get(link.id.as_str()) {
+        match known.get(id.as_str()) {
             // Two are sufficient; a number that stops growing need not be saved after each run.
             Some(before) if !clocks.is_surely_before(&before.since) => Absence {
                 since: before.since,
@@ -103,13 +107,29 @@ impl Matched<'_> {
         if let Some(why) = self.rules.untouchable(user) {
             return Next::Stays(Reason::UntouchableLeft(why));
         }
-        let missing_for = self.now.passed_since(&absence.since);
-        let least = self.rules.deactivate_after;
-        if !least.is_zero() && (absence.reads < ENOUGH_READS || missing_for < least) {
-            let since = readable_time(absence.since.here, &Utc);
-            return Next::Waits(Reason::MissingSince(since.into()));
+        // The cause is known only after the second look.
+        let after = self.rules.patience.least();
+        if self.waits(absence, after) {
+            return Next::Waits(missing_since(absence, after));
         }
         Next::Due
+    }
+
+    /// Whether this has not lasted for long enough, or was not seen often enough.
+    pub(super) fn waits(&self, absence: &Absence, after: After) -> bool {
+        let lasts = self.now.passed_since(&absence.since);
+        let After { least, key: _ } = after;
+        !least.is_zero() && (absence.reads < ENOUGH_READS || lasts < least)
+    }
+
+    /// The activity of a user that is deactivated now.
+    pub(super) fn deactivated_now(&self) -> Activity {
+        // To the millisecond, so that it distinguishes the deactivations of one run from those of
+        // another. Where the state is lost, limits.per counts from this time: one that is too early
+        // would let more people through, and one that is too late only holds them.
+        let latest = self.now.clocks.latest();
+        let since = latest.to_rfc3339_opts(SecondsFormat::Millis, true);
+        Activity::Deactivated { since }
     }
 
     /// Holds every change to a user whose link names a directory, where the id of the directory
@@ -151,20 +171,20 @@ impl<'a> Decider<'a, '_> {
             Missing::LeftAlone(reason) => self.leave_alone(who, Some(user), reason),
             Missing::Active(absence, next) => {
                 let id = link.id.as_str().to_owned();
-                self.plan.absences.insert(id, absence);
+                self.plan.absences.insert(id, absence.clone());
                 match next {
                     Next::Stays(reason) => self.leave_alone(who, Some(user), reason),
                     Next::Waits(reason) => {
                         self.settle(who, Some(user), Outcome::Waiting, reason);
                     }
-                    Next::Due => self.due(missing),
+                    Next::Due => self.due(missing, &absence),
                 }
             }
         }
     }
 
     /// A user that is due to be deactivated: it is, if the person is absent.
-    fn due(&mut self, missing: &MissingPerson<'a>) {
+    fn due(&mut self, missing: &MissingPerson<'a>, absence: &Absence) {
         let MissingPerson { user, link, .. } = *missing;
         let id = &link.id;
         let shown: Box<str> = id.as_str().into();
@@ -181,21 +201,42 @@ impl<'a> Decider<'a, '_> {
                 self.plan.absences.remove(id.as_str());
                 self.leave_alone(Who::User(user), Some(user), reason);
             }
-            (None, Some(absent)) => self.deactivate(missing, absent),
+            (None, Some(absent)) => {
+                let cause = self.reason_of_absence(id).cause();
+                let after = self.matched.rules.patience.of(cause);
+                if self.matched.waits(absence, after) {
+                    let reason = missing_since(absence, after);
+                    self.settle(Who::User(user), Some(user), Outcome::Waiting, reason);
+                } else {
+                    self.deactivate(missing, absent);
+                }
+            }
             (None, None) => self.leave_alone(Who::User(user), Some(user), Reason::NotAsked),
+        }
+    }
+
+    /// Why a person is absent, which is said only as far as it is known. That the account is
+    /// disabled says more than where the entry is.
+    fn reason_of_absence(&self, id: &DirectoryId) -> Reason {
+        let now = self.matched.now.clocks.earliest();
+        match self.evidence.locations.get(id) {
+            Some(Location::Filtered(elsewhere) | Location::Outside(elsewhere))
+                if elsewhere.account.is_disabled(now) =>
+            {
+                Reason::DisabledElsewhere
+            }
+            Some(Location::Filtered(_)) => Reason::FilteredOut,
+            Some(Location::Outside(_)) => Reason::OutsideBases,
+            Some(Location::Nowhere) => Reason::Absent,
+            None => Reason::Unlocated,
         }
     }
 
     /// Deactivates the user of somebody who is proven to be absent.
     fn deactivate(&mut self, missing: &MissingPerson<'a>, absent: &Absent) {
         let MissingPerson { user, link, .. } = *missing;
-        // To the millisecond, so that it distinguishes the deactivations of one run from those of
-        // another. Where the state is lost, limits.per counts from this time: one that is too early
-        // would let more people through, and one that is too late only holds them.
-        let latest = self.matched.now.clocks.latest();
-        let since = latest.to_rfc3339_opts(SecondsFormat::Millis, true);
         let new = Link {
-            activity: Activity::Deactivated { since },
+            activity: self.matched.deactivated_now(),
             ..link.clone()
         };
         if link.directory.is_none() || self.matched.desired.directory().is_none() {
@@ -210,7 +251,7 @@ impl<'a> Decider<'a, '_> {
             ..Subject::of_link(user, link, &missing.owner)
         };
         let edits = vec![Edit::Deactivate];
-        let reason = (reason_of_absence(location), new);
+        let reason = (self.reason_of_absence(&link.id), new);
         self.change(Who::User(user), Action::Deactivate, &subject, edits, reason);
         let successor = self.successor(user, link);
         if let Some(hold) = successor.or_else(|| self.unusable_successor(user, link)) {
@@ -235,14 +276,11 @@ impl<'a> Decider<'a, '_> {
     }
 }
 
-/// Why a person is absent, which is said only as far as it is known.
-fn reason_of_absence(location: Option<&Location>) -> Reason {
-    match location {
-        Some(Location::Filtered(_)) => Reason::FilteredOut,
-        Some(Location::Outside(_)) => Reason::OutsideBases,
-        Some(Location::Nowhere) => Reason::Absent,
-        None => Reason::Unlocated,
-    }
+fn missing_since(absence: &Absence, after: After) -> Reason {
+    Reason::MissingSince(Box::new(Since {
+        time: readable_time(absence.since.here, &Utc).into(),
+        key: after.key,
+    }))
 }
 
 /// Why it cannot be proven that a person left the directory of a link.

@@ -37,6 +37,7 @@ impl Decider<'_, '_> {
         self.of_other_writers();
         self.of_the_clocks();
         self.of_unlike_values();
+        self.of_disabled_strangers();
     }
 
     /// Somebody is still waited for, perhaps because a clock is or was wrong.
@@ -46,7 +47,12 @@ impl Decider<'_, '_> {
             return;
         }
         let now = self.matched.now;
-        let mut since = self.plan.absences.values().map(|absence| absence.since);
+        let mut since = self
+            .plan
+            .absences
+            .values()
+            .chain(self.plan.disabled.values())
+            .map(|absence| absence.since);
         let differ = since.clone().any(|since| now.clocks.differ_since(&since));
         let told = now.told().filter(|_| differ);
         let ahead = since.find(|since| now.clocks.is_before(since.here));
@@ -64,7 +70,7 @@ impl Decider<'_, '_> {
         }
     }
 
-    fn notice(&mut self, text: String) {
+    pub(super) fn notice(&mut self, text: String) {
         self.plan.notices.push(text);
     }
 

@@ -37,6 +37,8 @@ pub(super) struct OwnedUsers<'a> {
     pub inactive: BTreeMap<&'a EntityId, &'a str>,
     /// Those whose people the reading does not show.
     pub missing: Vec<MissingPerson<'a>>,
+    /// Those whose people's entries are of no use but for one thing: they may not sign in.
+    pub disabled: Vec<MissingPerson<'a>>,
     /// Those without a match whose people may be present, and why nothing is decided about them.
     pub undecided: Vec<(&'a User, Reason)>,
     /// Users with a link that cannot be read.
@@ -63,13 +65,14 @@ impl<'a> OwnedUsers<'a> {
         current: &'a Current,
         owners: &Owners<'_>,
         matches: &[Match<'a>],
+        now: DateTime<Utc>,
     ) -> Self {
         // By address, which costs a fraction of hashing the id.
         let matched: HashSet<*const User> = matches
             .iter()
             .filter_map(|found| match found {
                 Match::Linked(user, ..) => Some(ptr::from_ref(*user)),
-                Match::Adopted(_) | Match::New | Match::Skipped(_) => None,
+                Match::Adopted(_) | Match::New | Match::Disabled(_) | Match::Skipped(_) => None,
             })
             .collect();
         let mut owned = Self::default();
@@ -109,6 +112,13 @@ impl<'a> OwnedUsers<'a> {
                     owner,
                     is_shared: false,
                 });
+            } else if desired.account(&link.id).is_disabled(now) {
+                owned.disabled.push(MissingPerson {
+                    user,
+                    link,
+                    owner,
+                    is_shared: false,
+                });
             } else {
                 owned.undecided.push((user, Reason::EntrySkipped));
             }
@@ -140,19 +150,25 @@ impl<'a> OwnedUsers<'a> {
         owners: &Owners<'_>,
         matched: &HashSet<*const User>,
     ) {
-        if self.missing.is_empty() {
+        if self.missing.is_empty() && self.disabled.is_empty() {
             return;
         }
+        let skipped: HashSet<&DirectoryId> = self
+            .disabled
+            .iter()
+            .map(|disabled| &disabled.link.id)
+            .collect();
+        let is_without_person = |id: &DirectoryId| desired.lacks(id) || skipped.contains(id);
         let mut carriers: HashMap<&DirectoryId, usize> = HashMap::new();
         let unmatched = current
             .users
             .iter()
             .filter(|user| !matched.contains(&ptr::from_ref(*user)));
         let links = unmatched.filter_map(|user| user.link.link());
-        for link in links.filter(|link| owners.is_comparable(link) && desired.lacks(&link.id)) {
+        for link in links.filter(|link| owners.is_comparable(link) && is_without_person(&link.id)) {
             *carriers.entry(&link.id).or_default() += 1;
         }
-        for missing in &mut self.missing {
+        for missing in self.missing.iter_mut().chain(&mut self.disabled) {
             missing.is_shared = carriers.get(&missing.link.id) != Some(&1);
         }
     }

@@ -64,7 +64,7 @@ impl<'a> Decider<'a, '_> {
         if wakes && may_wake {
             edits.push(Edit::Activate);
             // Where only the activity changes, it is written with the activity itself.
-            if !differs_in_activity_alone(link, &settled) {
+            if !link.differs_in_activity_alone(&settled) {
                 edits.push(Edit::Link);
             }
             let reason = reason_to_reactivate(link, owner);
@@ -214,13 +214,4 @@ enum Stays {
     AsItIs,
     /// The user would be reactivated, and may not be.
     Inactive,
-}
-
-/// Whether two links of one user are the same but for the activity.
-fn differs_in_activity_alone(one: &Link, other: &Link) -> bool {
-    let apart = |link: &Link| Link {
-        activity: Activity::Settled,
-        ..link.clone()
-    };
-    apart(one) == apart(other)
 }

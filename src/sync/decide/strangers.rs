@@ -49,7 +49,7 @@ pub(super) fn most_are_ours(
                 let link = by_login.get(&fold(&person.username)).copied().flatten();
                 link.and_then(|link| of_link(link, desired, owners))
             }
-            Match::Adopted(_) => None,
+            Match::Adopted(_) | Match::Disabled(_) => None,
         };
         if let Some(stranger) = stranger {
             *counts.entry(stranger).or_default() += 1;

@@ -108,6 +108,14 @@ impl Reason {
             | Self::FilteredOut
             | Self::OutsideBases
             | Self::Unlocated
+            | Self::Disabled
+            | Self::DisabledElsewhere
+            | Self::ReleasedDisabled
+            | Self::DisabledWithoutUser
+            | Self::DisabledNotAdopted(_)
+            | Self::DisabledInactive
+            | Self::DisabledStays(_)
+            | Self::DisabledSince(_)
             | Self::NoId
             | Self::TooLarge
             | Self::SeveralIds(_)

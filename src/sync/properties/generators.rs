@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 
 use crate::{
     config::{
-        Adopt, AttributeRule, ConfigChange, LdapJob, Limit, Limits, Scope, Source, Target, Users,
-        WhenAbsent,
+        Adopt, AttributeRule, ConfigChange, DisabledKey, LdapJob, Limit, Limits, Scope, Source,
+        Target, Users, WhenAbsent,
     },
     directory::Reading,
     model::{
         absence::{Absence, Absences},
+        account::Account,
         clocks::Clocks,
         entry::DirectoryId,
         id::IdAttribute,
@@ -38,11 +39,13 @@ const LOGINS: [&str; 6] = ["ada", "Ada", "bob", "cyd", "dan", "ldap-sync"];
 #[derive(Debug, Clone)]
 pub struct Entries {
     /// Entries by id, among them entries without an id, and skipped ones.
-    pub shown: Vec<(Option<u8>, Option<Values>)>,
+    pub shown: Vec<(Option<u8>, Option<Values>, Account)>,
     /// The attribute that the ids come from.
     pub attribute: IdAttribute,
     /// Who was missing in the reads before.
     pub absences: Absences,
+    /// Who might not sign in before.
+    pub disabled: Absences,
 }
 
 /// The values of an entry.
@@ -101,12 +104,22 @@ pub fn entries() -> impl Strategy<Value = Entries> {
         with_painters,
     });
     let id = prop_oneof![20 => (0_u8..8).prop_map(Some), 1 => Just(None)];
-    let shown = proptest::collection::vec((id, option::weighted(0.9, values)), 0..8);
-    (shown, attribute(), absences()).prop_map(|(shown, attribute, absences)| Entries {
-        shown,
-        attribute,
-        absences,
-    })
+    let account = prop_oneof![
+        10 => Just(Account::Enabled),
+        3 => Just(Account::Disabled),
+        1 => Just(Account::Until(now() - chrono::Duration::hours(1))),
+        1 => Just(Account::Until(now() + chrono::Duration::hours(1))),
+        1 => Just(Account::Unclear("hidden".into())),
+    ];
+    let shown = proptest::collection::vec((id, option::weighted(0.9, values), account), 0..8);
+    (shown, attribute(), absences(), absences()).prop_map(
+        |(shown, attribute, absences, disabled)| Entries {
+            shown,
+            attribute,
+            absences,
+            disabled,
+        },
+    )
 }
 
 pub fn reading(entries: &Entries) -> Desired {
@@ -119,7 +132,7 @@ pub fn reading_of_a_replica(entries: &Entries) -> Desired {
 }
 
 fn shown(entries: &Entries) -> Reading<Mapped> {
-    let mapped = entries.shown.iter().map(|(id, values)| {
+    let mapped = entries.shown.iter().map(|(id, values, _)| {
         let mapped = match values {
             None => Mapped::Skipped {
                 dn: "cn=skipped".into(),
@@ -149,7 +162,13 @@ fn shown(entries: &Entries) -> Reading<Mapped> {
         };
         (id.map(directory_id), mapped)
     });
-    Reading::for_tests(mapped.collect()).identified_by(entries.attribute.clone())
+    let mut reading = Reading::for_tests(mapped.collect()).identified_by(entries.attribute.clone());
+    for (place, (_, _, account)) in entries.shown.iter().enumerate() {
+        if *account != Account::Enabled {
+            reading = reading.with_account(place, account.clone());
+        }
+    }
+    reading
 }
 
 /// Whether an entry is in the search base of the other job.
@@ -254,11 +273,12 @@ pub fn rules() -> impl Strategy<Value = Rules> {
     let adopt = select(vec![Adopt::Username, Adopt::Email, Adopt::Never]);
     let day = Duration::from_secs(86_400);
     let deactivate_after = select(vec![Duration::ZERO, Duration::ZERO, day]);
+    let disabled_after = select(vec![None, Some(Duration::ZERO), Some(day)]);
     let user_type = select(vec![None, Some("ldap".to_owned())]);
     (
         adopt,
         any::<[bool; 4]>(),
-        deactivate_after,
+        (deactivate_after, disabled_after),
         user_type,
         any::<bool>(),
     )
@@ -266,7 +286,7 @@ pub fn rules() -> impl Strategy<Value = Rules> {
             |(
                 adopt,
                 [create, update, deactivate, reactivate],
-                deactivate_after,
+                (deactivate_after, disabled_after),
                 user_type,
                 has_sibling,
             )| {
@@ -278,6 +298,9 @@ pub fn rules() -> impl Strategy<Value = Rules> {
                     adopt,
                     adopt_always: true,
                     deactivate_after,
+                    disabled_after: disabled_after.map(Into::into),
+                    out_of_scope_after: None,
+                    absent_after: None,
                     protect: vec!["dan".parse().unwrap()],
                     user_type,
                 };
@@ -310,6 +333,8 @@ fn job(users: Users) -> LdapJob {
         search_bases: vec!["dc=test".into()],
         scope: Scope::Subtree,
         filter: Some("(uid=*)".parse().unwrap()),
+        disabled: DisabledKey::default(),
+        expires: None,
         config_change: ConfigChange::Hold,
         attributes: Some(BTreeMap::from([("username".into(), rule)])),
         users,

@@ -32,6 +32,7 @@ fn domain() -> Odd {
                 ("objectClass", &["user"]),
                 ("sAMAccountType", &["805306368"]),
                 ("sAMAccountName", &[name]),
+                ("userAccountControl", &["512"]),
                 ("givenName", &["Given"]),
                 ("sn", &[name]),
             ],
