@@ -144,9 +144,12 @@ fn note(path: &KeyPath, kind: &Kind, kinds: &Kinds, notes: &mut Notes) {
     let problem = match kind {
         Kind::UnknownField(name, known) => {
             let near = nearest(name, known.iter().copied());
-            // A table at the top with nearly the right name is not in the wrong place.
-            let is_misspelt =
-                near.is_some() && path.keys().len() == 1 && !notes.names_in(name).is_empty();
+            // A table at the top with nearly the right name is not in the wrong place, and neither is
+            // a key of a mapping.
+            let keys = path.keys();
+            let is_table = keys.len() == 1 && !notes.names_in(name).is_empty();
+            let is_of_mapping = matches!(keys.as_slice(), ["jobs", _, "attributes", _, _]);
+            let is_misspelt = near.is_some() && (is_table || is_of_mapping);
             let elsewhere = (!is_misspelt).then(|| misplaced(path, name, kinds, notes));
             match elsewhere.flatten() {
                 Some(problem) => problem,

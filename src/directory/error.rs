@@ -343,9 +343,7 @@ impl DirectoryError {
             Self::NoSuchBase { .. } => Some("check the search base and the account's rights"),
             Self::Refused { code, .. } => code_advice(*code),
             Self::Referred { .. } => Some("choose search bases that are on this server"),
-            Self::UnknownNames { .. } => {
-                Some("write the attribute's name in the job's attributes as the directory does")
-            }
+            Self::UnknownNames { .. } => Some("write the attribute's name as the directory does"),
             Self::File { .. }
             | Self::Settings { .. }
             | Self::TimedOut { .. }

@@ -4,7 +4,7 @@
 
 mod servers;
 
-use ftrack_ldap_sync::command;
+use ftrack_ldap_sync::{command, model::server_kind::ServerKind};
 
 use self::servers::RealDirectory;
 use crate::{
@@ -60,8 +60,16 @@ fn situation(directory: &RealDirectory) -> Situation {
     situation.filter.clear();
     situation.attributes.clear();
     situation.password = directory.password.into();
+    // Of the others, only a domain shows when an account ends, without being told how.
+    let expires = if directory.kind.is_active_directory() {
+        ""
+    } else {
+        "expires = { from = \"departmentNumber\", form = \"days\" }"
+    };
     situation
-        .job("limits = { deactivate = \"100%\", rename = \"100%\" }")
+        .job(&format!(
+            "limits = {{ deactivate = 10, rename = 10, reactivate = 10 }}\n{expires}"
+        ))
         .config(&format!(
             "[directories.studio]\nbind_dn = {:?}\nca_file = {:?}\npage_size = 7\n",
             directory.bind_dn, directory.ca_file
@@ -135,6 +143,32 @@ plan for artists: 1 to reactivate
 ",
     ),
     (
+        "an account is locked out after wrong passwords",
+        lock_out,
+        "plan for artists: nothing to do",
+    ),
+    ("an account is disabled", disable, DISABLED),
+    ("the account is enabled again", enable, ENABLED),
+    ("an account ends", expire, DISABLED),
+    ("the account does not end any more", extend, ENABLED),
+    (
+        "somebody is disabled and moved out of the search base",
+        disable_and_move,
+        r"
+plan for artists: 1 to deactivate
+
+  - deactivate bob  cn=bob,ou=services,dc=studio,dc=test
+      is_active: true -> false
+      the person's account is disabled in the directory, and the entry is no longer among the job's people
+",
+    ),
+    (
+        "somebody disabled comes back",
+        come_back,
+        "plan for artists: nothing to do",
+    ),
+    ("this account is enabled again, too", enable, ENABLED),
+    (
         "somebody leaves",
         leave,
         r"
@@ -146,6 +180,22 @@ plan for artists: 1 to deactivate
 ",
     ),
 ];
+
+const DISABLED: &str = r"
+plan for artists: 1 to deactivate
+
+  - deactivate bob  cn=bob,ou=people,dc=studio,dc=test
+      is_active: true -> false
+      the person's account is disabled in the directory
+";
+
+const ENABLED: &str = r"
+plan for artists: 1 to reactivate
+
+  ^ reactivate bob  cn=bob,ou=people,dc=studio,dc=test
+      is_active: false -> true
+      the job finds the person again; this program deactivated the user on [time]
+";
 
 /// Whom ftrack shows in the end.
 const USERS: &str = r#"
@@ -264,6 +314,83 @@ fn come_back(directory: &RealDirectory) {
     directory.change(
         "dn: cn=bob,ou=services,dc=studio,dc=test\nchangetype: modrdn\nnewrdn: cn=bob\n\
          deleteoldrdn: 1\nnewsuperior: ou=people,dc=studio,dc=test\n",
+    );
+}
+
+/// Replaces an attribute of bob's; without values, it is removed.
+fn set(directory: &RealDirectory, attribute: &str, values: &[&str]) {
+    let lines = values.iter().map(|value| format!("{attribute}: {value}\n"));
+    directory.change(&format!(
+        "dn: cn=bob,ou=people,dc=studio,dc=test\nchangetype: modify\nreplace: {attribute}\n{}",
+        lines.collect::<String>()
+    ));
+}
+
+fn lock_out(directory: &RealDirectory) {
+    match directory.kind {
+        ServerKind::ActiveDirectory | ServerKind::Samba => {
+            directory.change(
+                "dn: dc=studio,dc=test\nchangetype: modify\nreplace: lockoutThreshold\n\
+                 lockoutThreshold: 1\n",
+            );
+            directory.fails_to_bind("cn=bob,ou=people,dc=studio,dc=test");
+            assert!(directory.shows("(&(cn=bob)(lockoutTime>=1))"));
+        }
+        ServerKind::Ds389 | ServerKind::FreeIpa => {
+            set(directory, "accountUnlockTime", &["20990101000000Z"]);
+        }
+        ServerKind::OpenLdap | ServerKind::Generic => {
+            set(directory, "pwdAccountLockedTime", &["20260101000000Z"]);
+        }
+    }
+}
+
+fn disable(directory: &RealDirectory) {
+    match directory.kind {
+        ServerKind::ActiveDirectory | ServerKind::Samba => {
+            set(directory, "userAccountControl", &["546"]);
+        }
+        ServerKind::Ds389 | ServerKind::FreeIpa => set(directory, "nsAccountLock", &["true"]),
+        ServerKind::OpenLdap | ServerKind::Generic => {
+            set(directory, "pwdAccountLockedTime", &["000001010000Z"]);
+        }
+    }
+}
+
+fn enable(directory: &RealDirectory) {
+    match directory.kind {
+        ServerKind::ActiveDirectory | ServerKind::Samba => {
+            set(directory, "userAccountControl", &["544"]);
+        }
+        ServerKind::Ds389 | ServerKind::FreeIpa => set(directory, "nsAccountLock", &[]),
+        ServerKind::OpenLdap | ServerKind::Generic => {
+            set(directory, "pwdAccountLockedTime", &[]);
+        }
+    }
+}
+
+/// At the beginning of 2026.
+fn expire(directory: &RealDirectory) {
+    if directory.kind.is_active_directory() {
+        set(directory, "accountExpires", &["134117856000000000"]);
+    } else {
+        set(directory, "departmentNumber", &["20454"]);
+    }
+}
+
+fn extend(directory: &RealDirectory) {
+    if directory.kind.is_active_directory() {
+        set(directory, "accountExpires", &["9223372036854775807"]);
+    } else {
+        set(directory, "departmentNumber", &["-1"]);
+    }
+}
+
+fn disable_and_move(directory: &RealDirectory) {
+    disable(directory);
+    directory.change(
+        "dn: cn=bob,ou=people,dc=studio,dc=test\nchangetype: modrdn\nnewrdn: cn=bob\n\
+         deleteoldrdn: 1\nnewsuperior: ou=services,dc=studio,dc=test\n",
     );
 }
 

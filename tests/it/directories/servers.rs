@@ -15,8 +15,8 @@ use ftrack_ldap_sync::model::server_kind::ServerKind;
 use tempfile::TempDir;
 
 use crate::slapd::{
-    ADMIN_DN, ADMIN_PASSWORD, Certificate, SUFFIX, SYNC_DN, SYNC_PASSWORD, Setup, base_ldif,
-    free_port, ldif_entry, ldif_entry_of_bytes, program, wait_until, write_certificates,
+    ADMIN_DN, ADMIN_PASSWORD, Certificate, PEOPLE, SUFFIX, SYNC_DN, SYNC_PASSWORD, Setup,
+    base_ldif, free_port, ldif_entry, ldif_entry_of_bytes, program, wait_until, write_certificates,
 };
 
 /// How long a server may take to be made and to start.
@@ -48,9 +48,11 @@ impl Drop for Keeper {
 }
 
 impl RealDirectory {
-    /// An OpenLDAP server.
+    /// An OpenLDAP server with a password policy.
     pub fn openldap() -> Self {
-        let slapd = Setup::new("").start();
+        let mut setup = Setup::new("").database("overlay ppolicy");
+        setup.global = "moduleload ppolicy\n".into();
+        let slapd = setup.start();
         Self {
             kind: ServerKind::OpenLdap,
             url: format!("ldaps://127.0.0.1:{}", slapd.tls_url().port().unwrap()),
@@ -193,6 +195,28 @@ impl RealDirectory {
             "{ldif}\n{}",
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+
+    /// Somebody tries a wrong password.
+    pub fn fails_to_bind(&self, dn: &str) {
+        let output = client("ldapwhoami", &self.url)
+            .args(["-D", dn, "-w", "wrong"])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(49), "{output:?}");
+    }
+
+    /// Whether the administrator finds anybody by a filter.
+    pub fn shows(&self, filter: &str) -> bool {
+        let (dn, password) = self.administrator;
+        let output = client("ldapsearch", &self.url)
+            .args([
+                "-LLL", "-D", dn, "-w", password, "-b", PEOPLE, filter, "1.1",
+            ])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        !output.stdout.is_empty()
     }
 
     /// The attribute of logins.

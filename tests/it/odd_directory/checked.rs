@@ -86,7 +86,7 @@ fn people_are_read_and_counted() {
       ok    attribute           mail: 1 of 3 entries lack it
       ok    attribute           sn: all of 3 entries have it
       FAIL  attribute           userid (uid): none of 3 entries shows it, for username = "userid" in [jobs.artists.attributes], and it is required; check the name, and whether the bind account may read it
-      warn  disabled            1 of 3 people have a disabled account, and get or keep a user; if they should not, leave them out by the filter, such as (!(userAccountControl:1.2.840.113556.1.4.803:=2)) on Active Directory
+      warn  disabled            1 of 3 people have a disabled account, and get or keep a user; set the job's disabled, or the directory's kind, if they should not
     "#);
     situation.sync();
     directory.set(|odd| odd.entries.retain(|(dn, _)| !dn.starts_with("uid=")));

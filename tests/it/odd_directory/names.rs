@@ -64,7 +64,7 @@ fn without_a_schema_names_that_may_be_others_are_refused() {
     let directory = OddDirectory::start(own_names());
     let mut situation = situation(&directory);
     mapping(&mut situation, ALIASES);
-    assert_snapshot!(situation.plan_text(), @"error: the directory could not be read completely, and nothing was written: ldap://directory: no entry shows 2.5.4.4, gn, rfc822Mailbox, userid, the directory shows no schema, and it answered with givenName, mail, sn, uid instead, for which nobody asked; write the attribute's name in the job's attributes as the directory does");
+    assert_snapshot!(situation.plan_text(), @"error: the directory could not be read completely, and nothing was written: ldap://directory: no entry shows 2.5.4.4, gn, rfc822Mailbox, userid, the directory shows no schema, and it answered with givenName, mail, sn, uid instead, for which nobody asked; write the attribute's name as the directory does");
     assert_eq!(situation.users(), "");
     // Nothing that it could mean: it is said.
     mapping(&mut situation, "username = \"uid\", email = \"badge\"");
@@ -99,7 +99,7 @@ fn a_name_that_the_schema_does_not_have_is_refused_and_one_that_nobody_has_is_no
     });
     let mut situation = situation(&directory);
     mapping(&mut situation, "username = \"uid\", last_name = \"surnam\"");
-    assert_snapshot!(situation.plan_text(), @"error: the directory could not be read completely, and nothing was written: ldap://directory: the directory's schema has no attribute surnam, and no entry shows it (did you mean surname?); write the attribute's name in the job's attributes as the directory does");
+    assert_snapshot!(situation.plan_text(), @"error: the directory could not be read completely, and nothing was written: ldap://directory: the directory's schema has no attribute surnam, and no entry shows it (did you mean surname?); write the attribute's name as the directory does");
     mapping(&mut situation, "username = \"uid\", last_name = \"badge\"");
     situation.sync();
     assert_snapshot!(situation.users(), @r#"
@@ -272,5 +272,5 @@ fn a_real_server_answers_under_its_own_names() {
     }
     mapping(&mut studio, "username = \"uidd\"");
     let failed = studio.sync();
-    assert_snapshot!(failed.error.unwrap().replace(studio.directory_url.trim_end_matches('/'), "ldap://slapd"), @"the directory could not be read completely, and nothing was written: ldap://slapd: the directory's schema has no attribute uidd, and no entry shows it (did you mean uid?); write the attribute's name in the job's attributes as the directory does");
+    assert_snapshot!(failed.error.unwrap().replace(studio.directory_url.trim_end_matches('/'), "ldap://slapd"), @"the directory could not be read completely, and nothing was written: ldap://slapd: the directory's schema has no attribute uidd, and no entry shows it (did you mean uid?); write the attribute's name as the directory does");
 }

@@ -281,10 +281,10 @@ fn an_entry_that_is_of_no_other_use_still_shows_that_the_account_is_disabled() {
 #[test]
 fn a_rule_that_names_what_the_server_does_not_know_fails() {
     let situation = Situation::of(&["ada"]).job("disabled = \"(employeeTyp=locked)\"\n");
-    assert_snapshot!(situation.plan_text(), @"error: the directory could not be read completely, and nothing was written: ldap://directory: the directory's schema has no attribute employeeTyp, and no entry shows it (did you mean employeeType?); write the attribute's name in the job's attributes as the directory does");
+    assert_snapshot!(situation.plan_text(), @"error: the directory could not be read completely, and nothing was written: ldap://directory: the directory's schema has no attribute employeeTyp, and no entry shows it (did you mean employeeType?); write the attribute's name as the directory does");
     let situation =
         Situation::of(&["ada"]).job("expires = { from = \"shadowExpires\", form = \"days\" }\n");
-    assert_snapshot!(situation.plan_text(), @"error: the directory could not be read completely, and nothing was written: ldap://directory: the directory's schema has no attribute shadowExpires, and no entry shows it; write the attribute's name in the job's attributes as the directory does");
+    assert_snapshot!(situation.plan_text(), @"error: the directory could not be read completely, and nothing was written: ldap://directory: the directory's schema has no attribute shadowExpires, and no entry shows it; write the attribute's name as the directory does");
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn a_login_attribute_that_nobody_shows_fails_the_run_and_is_named() {
     let succeeded = situation.succeeded_runs();
     situation.attributes = "username = \"uidd\", email = \"mail\"".into();
     let plan = situation.plan_text();
-    assert_snapshot!(plan, @"error: the directory could not be read completely, and nothing was written: ldap://directory: the directory's schema has no attribute uidd, and no entry shows it (did you mean uid?); write the attribute's name in the job's attributes as the directory does");
+    assert_snapshot!(plan, @"error: the directory could not be read completely, and nothing was written: ldap://directory: the directory's schema has no attribute uidd, and no entry shows it (did you mean uid?); write the attribute's name as the directory does");
     assert_fails(&situation, &plan);
     assert_eq!(situation.succeeded_runs(), succeeded);
 }
