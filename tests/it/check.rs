@@ -75,7 +75,8 @@ fn where_all_is_well_everything_was_looked_at() {
             "attribute",
             "attribute",
             "attribute",
-            "attribute"
+            "attribute",
+            "disabled"
         ]
     );
     assert_eq!(
@@ -122,7 +123,7 @@ fn people_read_one_line_for_each_finding() {
          shows it; did you mean mail?",
         &format!("ftrack {}", world.server),
         "  ok    permission          the key may write users",
-        "1 failed, 0 warnings, 22 ok.",
+        "1 failed, 0 warnings, 23 ok.",
     ] {
         assert!(
             lines.contains(&line),

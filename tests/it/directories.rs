@@ -372,7 +372,7 @@ fn enable(directory: &RealDirectory) {
 /// At the beginning of 2026.
 fn expire(directory: &RealDirectory) {
     if directory.kind.is_active_directory() {
-        set(directory, "accountExpires", &["134117856000000000"]);
+        set(directory, "accountExpires", &["134116992000000000"]);
     } else {
         set(directory, "departmentNumber", &["20454"]);
     }

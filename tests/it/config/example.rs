@@ -124,6 +124,11 @@ fn written() -> BTreeMap<String, Option<Value>> {
             let path = format!("{table}.{key}").trim_start_matches('.').to_owned();
             let value = toml::from_str::<BTreeMap<String, Value>>(&format!("value = {value}"))
                 .unwrap_or_else(|error| panic!("{whole}: {error}"));
+            // The keys of a table in one line have no defaults.
+            let inner = value.get("value").and_then(Value::as_object);
+            for key in inner.into_iter().flat_map(|inner| inner.keys()) {
+                written.insert(format!("{path}.{key}"), None);
+            }
             // Of what stands twice, as for jobs of two kinds, the first is the default.
             written
                 .entry(path)
