@@ -337,7 +337,7 @@ impl Reason {
                 "complete reads no longer show the person; whether the entry is elsewhere in the \
                  directory could not be found out"
             }
-            Self::Disabled => "the person's account is disabled in the directory",
+            Self::Disabled => DISABLED,
             Self::DisabledElsewhere => {
                 "the person's account is disabled in the directory, and the entry is no longer \
                  among the job's people"
@@ -410,15 +410,10 @@ impl fmt::Display for Reason {
                     "the user {username:?} has no owner, and matches the person by {by}"
                 )
             }
-            Self::LeftJob(job) => write!(
-                f,
-                "the person left the search bases of the job {job:?}, and is now in this job's"
-            ),
-            Self::LeftJobInactive(job) => write!(
-                f,
-                "the person left the search bases of the job {job:?}, which deactivated the user, \
-                 and is now in this job's"
-            ),
+            Self::LeftJob(job) => f.write_str(&left_job(job, ",")),
+            Self::LeftJobInactive(job) => {
+                f.write_str(&left_job(job, ", which deactivated the user,"))
+            }
             Self::FromNoJob(source) => write!(
                 f,
                 "the user moves from the source {source:?}, which no job has, to this job"
@@ -430,12 +425,7 @@ impl fmt::Display for Reason {
             Self::SeveralIds(number) => f.write_str(&several_ids(*number)),
             Self::MissingValue(name) => write!(f, "it has no {name}, which is required"),
             Self::InvalidValue(words) => f.write_str(words),
-            Self::SeveralUsers(names) => write!(
-                f,
-                "{} ftrack users have its link: {}",
-                names.len(),
-                quoted(names)
-            ),
+            Self::SeveralUsers(names) => f.write_str(&several_users(names, "have its link")),
             Self::ClaimedBy(user) => write!(
                 f,
                 "the ftrack user {user} has a link to it that cannot be read"
@@ -444,12 +434,9 @@ impl fmt::Display for Reason {
                 f,
                 "its ftrack user {username:?} has a link that does not identify it"
             ),
-            Self::SeveralAdoptable(names) => write!(
-                f,
-                "{} ftrack users could be adopted for it: {}",
-                names.len(),
-                quoted(names)
-            ),
+            Self::SeveralAdoptable(names) => {
+                f.write_str(&several_users(names, "could be adopted for it"))
+            }
             Self::NotAdopted(refusal) => {
                 let (username, why) = &**refusal;
                 write!(f, "the ftrack user {username:?} is not adopted: {why}")
@@ -477,22 +464,11 @@ impl fmt::Display for Reason {
                 "the person has been missing since {}, and users.{} is not over",
                 since.time, since.key
             ),
-            Self::DisabledNotAdopted(username) => write!(
-                f,
-                "the person's account is disabled in the directory, so the user {username:?} is \
-                 not adopted"
-            ),
-            Self::DisabledStays(why) => write!(
-                f,
-                "the person's account is disabled in the directory, but the user stays active: \
-                 {why}"
-            ),
-            Self::DisabledSince(since) => write!(
-                f,
-                "the person's account has been disabled in the directory since {}, and users.{} \
-                 is not over",
-                since.time, since.key
-            ),
+            Self::DisabledNotAdopted(username) => {
+                write!(f, "{DISABLED}, so the user {username:?} is not adopted")
+            }
+            Self::DisabledStays(why) => write!(f, "{DISABLED}, but the user stays active: {why}"),
+            Self::DisabledSince(since) => f.write_str(&disabled_since(since)),
             Self::FoundById(id) => write!(
                 f,
                 "the person with the directory id {id} was missing from the read, but was found \
@@ -558,6 +534,19 @@ impl fmt::Display for Contested {
     }
 }
 
+const DISABLED: &str = "the person's account is disabled in the directory";
+
+fn disabled_since(Since { time, key }: &Since) -> String {
+    format!(
+        "the person's account has been disabled in the directory since {time}, and users.{key} is \
+         not over"
+    )
+}
+
+fn left_job(job: &str, and: &str) -> String {
+    format!("the person left the search bases of the job {job:?}{and} and is now in this job's")
+}
+
 fn moved_to_job((id, job): &(Box<str>, Box<str>)) -> String {
     format!(
         "the person with the directory id {id} left the search bases of this job, and is now in \
@@ -569,7 +558,7 @@ fn several_ids(number: usize) -> String {
     format!("it has {number} values of the id attribute, so it cannot be identified")
 }
 
-fn quoted(names: &[Box<str>]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
-    names.join(", ")
+fn several_users(names: &[Box<str>], what: &str) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    format!("{} ftrack users {what}: {}", names.len(), quoted.join(", "))
 }

@@ -84,12 +84,11 @@ pub fn match_people<'a>(
     let found = |(id, person): &Identified| {
         let found = index.find(id, person, desired, rules);
         // Who may not sign in asks for no user, and for no login.
-        match found {
-            Match::New if desired.account(id).is_disabled(now) => Match::Disabled(None),
-            Match::Adopted(user) if desired.account(id).is_disabled(now) => {
-                Match::Disabled(Some(user))
-            }
-            found => found,
+        let is_disabled = desired.account(id).is_disabled(now);
+        match (found, is_disabled) {
+            (Match::New, true) => Match::Disabled(None),
+            (Match::Adopted(user), true) => Match::Disabled(Some(user)),
+            (found, _) => found,
         }
     };
     let mut matches: Vec<Match<'a>> = desired.people().iter().map(found).collect();

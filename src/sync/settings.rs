@@ -190,9 +190,13 @@ impl Settings {
             let is_known = !is_read || (now.is_some() && then.is_some());
             is_known && now != then
         };
-        let of_run = |setting: &Setting| match setting {
-            Setting::Disabled if !before.0.contains_key(setting) => Setting::FirstDisabled,
-            setting => setting.clone(),
+        let of_run = |setting: &Setting| {
+            let is_first = *setting == Setting::Disabled && !before.0.contains_key(setting);
+            if is_first {
+                Setting::FirstDisabled
+            } else {
+                setting.clone()
+            }
         };
         let mut changed: Vec<Setting> = all.filter(differs).map(of_run).collect();
         changed.sort();

@@ -65,13 +65,13 @@ impl<'a> Decider<'a, '_> {
             owner: Some(owner),
         };
         let settled = self.matched.settled(identified, user, link);
-        match self.next(user, link) {
-            // It stays active for a while, as everybody else's.
-            Next::Stays(Reason::DisabledSince(_)) if self.has_other_values(identified, user) => {
-                self.linked(identified, user, link, owner);
-            }
-            next => self.follow(next, Who::Person(identified), &subject, settled),
+        let next = self.next(user, link);
+        // A user that stays active for a while is updated as everybody else's.
+        let waits = matches!(next, Next::Stays(Reason::DisabledSince(_)));
+        if waits && self.has_other_values(identified, user) {
+            return self.linked(identified, user, link, owner);
         }
+        self.follow(next, Who::Person(identified), &subject, settled);
     }
 
     /// The same for users whose people's entries are otherwise of no use.
