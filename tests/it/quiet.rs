@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 use ftrack_ldap_sync::{
@@ -18,7 +18,7 @@ use ftrack_ldap_sync::{
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt};
 
 use crate::{
     rules::account,
@@ -64,12 +64,24 @@ fn prepared(studio: &Studio) -> (CompiledJob, State) {
     )
 }
 
+/// Lets no event be switched off for good: an event that another test says for the first time, while
+/// this one sets up its log, would be of interest to nobody from then on.
+fn everything_may_be_logged() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let everybody = tracing_subscriber::registry().with(LevelFilter::DEBUG);
+        tracing::subscriber::set_global_default(everybody).unwrap();
+        tracing::callsite::rebuild_interest_cache();
+    });
+}
+
 /// One run, and its events with their levels, in the order in which they were said.
 fn run(
     studio: &Studio,
     (job, state): &(CompiledJob, State),
     quiet: AlreadyLogged,
 ) -> (Report, Vec<String>) {
+    everything_may_be_logged();
     let log = tempfile::NamedTempFile::new().unwrap();
     let subscriber = tracing_subscriber::fmt()
         .json()
