@@ -79,6 +79,56 @@ fn by_kind(directory: &OddDirectory) -> Situation {
 }
 
 #[test]
+fn whoever_hides_whether_the_account_is_disabled_gets_no_access_without_a_person() {
+    let directory = OddDirectory::start(domain());
+    let situation = by_kind(&directory).after_sync();
+    directory.set(|odd| odd.put("ada", "userAccountControl", &["514"]));
+    assert_snapshot!(situation.plan_text(), @"
+    Plan for artists: 1 to deactivate
+
+      - deactivate ada  uid=ada,ou=people,dc=studio,dc=test
+          is_active: true -> false
+          the person's account is disabled in the directory
+    ");
+    situation.sync();
+    // From now on, the bind account may not read it.
+    directory.set(|odd| {
+        odd.put("ada", "userAccountControl", &[]);
+        odd.put("bob", "userAccountControl", &[]);
+    });
+    assert_snapshot!(situation.plan_text(), @"
+    Plan for artists: 1 to reactivate, 1 of them held
+
+      ^ reactivate ada HELD  uid=ada,ou=people,dc=studio,dc=test
+          is_active: false -> true
+          the job finds the person again; this program deactivated the user on [time]
+
+      1 change is held: it cannot be told whether the person's account is disabled: the entry shows no userAccountControl; can the bind account read it?; if it is not, approve it, or set disabled for the job
+    ");
+    assert_eq!(situation.sync().outcome, Outcome::Held);
+    assert!(situation.user("bob").is_active);
+    // The end of an account, in intervals of 100 ns since 1601: the beginning of 2026.
+    directory.set(|odd| {
+        odd.put("ada", "userAccountControl", &["512"]);
+        odd.put("bob", "userAccountControl", &["512"]);
+        odd.put("bob", "accountExpires", &["134116992000000000"]);
+    });
+    assert_snapshot!(situation.plan_text(), @"
+    Plan for artists: 1 to reactivate, 1 to deactivate, 1 of them held
+
+      ^ reactivate ada  uid=ada,ou=people,dc=studio,dc=test
+          is_active: false -> true
+          the job finds the person again; this program deactivated the user on [time]
+
+      - deactivate bob HELD  uid=bob,ou=people,dc=studio,dc=test
+          is_active: true -> false
+          the person's account is disabled in the directory
+
+      1 change is held: 1 deactivation, and 1 written within limits.per before, is more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE`
+    ");
+}
+
+#[test]
 fn people_of_a_domain_are_found_without_accounts_of_the_system() {
     let directory = OddDirectory::start(domain());
     let situation = by_kind(&directory);
