@@ -137,18 +137,24 @@ impl From<DateTime<Utc>> for Clocks {
 pub struct Present {
     /// What they show.
     pub clocks: Clocks,
-    /// The time at which they agreed in the last run of the job in which they did. It is not later
-    /// than now, since time does not go back and two clocks are not wrong by the same; so it still
-    /// tells how long ago something is at least when one of them is set back.
+    /// The time at which they agreed in the last run of the job in which they did. Time does not go
+    /// back, so it still tells how long ago something is at least when one of them is set back; not
+    /// where neither of them shows it yet: then both were wrong by the same.
     pub agreed_at: Option<DateTime<Utc>>,
 }
 
 impl Present {
+    /// The time at which they last agreed, if it may be right.
+    fn agreed_before(&self) -> Option<DateTime<Utc>> {
+        self.agreed_at
+            .filter(|agreed| !self.clocks.is_before(*agreed))
+    }
+
     /// How long ago that was at least: see [`Clocks::passed_since`].
     #[must_use]
     pub fn passed_since(&self, then: &Clocks) -> TimeDelta {
         let passed = self.clocks.passed_since(then);
-        let until_agreed = self.agreed_at.map(|agreed_at| {
+        let until_agreed = self.agreed_before().map(|agreed_at| {
             let agreed = Clocks {
                 here: agreed_at,
                 ftrack: Some(agreed_at),
@@ -162,7 +168,7 @@ impl Present {
     #[must_use]
     pub fn earliest(&self) -> DateTime<Utc> {
         let earliest = self.clocks.earliest();
-        self.agreed_at
+        self.agreed_before()
             .map_or(earliest, |agreed| agreed.max(earliest))
     }
 
@@ -171,7 +177,7 @@ impl Present {
     #[must_use]
     pub fn told(&self) -> Option<String> {
         let told = self.clocks.told()?;
-        let Some(agreed_at) = self.agreed_at else {
+        let Some(agreed_at) = self.agreed_before() else {
             return Some(told);
         };
         let (here, ftrack) = (self.clocks.here, self.clocks.of_ftrack());
@@ -235,6 +241,29 @@ mod tests {
             }
         }
         assert_eq!(Clocks::from(here).agreed(), None, "one agrees with nobody");
+    }
+
+    /// Both were a year ahead, by the same, and were put right.
+    #[test]
+    fn a_time_at_which_both_were_wrong_makes_nothing_old() {
+        let then = at("2026-11-25T11:00:00Z");
+        for ftrack in ["2026-11-25T12:00:00Z", "2026-11-25T12:05:00Z"] {
+            let clocks = Clocks {
+                here: at("2026-11-25T12:00:00Z"),
+                ftrack: Some(at(ftrack)),
+            };
+            let present = Present {
+                clocks,
+                agreed_at: Some(at("2027-11-25T11:30:00Z")),
+            };
+            let then = Clocks {
+                here: then,
+                ftrack: Some(then),
+            };
+            assert_eq!(present.passed_since(&then), TimeDelta::hours(1));
+            assert_eq!(present.earliest(), clocks.earliest());
+            assert_eq!(present.told(), clocks.told());
+        }
     }
 
     #[test]
