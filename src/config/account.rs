@@ -99,9 +99,10 @@ pub enum ExpiryForm {
     /// Intervals of 100 ns since 1601, where 0 and 2^63-1 mean never (`accountExpires` of Active
     /// Directory).
     Filetime,
-    /// A generalized time (RFC 4517 section 3.3.13), such as `krbPrincipalExpiration` of FreeIPA.
+    /// A generalized time (RFC 4517 section 3.3.13), such as `krbPrincipalExpiration` of FreeIPA;
+    /// the beginning of 1970 means never.
     GeneralizedTime,
-    /// Days since 1970, where negative ones mean never (`shadowExpire`).
+    /// Days since 1970, where 0 and negative ones mean never (`shadowExpire`).
     Days,
     /// Seconds since 1970, where 0 and negative ones mean never.
     Seconds,

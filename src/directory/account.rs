@@ -23,12 +23,17 @@ const IN_A_ZONE: [&str; 2] = ["%Y%m%d%H%M%S%.f%z", "%Y%m%d%H%M%z"];
 /// What the values of an entry show; a filter is asked of the server.
 pub(super) fn shown(rule: &AccountRule, entry: &Entry) -> Account {
     if entry.is_too_large() {
-        return Account::Unclear("the entry was not read".into());
+        return Account::Unclear("the entry was not read".into(), None);
     }
     let flag = rule
         .flag
         .map_or(Account::Enabled, |flag| flagged(flag, entry));
-    let ends = rule.expires.iter().map(|expires| end(expires, entry));
+    // In Active Directory every account has accountExpires; a global catalogue does not show it.
+    let is_everybodys = rule.flag == Some(DisabledFlag::UserAccountControl);
+    let ends = rule.expires.iter().map(|expires| {
+        let is_own = !rule.named.contains(&expires.from);
+        end(expires, is_everybodys && is_own, entry)
+    });
     ends.fold(flag, Account::and)
 }
 
@@ -42,9 +47,7 @@ fn flagged(flag: DisabledFlag, entry: &Entry) -> Account {
             Ok(_) => Account::Enabled,
             Err(_) => unclear(name),
         },
-        (DisabledFlag::UserAccountControl, []) => Account::Unclear(
-            format!("the entry shows no {name}; can the bind account read it?").into(),
-        ),
+        (DisabledFlag::UserAccountControl, []) => Account::Unclear(hidden(name), None),
         (DisabledFlag::UserAccountControl, _) => unclear(name),
         (DisabledFlag::NsAccountLock, texts) => {
             // One value that locks is enough: roles and classes of service may add another.
@@ -66,9 +69,12 @@ fn disabled_if(is_disabled: bool) -> Account {
 }
 
 /// Until when the person may sign in; of several values the earliest.
-fn end(expires: &Expires, entry: &Entry) -> Account {
-    let values = entry.values(&expires.from).iter();
-    let ends = values.map(|value| match text(value) {
+fn end(expires: &Expires, is_everybodys: bool, entry: &Entry) -> Account {
+    let values = entry.values(&expires.from);
+    if is_everybodys && values.is_empty() {
+        return Account::Unclear(hidden(&expires.from), None);
+    }
+    let ends = values.iter().map(|value| match text(value) {
         Some(text) => end_of(expires, text),
         None => unclear(&expires.from),
     });
@@ -85,7 +91,7 @@ fn end_of(expires: &Expires, text: &str) -> Account {
             Some(_) | None => None,
         },
         ExpiryForm::Days => match number() {
-            Some(..0) => return Account::Enabled,
+            Some(..=0) => return Account::Enabled,
             // Beyond what a time can be, it never ends.
             Some(days) => Some(after_1970(TimeDelta::try_days(days))),
             None => None,
@@ -95,7 +101,11 @@ fn end_of(expires: &Expires, text: &str) -> Account {
             Some(seconds) => Some(after_1970(TimeDelta::try_seconds(seconds))),
             None => None,
         },
-        ExpiryForm::GeneralizedTime => generalized_time(text),
+        ExpiryForm::GeneralizedTime => match generalized_time(text) {
+            // Of principals that do not end, Kerberos stores the time zero.
+            Some(end) if end == DateTime::UNIX_EPOCH => return Account::Enabled,
+            end => end,
+        },
     };
     end.map_or_else(|| unclear(&expires.from), Account::Until)
 }
@@ -119,12 +129,19 @@ fn generalized_time(text: &str) -> Option<DateTime<Utc>> {
         })
 }
 
+fn hidden(attribute: &str) -> Box<str> {
+    format!("the entry shows no {attribute} (can the bind account read it?)").into()
+}
+
 fn text(value: &[u8]) -> Option<&str> {
     std::str::from_utf8(value).ok().map(str::trim)
 }
 
 fn unclear(attribute: &str) -> Account {
-    Account::Unclear(format!("the value of {attribute} cannot be understood").into())
+    Account::Unclear(
+        format!("the value of {attribute} cannot be understood").into(),
+        None,
+    )
 }
 
 #[cfg(test)]
@@ -195,7 +212,7 @@ mod tests {
     fn what_every_entry_has_is_not_missed_in_silence() {
         for values in [&[][..], &["x"], &[""], &["512", "514"]] {
             let account = by_flag(DisabledFlag::UserAccountControl, values);
-            assert!(matches!(account, Account::Unclear(_)), "{values:?}");
+            assert!(matches!(account, Account::Unclear(..)), "{values:?}");
         }
     }
 
@@ -231,6 +248,12 @@ mod tests {
             ),
             (ExpiryForm::Days, "20454", until("2026-01-01T00:00:00Z")),
             (ExpiryForm::Days, "-1", Account::Enabled),
+            (ExpiryForm::Days, "0", Account::Enabled),
+            (
+                ExpiryForm::GeneralizedTime,
+                "19700101000000Z",
+                Account::Enabled,
+            ),
             (
                 ExpiryForm::Days,
                 "9223372036854775807",

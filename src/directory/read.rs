@@ -313,8 +313,7 @@ impl Disabled {
         attributes: &[Ids],
         budget: &mut Budget,
     ) -> Result<(), OverBudget> {
-        budget.take(size_of::<u64>())?;
-        self.dns.insert(hash(&entry.dn));
+        let mut has_id = false;
         let universal = attributes.iter().map(|ids| &ids.attribute);
         for id in universal
             .filter(|attribute| attribute.is_universal())
@@ -322,6 +321,12 @@ impl Disabled {
         {
             budget.take(size_of::<DirectoryId>() + of_bytes(id.as_str().len()))?;
             self.ids.insert(id);
+            has_id = true;
+        }
+        // Another entry may have had its DN when the people were read.
+        if !has_id {
+            budget.take(size_of::<u64>())?;
+            self.dns.insert(hash(&entry.dn));
         }
         Ok(())
     }

@@ -12,8 +12,9 @@ pub enum Account {
     Until(DateTime<Utc>),
     /// The person may not sign in.
     Disabled,
-    /// It cannot be told, and why: an entry that hides it must not be taken for an enabled one.
-    Unclear(Box<str>),
+    /// It cannot be told, and why: an entry that hides it must not be taken for an enabled one. But
+    /// certainly not after a time, if there is one.
+    Unclear(Box<str>, Option<DateTime<Utc>>),
 }
 
 impl Account {
@@ -22,19 +23,27 @@ impl Account {
     pub fn is_disabled(&self, now: DateTime<Utc>) -> bool {
         match self {
             Self::Disabled => true,
-            Self::Until(end) => *end <= now,
-            Self::Enabled | Self::Unclear(_) => false,
+            Self::Until(end) | Self::Unclear(_, Some(end)) => *end <= now,
+            Self::Enabled | Self::Unclear(_, None) => false,
         }
     }
 
-    /// What two signs show together: what is unclear stays so, and the earlier end counts.
+    /// What two signs of one entry show together: one that disables is enough, and the earlier end
+    /// counts.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
-            // In an order that says nothing.
-            (Self::Unclear(one), Self::Unclear(other)) => Self::Unclear(one.min(other)),
-            (Self::Unclear(why), _) | (_, Self::Unclear(why)) => Self::Unclear(why),
             (Self::Disabled, _) | (_, Self::Disabled) => Self::Disabled,
+            // In an order that says nothing.
+            (Self::Unclear(one, end), Self::Unclear(other, other_end)) => {
+                Self::Unclear(one.min(other), earlier(end, other_end))
+            }
+            (Self::Unclear(why, end), Self::Until(other))
+            | (Self::Until(other), Self::Unclear(why, end)) => {
+                Self::Unclear(why, earlier(end, Some(other)))
+            }
+            (unclear @ Self::Unclear(..), Self::Enabled)
+            | (Self::Enabled, unclear @ Self::Unclear(..)) => unclear,
             (Self::Until(one), Self::Until(other)) => Self::Until(one.min(other)),
             (Self::Until(end), Self::Enabled) | (Self::Enabled, Self::Until(end)) => {
                 Self::Until(end)
@@ -44,6 +53,10 @@ impl Account {
     }
 }
 
+fn earlier(one: Option<DateTime<Utc>>, other: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    one.into_iter().chain(other).min()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,12 +64,18 @@ mod tests {
     #[test]
     fn what_is_unclear_is_neither_enabled_nor_disabled() {
         let now = DateTime::<Utc>::UNIX_EPOCH;
-        let unclear = || Account::Unclear("hidden".into());
-        for other in [Account::Enabled, Account::Disabled, Account::Until(now)] {
-            assert_eq!(unclear().and(other.clone()), unclear());
-            assert_eq!(other.and(unclear()), unclear());
-        }
+        let unclear = || Account::Unclear("hidden".into(), None);
         assert!(!unclear().is_disabled(now));
+        for (other, is_disabled) in [
+            (Account::Enabled, false),
+            (Account::Disabled, true),
+            (Account::Until(now), true),
+            (Account::Until(DateTime::<Utc>::MAX_UTC), false),
+            (unclear(), false),
+        ] {
+            assert_eq!(unclear().and(other.clone()).is_disabled(now), is_disabled);
+            assert_eq!(other.and(unclear()).is_disabled(now), is_disabled);
+        }
     }
 
     #[test]

@@ -13,8 +13,10 @@ use crate::{
         change_kind::ChangeKind,
         clocks::{Clocks, Present},
         edit::Edit,
+        entry::DirectoryId,
         held_people::HeldPeople,
         readable_time::readable_time,
+        reason::Cause,
         user::{Current, EntityId},
     },
     state::{LinkedUsers, Remembered, State, Written},
@@ -316,5 +318,34 @@ fn held_people(
             }
         }
     }
+    add_waiting(&mut people, remembered, plan, changed);
     people
+}
+
+/// Those who wait until they have been missing or disabled for long enough: what explains that now
+/// explains it then.
+fn add_waiting(
+    people: &mut HeldPeople,
+    remembered: &Remembered,
+    plan: &Plan<'_>,
+    changed: &[Setting],
+) {
+    let (by, kind) = (HeldBy::Configuration, ChangeKind::Deactivate);
+    let decided: BTreeSet<&str> = plan
+        .changes()
+        .map(|change| change.directory_id.as_str())
+        .collect();
+    for (of_cause, cause) in [
+        (&plan.absences, Cause::Absent),
+        (&plan.disabled, Cause::Disabled),
+    ] {
+        let of_setting = settings::cause_of_deactivation(changed, cause);
+        for id in of_cause.keys().filter(|id| !decided.contains(id.as_str())) {
+            let earlier = DirectoryId::new(id)
+                .and_then(|id| remembered.held.cause(by, kind, &id).map(ToOwned::to_owned));
+            if let Some(cause) = of_setting.clone().or(earlier) {
+                people.add(by, kind, id, &cause);
+            }
+        }
+    }
 }

@@ -149,7 +149,7 @@ impl<'a> Matched<'a> {
     ) -> Result<Self, PlanRefused> {
         let owners = Owners::new(desired, current, rules, known.directory)?;
         // A clock that leapt ahead ends no account.
-        let earliest = now.clocks.earliest();
+        let earliest = now.earliest();
         let matches = match_people(desired, current, rules, &owners, earliest);
         strangers::most_are_ours(desired, current, &owners, &matches)?;
         let owned = OwnedUsers::new(desired, current, &owners, &matches, earliest);

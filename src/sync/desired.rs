@@ -483,20 +483,17 @@ fn accounts<T>(reading: &Reading<T>) -> HashMap<DirectoryId, Account> {
     }
     for (place, (id, _)) in reading.entries().iter().enumerate() {
         if let (Some(id), Some(account)) = (id, shown.get(&place)) {
-            let before = accounts.remove(id);
-            let both = match before {
-                Some(before) => before.and(account.clone()),
-                None => account.clone(),
-            };
-            accounts.insert(id.clone(), both);
+            accounts
+                .entry(id.clone())
+                .or_insert_with(|| account.clone());
         }
     }
     for (place, (id, _)) in reading.entries().iter().enumerate() {
-        let is_enabled = !shown.contains_key(&place);
+        let own = shown.get(&place).unwrap_or(&Account::Enabled);
         if let Some(account) = id.as_ref().and_then(|id| accounts.get_mut(id))
-            && is_enabled
+            && account != own
         {
-            *account = Account::Unclear("several entries show the same id".into());
+            *account = Account::Unclear("several entries show the same id".into(), None);
         }
     }
     accounts

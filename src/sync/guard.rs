@@ -259,7 +259,9 @@ fn rule(plan: &Plan<'_>, bounds: &Bounds<'_>, change: &Change, edit: &Edit) -> O
             .or_else(replica)
             .or_else(configured)
             .or_else(|| guarded(plan, change)),
-        Edit::Activate => replica().or_else(|| guarded(plan, change)),
+        Edit::Activate => replica()
+            .or_else(configured)
+            .or_else(|| guarded(plan, change)),
         Edit::Set { attribute, .. } => match attribute {
             Attribute::Username | Attribute::Email => replica()
                 .or_else(configured)

@@ -88,7 +88,7 @@ impl Patience {
             Some(Cause::Absent) => self.absent,
             Some(Cause::OutOfScope) => self.out_of_scope,
             Some(Cause::Disabled) => self.disabled,
-            None => self.absent.max(self.out_of_scope),
+            None => self.absent.max(self.out_of_scope).max(self.disabled),
         }
     }
 

@@ -53,9 +53,11 @@ impl Setting {
             Self::SearchBases | Self::Scope | Self::Filter | Self::Source | Self::IdAttribute => {
                 kind == ChangeKind::Deactivate && !is_disabled
             }
-            // A rule that shows fewer people as disabled gives access back.
+            // A rule that shows fewer people as disabled gives them access.
             Self::Disabled => {
-                kind == ChangeKind::Deactivate && is_disabled || kind == ChangeKind::Reactivate
+                kind == ChangeKind::Deactivate && is_disabled
+                    || matches!(kind, ChangeKind::Reactivate | ChangeKind::Create)
+                        && matches!(edit, Edit::Activate)
             }
             Self::FirstDisabled => kind == ChangeKind::Deactivate && is_disabled,
             Self::Directory | Self::BindAccount | Self::Kind => matches!(
@@ -211,6 +213,23 @@ pub fn cause(changed: &[Setting], change: &Change, edit: &Edit) -> Option<String
     let bearing = changed
         .iter()
         .filter(|setting| setting.bears_on(change, edit));
+    let names: Vec<String> = bearing.map(ToString::to_string).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// The settings that bear on a deactivation of this cause, as one text; none where there is none.
+#[must_use]
+pub fn cause_of_deactivation(changed: &[Setting], cause: Cause) -> Option<String> {
+    let bearing = changed.iter().filter(|setting| match setting {
+        Setting::SearchBases
+        | Setting::Scope
+        | Setting::Filter
+        | Setting::Source
+        | Setting::IdAttribute => cause != Cause::Disabled,
+        Setting::Disabled | Setting::FirstDisabled => cause == Cause::Disabled,
+        Setting::Directory | Setting::BindAccount | Setting::Kind => true,
+        Setting::Protect | Setting::Attribute(_) => false,
+    });
     let names: Vec<String> = bearing.map(ToString::to_string).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }

@@ -81,12 +81,19 @@ pub fn come_back(studio: &Studio, uid: &str) {
 
 /// Lets an absence have begun at another time; false when nobody is known to be missing.
 pub fn absent_since(studio: &Studio, since: DateTime<Utc>) -> bool {
+    begun_at(studio, "absences", since)
+}
+
+/// The same for people whose accounts are disabled.
+pub fn disabled_since(studio: &Studio, since: DateTime<Utc>) -> bool {
+    begun_at(studio, "disabled", since)
+}
+
+fn begun_at(studio: &Studio, table: &str, since: DateTime<Utc>) -> bool {
     let database = rusqlite::Connection::open(studio.state_dir().join("state.db")).unwrap();
     let since = since.to_rfc3339_opts(SecondsFormat::Nanos, true);
-    database
-        .execute("UPDATE absences SET since = ?1, since_ftrack = ?1", [since])
-        .unwrap()
-        > 0
+    let begin = format!("UPDATE {table} SET since = ?1, since_ftrack = ?1");
+    database.execute(&begin, [since]).unwrap() > 0
 }
 
 /// Moves what the state has in these columns of a table to later times, or with a negative time to

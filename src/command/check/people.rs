@@ -294,19 +294,20 @@ fn disabled(
         "disabled",
         format!("{disabled} of {entries} people may not sign in: {rule}"),
     );
-    let unclear = count(&|account| matches!(account, Account::Unclear(_)));
+    let unclear = count(&|account| matches!(account, Account::Unclear(..)));
     let why = accounts.values().find_map(|account| match account {
-        Account::Unclear(why) => Some(why),
+        Account::Unclear(why, _) => Some(why),
         Account::Enabled | Account::Until(_) | Account::Disabled => None,
     });
     if let Some(why) = why {
         about.warn(
             "disabled",
             format!(
-                "of {unclear} of {entries} people it cannot be told, and they get no user without \
-                 approval: {why}"
+                "of {unclear} of {entries} people it cannot be told; active users stay, and others \
+                 get none without approval: {why}"
             ),
-            "grant the bind account read access to the attribute, or set the job's disabled",
+            "check the form of expires; grant the bind account read access to the attribute, or set \
+             the job's disabled",
         );
     }
 }

@@ -25,6 +25,9 @@ use crate::{
 /// The most users that are named in one notice.
 const NAMED: usize = 8;
 
+/// Why it is unclear whether an account has ended.
+const CLOCKS: &str = "this machine's clock and ftrack's do not agree on whether it has ended";
+
 /// What follows for the user of somebody who may not sign in.
 enum Next {
     /// It is inactive already; its values stay until the person may sign in again.
@@ -121,8 +124,7 @@ impl<'a> Decider<'a, '_> {
         if !rules.users.deactivate {
             return Next::Stays(Reason::DisabledStays("users.deactivate is false"));
         }
-        let known = self.matched.known.disabled;
-        let absence = self.matched.absence(known, &link.id);
+        let absence = self.matched.absence(&link.id);
         let after = rules.patience.disabled;
         let waits = self.matched.waits(&absence, after);
         let since = readable_time(absence.since.here, &Utc);
@@ -198,9 +200,13 @@ impl<'a> Decider<'a, '_> {
         let matched = self.matched;
         let gives_access = |change: &&Draft<'a>| change.change.activity() == Some(true);
         let unclear = self.changes.iter().filter(gives_access);
+        let latest = matched.now.clocks.latest();
         let unclear = unclear.filter_map(|draft| {
-            let Account::Unclear(why) = matched.desired.account(&draft.change.directory_id) else {
-                return None;
+            let account = matched.desired.account(&draft.change.directory_id);
+            let why = match account {
+                Account::Unclear(why, _) => why,
+                Account::Until(_) if account.is_disabled(latest) => CLOCKS,
+                Account::Until(_) | Account::Enabled | Account::Disabled => return None,
             };
             let why = format!(
                 "it cannot be told whether the person's account is disabled: {why}; if it is not, \
@@ -214,6 +220,31 @@ impl<'a> Decider<'a, '_> {
         let unclear: Vec<_> = unclear.collect();
         for (user, hold) in unclear {
             self.plan.holds.entry(user).or_insert(hold);
+        }
+    }
+
+    /// People with active users of whom it cannot be told whether they may sign in: nobody else names
+    /// them.
+    pub(super) fn of_the_unclear(&mut self) {
+        let desired = self.matched.desired;
+        let mut first: Option<&str> = None;
+        let mut number = 0_usize;
+        for decision in &self.plan.decisions {
+            let (Who::Person((id, _)), Some(user)) = (decision.who, decision.user) else {
+                continue;
+            };
+            if let Account::Unclear(why, _) = desired.account(id)
+                && user.is_active
+            {
+                number += 1;
+                first = Some(first.map_or(why, |first| first.min(why)));
+            }
+        }
+        if let Some(why) = first {
+            self.notice(format!(
+                "of {number} people with active users it cannot be told whether their accounts are \
+                 disabled, and they stay active: {why}"
+            ));
         }
     }
 

@@ -6,7 +6,7 @@ use super::{Decider, Matched, owned::MissingPerson, subject::Subject};
 use crate::{
     directory::{AbsenceDoubt, Absent, Location},
     model::{
-        absence::{Absence, Absences},
+        absence::Absence,
         change::{Action, HeldBy, Hold},
         edit::Edit,
         entry::DirectoryId,
@@ -77,17 +77,20 @@ impl Matched<'_> {
             }
             (Activity::Released, true) => Missing::LeftAlone(Reason::ReleasedBefore),
             (Activity::Settled | Activity::Activating | Activity::Deactivating { .. }, true) => {
-                let absence = self.absence(self.known.absences, &link.id);
+                let absence = self.absence(&link.id);
                 let next = self.next(user, &absence);
                 Missing::Active(absence, next)
             }
         }
     }
 
-    /// How long the person has been missing, or disabled, with this read.
-    pub(super) fn absence(&self, known: &Absences, id: &DirectoryId) -> Absence {
+    /// How long the person has been missing or disabled, with this read: somebody who is disabled
+    /// and then moved away has been gone since the first of it.
+    pub(super) fn absence(&self, id: &DirectoryId) -> Absence {
         let clocks = self.now.clocks;
-        match known.get(id.as_str()) {
+        let known = [self.known.absences, self.known.disabled];
+        let known = known.into_iter().filter_map(|known| known.get(id.as_str()));
+        match known.min_by_key(|absence| absence.since.here) {
             // Two are sufficient; a number that stops growing need not be saved after each run.
             Some(before) if !clocks.is_surely_before(&before.since) => Absence {
                 since: before.since,
@@ -218,7 +221,7 @@ impl<'a> Decider<'a, '_> {
     /// Why a person is absent, which is said only as far as it is known. That the account is
     /// disabled says more than where the entry is.
     fn reason_of_absence(&self, id: &DirectoryId) -> Reason {
-        let now = self.matched.now.clocks.earliest();
+        let now = self.matched.now.earliest();
         match self.evidence.locations.get(id) {
             Some(Location::Filtered(elsewhere) | Location::Outside(elsewhere))
                 if elsewhere.account.is_disabled(now) =>

@@ -37,6 +37,7 @@ impl Decider<'_, '_> {
         self.of_other_writers();
         self.of_the_clocks();
         self.of_unlike_values();
+        self.of_the_unclear();
         self.of_disabled_strangers();
     }
 

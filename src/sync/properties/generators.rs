@@ -109,7 +109,7 @@ pub fn entries() -> impl Strategy<Value = Entries> {
         3 => Just(Account::Disabled),
         1 => Just(Account::Until(now() - chrono::Duration::hours(1))),
         1 => Just(Account::Until(now() + chrono::Duration::hours(1))),
-        1 => Just(Account::Unclear("hidden".into())),
+        1 => Just(Account::Unclear("hidden".into(), None)),
     ];
     let shown = proptest::collection::vec((id, option::weighted(0.9, values), account), 0..8);
     (shown, attribute(), absences(), absences()).prop_map(

@@ -33,6 +33,7 @@ fn domain() -> Odd {
                 ("sAMAccountType", &["805306368"]),
                 ("sAMAccountName", &[name]),
                 ("userAccountControl", &["512"]),
+                ("accountExpires", &["9223372036854775807"]),
                 ("givenName", &["Given"]),
                 ("sn", &[name]),
             ],

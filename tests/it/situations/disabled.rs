@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Situation;
 use crate::{
-    rules::{absent_since, approve, by_hand, leave},
+    rules::{absent_since, approve, by_hand, disabled_since, leave},
     studio::{Studio, dn, person},
 };
 
@@ -160,6 +160,28 @@ fn a_rule_that_is_new_or_changed_deactivates_nobody_without_a_person() {
 
       2 changes are held: 2 reactivations are more than limits.reactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE`
     ");
+}
+
+#[test]
+fn whoever_waits_is_held_when_the_time_is_over_where_a_setting_explains_it() {
+    let mut situation = Situation::synced(&["ada", "bob", "cyd"])
+        .then(|studio| disable(studio, "ada"))
+        .then(|studio| disable(studio, "bob"));
+    situation.job = format!("{RULE}users = {{ deactivate_after = \"2d\" }}\n");
+    situation.sync();
+    situation.filter = "(&(objectClass=inetOrgPerson)(!(uid=cyd)))".into();
+    situation.sync();
+    let long_ago = Utc::now() - Duration::days(3);
+    assert!(absent_since(&situation, long_ago));
+    assert!(disabled_since(&situation, long_ago));
+    assert_snapshot!(situation.plan_text(), @"");
+    situation.sync();
+    assert!(
+        situation
+            .users()
+            .lines()
+            .all(|line| line.contains(": active"))
+    );
 }
 
 #[test]
