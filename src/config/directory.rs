@@ -14,7 +14,9 @@ use super::{
     named_files,
     notes::Notes,
     table::table,
-    value::{Address, HOUR, List, Number, Period, attribute, check_name, is_loopback, line},
+    value::{
+        Address, HOUR, List, Number, Period, attribute, check_name, is_loopback, is_socket, line,
+    },
 };
 use crate::model::server_kind::ServerKind;
 
@@ -22,7 +24,7 @@ table! {
     /// One LDAP directory: replicas of the same tree.
     #[schemars(rename = "Directory")]
     struct DirectoryTable => struct Directory {
-        /// `ldaps://` or `ldap://` addresses of replicas, the preferred one first; required.
+        /// `ldaps://`, `ldap://` or `ldapi://` addresses of replicas, the preferred one first; required.
         urls: List<Address> => Vec<Url> = List::default(),
         /// The kind of its servers, from which the default filter and mapping of its jobs follow;
         /// detected with `auto`.
@@ -49,7 +51,8 @@ table! {
         /// A PEM file of the client certificate's key.
         #[serde(skip_serializing_if = "Option::is_none")]
         client_key_file: Option<PathBuf> => Option<PathBuf> = None,
-        /// A SASL mechanism instead of a bind with a password.
+        /// A SASL mechanism instead of a bind with a password: `external` binds with the client
+        /// certificate, or over `ldapi://` as the user that the program runs as.
         #[serde(skip_serializing_if = "Option::is_none")]
         sasl: Option<Sasl> => Option<Sasl> = None,
         /// Entries per page; servers refuse more than their own limit, which is 1000 for Active
@@ -86,7 +89,7 @@ table! {
     expecting = "the name of a SASL mechanism in quotes"
 )]
 pub enum Sasl {
-    /// The identity of the client certificate.
+    /// The identity of the client certificate, or over a socket that of the program's user.
     External,
 }
 
@@ -148,6 +151,7 @@ fn check_urls(notes: &mut Notes, at: &KeyPath, table: &DirectoryTable) {
             "the addresses of the directory's servers, such as [\"ldaps://ldap.studio.test\"]",
         );
     }
+    let has_plain = table.urls.usable().any(|url| url.url().scheme() == "ldap");
     let sends_password = table.bind_password.is_some() || table.bind_password_file.is_some();
     table.urls.check_with(notes, &key, |address| {
         let problem = match address.url().scheme() {
@@ -156,6 +160,10 @@ fn check_urls(notes: &mut Notes, at: &KeyPath, table: &DirectoryTable) {
                  or remove start_tls"
             }
             "ldaps" => return None,
+            "ldapi" if table.start_tls && !has_plain => {
+                "ldapi:// is a socket of this machine, without TLS; remove start_tls"
+            }
+            "ldapi" => return None,
             "ldap"
                 if table.start_tls
                     || table.allow_plaintext
@@ -170,7 +178,7 @@ fn check_urls(notes: &mut Notes, at: &KeyPath, table: &DirectoryTable) {
             }
             scheme => {
                 return Some(format!(
-                    "{scheme:?} is not an LDAP scheme; write ldaps:// or ldap://"
+                    "{scheme:?} is not an LDAP scheme; write ldaps://, ldap:// or ldapi://"
                 ));
             }
         };
@@ -187,14 +195,17 @@ fn check_authentication(
 ) {
     let (dn, password) = (at.key("bind_dn"), at.key("bind_password"));
     let certificate = table.client_cert_file.is_some();
+    let has_tls = has_tls(table);
     if table.sasl.is_some() {
         if table.bind_dn.is_some() || has_password {
-            notes.find(
-                &at.key("sasl"),
-                "binds with the client certificate; remove bind_dn and the password",
-            );
+            let by_what = if has_tls {
+                "binds with the client certificate; remove bind_dn and the password"
+            } else {
+                "binds as the user that the program runs as; remove bind_dn and the password"
+            };
+            notes.find(&at.key("sasl"), by_what);
         }
-        if !certificate {
+        if !certificate && has_tls {
             notes.missing(
                 &at.key("client_cert_file"),
                 "sasl = \"external\" binds with the client certificate",
@@ -221,6 +232,9 @@ fn check_authentication(
     } else if has_password && table.bind_dn.is_none() {
         notes.missing(&dn, "a password without a bind DN; set bind_dn");
     }
+    if !has_tls {
+        return files_without_use(notes, at, table);
+    }
     if certificate && table.client_key_file.is_none() {
         notes.missing(&at.key("client_key_file"), "client_cert_file needs its key");
     }
@@ -229,5 +243,27 @@ fn check_authentication(
             &at.key("client_cert_file"),
             "client_key_file needs its certificate",
         );
+    }
+}
+
+/// Whether some connection may be encrypted: all but those to sockets of this machine.
+fn has_tls(table: &DirectoryTable) -> bool {
+    let mut urls = table.urls.usable();
+    table.urls.is_empty() || urls.any(|address| !is_socket(address.url()))
+}
+
+/// Names the files for TLS, where no connection has any.
+fn files_without_use(notes: &mut Notes, at: &KeyPath, table: &DirectoryTable) {
+    for (key, file) in [
+        ("ca_file", &table.ca_file),
+        ("client_cert_file", &table.client_cert_file),
+        ("client_key_file", &table.client_key_file),
+    ] {
+        if file.is_some() {
+            notes.find(
+                &at.key(key),
+                "is for TLS, and ldapi:// is a socket of this machine, without TLS; remove it",
+            );
+        }
     }
 }

@@ -43,7 +43,10 @@ pub use limits::{FtrackLdapJob, Limits};
 pub use schema::schema;
 pub use secret::{MASK, Secret};
 pub use users::{Adopt, Users};
-pub use value::{Asserted, CronExpression, Filter, Limit, Pattern, Source, Template, is_attribute};
+pub use value::{
+    Asserted, CronExpression, Filter, Limit, Pattern, Source, Template, is_attribute, is_socket,
+    sockets,
+};
 
 /// The default path of the configuration file.
 pub const DEFAULT_FILE: &str = "/etc/ftrack-ldap-sync/config.toml";

@@ -143,7 +143,7 @@ impl Setup {
     pub async fn fingerprint(&self, server: &str) -> Option<String> {
         let salt = self.salt();
         match self.pool(server) {
-            Some(pool) => pool.credential_mark(&salt).await.ok().flatten(),
+            Some(pool) => pool.credential_mark(&salt).await.ok(),
             None if server == FTRACK => self.servers.ftrack().credential_mark(&salt).await.ok(),
             // No longer configured.
             None => None,
@@ -173,8 +173,13 @@ impl Setup {
             return Vec::new();
         };
         let place = |url: &url::Url| (url.host_str().map(str::to_owned), url.port());
+        // By SASL EXTERNAL, the account is that of the certificate.
+        let account = |of: &Directory| {
+            let certificate = of.sasl.and(of.client_cert_file.clone());
+            (of.bind_dn.clone(), of.sasl, certificate)
+        };
         let shares = |other: &Directory| {
-            other.bind_dn == own.bind_dn
+            account(other) == account(own)
                 && other
                     .urls
                     .iter()

@@ -9,7 +9,7 @@ use std::{
 
 use ldap3::{
     Ldap, LdapConnAsync, LdapConnSettings, LdapError, ResultEntry, SearchStream, StdStream,
-    exop::WhoAmI,
+    exop::WhoAmI, result::ExopResult,
 };
 use tokio::net::UnixStream;
 use tokio_util::task::AbortOnDropHandle;
@@ -61,6 +61,7 @@ impl Connection {
         let (guard, end) = match transport {
             Transport::Plain(stream) => framing::spawn(stream, near, at),
             Transport::Tls(stream) => framing::spawn(stream, near, at),
+            Transport::Socket(stream) => framing::spawn(stream, near, at),
         };
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(far));
         let (driver, ldap) = LdapConnAsync::with_settings(settings, "ldapi://guard")
@@ -126,12 +127,30 @@ impl Connection {
     /// Whether the server still answers, tested with a cheap request (RFC 4532); a refusal is an
     /// answer too.
     pub(super) async fn answers(&mut self, limit: Duration) -> bool {
+        self.who_am_i(limit).await.is_some()
+    }
+
+    /// Asks the server whom it takes this connection for (RFC 4532); none without an answer.
+    async fn who_am_i(&mut self, limit: Duration) -> Option<ExopResult> {
         let mut ldap = self.ldap.clone();
         ldap.with_timeout(limit);
-        matches!(
-            AbortOnDropHandle::new(tokio::spawn(async move { ldap.extended(WhoAmI).await })).await,
-            Ok(Ok(_))
-        )
+        let asked = tokio::spawn(async move { ldap.extended(WhoAmI).await });
+        AbortOnDropHandle::new(asked).await.ok()?.ok()
+    }
+
+    /// Whom the server takes this connection for, safe to print: empty for nobody in particular, and
+    /// none where it does not say.
+    pub(super) async fn identity(&mut self) -> Option<String> {
+        let ExopResult(answer, result) = self.who_am_i(self.operation_timeout).await?;
+        if result.rc != 0 {
+            return None;
+        }
+        let identity = answer.val.unwrap_or_default();
+        Some(if identity.is_empty() {
+            String::new()
+        } else {
+            self.words(&String::from_utf8_lossy(&identity))
+        })
     }
 
     /// The next message of a search, which makes room for another one.

@@ -1,54 +1,57 @@
 //! Connects to a server step by step: resolve, connect, StartTLS or TLS, bind.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use futures_util::{SinkExt, StreamExt};
-use ldap3_proto::{
-    LdapCodec,
-    proto::{LdapExtendedRequest, LdapMsg, LdapOp},
-};
 use rustls::{ClientConfig, pki_types::ServerName};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    net::{TcpStream, lookup_host},
+    net::{TcpStream, UnixStream, lookup_host},
     time::{Instant as Moment, timeout_at},
 };
 use tokio_rustls::TlsConnector;
-use tokio_util::codec::Framed;
 use url::Url;
 
 use super::{
     binds::Binds,
     connection::{Connection, garbled},
-    error::{DirectoryError, words},
+    credentials::{Credentials, Presented},
+    error::DirectoryError,
+    place::{Host, Place, connect_to_any, connect_to_socket},
+    start_tls::start_tls,
     tls,
     transport::Transport,
 };
 use crate::{
-    config::{Credential, Directory, Sasl, Secret, Unreadable, files},
+    config::{Directory, Secret, files, is_socket},
     model::server_kind::ServerKind,
     tls::TlsFault,
 };
 
-/// The extended operation StartTLS (RFC 4511 section 4.14.1).
-const START_TLS: &str = "1.3.6.1.4.1.1466.20037";
-
-/// Connects to one server.
-#[derive(Debug, Clone)]
-pub struct Connector {
-    url: Url,
-    /// The URL without anything but scheme, host and port, for errors and reports.
-    server: String,
+/// How every server of a directory is reached, whatever its address.
+#[derive(Debug)]
+pub(super) struct Access {
+    /// The directory's name in the configuration.
+    directory: String,
     tls: Option<Arc<ClientConfig>>,
-    encryption: Encryption,
+    start_tls: bool,
     credentials: Credentials,
     /// Where and how the directory's servers are reached, for marks.
-    way: Arc<str>,
-    binds: Arc<Binds>,
+    way: String,
     connect_timeout: Duration,
     operation_timeout: Duration,
     /// As configured.
     kind: Option<ServerKind>,
+}
+
+/// Connects to one server.
+#[derive(Debug, Clone)]
+pub struct Connector {
+    access: Arc<Access>,
+    /// The URL without anything but scheme, host and port, for errors and reports.
+    server: String,
+    place: Place,
+    encryption: Encryption,
+    binds: Arc<Binds>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,130 +61,106 @@ enum Encryption {
     Tls,
 }
 
-#[derive(Debug, Clone)]
-enum Credentials {
-    Anonymous,
-    Simple { dn: String, password: Credential },
-    External,
-}
-
-impl Credentials {
-    fn who(&self) -> &str {
-        match self {
-            Self::Anonymous => "anonymous",
-            Self::Simple { dn, .. } => dn,
-            Self::External => "the client certificate (SASL EXTERNAL)",
-        }
-    }
-}
-
-/// The credentials of one bind.
-enum Presented {
-    Nobody,
-    Password { dn: String, password: Secret },
-    Certificate,
-}
-
-impl Presented {
-    fn password(&self) -> Option<&Secret> {
-        match self {
-            Self::Password { password, .. } => Some(password),
-            Self::Nobody | Self::Certificate => None,
-        }
-    }
-}
-
-/// The connectors of a directory's servers, in order of preference; reads the certificate files,
-/// but does not use the network.
-///
-/// # Errors
-/// A certificate file cannot be used, or settings contradict each other.
-pub fn connectors(name: &str, directory: &Directory) -> Result<Vec<Connector>, DirectoryError> {
-    let settings = |reason: &str| DirectoryError::Settings {
-        directory: name.into(),
-        reason: reason.into(),
-    };
-    let encrypted = directory.start_tls || directory.urls.iter().any(|url| url.scheme() == "ldaps");
-    let tls = if encrypted
-        || directory.ca_file.is_some()
-        || directory.client_cert_file.is_some()
-        || directory.client_key_file.is_some()
-    {
-        Some(tls::client_config(name, directory)?)
-    } else {
-        None
-    };
-    let credentials = match (directory.sasl, &directory.bind_dn, &directory.bind_password) {
-        (Some(Sasl::External), ..) if directory.client_cert_file.is_none() => {
-            return Err(settings(
-                "sasl = \"external\" needs client_cert_file and client_key_file",
-            ));
-        }
-        (Some(Sasl::External), ..) => Credentials::External,
-        // An empty password or name would be an unauthenticated bind, which many servers answer
-        // with success (RFC 4513 section 5.1.2).
-        (None, Some(dn), Some(password))
-            if !dn.is_empty() && !password.loaded().expose().is_empty() =>
-        {
-            Credentials::Simple {
-                dn: dn.clone(),
-                password: password.clone(),
-            }
-        }
-        (None, None, None) => Credentials::Anonymous,
-        (None, ..) => {
-            return Err(settings(
-                "bind_dn and bind_password belong together, and neither may be empty",
-            ));
-        }
-    };
-    if directory.urls.is_empty() {
-        return Err(settings("urls is empty"));
-    }
-    let way: Arc<str> = way(directory).into();
-    directory
-        .urls
-        .iter()
-        .map(|url| {
-            let encryption = match url.scheme() {
-                "ldaps" => Encryption::Tls,
-                "ldap" if directory.start_tls => Encryption::StartTls,
-                "ldap" => Encryption::None,
-                _ => {
-                    return Err(settings(&format!(
-                        "{url}: only ldap:// and ldaps:// are supported"
-                    )));
-                }
-            };
-            if url.host_str().is_none_or(str::is_empty) {
-                return Err(settings(&format!("{url}: the host is missing")));
-            }
-            Ok(Connector {
-                server: shown(url),
-                url: url.clone(),
-                tls: tls.clone(),
-                encryption,
-                credentials: credentials.clone(),
-                way: Arc::clone(&way),
-                binds: Arc::default(),
-                connect_timeout: directory.connect_timeout,
-                operation_timeout: directory.operation_timeout,
-                kind: directory.kind,
-            })
+impl Access {
+    /// The settings of a directory; reads the certificate files, but does not use the network.
+    ///
+    /// # Errors
+    /// A certificate file cannot be used, or settings contradict each other.
+    pub fn new(name: &str, directory: &Directory) -> Result<Self, DirectoryError> {
+        let Directory {
+            start_tls,
+            connect_timeout,
+            operation_timeout,
+            kind,
+            ..
+        } = *directory;
+        let is_encrypted = start_tls || directory.urls.iter().any(|url| url.scheme() == "ldaps");
+        let has_files = directory.ca_file.is_some()
+            || directory.client_cert_file.is_some()
+            || directory.client_key_file.is_some();
+        let tls = if is_encrypted || has_files {
+            Some(tls::client_config(name, directory)?)
+        } else {
+            None
+        };
+        let credentials =
+            Credentials::of(directory).map_err(|reason| DirectoryError::Settings {
+                directory: name.into(),
+                reason: reason.into(),
+            })?;
+        Ok(Self {
+            directory: name.into(),
+            tls,
+            start_tls,
+            credentials,
+            way: way(directory),
+            connect_timeout,
+            operation_timeout,
+            kind,
         })
-        .collect()
+    }
+
+    /// The mark of what would be tried now: see `Secret::mark_on`.
+    ///
+    /// # Errors
+    /// `File` when the password's file no longer contains one.
+    pub async fn mark(&self, salt: &str) -> Result<String, DirectoryError> {
+        let presented = self.credentials.present().await?;
+        Ok(self.mark_of(presented.password(), salt))
+    }
+
+    /// The mark of what was tried with this password, or without one.
+    pub fn mark_of(&self, password: Option<&Secret>, salt: &str) -> String {
+        let none = Secret::new(String::new());
+        password
+            .unwrap_or(&none)
+            .mark_on(salt, self.credentials.identity(), &self.way)
+    }
 }
 
 impl Connector {
+    /// To the server with this URL.
+    ///
+    /// # Errors
+    /// It is no URL of an LDAP server.
+    pub(super) fn new(access: &Arc<Access>, url: &Url) -> Result<Self, DirectoryError> {
+        let settings = |reason: String| DirectoryError::Settings {
+            directory: access.directory.clone(),
+            reason: format!("{url}: {reason}"),
+        };
+        let (encryption, usual_port) = match url.scheme() {
+            "ldaps" => (Encryption::Tls, 636),
+            "ldap" if access.start_tls => (Encryption::StartTls, 389),
+            "ldap" | "ldapi" => (Encryption::None, 389),
+            _ => {
+                let reason = "only ldaps://, ldap:// and ldapi:// are supported";
+                return Err(settings(reason.into()));
+            }
+        };
+        Ok(Self {
+            access: Arc::clone(access),
+            server: shown(url),
+            place: Place::of(url, usual_port).map_err(settings)?,
+            encryption,
+            binds: Arc::default(),
+        })
+    }
+
     /// The server's URL, as shown in errors and reports.
     #[must_use]
     pub fn server(&self) -> &str {
         &self.server
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Whether it leads to the global catalogue of an Active Directory, by its port.
     pub(super) fn is_to_global_catalogue(&self) -> bool {
-        matches!(self.url.port(), Some(3268 | 3269))
+        matches!(&self.place, Place::Host(host) if matches!(host.port, 3268 | 3269))
     }
 
     /// Whether the connection is encrypted from the start.
@@ -193,12 +172,22 @@ impl Connector {
     /// The kind of server that the configuration says; none where the server's own is taken.
     #[must_use]
     pub fn kind(&self) -> Option<ServerKind> {
-        self.kind
+        self.access.kind
+    }
+
+    /// How a bind is made and as whom, for people.
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.access.credentials
     }
 
     /// Time limit for one connection, bind included.
     pub(super) fn limit(&self) -> Duration {
-        self.connect_timeout.saturating_add(self.operation_timeout)
+        let Access {
+            connect_timeout,
+            operation_timeout,
+            ..
+        } = &*self.access;
+        connect_timeout.saturating_add(*operation_timeout)
     }
 
     /// Makes a bound connection.
@@ -207,29 +196,41 @@ impl Connector {
     /// The step that failed; each has its own kind.
     pub async fn connect(&self) -> Result<Connection, DirectoryError> {
         let until = self.until();
-        let addresses = self.resolve(until).await?;
-        let tcp = self.tcp(&addresses, until).await?;
-        let transport = self.secure(tcp, until).await?;
+        let transport = match &self.place {
+            Place::Host(host) => {
+                let addresses = self.resolve(host, until).await?;
+                let tcp = self.tcp(&addresses, until).await?;
+                self.secure(host, tcp, until).await?
+            }
+            Place::Socket(files) => {
+                let (socket, _) = self.socket(files, until).await?;
+                Transport::Socket(socket)
+            }
+        };
         self.bind(transport).await
     }
 
     /// The deadline for name resolution, connecting and TLS, which start now.
     #[must_use]
     pub fn until(&self) -> Moment {
-        Moment::now() + self.connect_timeout
+        Moment::now() + self.access.connect_timeout
     }
 
-    /// All addresses of the server's host.
+    /// All addresses of a server's host.
     ///
     /// # Errors
     /// `NameNotResolved`, `TimedOut`.
-    pub async fn resolve(&self, until: Moment) -> Result<Vec<SocketAddr>, DirectoryError> {
+    pub async fn resolve(
+        &self,
+        host: &Host,
+        until: Moment,
+    ) -> Result<Vec<SocketAddr>, DirectoryError> {
         let failed = |reason: String| DirectoryError::NameNotResolved {
             server: self.server.clone(),
-            host: self.host().into(),
+            host: host.name.clone(),
             reason,
         };
-        let looked_up = timeout_at(until, lookup_host((self.host(), self.port())))
+        let looked_up = timeout_at(until, lookup_host((host.name.as_str(), host.port)))
             .await
             .map_err(|_| self.timed_out("resolving the name"))?;
         let addresses: Vec<SocketAddr> = looked_up
@@ -242,8 +243,7 @@ impl Connector {
         }
     }
 
-    /// A TCP connection to the first address that answers; one that does not answer leaves time for
-    /// the others.
+    /// A TCP connection to the first address that answers.
     ///
     /// # Errors
     /// `Connect`, `TimedOut`.
@@ -252,31 +252,42 @@ impl Connector {
         addresses: &[SocketAddr],
         until: Moment,
     ) -> Result<TcpStream, DirectoryError> {
-        let mut failure = self.timed_out("connecting");
-        for (tried, address) in addresses.iter().enumerate() {
-            let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-            let share = until.saturating_duration_since(Moment::now()) / left;
-            match tokio::time::timeout(share, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return self.tuned(stream, *address),
-                Ok(Err(reason)) => {
-                    failure = DirectoryError::Connect {
-                        server: self.server.clone(),
-                        address: address.to_string(),
-                        reason,
-                    }
-                }
-                Err(_) => failure = self.timed_out(&format!("connecting to {address}")),
-            }
+        match timeout_at(until, connect_to_any(addresses)).await {
+            Ok(Ok((stream, address))) => self.tuned(stream, address),
+            Ok(Err((address, reason))) => Err(self.not_connected(address, reason)),
+            Err(_) => Err(self.timed_out(&match addresses {
+                [only] => format!("connecting to {only}"),
+                [] | [..] => "connecting".into(),
+            })),
         }
-        Err(failure)
+    }
+
+    /// A connection to a socket of this machine, with the file at which it is.
+    ///
+    /// # Errors
+    /// `Connect`, `TimedOut`.
+    pub async fn socket<'f>(
+        &self,
+        files: &'f [std::path::PathBuf],
+        until: Moment,
+    ) -> Result<(UnixStream, &'f Path), DirectoryError> {
+        timeout_at(until, connect_to_socket(files))
+            .await
+            .map_err(|_| self.timed_out("connecting"))?
+            .map_err(|(file, reason)| self.not_connected(file, reason))
     }
 
     /// Encrypts a connection as configured.
     ///
     /// # Errors
     /// `StartTlsRefused`, `Tls`, `TimedOut`, `Lost`, `Garbled`.
-    pub async fn secure(&self, tcp: TcpStream, until: Moment) -> Result<Transport, DirectoryError> {
-        let (Some(config), true) = (&self.tls, self.is_encrypted()) else {
+    pub async fn secure(
+        &self,
+        host: &Host,
+        tcp: TcpStream,
+        until: Moment,
+    ) -> Result<Transport, DirectoryError> {
+        let (Some(config), true) = (&self.access.tls, self.is_encrypted()) else {
             return Ok(Transport::Plain(tcp));
         };
         let tls = |fault: TlsFault| DirectoryError::Tls {
@@ -284,14 +295,14 @@ impl Connector {
             fault,
         };
         let tcp = match self.encryption {
-            Encryption::StartTls => timeout_at(until, self.start_tls(tcp))
+            Encryption::StartTls => timeout_at(until, start_tls(tcp, &self.server))
                 .await
                 .map_err(|_| self.timed_out("StartTLS"))??,
             Encryption::None | Encryption::Tls => tcp,
         };
-        let name = ServerName::try_from(self.host().to_owned()).map_err(|_| {
+        let name = ServerName::try_from(host.name.clone()).map_err(|_| {
             tls(TlsFault::Other {
-                detail: format!("{} cannot be a name in a certificate", self.host()),
+                detail: format!("{} cannot be a name in a certificate", host.name),
             })
         })?;
         let handshake = TlsConnector::from(Arc::clone(config)).connect(name, tcp);
@@ -311,17 +322,17 @@ impl Connector {
     /// `BindRefused`, `TimedOut`, `Lost`, `Garbled`, `File`, and `Tls` when the server refuses the
     /// client certificate.
     pub async fn bind(&self, transport: Transport) -> Result<Connection, DirectoryError> {
-        let presented = self.present().await?;
+        let presented = self.access.credentials.present().await?;
         let connection = Connection::start(
             transport,
             self.server.clone(),
-            self.operation_timeout,
+            self.access.operation_timeout,
             presented.password().cloned(),
         )
         .await?
-        .of_kind(self.kind);
+        .of_kind(self.access.kind);
         let mut ldap = connection.ldap.clone();
-        ldap.with_timeout(self.operation_timeout);
+        ldap.with_timeout(self.access.operation_timeout);
         let binds = Arc::clone(&self.binds);
         // In a task of its own, also because the library panics on a bind answer of another type.
         let bound = tokio::spawn(async move {
@@ -331,7 +342,7 @@ impl Connector {
                 Presented::Password { dn, password } => {
                     ldap.simple_bind(dn, password.expose()).await
                 }
-                Presented::Certificate => ldap.sasl_external_bind().await,
+                Presented::Peer => ldap.sasl_external_bind().await,
             };
             if let Ok(result) = &outcome {
                 trial.answered(result.rc, presented.password());
@@ -353,7 +364,8 @@ impl Connector {
         }
         Err(DirectoryError::BindRefused {
             server: self.server.clone(),
-            who: self.credentials.who().into(),
+            who: self.credentials().who().into(),
+            is_external: matches!(self.credentials(), Credentials::External(_)),
             code: result.rc,
             text: connection.words(&result.text),
         })
@@ -362,50 +374,16 @@ impl Connector {
     /// Whether a connection was bound with the current password; false when the password cannot be
     /// read.
     pub(super) async fn is_bound_with_the_current(&self, connection: &Connection) -> bool {
-        self.present()
+        self.access
+            .credentials
+            .present()
             .await
             .is_ok_and(|presented| connection.is_bound_with(presented.password()))
-    }
-
-    /// The mark of what would be tried now: see `Secret::mark_on`.
-    pub(super) async fn mark(&self, salt: &str) -> Result<String, DirectoryError> {
-        let presented = self.present().await?;
-        Ok(self.mark_of(presented.password(), salt))
-    }
-
-    /// The mark of what was tried with this password, or without one.
-    pub(super) fn mark_of(&self, password: Option<&Secret>, salt: &str) -> String {
-        let none = Secret::new(String::new());
-        password
-            .unwrap_or(&none)
-            .mark_on(salt, self.who(), &self.way)
     }
 
     /// Counts of binds since the program started.
     pub(super) fn binds(&self) -> &Binds {
         &self.binds
-    }
-
-    /// The bind identity, for messages.
-    pub(super) fn who(&self) -> &str {
-        self.credentials.who()
-    }
-
-    /// The credentials of the next bind.
-    async fn present(&self) -> Result<Presented, DirectoryError> {
-        let unreadable = |Unreadable { file, problem }| DirectoryError::File {
-            what: "bind_password",
-            path: file,
-            reason: problem,
-        };
-        Ok(match &self.credentials {
-            Credentials::Anonymous => Presented::Nobody,
-            Credentials::External => Presented::Certificate,
-            Credentials::Simple { dn, password } => Presented::Password {
-                dn: dn.clone(),
-                password: password.current().await.map_err(unreadable)?,
-            },
-        })
     }
 
     /// A server that requires a client certificate may close the connection without the alert that
@@ -430,83 +408,24 @@ impl Connector {
         socket
             .set_tcp_nodelay(true)
             .and_then(|()| socket.set_tcp_keepalive(&keepalive))
-            .and_then(|()| socket.set_tcp_user_timeout(Some(self.operation_timeout)))
-            .map_err(|reason| DirectoryError::Connect {
-                server: self.server.clone(),
-                address: address.to_string(),
-                reason,
-            })?;
+            .and_then(|()| socket.set_tcp_user_timeout(Some(self.access.operation_timeout)))
+            .map_err(|reason| self.not_connected(address, reason))?;
         Ok(stream)
     }
 
-    async fn start_tls(&self, tcp: TcpStream) -> Result<TcpStream, DirectoryError> {
-        let lost = |reason: String| DirectoryError::Lost {
+    fn not_connected(&self, place: impl ToString, reason: io::Error) -> DirectoryError {
+        DirectoryError::Connect {
             server: self.server.clone(),
-            tried: "StartTLS".into(),
+            address: place.to_string(),
             reason,
-        };
-        let garbled = |reason: &str| DirectoryError::Garbled {
-            server: self.server.clone(),
-            reason: reason.into(),
-        };
-        let mut framed = Framed::new(tcp, LdapCodec::default());
-        let request = LdapExtendedRequest {
-            name: START_TLS.into(),
-            value: None,
-        };
-        framed
-            .send(LdapMsg::new(1, LdapOp::ExtendedRequest(request)))
-            .await
-            .map_err(|error| lost(error.to_string()))?;
-        let answer: LdapMsg = match framed.next().await {
-            Some(Ok(answer)) => answer,
-            Some(Err(error)) => return Err(garbled(&format!("the answer to StartTLS: {error}"))),
-            None => return Err(lost("the server closed it".into())),
-        };
-        let LdapOp::ExtendedResponse(response) = answer.op else {
-            return Err(garbled("the answer is not one to StartTLS"));
-        };
-        let code = response.res.code as i32;
-        if code != 0 {
-            let code = u32::try_from(code).unwrap_or(80);
-            return Err(DirectoryError::StartTlsRefused {
-                server: self.server.clone(),
-                code,
-                text: words(&response.res.message),
-            });
         }
-        let parts = framed.into_parts();
-        // Bytes from before the handshake may have been injected by an attacker (RFC 4511 section
-        // 4.14.2).
-        if parts.read_buf.is_empty() {
-            Ok(parts.io)
-        } else {
-            Err(garbled("plain bytes after the answer to StartTLS"))
-        }
-    }
-
-    fn host(&self) -> &str {
-        self.url
-            .host_str()
-            .unwrap_or_default()
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-    }
-
-    fn port(&self) -> u16 {
-        let usual = if self.encryption == Encryption::Tls {
-            636
-        } else {
-            389
-        };
-        self.url.port().unwrap_or(usual)
     }
 
     fn timed_out(&self, tried: &str) -> DirectoryError {
         DirectoryError::TimedOut {
             server: self.server.clone(),
             tried: tried.into(),
-            limit: self.connect_timeout,
+            limit: self.access.connect_timeout,
         }
     }
 }
@@ -527,13 +446,13 @@ fn way(directory: &Directory) -> String {
 
 /// A URL reduced to scheme, host and port, so that secrets in it are not shown.
 fn shown(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    if is_socket(url) && host.is_empty() {
+        return "ldapi:///".into();
+    }
     let port = url
         .port()
         .map(|port| format!(":{port}"))
         .unwrap_or_default();
-    format!(
-        "{}://{}{port}",
-        url.scheme(),
-        url.host_str().unwrap_or_default()
-    )
+    format!("{}://{host}{port}", url.scheme())
 }

@@ -76,6 +76,8 @@ pub enum DirectoryError {
         server: String,
         /// Who wanted to bind.
         who: String,
+        /// Whether by SASL EXTERNAL, without a password.
+        is_external: bool,
         /// The result code.
         code: u32,
         /// The server's words.
@@ -272,6 +274,7 @@ impl DirectoryError {
                 who,
                 code,
                 text,
+                ..
             } => {
                 let name = code_name(*code);
                 format!("{server}: the bind as {who} was refused with {name} ({code}): {text}")
@@ -336,9 +339,21 @@ impl DirectoryError {
     pub fn way_out(&self) -> Option<&'static str> {
         match self {
             Self::NameNotResolved { .. } => Some("check the name and this machine's DNS"),
+            Self::Connect { address, .. } if address.starts_with('/') => Some(
+                "check that the server runs on this machine, that it listens there (slapd: -h \
+                 ldapi://…), and that this program's user may write to the socket",
+            ),
             Self::Connect { .. } => Some("check the server, its port and any firewall in between"),
             Self::StartTlsRefused { .. } => Some("use ldaps:// or enable StartTLS on the server"),
             Self::Tls { fault, .. } => fault.way_out(),
+            Self::BindRefused {
+                code: 14 | 47..=50 | 53,
+                is_external: true,
+                ..
+            } => Some(
+                "see which account the server has for this certificate or user (slapd: \
+                 olcAuthzRegexp, 389-ds: certmap.conf and nsslapd-ldapimaprootdn), and its log",
+            ),
             Self::BindRefused { code, text, .. } => Some(bind_advice(*code, text)),
             Self::NoSuchBase { .. } => Some("check the search base and the account's rights"),
             Self::Refused { code, .. } => code_advice(*code),
@@ -551,6 +566,7 @@ mod tests {
             let error = DirectoryError::BindRefused {
                 server: "ldap://dc".into(),
                 who: "cn=sync".into(),
+                is_external: false,
                 code: 49,
                 text: format!(
                     "80090308: LdapErr: DSID-0C09056B, comment: AcceptSecurityContext error, data \

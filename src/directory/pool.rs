@@ -15,7 +15,7 @@ use deadpool::{
 
 use super::{
     connection::Connection,
-    connector::{Connector, connectors},
+    connector::{Access, Connector},
     error::DirectoryError,
 };
 use crate::config::Directory;
@@ -33,6 +33,7 @@ const PROOF_LIMIT: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone)]
 pub struct DirectoryPool {
     name: Arc<str>,
+    access: Arc<Access>,
     servers: Arc<[Server]>,
     page_size: i32,
     id_attribute: Option<Arc<str>>,
@@ -56,13 +57,19 @@ impl DirectoryPool {
     /// # Errors
     /// A certificate file cannot be used, or settings contradict each other.
     pub fn new(name: &str, directory: &Directory) -> Result<Self, DirectoryError> {
-        let servers = connectors(name, directory)?
-            .into_iter()
-            .map(|connector| Server::new(name, connector, directory))
-            .collect::<Result<_, _>>()?;
+        if directory.urls.is_empty() {
+            return Err(DirectoryError::Settings {
+                directory: name.into(),
+                reason: "urls is empty".into(),
+            });
+        }
+        let access = Arc::new(Access::new(name, directory)?);
+        let server = |url| Server::new(name, Connector::new(&access, url)?, directory);
+        let servers = directory.urls.iter().map(server);
         Ok(Self {
             name: name.into(),
-            servers,
+            servers: servers.collect::<Result<_, _>>()?,
+            access,
             page_size: directory.page_size,
             id_attribute: directory.id_attribute.as_deref().map(Into::into),
             id: directory.id.as_deref().map(Into::into),
@@ -111,11 +118,8 @@ impl DirectoryPool {
     ///
     /// # Errors
     /// `File` when the password's file no longer contains one.
-    pub async fn credential_mark(&self, salt: &str) -> Result<Option<String>, DirectoryError> {
-        match self.servers.first() {
-            Some(server) => server.connector.mark(salt).await.map(Some),
-            None => Ok(None),
-        }
+    pub async fn credential_mark(&self, salt: &str) -> Result<String, DirectoryError> {
+        self.access.mark(salt).await
     }
 
     /// The mark of what the servers accepted, if one did and none refused anything.
@@ -127,7 +131,7 @@ impl DirectoryPool {
         }
         servers.find_map(|server| {
             let password = server.binds().last_acceptance()?;
-            Some(server.mark_of(password.as_ref(), salt))
+            Some(self.access.mark_of(password.as_ref(), salt))
         })
     }
 
@@ -140,7 +144,7 @@ impl DirectoryPool {
             Some(CredentialRefusal {
                 server: connector.server().to_owned(),
                 at,
-                mark: connector.mark_of(password.as_ref(), salt),
+                mark: self.access.mark_of(password.as_ref(), salt),
             })
         });
         refusals.max_by_key(|refusal| refusal.at)

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use super::{
     connection::Connection,
     connector::Connector,
+    credentials::Credentials,
     error::DirectoryError,
     lookup::look,
     name_fault::NameFault,
+    place::Place,
     pool::DirectoryPool,
     read::read_over,
     reading::Reading,
@@ -41,6 +43,8 @@ pub enum Probed {
     Name,
     /// The TCP port.
     Port,
+    /// The socket of this machine.
+    Socket,
     /// TLS, also by StartTLS; only where it is configured.
     Tls,
     /// The credentials.
@@ -125,10 +129,20 @@ impl<'a> Probe<'a> {
     pub async fn reach(&mut self) -> Option<Transport> {
         let (connector, steps) = (self.connector, &mut self.server);
         let until = connector.until();
+        let host = match connector.place() {
+            Place::Host(host) => host,
+            Place::Socket(files) => {
+                let connected = connector.socket(files, until).await;
+                let (socket, _) = note(steps, Probed::Socket, connected, |(_, file)| {
+                    format!("{} accepts connections", file.display())
+                })?;
+                return Some(Transport::Socket(socket));
+            }
+        };
         let addresses: Vec<SocketAddr> = note(
             steps,
             Probed::Name,
-            connector.resolve(until).await,
+            connector.resolve(host, until).await,
             |addresses| {
                 addresses
                     .iter()
@@ -143,7 +157,7 @@ impl<'a> Probe<'a> {
             connector.tcp(&addresses, until).await,
             |_| "it is open".into(),
         )?;
-        let secured = connector.secure(tcp, until).await;
+        let secured = connector.secure(host, tcp, until).await;
         if connector.is_encrypted() {
             note(steps, Probed::Tls, secured, |_| {
                 "the certificate is trusted".into()
@@ -157,9 +171,17 @@ impl<'a> Probe<'a> {
     /// asked.
     pub async fn enter(&mut self, transport: Transport) -> Option<Entered<'a>> {
         let bound = self.connector.bind(transport).await;
-        let mut connection = note(&mut self.server, Probed::Bind, bound, |_| {
-            "the credentials are accepted".into()
-        })?;
+        let mut connection = match bound {
+            Ok(connection) => connection,
+            Err(error) => {
+                let failed = Observation::Failed(error);
+                self.server.push(step(Probed::Bind, failed));
+                return None;
+            }
+        };
+        let identity = connection.identity().await;
+        let found = entered_as(self.connector.credentials(), identity);
+        self.server.push(step(Probed::Bind, found));
         let described = describe(
             &mut connection,
             (self.pool, self.connector),
@@ -278,6 +300,28 @@ fn people(base: &str, filter: &Filter, entries: u64) -> Observation {
     Observation::Doubtful {
         seen: format!("{filter} matches nobody below {base:?}"),
         way_out: "check the filter, the base, the scope and the account's rights".into(),
+    }
+}
+
+/// As whom a server has accepted the credentials.
+fn entered_as(credentials: &Credentials, identity: Option<String>) -> Observation {
+    let (how, who) = (credentials.how(), credentials.who());
+    let accepted = match credentials {
+        Credentials::Anonymous => format!("{how} is accepted"),
+        Credentials::Simple { .. } | Credentials::External(_) => {
+            format!("{how} as {who} is accepted")
+        }
+    };
+    match (credentials, identity) {
+        (_, None) => Observation::Well(format!("{accepted}; the server does not say as whom")),
+        (Credentials::Anonymous, Some(nobody)) if nobody.is_empty() => Observation::Well(accepted),
+        (_, Some(nobody)) if nobody.is_empty() => Observation::Doubtful {
+            seen: format!("{accepted}, but the server takes it for anonymous"),
+            way_out: "see which account the server has for it, and its log".into(),
+        },
+        (_, Some(identity)) => {
+            Observation::Well(format!("{accepted}; the server knows it as {identity}"))
+        }
     }
 }
 

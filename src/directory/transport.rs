@@ -1,6 +1,6 @@
 //! The way to a server, before anybody is bound.
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 /// A byte stream to a server, encrypted as configured.
@@ -10,4 +10,6 @@ pub enum Transport {
     Plain(TcpStream),
     /// TLS, from the start or by StartTLS.
     Tls(Box<TlsStream<TcpStream>>),
+    /// A socket of this machine, which leaves it nowhere.
+    Socket(UnixStream),
 }

@@ -140,6 +140,7 @@ mod tests {
 
     fn refused(code: u32) -> DirectoryError {
         DirectoryError::BindRefused {
+            is_external: false,
             server: "ldap://a".into(),
             who: "cn=sync".into(),
             code,

@@ -117,7 +117,8 @@ fn people_read_one_line_for_each_finding() {
     for line in [
         "configuration",
         &format!("directory studio {url}"),
-        "  ok    bind                the credentials are accepted",
+        "  ok    bind                a bind with a password as cn=ldap-sync,ou=services,dc=studio,dc=test is accepted; \
+         the server knows it as dn:cn=ldap-sync,ou=services,dc=studio,dc=test",
         &format!("job artists at {url}"),
         "  FAIL  attribute           the directory's schema has no attribute mial, and no entry \
          shows it; did you mean mail?",

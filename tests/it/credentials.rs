@@ -108,7 +108,7 @@ async fn a_password_that_changed_in_its_file_is_used_at_the_next_bind() {
         ),
         (2, 2, 1)
     );
-    let before = world.pool.credential_mark(SALT).await.unwrap().unwrap();
+    let before = world.pool.credential_mark(SALT).await.unwrap();
     world.change_at_the_server(OTHER);
     fs::write(world.file(), OTHER).unwrap();
     // The connection stands, and would still do; but whose password was changed may be somebody
@@ -125,7 +125,7 @@ async fn a_password_that_changed_in_its_file_is_used_at_the_next_bind() {
         ),
         (1, 1, 2, 0)
     );
-    let after = world.pool.credential_mark(SALT).await.unwrap().unwrap();
+    let after = world.pool.credential_mark(SALT).await.unwrap();
     assert!(before != after && after.len() == 9, "{before} {after}");
     assert_eq!(world.pool.last_refusal(SALT), None);
 }
@@ -145,7 +145,7 @@ async fn a_refused_password_is_told_with_its_mark_and_a_mended_one_is_used() {
     // The mark is that of the password that was refused, whatever stands in the file by now.
     let refusal = world.pool.last_refusal(SALT).unwrap();
     assert_eq!(
-        (&Some(refusal.mark), refusal.server.as_str()),
+        (&refusal.mark, refusal.server.as_str()),
         (&wrong, world.pool.servers()[0].connector.server())
     );
     assert_ne!(world.pool.credential_mark(SALT).await.unwrap(), wrong);
@@ -251,7 +251,7 @@ async fn a_refusal_is_counted_though_nobody_waits_for_it_any_more() {
     };
     tokio::time::timeout(LIMIT, counted).await.unwrap();
     assert_eq!(
-        Some(world.pool.last_refusal(SALT).unwrap().mark),
+        world.pool.last_refusal(SALT).unwrap().mark,
         world.pool.credential_mark(SALT).await.unwrap()
     );
 }

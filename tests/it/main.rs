@@ -25,6 +25,7 @@ mod directories;
 mod directory;
 mod directory_faults;
 mod directory_probe;
+mod directory_socket;
 mod directory_tls;
 mod embedded_directory;
 mod events;

@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     net::{TcpListener, TcpStream},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -32,6 +33,19 @@ pub const SYNC_PASSWORD: &str = "sync-secret";
 /// Where people are.
 pub const PEOPLE: &str = "ou=people,dc=studio,dc=test";
 
+/// The socket's file, in the server's folder.
+const SOCKET: &str = "ldapi";
+/// Makes whoever connects to the socket the account that reads; a line before the databases.
+pub const PEER_IS_SYNC: &str = "authz-regexp \
+    \"^gidNumber=[0-9]+[+]uidNumber=[0-9]+,cn=peercred,cn=external,cn=auth$\" \
+    \"cn=ldap-sync,ou=services,dc=studio,dc=test\"";
+
+/// The URL of a socket.
+pub fn socket_url(file: &Path) -> Url {
+    let encoded = file.display().to_string().replace('/', "%2F");
+    Url::parse(&format!("ldapi://{encoded}")).expect("a URL")
+}
+
 /// Which certificate the server shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certificate {
@@ -52,6 +66,8 @@ pub enum Over {
     StartTls,
     /// `ldaps://`
     Tls,
+    /// `ldapi://`
+    Socket,
 }
 
 /// What a server is started with.
@@ -139,8 +155,9 @@ impl Slapd {
         for _ in 0..5 {
             let (port, tls_port) = (free_port(), free_port());
             let (mut keeper, pid) = spawn(&program, folder.path(), port, tls_port);
+            let socket = folder.path().join(SOCKET);
             if wait_until(Duration::from_secs(20), || {
-                answers(port) && answers(tls_port)
+                answers(port) && answers(tls_port) && UnixStream::connect(&socket).is_ok()
                     || keeper.try_wait().is_ok_and(|status| status.is_some())
             }) && keeper.try_wait().is_ok_and(|status| status.is_none())
             {
@@ -171,6 +188,11 @@ impl Slapd {
         Url::parse(&format!("ldaps://127.0.0.1:{}", self.tls_port)).expect("a URL")
     }
 
+    /// `ldapi://`
+    pub fn socket_url(&self) -> Url {
+        socket_url(&self.folder.path().join(SOCKET))
+    }
+
     /// The certificate of the authority that signed the server's.
     pub fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
@@ -180,16 +202,16 @@ impl Slapd {
     /// and small pages.
     pub fn directory(&self, over: Over) -> Directory {
         Directory {
-            urls: vec![if over == Over::Tls {
-                self.tls_url()
-            } else {
-                self.url()
+            urls: vec![match over {
+                Over::Plain | Over::StartTls => self.url(),
+                Over::Tls => self.tls_url(),
+                Over::Socket => self.socket_url(),
             }],
             kind: None,
             bind_dn: Some(SYNC_DN.into()),
             bind_password: Some(Secret::new(SYNC_PASSWORD.into()).into()),
             start_tls: over == Over::StartTls,
-            ca_file: (over != Over::Plain).then(|| self.ca_file()),
+            ca_file: matches!(over, Over::StartTls | Over::Tls).then(|| self.ca_file()),
             client_cert_file: None,
             client_key_file: None,
             sasl: None,
@@ -214,6 +236,16 @@ impl Slapd {
             client_key_file: Some(self.folder.path().join("client.key")),
             sasl: Some(Sasl::External),
             ..self.directory(over)
+        }
+    }
+
+    /// The configuration over the socket, as the user of the test's process.
+    pub fn directory_by_peer(&self) -> Directory {
+        Directory {
+            bind_dn: None,
+            bind_password: None,
+            sasl: Some(Sasl::External),
+            ..self.directory(Over::Socket)
         }
     }
 
@@ -401,7 +433,8 @@ fn spawn(program: &Path, folder: &Path, port: u16, tls_port: u16) -> (Child, u32
         .arg(program)
         .arg(folder.join("slapd.conf"))
         .arg(format!(
-            "ldap://127.0.0.1:{port} ldaps://127.0.0.1:{tls_port}"
+            "ldap://127.0.0.1:{port} ldaps://127.0.0.1:{tls_port} {}",
+            socket_url(&folder.join(SOCKET))
         ))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

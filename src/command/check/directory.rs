@@ -141,6 +141,7 @@ async fn look_at_jobs(
                 Probed::People(_) => nobody,
                 Probed::Name
                 | Probed::Port
+                | Probed::Socket
                 | Probed::Tls
                 | Probed::Bind
                 | Probed::RootDse
@@ -221,6 +222,7 @@ fn tell(about: &mut About, connector: &Connector, step: &Step, gravity: Severity
     let check = match step.looked_at {
         Probed::Name => "name",
         Probed::Port => "port",
+        Probed::Socket => "socket",
         Probed::Tls => "tls",
         Probed::Bind => "bind",
         Probed::RootDse => "server",

@@ -9,7 +9,9 @@ use std::{
 use serde::{Deserialize, Deserializer, de};
 use url::{Host, Url};
 
-/// The URL of an LDAP server.
+use super::socket::{is_socket, sockets};
+
+/// The URL of an LDAP server, or of its socket.
 #[derive(Debug, Clone)]
 pub struct Address(Url);
 
@@ -76,6 +78,7 @@ impl FtrackAddress {
 fn parse(text: &str, example: &str) -> Result<Url, String> {
     match Url::parse(text) {
         Err(_) => Err(format!("not a URL such as {example:?}")),
+        Ok(url) if is_socket(&url) => sockets(&url).map(|_| url),
         Ok(url) if url.host_str().is_none_or(str::is_empty) => Err(format!(
             "a URL without a host; write it such as {example:?}"
         )),

@@ -35,6 +35,8 @@ pub struct World {
     pub urls: Vec<String>,
     /// The directory's password.
     pub password: String,
+    /// How the directory is bound to, as lines of `[directories.studio]`.
+    pub bind: String,
     /// More lines of `[directories.studio]`.
     pub directory_settings: String,
     /// Where people are searched.
@@ -81,6 +83,7 @@ impl World {
             ftrack_settings: String::new(),
             urls: vec![url.into()],
             password: SYNC_PASSWORD.into(),
+            bind: format!("bind_dn = {SYNC_DN:?}\nbind_password_file = \"ldap-password\""),
             directory_settings: String::new(),
             bases: vec![PEOPLE.into()],
             filter: "(objectClass=inetOrgPerson)".into(),
@@ -124,6 +127,7 @@ impl World {
             server,
             ftrack_settings,
             urls,
+            bind,
             directory_settings,
             bases,
             filter,
@@ -136,8 +140,7 @@ impl World {
             "state_dir = {state:?}\n[ftrack]\nserver = {server:?}\napi_user = \
              \"ldap-sync\"\napi_key_file = \
              \"ftrack-api-key\"\n{ftrack_settings}\n[directories.studio]\nurls = \
-             {urls:?}\nbind_dn = {SYNC_DN:?}\nbind_password_file = \
-             \"ldap-password\"\n{directory_settings}\n[jobs.artists]\nsearch_bases = \
+             {urls:?}\n{bind}\n{directory_settings}\n[jobs.artists]\nsearch_bases = \
              {bases:?}\nfilter = {filter:?}\nattributes = {attributes}\n{job}\n"
         );
         let whole = self.whole.as_ref();

@@ -1,0 +1,143 @@
+//! As whom a directory's servers are entered, and how.
+
+use rustix::process::geteuid;
+
+use super::error::DirectoryError;
+use crate::config::{Credential, Directory, Sasl, Secret, Unreadable, files, is_socket};
+
+/// The configured credentials.
+#[derive(Debug, Clone)]
+pub(super) enum Credentials {
+    /// A bind without a name.
+    Anonymous,
+    /// A bind with a password (RFC 4513 section 5.1.3).
+    Simple { dn: String, password: Credential },
+    /// SASL EXTERNAL (RFC 4422 appendix A): the server knows the peer by the connection.
+    External(External),
+}
+
+/// By what a server knows the peer of a connection.
+#[derive(Debug, Clone)]
+pub(super) struct External {
+    /// In words, for messages.
+    who: String,
+    /// Which identity that is, for marks: a renewed certificate is another one.
+    identity: String,
+}
+
+/// The credentials of one bind.
+pub(super) enum Presented {
+    Nobody,
+    Password { dn: String, password: Secret },
+    Peer,
+}
+
+impl Presented {
+    pub fn password(&self) -> Option<&Secret> {
+        match self {
+            Self::Password { password, .. } => Some(password),
+            Self::Nobody | Self::Peer => None,
+        }
+    }
+}
+
+impl Credentials {
+    /// The credentials of a directory.
+    ///
+    /// # Errors
+    /// Settings contradict each other; the text says which.
+    pub fn of(directory: &Directory) -> Result<Self, &'static str> {
+        match (directory.sasl, &directory.bind_dn, &directory.bind_password) {
+            (Some(Sasl::External), None, None) => External::of(directory).map(Self::External),
+            (Some(Sasl::External), ..) => {
+                Err("sasl = \"external\" needs neither bind_dn nor a password")
+            }
+            // An empty password or name would be an unauthenticated bind, which many servers answer
+            // with success (RFC 4513 section 5.1.2).
+            (None, Some(dn), Some(password))
+                if !dn.is_empty() && !password.loaded().expose().is_empty() =>
+            {
+                Ok(Self::Simple {
+                    dn: dn.clone(),
+                    password: password.clone(),
+                })
+            }
+            (None, None, None) => Ok(Self::Anonymous),
+            (None, ..) => {
+                Err("bind_dn and bind_password belong together, and neither may be empty")
+            }
+        }
+    }
+
+    /// The bind identity, for messages.
+    pub fn who(&self) -> &str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Simple { dn, .. } => dn,
+            Self::External(external) => &external.who,
+        }
+    }
+
+    /// The bind identity, for marks.
+    pub fn identity(&self) -> &str {
+        match self {
+            Self::Anonymous | Self::Simple { .. } => self.who(),
+            Self::External(external) => &external.identity,
+        }
+    }
+
+    /// How a bind is made, for people.
+    pub fn how(&self) -> &'static str {
+        match self {
+            Self::Anonymous => "an anonymous bind",
+            Self::Simple { .. } => "a bind with a password",
+            Self::External(_) => "a bind",
+        }
+    }
+
+    /// The credentials of the next bind.
+    ///
+    /// # Errors
+    /// `File`
+    pub async fn present(&self) -> Result<Presented, DirectoryError> {
+        let unreadable = |Unreadable { file, problem }| DirectoryError::File {
+            what: "bind_password",
+            path: file,
+            reason: problem,
+        };
+        Ok(match self {
+            Self::Anonymous => Presented::Nobody,
+            Self::External(_) => Presented::Peer,
+            Self::Simple { dn, password } => Presented::Password {
+                dn: dn.clone(),
+                password: password.current().await.map_err(unreadable)?,
+            },
+        })
+    }
+}
+
+impl External {
+    fn of(directory: &Directory) -> Result<Self, &'static str> {
+        let (sockets, others): (Vec<_>, Vec<_>) =
+            directory.urls.iter().partition(|url| is_socket(url));
+        let user = geteuid().as_raw();
+        let mut who = Vec::new();
+        let mut identity = Vec::new();
+        if !sockets.is_empty() {
+            who.push(format!("this machine's user {user}"));
+            identity.push(format!("user {user}"));
+        }
+        if !others.is_empty() {
+            let Some(file) = &directory.client_cert_file else {
+                return Err("sasl = \"external\" needs client_cert_file and client_key_file");
+            };
+            who.push(format!("the client certificate {}", file.display()));
+            let content = files::read(file, files::CERTIFICATES_LIMIT);
+            identity.push(format!("certificate {:?}", content.ok()));
+        }
+        Ok(Self {
+            who: format!("{} (SASL EXTERNAL)", who.join(" or ")),
+            identity: identity.join(" "),
+        })
+    }
+}
