@@ -14,7 +14,7 @@ pub async fn contact(
     cancel: &CancellationToken,
 ) -> Result<String, DirectoryError> {
     let mut failures = Vec::new();
-    for server in pool.servers() {
+    for server in pool.in_order() {
         let lent = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(DirectoryError::Cancelled),

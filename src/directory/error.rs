@@ -165,6 +165,15 @@ pub enum DirectoryError {
         /// How long was waited.
         limit: Duration,
     },
+    /// A server was not asked, since it did not answer a moment ago.
+    NotAsked {
+        /// The server's URL.
+        server: String,
+        /// How long ago that was.
+        ago: Duration,
+        /// What was tried then, and how it failed.
+        reason: String,
+    },
     /// None of several servers could be used.
     AllServers(Vec<DirectoryError>),
 }
@@ -192,6 +201,7 @@ impl DirectoryError {
             | Self::Tls { .. }
             | Self::Garbled { .. }
             | Self::Lost { .. }
+            | Self::NotAsked { .. }
             | Self::PoolExhausted { .. } => true,
             Self::BindRefused { code, .. } | Self::Refused { code, .. } => matches!(code, 51 | 52),
             Self::File { .. }
@@ -231,6 +241,7 @@ impl DirectoryError {
             | Self::Lost { .. }
             | Self::Deadline { .. }
             | Self::Cancelled
+            | Self::NotAsked { .. }
             | Self::PoolExhausted { .. } => false,
         }
     }
@@ -325,6 +336,14 @@ impl DirectoryError {
                 "{server}: no connection of the pool became free within {}",
                 humantime::format_duration(*limit)
             ),
+            Self::NotAsked {
+                server,
+                ago,
+                reason,
+            } => format!(
+                "{server}: not asked, since it did not answer {} ago ({reason})",
+                humantime::format_duration(Duration::from_secs(ago.as_secs()))
+            ),
             Self::AllServers(errors) => {
                 format!(
                     "none of the directory's servers can be used: {}",
@@ -368,6 +387,7 @@ impl DirectoryError {
             | Self::Lost { .. }
             | Self::Deadline { .. }
             | Self::Cancelled
+            | Self::NotAsked { .. }
             | Self::PoolExhausted { .. }
             | Self::AllServers(_) => None,
         }
@@ -380,7 +400,7 @@ impl DirectoryError {
             return way_out;
         }
         match self {
-            Self::TimedOut { .. } => {
+            Self::TimedOut { .. } | Self::NotAsked { .. } => {
                 "check the load of the server and the network to it; a slow server needs a longer \
                  connect_timeout or operation_timeout"
             }
@@ -437,6 +457,7 @@ impl DirectoryError {
             Self::Lost { .. } => "connection lost".into(),
             Self::Cancelled => "cancelled".into(),
             Self::PoolExhausted { .. } => "no free connection".into(),
+            Self::NotAsked { .. } => "not asked".into(),
             Self::AllServers(_) => "no server".into(),
         }
     }
@@ -473,6 +494,7 @@ impl Error for DirectoryError {
             | Self::Lost { .. }
             | Self::Deadline { .. }
             | Self::Cancelled
+            | Self::NotAsked { .. }
             | Self::PoolExhausted { .. }
             | Self::AllServers(_) => None,
         }

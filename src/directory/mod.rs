@@ -17,6 +17,7 @@ pub(crate) mod look_again;
 mod lookup;
 mod name_fault;
 mod names;
+mod outage;
 pub(crate) mod place;
 pub mod pool;
 pub mod probe;

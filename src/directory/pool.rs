@@ -17,6 +17,7 @@ use super::{
     connection::Connection,
     connector::{Access, Connector},
     error::DirectoryError,
+    outage::{Outage, Stage},
 };
 use crate::config::Directory;
 
@@ -48,6 +49,7 @@ pub struct Server {
     pub connector: Connector,
     pool: managed::Pool<Manager>,
     wait: Duration,
+    outage: Outage,
 }
 
 impl DirectoryPool {
@@ -87,6 +89,16 @@ impl DirectoryPool {
     #[must_use]
     pub fn servers(&self) -> &[Server] {
         &self.servers
+    }
+
+    /// In the order in which they are asked: by preference, but those that did not answer lately come
+    /// last, so that they cost their time limit only when no other server can be used.
+    pub(super) fn in_order(&self) -> Vec<&Server> {
+        let (last, first): (Vec<&Server>, Vec<&Server>) = self
+            .servers
+            .iter()
+            .partition(|server| server.outage.is_recent());
+        first.into_iter().chain(last).collect()
     }
 
     /// The id attribute from the configuration.
@@ -242,6 +254,7 @@ impl Server {
             connector,
             pool,
             wait,
+            outage: Outage::default(),
         })
     }
 
@@ -250,6 +263,47 @@ impl Server {
     /// # Errors
     /// The step of connecting that failed, or `PoolExhausted`.
     pub async fn get(&self) -> Result<PooledConnection, DirectoryError> {
+        let began = Instant::now();
+        let lent = self.lend().await;
+        match &lent {
+            Ok(_) => self.outage.over(),
+            Err(error) => self
+                .outage
+                .failed(error, Stage::Connecting, began.elapsed()),
+        }
+        lent
+    }
+
+    /// The same, unless a connection could not be made a moment ago.
+    ///
+    /// # Errors
+    /// As for `get`, and `NotAsked`.
+    pub(super) async fn get_unless_just_tried(&self) -> Result<PooledConnection, DirectoryError> {
+        match self.outage.just_tried() {
+            None => self.get().await,
+            Some((ago, reason)) => Err(DirectoryError::NotAsked {
+                server: self.connector.server().to_owned(),
+                ago,
+                reason: reason
+                    .strip_prefix(&format!("{}: ", self.connector.server()))
+                    .map(str::to_owned)
+                    .unwrap_or(reason),
+            }),
+        }
+    }
+
+    /// A search did not begin to answer.
+    pub(super) fn did_not_answer(&self, error: &DirectoryError) {
+        self.outage.failed(error, Stage::Connected, Duration::ZERO);
+    }
+
+    /// Closes the connections that nobody uses: one of them did not answer, and what made it so, such
+    /// as a firewall that forgot it, is as true of the others.
+    pub(super) fn close_idle(&self) {
+        self.pool.retain(|_, _| false);
+    }
+
+    async fn lend(&self) -> Result<PooledConnection, DirectoryError> {
         let server = self.connector.server().to_owned();
         match self.pool.get().await {
             Ok(object) => Ok(PooledConnection {

@@ -171,17 +171,11 @@ impl<'a> Probe<'a> {
     /// asked.
     pub async fn enter(&mut self, transport: Transport) -> Option<Entered<'a>> {
         let bound = self.connector.bind(transport).await;
-        let mut connection = match bound {
-            Ok(connection) => connection,
-            Err(error) => {
-                let failed = Observation::Failed(error);
-                self.server.push(step(Probed::Bind, failed));
-                return None;
-            }
-        };
-        let identity = connection.identity().await;
-        let found = entered_as(self.connector.credentials(), identity);
-        self.server.push(step(Probed::Bind, found));
+        let credentials = self.connector.credentials();
+        let mut connection = note(&mut self.server, Probed::Bind, bound, |_| {
+            accepted(credentials)
+        })?;
+        let bind = self.server.len() - 1;
         let described = describe(
             &mut connection,
             (self.pool, self.connector),
@@ -189,6 +183,12 @@ impl<'a> Probe<'a> {
         )
         .await;
         let (root, schema) = described.ok()?;
+        if root.tells_identity
+            && let Some(identity) = connection.identity().await
+            && let Some(bind) = self.server.get_mut(bind)
+        {
+            bind.found = accepted_as(credentials, &identity);
+        }
         Some(Entered {
             pool: self.pool,
             connection,
@@ -303,25 +303,28 @@ fn people(base: &str, filter: &Filter, entries: u64) -> Observation {
     }
 }
 
-/// As whom a server has accepted the credentials.
-fn entered_as(credentials: &Credentials, identity: Option<String>) -> Observation {
+/// How a bind was made.
+fn accepted(credentials: &Credentials) -> String {
     let (how, who) = (credentials.how(), credentials.who());
-    let accepted = match credentials {
+    match credentials {
         Credentials::Anonymous => format!("{how} is accepted"),
         Credentials::Simple { .. } | Credentials::External(_) => {
             format!("{how} as {who} is accepted")
         }
-    };
-    match (credentials, identity) {
-        (_, None) => Observation::Well(format!("{accepted}; the server does not say as whom")),
-        (Credentials::Anonymous, Some(nobody)) if nobody.is_empty() => Observation::Well(accepted),
-        (_, Some(nobody)) if nobody.is_empty() => Observation::Doubtful {
+    }
+}
+
+/// The same, with the identity by which the server knows it: empty for nobody.
+fn accepted_as(credentials: &Credentials, identity: &str) -> Observation {
+    let accepted = accepted(credentials);
+    let is_anonymous = matches!(credentials, Credentials::Anonymous);
+    match (identity.is_empty(), is_anonymous) {
+        (true, true) => Observation::Well(accepted),
+        (true, false) => Observation::Doubtful {
             seen: format!("{accepted}, but the server takes it for anonymous"),
             way_out: "see which account the server has for it, and its log".into(),
         },
-        (_, Some(identity)) => {
-            Observation::Well(format!("{accepted}; the server knows it as {identity}"))
-        }
+        (false, _) => Observation::Well(format!("{accepted}; the server knows it as {identity}")),
     }
 }
 

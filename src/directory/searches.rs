@@ -189,16 +189,16 @@ pub(super) async fn run(
         });
     }
     let mut failures = Vec::new();
-    let may_be_asked = |server: &&Server| match servers {
+    let is_asked = |server: &&Server| match servers {
         Servers::InOrder => true,
         Servers::Only(url) => server.connector.server() == url,
     };
-    for server in pool.servers().iter().filter(may_be_asked) {
+    for server in pool.in_order().into_iter().filter(is_asked) {
         course.server = Some(server.connector.server().into());
-        match run_on(server, wanted, sink, course).await {
+        match run_on((server, servers), wanted, sink, course).await {
             Ok(()) => return Ok(server.connector.server().into()),
             Err(error) if error.concerns_one_server() && course.is_untouched() => {
-                failures.push(error)
+                failures.push(error);
             }
             Err(error) => return Err(error),
         }
@@ -207,23 +207,33 @@ pub(super) async fn run(
 }
 
 async fn run_on(
-    server: &Server,
+    (server, servers): (&Server, Servers<'_>),
     wanted: Wanted<'_>,
     sink: &mut impl EntrySink,
     course: &mut SearchRun,
 ) -> Result<(), DirectoryError> {
     loop {
         course.searches.clear();
-        let mut lent = server.get().await?;
+        let mut lent = match servers {
+            Servers::InOrder => server.get().await?,
+            Servers::Only(_) => server.get_unless_just_tried().await?,
+        };
         match run_over(&mut lent, wanted, sink, course).await {
             Ok(()) => {
                 lent.give_back();
                 return Ok(());
             }
-            // A connection from the pool may have been closed already, which says nothing about the
-            // server.
-            Err(DirectoryError::Lost { .. }) if !lent.is_fresh() && course.is_untouched() => {}
-            Err(error) => return Err(error),
+            // A connection from the pool may have been closed already, or forgotten by a firewall in
+            // silence, which says nothing about the server.
+            Err(DirectoryError::Lost { .. } | DirectoryError::TimedOut { .. })
+                if !lent.is_fresh() && course.is_untouched() =>
+            {
+                server.close_idle();
+            }
+            Err(error) => {
+                server.did_not_answer(&error);
+                return Err(error);
+            }
         }
     }
 }

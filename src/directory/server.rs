@@ -44,6 +44,9 @@ pub(super) enum Continuations {
     LeftOut,
 }
 
+/// The extended operation "Who am I?" (RFC 4532).
+const WHO_AM_I: &str = "1.3.6.1.4.1.4203.1.11.3";
+
 /// What a server says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "some fields are self-explanatory")]
@@ -57,6 +60,8 @@ pub struct RootDse {
     pub naming_contexts: Vec<String>,
     /// The supported controls, by OID.
     pub supported_controls: Vec<String>,
+    /// Whether it says as whom it knows a connection (RFC 4532).
+    pub tells_identity: bool,
     /// The SASL mechanisms offered on this connection.
     pub sasl_mechanisms: Vec<String>,
     /// The DN of the schema.
@@ -151,6 +156,9 @@ impl RootDse {
             vendor,
             naming_contexts: texts("namingContexts"),
             supported_controls: texts("supportedControl"),
+            tells_identity: texts("supportedExtension")
+                .iter()
+                .any(|oid| oid == WHO_AM_I),
             sasl_mechanisms: texts("supportedSASLMechanisms"),
             schema: texts("subschemaSubentry").into_iter().next(),
         }

@@ -129,6 +129,7 @@ impl From<&DirectoryError> for FailureKind {
             | DirectoryError::Garbled { .. }
             | DirectoryError::Lost { .. }
             | DirectoryError::PoolExhausted { .. }
+            | DirectoryError::NotAsked { .. }
             | DirectoryError::AllServers(_) => Self::Directory,
         }
     }

@@ -3,6 +3,7 @@
 
 use std::{
     fs::{self, OpenOptions},
+    net::{Ipv6Addr, SocketAddr, TcpListener},
     os::unix::fs::OpenOptionsExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -11,7 +12,10 @@ use std::{
 
 use ftrack_ldap_sync::model::report::{FailureKind, Report};
 
-use crate::{ability::must_skip_as_root, daemon::LIMIT, slapd::wait_until, studio::Studio};
+use crate::{
+    ability::must_skip_as_root, daemon::LIMIT, several_servers::BlackHole, slapd::wait_until,
+    studio::Studio,
+};
 
 /// The name of both servers; nothing listens at the port.
 const HOST: &str = "servers.studio.test:1";
@@ -187,4 +191,43 @@ fn a_resolver_that_hangs_keeps_nothing_from_its_end() {
     drop(reader);
     assert!(ended, "it waits for the resolver");
     assert_eq!(report_of(child).error_kind, Some(FailureKind::Stopped));
+}
+
+#[test]
+fn a_name_with_a_dead_address_is_connected_to_within_seconds() {
+    let test = "a_name_with_a_dead_address_is_connected_to_within_seconds";
+    let Some(system) = System::with(test, "files") else {
+        return;
+    };
+    let port = system.studio.directory().address().port();
+    // Where there is no IPv6, the dead address is another one of IPv4.
+    let six = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+    let dead = if TcpListener::bind(six).is_ok() {
+        six
+    } else {
+        SocketAddr::from(([127, 0, 0, 2], port))
+    };
+    let _black_hole = BlackHole::at(dead);
+    let hosts = format!(
+        "{} servers.studio.test\n127.0.0.1 servers.studio.test\n",
+        dead.ip()
+    );
+    fs::write(system.studio.folder().join("hosts"), hosts).unwrap();
+    let key = |key: &str| format!("FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__{key}");
+    let [urls, plain, limit] = [key("URLS"), key("ALLOW_PLAINTEXT"), key("CONNECT_TIMEOUT")];
+    let began = Instant::now();
+    let report = system.sync(&[
+        (
+            urls.as_str(),
+            format!("[\"ldap://servers.studio.test:{port}\"]"),
+        ),
+        (plain.as_str(), "true".to_owned()),
+        (limit.as_str(), "60s".to_owned()),
+    ]);
+    assert_eq!((report.error, report.counts.created), (None, 1));
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        began.elapsed()
+    );
 }
