@@ -1,6 +1,6 @@
 //! `[directories.NAME]`: an LDAP directory.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,13 @@ table! {
     struct DirectoryTable => struct Directory {
         /// `ldaps://`, `ldap://` or `ldapi://` addresses of replicas, the preferred one first; required.
         urls: List<Address> => Vec<Url> = List::default(),
+        /// A domain whose DNS records (SRV) name its servers, instead of `urls`.
+        #[serde(deserialize_with = "line", skip_serializing_if = "Option::is_none")]
+        srv: Option<String> => Option<String> = None,
+        /// How servers from DNS records are connected to; `ldaps` uses port 636 where a record says
+        /// 389.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        srv_scheme: Option<SrvScheme> => Option<SrvScheme> = None,
         /// The kind of its servers, from which the default filter and mapping of its jobs follow;
         /// detected with `auto`.
         kind: KindKey => Option<ServerKind> = KindKey::default(),
@@ -82,6 +89,26 @@ table! {
     }
 }
 
+/// The scheme of servers from DNS records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", expecting = "the name of a scheme in quotes")]
+pub enum SrvScheme {
+    /// TLS from the first byte.
+    #[default]
+    Ldaps,
+    /// Plain, or upgraded by StartTLS.
+    Ldap,
+}
+
+impl fmt::Display for SrvScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ldaps => "ldaps",
+            Self::Ldap => "ldap",
+        })
+    }
+}
+
 /// A SASL mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(
@@ -111,7 +138,11 @@ pub fn check(
 ) -> Option<Directory> {
     let at = KeyPath::default().key("directories").key(name);
     check_name(notes, &at, name);
-    check_urls(notes, &at, &table);
+    if table.srv.is_some() || table.srv_scheme.is_some() {
+        check_srv(notes, &at, &table);
+    } else {
+        check_urls(notes, &at, &table);
+    }
     let found_before = notes.count();
     let DirectoryTable {
         bind_password,
@@ -141,6 +172,45 @@ pub fn check(
         &mut table.client_key_file,
     );
     table.complete()
+}
+
+/// Checks that servers can be looked up, and how they are then used.
+fn check_srv(notes: &mut Notes, at: &KeyPath, table: &DirectoryTable) {
+    let (key, scheme) = (at.key("srv"), at.key("srv_scheme"));
+    let Some(domain) = &table.srv else {
+        return notes.find(
+            &scheme,
+            "is for servers from DNS records; set srv, or remove it",
+        );
+    };
+    if !table.urls.is_empty() {
+        notes.find(&key, "set beside urls; remove one of them");
+    }
+    let is_label = |label: &str| {
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+        !label.is_empty() && label.len() < 64 && label.chars().all(is_plain)
+    };
+    let bare = domain.strip_suffix('.').unwrap_or(domain);
+    if !bare.split('.').all(is_label) || bare.len() > 200 {
+        notes.find(
+            &key,
+            format!("{domain:?} is not a domain such as \"studio.test\""),
+        );
+    }
+    let sends_password = table.bind_password.is_some() || table.bind_password_file.is_some();
+    match (table.srv_scheme.unwrap_or_default(), table.start_tls) {
+        (SrvScheme::Ldaps, true) => notes.find(
+            &at.key("start_tls"),
+            "ldaps:// is encrypted from the first byte; set srv_scheme = \"ldap\", or remove \
+             start_tls",
+        ),
+        (SrvScheme::Ldap, false) if sends_password && !table.allow_plaintext => notes.find(
+            &scheme,
+            "the bind password would go over the network in plain text; use \"ldaps\" or \
+             start_tls = true, or accept it with allow_plaintext = true",
+        ),
+        (SrvScheme::Ldaps, false) | (SrvScheme::Ldap, _) => {}
+    }
 }
 
 fn check_urls(notes: &mut Notes, at: &KeyPath, table: &DirectoryTable) {
@@ -212,7 +282,8 @@ fn check_authentication(
             );
         }
         let mut urls = table.urls.usable();
-        let is_plain = urls.any(|address| address.url().scheme() == "ldap");
+        let is_plain = urls.any(|address| address.url().scheme() == "ldap")
+            || (table.srv.is_some() && table.srv_scheme == Some(SrvScheme::Ldap));
         if !table.start_tls && is_plain {
             notes.find(
                 &at.key("sasl"),

@@ -31,7 +31,7 @@ mod value;
 pub use account::{AccountRule, DisabledFlag, DisabledKey, Expires, ExpiryForm};
 pub use attributes::{AttributeRule, Target, WhenAbsent};
 pub use credential::{Credential, Unreadable};
-pub use directory::{Directory, Sasl};
+pub use directory::{Directory, Sasl, SrvScheme};
 pub use file::{Http, Reports};
 use files::SecretFiles;
 pub use finding::{Finding, Findings, KeyPath, Place};

@@ -179,11 +179,13 @@ impl Setup {
             (of.bind_dn.clone(), of.sasl, certificate)
         };
         let shares = |other: &Directory| {
+            let shares_records = own.srv.is_some() && own.srv == other.srv;
             account(other) == account(own)
-                && other
-                    .urls
-                    .iter()
-                    .any(|url| own.urls.iter().any(|own| place(own) == place(url)))
+                && (shares_records
+                    || other
+                        .urls
+                        .iter()
+                        .any(|url| own.urls.iter().any(|own| place(own) == place(url))))
         };
         let others = directories
             .iter()
@@ -298,6 +300,7 @@ fn access_of_directory(directory: &Directory) -> Access {
                 .collect::<Vec<_>>(),
             &directory.bind_dn,
             secret_of(directory.bind_password.as_ref()),
+            (&directory.srv, directory.srv_scheme),
             (directory.start_tls, directory.sasl),
             &directory.ca_file,
             (&directory.client_cert_file, &directory.client_key_file),

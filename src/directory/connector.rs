@@ -22,7 +22,7 @@ use super::{
     transport::Transport,
 };
 use crate::{
-    config::{Directory, Secret, files, is_socket},
+    config::{Directory, Secret, SrvScheme, files, is_socket},
     model::server_kind::ServerKind,
     tls::TlsFault,
 };
@@ -74,7 +74,9 @@ impl Access {
             kind,
             ..
         } = *directory;
-        let is_encrypted = start_tls || directory.urls.iter().any(|url| url.scheme() == "ldaps");
+        let by_records = directory.srv.is_some() && directory.srv_scheme != Some(SrvScheme::Ldap);
+        let is_encrypted =
+            start_tls || by_records || directory.urls.iter().any(|url| url.scheme() == "ldaps");
         let has_files = directory.ca_file.is_some()
             || directory.client_cert_file.is_some()
             || directory.client_key_file.is_some();
@@ -439,8 +441,8 @@ fn way(directory: &Directory) -> String {
         .as_deref()
         .and_then(|file| files::read(file, files::CERTIFICATES_LIMIT).ok());
     format!(
-        "{urls:?} {} {:?} {:?} {certificate:?}",
-        directory.start_tls, directory.sasl, directory.ca_file
+        "{urls:?} {:?} {:?} {} {:?} {:?} {certificate:?}",
+        directory.srv, directory.srv_scheme, directory.start_tls, directory.sasl, directory.ca_file
     )
 }
 

@@ -14,7 +14,12 @@ pub async fn contact(
     cancel: &CancellationToken,
 ) -> Result<String, DirectoryError> {
     let mut failures = Vec::new();
-    for server in pool.in_order() {
+    let servers = tokio::select! {
+        biased;
+        () = cancel.cancelled() => return Err(DirectoryError::Cancelled),
+        servers = pool.in_order() => servers?,
+    };
+    for server in servers {
         let lent = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(DirectoryError::Cancelled),

@@ -127,7 +127,7 @@ impl External {
             who.push(format!("this machine's user {user}"));
             identity.push(format!("user {user}"));
         }
-        if !others.is_empty() {
+        if directory.srv.is_some() || !others.is_empty() {
             let Some(file) = &directory.client_cert_file else {
                 return Err("sasl = \"external\" needs client_cert_file and client_key_file");
             };

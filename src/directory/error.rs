@@ -27,6 +27,12 @@ pub enum DirectoryError {
         /// What is wrong, and how it would be right.
         reason: String,
     },
+    /// The servers of a domain cannot be looked up.
+    ServersNotFound {
+        domain: String,
+        /// What the name servers said.
+        reason: String,
+    },
     /// The host name has no address.
     NameNotResolved {
         /// The server's URL.
@@ -206,6 +212,7 @@ impl DirectoryError {
             Self::BindRefused { code, .. } | Self::Refused { code, .. } => matches!(code, 51 | 52),
             Self::File { .. }
             | Self::Settings { .. }
+            | Self::ServersNotFound { .. }
             | Self::NoSuchBase { .. }
             | Self::Referred { .. }
             | Self::NotProven { .. }
@@ -226,6 +233,7 @@ impl DirectoryError {
             Self::AllServers(errors) => errors.iter().any(Self::is_refusal),
             Self::File { .. }
             | Self::Settings { .. }
+            | Self::ServersNotFound { .. }
             | Self::NameNotResolved { .. }
             | Self::Connect { .. }
             | Self::TimedOut { .. }
@@ -257,6 +265,9 @@ impl DirectoryError {
                 )
             }
             Self::Settings { directory, reason } => format!("directory {directory}: {reason}"),
+            Self::ServersNotFound { domain, reason } => {
+                format!("the servers of {domain} cannot be looked up: {reason}")
+            }
             Self::NameNotResolved {
                 server,
                 host,
@@ -357,6 +368,9 @@ impl DirectoryError {
     #[must_use]
     pub fn way_out(&self) -> Option<&'static str> {
         match self {
+            Self::ServersNotFound { .. } => {
+                Some("check srv and this machine's DNS, or name the servers in urls")
+            }
             Self::NameNotResolved { .. } => Some("check the name and this machine's DNS"),
             Self::Connect { address, .. } if address.starts_with('/') => Some(
                 "check that the server runs on this machine, that it listens there (slapd: -h \
@@ -423,6 +437,7 @@ impl DirectoryError {
             Self::PoolExhausted { .. } => "raise pool_size",
             Self::Deadline { .. } | Self::Cancelled | Self::AllServers(_) => "try again",
             Self::Refused { .. }
+            | Self::ServersNotFound { .. }
             | Self::NameNotResolved { .. }
             | Self::Connect { .. }
             | Self::StartTlsRefused { .. }
@@ -439,6 +454,7 @@ impl DirectoryError {
     pub fn outcome(&self) -> String {
         match self {
             Self::File { .. } | Self::Settings { .. } => "not tried".into(),
+            Self::ServersNotFound { .. } => "servers not found".into(),
             Self::NameNotResolved { .. } => "name not resolved".into(),
             Self::Connect { .. } => "no connection".into(),
             Self::TimedOut { .. } | Self::Deadline { .. } => "timeout".into(),
@@ -479,6 +495,7 @@ impl Error for DirectoryError {
             Self::Connect { reason, .. } => Some(reason),
             Self::File { .. }
             | Self::Settings { .. }
+            | Self::ServersNotFound { .. }
             | Self::NameNotResolved { .. }
             | Self::TimedOut { .. }
             | Self::StartTlsRefused { .. }

@@ -92,8 +92,11 @@ pub async fn locate(
     found: &mut BTreeMap<DirectoryId, Location>,
 ) -> Result<(), DirectoryError> {
     let mut found = Found { found, bytes: 0 };
-    let mut servers = pool.servers().iter();
-    let Some(server) = servers.find(|known| known.connector.server() == server) else {
+    let servers = pool.servers();
+    let Some(server) = servers
+        .iter()
+        .find(|known| known.connector.server() == server)
+    else {
         return Ok(());
     };
     let look = async {

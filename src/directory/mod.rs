@@ -30,6 +30,7 @@ pub(crate) mod schema;
 pub(crate) mod search;
 mod searches;
 pub(crate) mod server;
+pub(crate) mod srv;
 mod start_tls;
 mod tls;
 mod transport;

@@ -2,7 +2,7 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -18,6 +18,7 @@ use super::{
     connector::{Access, Connector},
     error::DirectoryError,
     outage::{Outage, Stage},
+    srv,
 };
 use crate::config::Directory;
 
@@ -35,11 +36,20 @@ const PROOF_LIMIT: Duration = Duration::from_secs(3);
 pub struct DirectoryPool {
     name: Arc<str>,
     access: Arc<Access>,
-    servers: Arc<[Server]>,
+    known: Arc<Known>,
     page_size: i32,
     id_attribute: Option<Arc<str>>,
     id: Option<Arc<str>>,
     trusts_replicas: bool,
+}
+
+/// The servers that are known, by preference.
+#[derive(Debug)]
+struct Known {
+    servers: Mutex<Arc<[Arc<Server>]>>,
+    /// Where they are looked up, if they are not configured, and until when those are current.
+    records: Option<(srv::Lookup, Mutex<Option<srv::Found>>)>,
+    pool_size: usize,
 }
 
 /// One server and its connections.
@@ -59,18 +69,25 @@ impl DirectoryPool {
     /// # Errors
     /// A certificate file cannot be used, or settings contradict each other.
     pub fn new(name: &str, directory: &Directory) -> Result<Self, DirectoryError> {
-        if directory.urls.is_empty() {
+        let records = srv::Lookup::of(directory);
+        if directory.urls.is_empty() && records.is_none() {
             return Err(DirectoryError::Settings {
                 directory: name.into(),
                 reason: "urls is empty".into(),
             });
         }
         let access = Arc::new(Access::new(name, directory)?);
-        let server = |url| Server::new(name, Connector::new(&access, url)?, directory);
-        let servers = directory.urls.iter().map(server);
+        let pool_size = directory.pool_size;
+        let server = |url| Server::new(name, Connector::new(&access, url)?, pool_size);
+        let servers = directory.urls.iter().map(|url| server(url).map(Arc::new));
+        let servers: Arc<[Arc<Server>]> = servers.collect::<Result<_, _>>()?;
         Ok(Self {
             name: name.into(),
-            servers: servers.collect::<Result<_, _>>()?,
+            known: Arc::new(Known {
+                servers: Mutex::new(servers),
+                records: records.map(|lookup| (lookup, Mutex::default())),
+                pool_size,
+            }),
             access,
             page_size: directory.page_size,
             id_attribute: directory.id_attribute.as_deref().map(Into::into),
@@ -85,20 +102,62 @@ impl DirectoryPool {
         &self.name
     }
 
-    /// In order of preference.
+    /// The servers that are configured, or that were looked up last, in order of preference.
     #[must_use]
-    pub fn servers(&self) -> &[Server] {
-        &self.servers
+    pub fn servers(&self) -> Arc<[Arc<Server>]> {
+        Arc::clone(&lock(&self.known.servers))
+    }
+
+    /// What the DNS records of a domain said last, if the servers are looked up there.
+    #[must_use]
+    pub fn records(&self) -> Option<srv::Found> {
+        let (_, found) = self.known.records.as_ref()?;
+        lock(found).clone()
+    }
+
+    /// The servers in order of preference, looked up again if what is known of them is outdated.
+    ///
+    /// # Errors
+    /// `ServersNotFound`
+    pub async fn look_up(&self) -> Result<Arc<[Arc<Server>]>, DirectoryError> {
+        let Some((lookup, last)) = &self.known.records else {
+            return Ok(self.servers());
+        };
+        let is_current = |found: &srv::Found| Instant::now() < found.until;
+        if lock(last).as_ref().is_some_and(is_current) {
+            return Ok(self.servers());
+        }
+        let found = lookup.look_up().await?;
+        let before = self.servers();
+        let server = |url| {
+            let connector = Connector::new(&self.access, url)?;
+            let same = before
+                .iter()
+                .find(|server| server.connector.server() == connector.server());
+            match same {
+                Some(server) => Ok(Arc::clone(server)),
+                None => Server::new(&self.name, connector, self.known.pool_size).map(Arc::new),
+            }
+        };
+        let servers: Arc<[Arc<Server>]> =
+            found.urls.iter().map(server).collect::<Result<_, _>>()?;
+        *lock(&self.known.servers) = Arc::clone(&servers);
+        *lock(last) = Some(found);
+        Ok(servers)
     }
 
     /// In the order in which they are asked: by preference, but those that did not answer lately come
     /// last, so that they cost their time limit only when no other server can be used.
-    pub(super) fn in_order(&self) -> Vec<&Server> {
-        let (last, first): (Vec<&Server>, Vec<&Server>) = self
-            .servers
+    ///
+    /// # Errors
+    /// As for `look_up`.
+    pub(super) async fn in_order(&self) -> Result<Vec<Arc<Server>>, DirectoryError> {
+        let servers = self.look_up().await?;
+        let (last, first): (Vec<_>, Vec<_>) = servers
             .iter()
+            .cloned()
             .partition(|server| server.outage.is_recent());
-        first.into_iter().chain(last).collect()
+        Ok(first.into_iter().chain(last).collect())
     }
 
     /// The id attribute from the configuration.
@@ -119,7 +178,7 @@ impl DirectoryPool {
     pub fn is_preferred(&self, server: &str) -> bool {
         self.trusts_replicas
             || self
-                .servers
+                .servers()
                 .first()
                 .is_some_and(|first| first.connector.server() == server)
     }
@@ -137,7 +196,8 @@ impl DirectoryPool {
     /// The mark of what the servers accepted, if one did and none refused anything.
     #[must_use]
     pub fn accepted_mark(&self, salt: &str) -> Option<String> {
-        let mut servers = self.servers.iter().map(|server| &server.connector);
+        let known = self.servers();
+        let mut servers = known.iter().map(|server| &server.connector);
         if servers.clone().any(|server| server.binds().refused() > 0) {
             return None;
         }
@@ -151,7 +211,9 @@ impl DirectoryPool {
     /// see because it ended first; none if there was none.
     #[must_use]
     pub fn last_refusal(&self, salt: &str) -> Option<CredentialRefusal> {
-        let refusals = self.servers.iter().filter_map(|Server { connector, .. }| {
+        let servers = self.servers();
+        let refusals = servers.iter().filter_map(|server| {
+            let connector = &server.connector;
             let (at, password) = connector.binds().last_refusal()?;
             Some(CredentialRefusal {
                 server: connector.server().to_owned(),
@@ -165,8 +227,8 @@ impl DirectoryPool {
     /// Whether a server refused the credentials within that time; the server with this URL, or any.
     #[must_use]
     pub fn was_refused_within(&self, server: Option<&str>, time: Duration) -> bool {
-        let asked = self
-            .servers
+        let servers = self.servers();
+        let asked = servers
             .iter()
             .filter(|one| server.is_none_or(|server| one.connector.server() == server));
         let mut refusals = asked.filter_map(|one| one.connector.binds().last_refusal());
@@ -176,9 +238,8 @@ impl DirectoryPool {
     /// The state of each server's connections, and the number of binds so far.
     #[must_use]
     pub fn figures(&self) -> Vec<PoolFigures> {
-        let of = |Server {
-                      connector, pool, ..
-                  }: &Server| {
+        let of = |server: &Arc<Server>| {
+            let (connector, pool) = (&server.connector, &server.pool);
             let status = pool.status();
             PoolFigures {
                 server: connector.server().to_owned(),
@@ -189,7 +250,7 @@ impl DirectoryPool {
                 binds_refused: connector.binds().refused(),
             }
         };
-        self.servers.iter().map(of).collect()
+        self.servers().iter().map(of).collect()
     }
 
     pub(super) fn page_size(&self) -> i32 {
@@ -226,11 +287,7 @@ pub struct PoolFigures {
 }
 
 impl Server {
-    fn new(
-        name: &str,
-        connector: Connector,
-        directory: &Directory,
-    ) -> Result<Self, DirectoryError> {
+    fn new(name: &str, connector: Connector, pool_size: usize) -> Result<Self, DirectoryError> {
         // Connecting has its own time limits, with more specific errors; the pool's is only a
         // fallback.
         let behind = connector.limit().saturating_add(Duration::from_secs(5));
@@ -238,7 +295,7 @@ impl Server {
         let pool = managed::Pool::builder(Manager {
             connector: connector.clone(),
         })
-        .max_size(directory.pool_size.max(1))
+        .max_size(pool_size.max(1))
         .runtime(Runtime::Tokio1)
         .timeouts(Timeouts {
             wait: Some(wait),
@@ -334,6 +391,10 @@ impl Server {
             }),
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A connection taken from the pool; it is closed when dropped, unless it was returned after

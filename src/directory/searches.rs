@@ -189,13 +189,19 @@ pub(super) async fn run(
         });
     }
     let mut failures = Vec::new();
-    let is_asked = |server: &&Server| match servers {
-        Servers::InOrder => true,
-        Servers::Only(url) => server.connector.server() == url,
+    let asked = match servers {
+        Servers::InOrder => pool.in_order().await?,
+        Servers::Only(url) => {
+            let known = pool.servers();
+            let named = known
+                .iter()
+                .filter(|server| server.connector.server() == url);
+            named.cloned().collect()
+        }
     };
-    for server in pool.in_order().into_iter().filter(is_asked) {
+    for server in asked {
         course.server = Some(server.connector.server().into());
-        match run_on((server, servers), wanted, sink, course).await {
+        match run_on((&server, servers), wanted, sink, course).await {
             Ok(()) => return Ok(server.connector.server().into()),
             Err(error) if error.concerns_one_server() && course.is_untouched() => {
                 failures.push(error);

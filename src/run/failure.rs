@@ -114,6 +114,7 @@ impl From<&DirectoryError> for FailureKind {
             DirectoryError::Deadline { .. } => Self::TimeLimit,
             DirectoryError::File { .. }
             | DirectoryError::Settings { .. }
+            | DirectoryError::ServersNotFound { .. }
             | DirectoryError::NameNotResolved { .. }
             | DirectoryError::Connect { .. }
             | DirectoryError::TimedOut { .. }

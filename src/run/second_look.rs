@@ -239,8 +239,8 @@ impl RunContext<'_, LdapWork> {
         }));
         let (mut servers, mut seen) = (Vec::new(), BTreeSet::from([read.server.to_owned()]));
         for (pool, rest, searches) in tables {
-            let of_pool = pool
-                .servers()
+            let of_pool = pool.servers();
+            let of_pool = of_pool
                 .iter()
                 .map(|server| server.connector.server().to_owned());
             for server in of_pool.filter(|server| *server != read.server) {

@@ -64,6 +64,8 @@ impl Faulty {
     fn directory(&self) -> Directory {
         Directory {
             urls: vec![format!("ldap://{}", self.address).parse().unwrap()],
+            srv: None,
+            srv_scheme: None,
             kind: None,
             bind_dn: None,
             bind_password: None,

@@ -26,7 +26,8 @@ async fn probed(
         id_attribute: None,
         deadline: tokio::time::Instant::now() + std::time::Duration::from_secs(60),
     };
-    let mut probe = Probe::new(&pool, &pool.servers()[0].connector);
+    let servers = pool.servers();
+    let mut probe = Probe::new(&pool, &servers[0].connector);
     let transport = probe.reach().await.expect("a connection");
     let mut entered = probe.enter(transport).await.expect("a session");
     let mut steps = std::mem::take(&mut probe.server);

@@ -49,6 +49,7 @@ mod rules;
 mod schedule;
 mod screen;
 mod secrets;
+mod servers_by_dns;
 mod several_servers;
 mod shared;
 mod situations;

@@ -24,15 +24,15 @@ const HOST: &str = "servers.studio.test:1";
 const O_NONBLOCK: i32 = 0o4000;
 
 /// What the program sees of the system.
-struct System {
-    studio: Studio,
+pub struct System {
+    pub studio: Studio,
     nsswitch: PathBuf,
 }
 
 impl System {
     /// One whose nsswitch.conf says this about hosts, and where no name server answers; none where
     /// the machine cannot show it to a program.
-    fn with(test: &str, nsswitch: &str) -> Option<Self> {
+    pub fn with(test: &str, nsswitch: &str) -> Option<Self> {
         if must_skip_as_root(test, &["unshare", "mount", "mkfifo"]) {
             return None;
         }
@@ -47,7 +47,7 @@ impl System {
     }
 
     /// The program on that system, in the same process as the shell that mounts the files.
-    fn start(&self, arguments: &[&str], variables: &[(&str, String)]) -> Child {
+    pub fn start(&self, arguments: &[&str], variables: &[(&str, String)]) -> Child {
         let command = self.studio.command(arguments);
         let mounts = "mount --bind hosts /etc/hosts && mount --bind resolv /etc/resolv.conf && \
                       mount --bind nsswitch /etc/nsswitch.conf && exec \"$0\" \"$@\"";
@@ -65,7 +65,7 @@ impl System {
     }
 
     /// A report of a sync that must fail.
-    fn sync(&self, variables: &[(&str, String)]) -> Report {
+    pub fn sync(&self, variables: &[(&str, String)]) -> Report {
         let child = self.start(&["sync", "--format", "json"], variables);
         report_of(child)
     }

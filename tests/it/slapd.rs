@@ -207,6 +207,8 @@ impl Slapd {
                 Over::Tls => self.tls_url(),
                 Over::Socket => self.socket_url(),
             }],
+            srv: None,
+            srv_scheme: None,
             kind: None,
             bind_dn: Some(SYNC_DN.into()),
             bind_password: Some(Secret::new(SYNC_PASSWORD.into()).into()),

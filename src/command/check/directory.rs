@@ -14,6 +14,7 @@ use crate::{
         connector::Connector,
         error::DirectoryError,
         probe::{Entered, Observation, Probe, Probed, Step},
+        srv::Found,
     },
     run::LdapWork,
 };
@@ -37,9 +38,23 @@ pub async fn look(
     jobs: &[(&str, &LdapWork)],
     limits: Limits,
 ) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut about = About::new(format!("directory {}", pool.name()));
+    let servers = pool.look_up().await;
+    let servers = match &servers {
+        Ok(servers) => {
+            if let Some(found) = pool.records() {
+                looked_up(&mut about, &found);
+            }
+            servers
+        }
+        Err(error) => {
+            about.fail("srv", error.what(), error.general_way_out());
+            return about.into_findings();
+        }
+    };
+    let mut findings = about.into_findings();
     let mut refused_at: Option<String> = None;
-    for server in pool.servers() {
+    for server in servers.iter() {
         let connector = &server.connector;
         let credentials = match &refused_at {
             Some(server) if directory.bind_password.is_some() => {
@@ -54,6 +69,31 @@ pub async fn look(
         }
     }
     findings
+}
+
+/// The servers that the DNS records of a domain name.
+fn looked_up(about: &mut About, found: &Found) {
+    let urls: Vec<&str> = found.urls.iter().map(|url| url.as_str()).collect();
+    about.ok(
+        "srv",
+        format!(
+            "{} names {}; a certificate must be for the name of its server",
+            found.name,
+            urls.join(", ")
+        ),
+    );
+    if !found.outside.is_empty() {
+        about.warn(
+            "srv",
+            format!(
+                "{} also names {}, outside of the domain, which is not used, since records can be \
+                 forged",
+                found.name,
+                found.outside.join(", ")
+            ),
+            "name the servers in urls instead, if they are to be used",
+        );
+    }
 }
 
 enum Credentials<'a> {

@@ -215,6 +215,12 @@ fn directories() {
         (URLS, "urls = [\"ldapi:///\"]\nstart_tls = true", &["config.toml:8: directories.studio.urls[0]: ldapi:// is a socket of this machine, without TLS; remove start_tls"]),
         (URLS, "urls = [\"ldapi:///\"]\nsasl = \"external\"", &["config.toml:9: directories.studio.sasl: binds as the user that the program runs as; remove bind_dn and the password"]),
         (URLS, r#"urls = ["ldapi:///run/slapd/ldapi", "ldapi://run", "ldapi://%2Frun:389"]"#, &[r#"config.toml:8: directories.studio.urls[0]: ldapi:// takes the path of the socket's file with %2F for each slash, such as "ldapi://%2Frun%2Fslapd%2Fldapi""#, r#"config.toml:8: directories.studio.urls[1]: the path of the socket's file must begin with a slash, such as "ldapi://%2Frun%2Fslapd%2Fldapi""#, r#"config.toml:8: directories.studio.urls[2]: a socket has no port; write its file, such as "ldapi://%2Frun%2Fslapd%2Fldapi""#]),
+        (URLS, "+ srv = \"studio.test\"", &["config.toml:9: directories.studio.srv: set beside urls; remove one of them"]),
+        (URLS, "+ srv_scheme = \"ldap\"", &["config.toml:9: directories.studio.srv_scheme: is for servers from DNS records; set srv, or remove it"]),
+        (URLS, "srv = \"ldaps://studio.test\"", &[r#"config.toml:8: directories.studio.srv: "ldaps://studio.test" is not a domain such as "studio.test""#]),
+        (URLS, "srv = \"studio.test\"\nstart_tls = true", &[r#"config.toml:9: directories.studio.start_tls: ldaps:// is encrypted from the first byte; set srv_scheme = "ldap", or remove start_tls"#]),
+        (URLS, "srv = \"studio.test\"\nsrv_scheme = \"ldap\"", &[r#"config.toml:9: directories.studio.srv_scheme: the bind password would go over the network in plain text; use "ldaps" or start_tls = true, or accept it with allow_plaintext = true"#]),
+        (URLS, "srv = \"studio.test\"\nsrv_scheme = \"ldpa\"", &[r#"config.toml:9: directories.studio.srv_scheme: "ldpa" is not one of "ldaps", "ldap"; did you mean "ldap"?"#]),
         ("[directories.studio]", "[directories.Studio]", &[r#"config.toml:7: directories.Studio: a name consists of lower-case letters, digits, "-", "_" and ".", starts with a letter or digit, and has at most 64 characters"#]),
         ("[directories.studio]\nurls = [\"ldaps://ldap.studio.test\"]\nbind_dn = \"cn=sync,dc=studio,dc=test\"\nbind_password = \"planted-password\"", "", &["config.toml: directories: missing; add a table such as [directories.studio]"]),
     ]);

@@ -191,6 +191,8 @@ async fn faults(server: &Studio) -> (Option<String>, Option<String>) {
     .await;
     let directory = Directory {
         urls: vec![Url::parse(&format!("ldaps://127.0.0.1:{}", server.port)).unwrap()],
+        srv: None,
+        srv_scheme: None,
         kind: None,
         bind_dn: None,
         bind_password: None,
