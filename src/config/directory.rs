@@ -120,6 +120,19 @@ pub enum Sasl {
     External,
 }
 
+impl Directory {
+    /// As whom its servers are entered, where that is somebody: the bind DN, or by SASL EXTERNAL the
+    /// certificate's file, or the user that the program runs as.
+    #[must_use]
+    pub fn account(&self) -> Option<String> {
+        match (self.sasl, &self.client_cert_file) {
+            (None, _) => self.bind_dn.clone(),
+            (Some(Sasl::External), Some(file)) => Some(format!("certificate {}", file.display())),
+            (Some(Sasl::External), None) => Some("the program's user".into()),
+        }
+    }
+}
+
 impl DirectoryTable {
     /// Names the file of the password, to be shown.
     #[must_use]

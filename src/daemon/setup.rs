@@ -173,14 +173,9 @@ impl Setup {
             return Vec::new();
         };
         let place = |url: &url::Url| (url.host_str().map(str::to_owned), url.port());
-        // By SASL EXTERNAL, the account is that of the certificate.
-        let account = |of: &Directory| {
-            let certificate = of.sasl.and(of.client_cert_file.clone());
-            (of.bind_dn.clone(), of.sasl, certificate)
-        };
         let shares = |other: &Directory| {
             let shares_records = own.srv.is_some() && own.srv == other.srv;
-            account(other) == account(own)
+            other.account() == own.account()
                 && (shares_records
                     || other
                         .urls

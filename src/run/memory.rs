@@ -68,8 +68,8 @@ impl RunContext<'_, LdapWork> {
     pub(super) fn settings(&self, desired: &Desired) -> Settings {
         let job = &self.work.job;
         let directory = self.prepared.config.directories.get(&job.directory);
-        let bind_dn = directory.and_then(|directory| directory.bind_dn.as_deref());
-        Settings::new(job, bind_dn, desired)
+        let account = directory.and_then(|directory| directory.account());
+        Settings::new(job, account.as_deref(), desired)
     }
 
     /// Fails when more users lost their links since the run before than may be deactivated: a key

@@ -139,7 +139,7 @@ pub struct Settings(BTreeMap<Setting, String>);
 impl Settings {
     /// The settings of a job with this bind account, for what it read.
     #[must_use]
-    pub fn new(job: &LdapJob, bind_dn: Option<&str>, desired: &Desired) -> Self {
+    pub fn new(job: &LdapJob, account: Option<&str>, desired: &Desired) -> Self {
         let mut bases = job.search_bases.clone();
         bases.sort();
         let kind = desired.kind();
@@ -150,7 +150,7 @@ impl Settings {
             (Setting::SearchBases, bases.join("\n")),
             (Setting::Scope, format!("{:?}", job.scope)),
             (Setting::Source, job.source.clone()),
-            (Setting::BindAccount, bind_dn.unwrap_or_default().to_owned()),
+            (Setting::BindAccount, account.unwrap_or_default().to_owned()),
             (Setting::Protect, protect.join("\n")),
         ]);
         settings.insert(Setting::Kind, kind.to_string());

@@ -35,7 +35,7 @@ use tokio_util::codec::Framed;
 use crate::{
     check::world::World,
     directory::{people, read_all, request},
-    slapd::{Over, PEER_IS_SYNC, Setup, Slapd, socket_url},
+    slapd::{Over, PEER_IS_SYNC, SYNC_DN, Setup, Slapd, socket_url},
 };
 
 fn slapd(global: &str) -> Slapd {
@@ -234,6 +234,18 @@ async fn a_refused_identity_is_tried_once_and_told_apart_from_others() {
         panic!("{marks:?}")
     };
     assert_eq!(one, again, "the same certificate");
+    // It is part of a job's settings: whom the account sees may be others.
+    let accounts = [
+        at(&slapd, &server.file()).account(),
+        slapd.directory_by_certificate(Over::Tls).account(),
+        slapd.directory(Over::Socket).account(),
+    ];
+    assert!(
+        accounts.iter().all(Option::is_some)
+            && accounts[0] != accounts[1]
+            && accounts[2].as_deref() == Some(SYNC_DN),
+        "{accounts:?}"
+    );
     let different = [peer, anonymous, one, other];
     let distinct = std::collections::BTreeSet::from(different);
     assert_eq!(distinct.len(), different.len(), "{marks:?}");
