@@ -104,7 +104,10 @@ fn whoever_hides_whether_the_account_is_disabled_gets_no_access_without_a_person
           is_active: false -> true
           the job finds the person again; this program deactivated the user on [time]
 
-      1 change is held: it cannot be told whether the person's account is disabled: the entry shows no userAccountControl; can the bind account read it?; if it is not, approve it, or set disabled for the job
+      1 change is held: it cannot be told whether the person's account is disabled: the entry shows no userAccountControl (can the bind account read it?); if it is not, approve it, or set disabled for the job
+
+      Warnings:
+        of 1 people with active users it cannot be told whether their accounts are disabled, and they stay active: the entry shows no userAccountControl (can the bind account read it?)
     ");
     assert_eq!(situation.sync().outcome, Outcome::Held);
     assert!(situation.user("bob").is_active);

@@ -147,7 +147,7 @@ fn a_rule_that_is_new_or_changed_deactivates_nobody_without_a_person() {
     "#);
     // Nobody gets access back by a rule that sees fewer people.
     "disabled = \"never\"\nlimits.reactivate = \"100%\"\n".clone_into(&mut situation.job);
-    assert_snapshot!(situation.plan_text(), @"
+    assert_snapshot!(situation.plan_text(), @r#"
     Plan for artists: 2 to reactivate, 2 of them held
 
       ^ reactivate ada HELD  uid=ada,ou=people,dc=studio,dc=test
@@ -158,8 +158,8 @@ fn a_rule_that_is_new_or_changed_deactivates_nobody_without_a_person() {
           is_active: false -> true
           the job finds the person again; this program deactivated the user on [time]
 
-      2 changes are held: 2 reactivations are more than limits.reactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE`
-    ");
+      2 changes are held: the configuration changed (disabled), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+    "#);
 }
 
 #[test]
@@ -174,7 +174,25 @@ fn whoever_waits_is_held_when_the_time_is_over_where_a_setting_explains_it() {
     let long_ago = Utc::now() - Duration::days(3);
     assert!(absent_since(&situation, long_ago));
     assert!(disabled_since(&situation, long_ago));
-    assert_snapshot!(situation.plan_text(), @"");
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 3 to deactivate, 3 of them held
+
+      - deactivate ada HELD  uid=ada,ou=people,dc=studio,dc=test
+          is_active: true -> false
+          the person's account is disabled in the directory
+
+      - deactivate bob HELD  uid=bob,ou=people,dc=studio,dc=test
+          is_active: true -> false
+          the person's account is disabled in the directory
+
+      - deactivate cyd HELD  uid=cyd,ou=people,dc=studio,dc=test
+          is_active: true -> false
+          the person is still in the directory, but the entry no longer matches the job's filter
+
+      2 changes are held: the configuration changed (disabled), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+
+      1 change is held: the configuration changed (filter), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+    "#);
     situation.sync();
     assert!(
         situation
