@@ -2,7 +2,7 @@
 //! gave no clear answer or could not be read back: a run that reads ftrack finds out which of the
 //! changes are in effect, before it changes anything itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -41,17 +41,42 @@ pub(super) struct EarlierRuns {
     pub is_changed: bool,
 }
 
-/// What a job knows about its earlier runs when it settles one.
+/// What a job knows about its earlier runs when it settles them.
 struct Settling<'a> {
     state: &'a State,
     remembered: &'a Remembered,
     current: &'a Current,
     /// The unsettled runs, oldest first.
     runs: &'a [UnsettledRun],
-    /// Changes of earlier ones that were found in effect just now.
-    found: Vec<Reported>,
+    /// Changes that were found in effect just now, with their runs.
+    found: Vec<(String, Reported)>,
     /// What ftrack stores otherwise than it is written, with what was found just now.
     stored: StoredOtherwise,
+}
+
+/// An earlier run, and what is to be known of the users whose changes it left open.
+struct Examined<'a> {
+    run: &'a UnsettledRun,
+    before: Report,
+    /// With what was found out.
+    report: Report,
+    late_calls: LateCalls,
+    /// The users of its open changes, as far as they exist; none where they could not be read.
+    seen: Option<BTreeMap<EntityId, UserState>>,
+    /// Changes of those users that later reports have as applied.
+    applied_since: Vec<Reported>,
+    /// The values that ftrack stored otherwise.
+    stored: Vec<(EntityId, StoredValue)>,
+}
+
+/// Which of the open changes get their results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// Those in effect.
+    InEffect,
+    /// The others, once it is known of all runs what is in effect: the same change of two runs is in
+    /// one report, and counts once, whichever of them it is.
+    Others,
 }
 
 impl RunContext<'_, LdapWork> {
@@ -73,12 +98,12 @@ impl RunContext<'_, LdapWork> {
             stored: remembered.stored_otherwise.clone(),
         };
         let mut earlier = EarlierRuns::default();
+        let mut examined = Vec::new();
         for run in &runs {
             match self.history.load(job, &run.run) {
                 Ok(report) => {
                     if report.ftrack.server == self.reader.server() {
-                        self.settle_run(&mut settling, &mut earlier, run, report)
-                            .await?;
+                        examined.push(self.examine(current, run, report).await?);
                     }
                 }
                 Err(_) if self.history.is_without(job, &run.run) => {
@@ -93,29 +118,71 @@ impl RunContext<'_, LdapWork> {
                 }
             }
         }
+        for pass in [Pass::InEffect, Pass::Others] {
+            for run in &mut examined {
+                settling.settle(run, pass);
+            }
+        }
+        for run in examined {
+            self.complete(&mut settling, &mut earlier, run)?;
+        }
         Ok(earlier)
     }
 
-    /// Completes one report, as far as it can be.
-    async fn settle_run(
+    /// Reads what is to be known of a run.
+    async fn examine<'r>(
+        &self,
+        current: &Current,
+        run: &'r UnsettledRun,
+        report: Report,
+    ) -> Result<Examined<'r>, Failure> {
+        let ids: BTreeSet<EntityId> = unknown(&report)
+            .map(|change| change.ftrack_id.clone())
+            .collect();
+        let mut examined = Examined {
+            run,
+            before: report.clone(),
+            late_calls: self.late_calls(run),
+            report,
+            seen: Some(BTreeMap::new()),
+            applied_since: Vec::new(),
+            stored: Vec::new(),
+        };
+        if !ids.is_empty() {
+            examined.applied_since = self.applied_since(run, &ids)?;
+            let ids: Vec<EntityId> = ids.into_iter().collect();
+            let custom_attributes = &current.custom_attributes;
+            let seen = states(&self.reader, &ids, custom_attributes, &self.until).await;
+            examined.seen = seen.ok();
+        }
+        Ok(examined)
+    }
+
+    /// Saves what was found out about a run.
+    fn complete(
         &self,
         settling: &mut Settling<'_>,
         earlier: &mut EarlierRuns,
-        run: &UnsettledRun,
-        mut report: Report,
+        examined: Examined<'_>,
     ) -> Result<(), Failure> {
+        let Examined {
+            run,
+            before,
+            mut report,
+            late_calls,
+            seen,
+            applied_since: _,
+            stored,
+        } = examined;
         earlier.add(run);
-        let late_calls = self.late_calls(run);
-        let before = report.clone();
-        if unknown(&report).next().is_some() {
-            let Some(stored) = self
-                .find_out(settling, run, &mut report, late_calls)
-                .await?
-            else {
-                // What went wrong stops this run as well, or the next one finds out.
-                earlier.is_changed |= self.count_all(settling, &run.run)?;
-                return Ok(());
-            };
+        if seen.is_none() {
+            // What went wrong stops this run as well, or the next one finds out.
+            earlier.is_changed |= self.count_all(settling, &run.run)?;
+            return Ok(());
+        }
+        if unknown(&before).next().is_some() {
+            report.counts.unchanged += so_already(&report.changes) - so_already(&before.changes);
+            conclude(&mut report);
             let is_changed = report != before;
             if is_changed {
                 self.log(&before, &report);
@@ -127,7 +194,6 @@ impl RunContext<'_, LdapWork> {
                 .count_written(&self.prepared.name, &counted)?;
             earlier.is_changed |= is_changed || !counted.is_empty();
         }
-        settling.found.extend(newly_applied(&before, &report));
         let reactivated = unknown(&report).filter(|change| change.action == Action::Reactivate);
         let reactivated = reactivated.map(|change| change.ftrack_id.clone());
         earlier.writes.reactivated.extend(reactivated);
@@ -158,63 +224,23 @@ impl RunContext<'_, LdapWork> {
         }
     }
 
-    /// Finds out about the changes of a report; returns the values that ftrack stored otherwise, none
-    /// where the users could not be read.
-    async fn find_out(
+    /// The changes of these users that later runs of the job have applied.
+    fn applied_since(
         &self,
-        settling: &Settling<'_>,
         run: &UnsettledRun,
-        report: &mut Report,
-        late_calls: LateCalls,
-    ) -> Result<Option<Vec<(EntityId, StoredValue)>>, Failure> {
-        let current = settling.current;
-        let custom_attributes = &current.custom_attributes;
-        let ids: BTreeSet<EntityId> = unknown(report)
-            .map(|change| change.ftrack_id.clone())
-            .collect();
-        let ids: Vec<EntityId> = ids.into_iter().collect();
-        let seen = states(&self.reader, &ids, custom_attributes, &self.until).await;
-        let Ok(seen) = seen else { return Ok(None) };
-        let mut in_other_reports = self.applied_since(run)?;
-        in_other_reports.extend(settling.found.iter().cloned());
-        let others = || settling.runs.iter().filter(|other| other.run != run.run);
-        let other_deactivations: Vec<DateTime<Utc>> =
-            others().filter_map(|other| other.deactivated_at).collect();
-        let before = others().filter(|other| other.run < run.run);
-        let marks_before: Vec<String> = before.filter_map(|other| other.run_mark.clone()).collect();
-        let of_run = EarlierRun {
-            started_at: report.started_at,
-            run_mark: run.run_mark.as_deref(),
-            marks_before: &marks_before,
-            deactivated_at: run.deactivated_at,
-            other_deactivations: &other_deactivations,
-            in_other_reports: &in_other_reports,
-            late_calls,
-            custom_attributes,
-        };
-        let were_so = so_already(&report.changes);
-        let mut stored = Vec::new();
-        for change in report.changes.iter_mut().filter(|change| is_open(change)) {
-            let now = user_now(&change.ftrack_id, seen.get(&change.ftrack_id), current);
-            for value in unconfirmed::settle(change, now, of_run) {
-                stored.push((change.ftrack_id.clone(), value));
-            }
-        }
-        report.counts.unchanged += so_already(&report.changes) - were_so;
-        conclude(report);
-        Ok(Some(stored))
-    }
-
-    /// The changes that later runs of the job have applied.
-    fn applied_since(&self, run: &UnsettledRun) -> Result<Vec<Reported>, Failure> {
+        users: &BTreeSet<EntityId>,
+    ) -> Result<Vec<Reported>, Failure> {
         let job = &self.prepared.name;
         let runs = self.history.runs(Some(job))?;
         let later = runs.iter().take_while(|(later, _)| *later > run.run);
         let reports = later.filter_map(|(later, _)| self.history.load(job, later).ok());
         let here = reports.filter(|report| report.ftrack.server == self.reader.server());
+        let is_of_them = |change: &Reported| {
+            change.result == ChangeResult::Applied && users.contains(&change.ftrack_id)
+        };
         Ok(here
             .flat_map(|report| report.changes)
-            .filter(|change| change.result == ChangeResult::Applied)
+            .filter(is_of_them)
             .collect())
     }
 
@@ -288,6 +314,52 @@ impl RunContext<'_, LdapWork> {
     }
 }
 
+impl Settling<'_> {
+    /// Finds out about the open changes of a run.
+    fn settle(&mut self, examined: &mut Examined<'_>, pass: Pass) {
+        let Some(seen) = &examined.seen else { return };
+        let run = examined.run;
+        let mut in_other_reports = examined.applied_since.clone();
+        let found = self.found.iter().filter(|(of, _)| *of != run.run);
+        in_other_reports.extend(found.map(|(_, change)| change.clone()));
+        let others = || self.runs.iter().filter(|other| other.run != run.run);
+        let other_deactivations: Vec<DateTime<Utc>> =
+            others().filter_map(|other| other.deactivated_at).collect();
+        let before = others().filter(|other| other.run < run.run);
+        let marks_before: Vec<String> = before.filter_map(|other| other.run_mark.clone()).collect();
+        let of_run = EarlierRun {
+            started_at: examined.report.started_at,
+            run_mark: run.run_mark.as_deref(),
+            marks_before: &marks_before,
+            deactivated_at: run.deactivated_at,
+            other_deactivations: &other_deactivations,
+            in_other_reports: &in_other_reports,
+            late_calls: examined.late_calls,
+            custom_attributes: &self.current.custom_attributes,
+        };
+        let mut found = Vec::new();
+        let changes = &mut examined.report.changes;
+        for change in changes.iter_mut().filter(|change| is_open(change)) {
+            let id = &change.ftrack_id;
+            let now = user_now(id, seen.get(id), self.current);
+            let mut settled = change.clone();
+            let stored = unconfirmed::settle(&mut settled, now, of_run);
+            if pass == Pass::InEffect && settled.result != ChangeResult::Applied {
+                continue;
+            }
+            *change = settled;
+            let values = stored
+                .into_iter()
+                .map(|value| (change.ftrack_id.clone(), value));
+            examined.stored.extend(values);
+            if change.result == ChangeResult::Applied {
+                found.push((run.run.clone(), change.clone()));
+            }
+        }
+        self.found.extend(found);
+    }
+}
+
 impl EarlierRuns {
     fn add(&mut self, run: &UnsettledRun) {
         self.writes.marks.extend(run.run_mark.clone());
@@ -313,18 +385,6 @@ fn user_now<'s>(id: &EntityId, seen: Option<&'s UserState>, current: &Current) -
 /// The changes whose results are still to be found out.
 pub(super) fn unknown(report: &Report) -> impl Iterator<Item = &Reported> {
     report.changes.iter().filter(|change| is_open(change))
-}
-
-/// The changes that were found in effect.
-fn newly_applied<'r>(
-    before: &'r Report,
-    report: &'r Report,
-) -> impl Iterator<Item = Reported> + 'r {
-    let changes = before.changes.iter().zip(&report.changes);
-    let is_new = |(before, change): &(&Reported, &Reported)| {
-        is_open(before) && change.result == ChangeResult::Applied
-    };
-    changes.filter(is_new).map(|(_, change)| change.clone())
 }
 
 /// Counts a change whose result was not known.
