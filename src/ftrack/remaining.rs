@@ -150,7 +150,8 @@ pub fn remaining(
             Some(Activity::Settled) => return Err(CannotWrite::DeactivatedByHand),
             Some(Activity::Deactivating { .. } | Activity::Deactivated { .. })
                 if so_far == Progress::Nothing
-                    && found.is_some_and(|link| means.earlier.deactivated(link)) =>
+                    && found
+                        .is_some_and(|link| means.earlier.deactivated(&change.ftrack_id, link)) =>
             {
                 return Err(CannotWrite::DeactivatedEarlier);
             }

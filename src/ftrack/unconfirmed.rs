@@ -2,6 +2,8 @@
 //! as they are now. No I/O.
 
 mod in_other_reports;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 
@@ -26,8 +28,8 @@ use in_other_reports::InOtherReports;
 /// What tells the writes of an earlier run from those of others.
 #[derive(Debug, Clone, Copy)]
 pub struct EarlierRun<'a> {
-    /// When it began.
-    pub started_at: DateTime<Utc>,
+    /// When it began, by the clock that showed the latest time, as the times in links are.
+    pub began_at: DateTime<Utc>,
     /// Its mark in the links that it made.
     pub run_mark: Option<&'a str>,
     /// The marks of runs of the job before it, whose creates it may have finished.
@@ -396,7 +398,7 @@ fn of_reactivation(change: &Reported, link: &Link, run: EarlierRun<'_>) -> Autho
     let is_its_own = match link.activity {
         Activity::Settled => is_as_written(change, link),
         Activity::Activating | Activity::Deactivating { .. } | Activity::Deactivated { .. } => {
-            let is_later = link.activity.deactivated_at() > Some(run.started_at);
+            let is_later = link.activity.deactivated_at() > Some(run.began_at);
             let before = change.fields.get(&Field::Link);
             let is_as_before =
                 before.is_none_or(|values| values.old == as_value(&change.ftrack_id, link));

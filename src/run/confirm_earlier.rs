@@ -2,27 +2,31 @@
 //! gave no clear answer or could not be read back: a run that reads ftrack finds out which of the
 //! changes are in effect, before it changes anything itself.
 
+mod settling;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use super::{RunContext, failure::Failure, ldap_work::LdapWork, outcome};
 use crate::{
     event::{Confirmed, Event, RunName},
     ftrack::{
         earlier::EarlierWrites,
-        unconfirmed::{self, EarlierRun, LateCalls, UserNow, is_open},
-        user_state::{UserState, states},
+        unconfirmed::{LateCalls, is_open},
+        user_state::states,
     },
     model::{
         change::Action,
         report::{ChangeResult, Counts, Outcome, Report, Reported},
-        stored_value::{StoredOtherwise, StoredValue},
+        stored_value::StoredValue,
         summary::RunSummary,
         user::{Current, EntityId},
     },
     state::{Remembered, State, Written, journal, journal::UnsettledRun},
 };
+
+use settling::{Examined, Pass, Settling};
 
 /// How much longer than `ftrack.request_timeout` ago a run must have ended before none of its calls
 /// can take effect any more. What was sent may wait in the buffers of this machine, of a proxy and of
@@ -39,44 +43,6 @@ pub(super) struct EarlierRuns {
     complete: Vec<String>,
     /// Whether what is remembered has changed.
     pub is_changed: bool,
-}
-
-/// What a job knows about its earlier runs when it settles them.
-struct Settling<'a> {
-    state: &'a State,
-    remembered: &'a Remembered,
-    current: &'a Current,
-    /// The unsettled runs, oldest first.
-    runs: &'a [UnsettledRun],
-    /// Changes that were found in effect just now, with their runs.
-    found: Vec<(String, Reported)>,
-    /// What ftrack stores otherwise than it is written, with what was found just now.
-    stored: StoredOtherwise,
-}
-
-/// An earlier run, and what is to be known of the users whose changes it left open.
-struct Examined<'a> {
-    run: &'a UnsettledRun,
-    before: Report,
-    /// With what was found out.
-    report: Report,
-    late_calls: LateCalls,
-    /// The users of its open changes, as far as they exist; none where they could not be read.
-    seen: Option<BTreeMap<EntityId, UserState>>,
-    /// Changes of those users that later reports have as applied.
-    applied_since: Vec<Reported>,
-    /// The values that ftrack stored otherwise.
-    stored: Vec<(EntityId, StoredValue)>,
-}
-
-/// Which of the open changes get their results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pass {
-    /// Those in effect.
-    InEffect,
-    /// The others, once it is known of all runs what is in effect: the same change of two runs is in
-    /// one report, and counts once, whichever of them it is.
-    Others,
 }
 
 impl RunContext<'_, LdapWork> {
@@ -114,7 +80,7 @@ impl RunContext<'_, LdapWork> {
                     // That it cannot be read may pass; what its run sent may arrive still.
                     let counted = self.count_all(&settling, &run.run)?;
                     earlier.is_changed |= counted;
-                    earlier.add(run);
+                    earlier.add_unread(run);
                 }
             }
         }
@@ -142,7 +108,7 @@ impl RunContext<'_, LdapWork> {
         let mut examined = Examined {
             run,
             before: report.clone(),
-            late_calls: self.late_calls(run),
+            late_calls: self.late_calls(run, &report),
             report,
             seen: Some(BTreeMap::new()),
             applied_since: Vec::new(),
@@ -174,10 +140,11 @@ impl RunContext<'_, LdapWork> {
             applied_since: _,
             stored,
         } = examined;
-        earlier.add(run);
+        earlier.writes.marks.extend(run.run_mark.clone());
         if seen.is_none() {
             // What went wrong stops this run as well, or the next one finds out.
             earlier.is_changed |= self.count_all(settling, &run.run)?;
+            earlier.add_changes(run, unknown(&before));
             return Ok(());
         }
         if unknown(&before).next().is_some() {
@@ -194,9 +161,13 @@ impl RunContext<'_, LdapWork> {
                 .count_written(&self.prepared.name, &counted)?;
             earlier.is_changed |= is_changed || !counted.is_empty();
         }
-        let reactivated = unknown(&report).filter(|change| change.action == Action::Reactivate);
-        let reactivated = reactivated.map(|change| change.ftrack_id.clone());
-        earlier.writes.reactivated.extend(reactivated);
+        let changes = before.changes.iter().zip(&report.changes);
+        // What was found in effect just now may be newer than what this run has read.
+        let is_counted = |(before, change): &(&Reported, &Reported)| {
+            is_open(before) && (is_open(change) || change.result == ChangeResult::Applied)
+        };
+        let counted = changes.filter(is_counted).map(|(_, change)| change);
+        earlier.add_changes(run, counted);
         if late_calls == LateCalls::Over || unknown(&report).next().is_none() {
             earlier.complete.push(run.run.clone());
         }
@@ -205,13 +176,20 @@ impl RunContext<'_, LdapWork> {
 
     /// Whether calls of a run may arrive still. Each clock is compared with itself, and one that was
     /// set back makes the time count anew.
-    fn late_calls(&self, run: &UnsettledRun) -> LateCalls {
+    fn late_calls(&self, run: &UnsettledRun, report: &Report) -> LateCalls {
         let (config, now) = (&self.prepared.config, self.clocks());
         let longest = TimeDelta::from_std(config.ftrack.request_timeout).unwrap_or(TimeDelta::MAX);
-        let passed = run.ended.map(|ended| now.passed_since(&ended));
+        // Where nothing can be saved, the time of the report has to do.
+        let saved = || (!run.is_readable).then(|| report.finished_at.into());
+        let passed = run
+            .ended
+            .or_else(saved)
+            .map(|ended| now.passed_since(&ended));
         let passed = passed.filter(|passed| *passed >= TimeDelta::zero());
         let Some(passed) = passed else {
-            journal::set_ended(&config.state_dir, &self.prepared.name, &run.run, now);
+            if run.is_readable {
+                journal::set_ended(&config.state_dir, &self.prepared.name, &run.run, now);
+            }
             return LateCalls::Possible;
         };
         if passed
@@ -291,14 +269,7 @@ impl RunContext<'_, LdapWork> {
     /// Lets everything that a run was to write count for the limits, as long as nothing else is known:
     /// what the links show by now may be less than what arrives. Returns whether that is new.
     fn count_all(&self, settling: &Settling<'_>, run: &str) -> Result<bool, Failure> {
-        let written = settling.remembered.written.iter();
-        let of_run = written.filter(|written| written.run == run && !written.is_settled);
-        let counted: Vec<Written> = of_run
-            .map(|written| Written {
-                is_settled: true,
-                ..written.clone()
-            })
-            .collect();
+        let counted = counted_whole(settling.remembered, run);
         settling
             .state
             .count_written(&self.prepared.name, &counted)?;
@@ -314,71 +285,27 @@ impl RunContext<'_, LdapWork> {
     }
 }
 
-impl Settling<'_> {
-    /// Finds out about the open changes of a run.
-    fn settle(&mut self, examined: &mut Examined<'_>, pass: Pass) {
-        let Some(seen) = &examined.seen else { return };
-        let run = examined.run;
-        let mut in_other_reports = examined.applied_since.clone();
-        let found = self.found.iter().filter(|(of, _)| *of != run.run);
-        in_other_reports.extend(found.map(|(_, change)| change.clone()));
-        let others = || self.runs.iter().filter(|other| other.run != run.run);
-        let other_deactivations: Vec<DateTime<Utc>> =
-            others().filter_map(|other| other.deactivated_at).collect();
-        let before = others().filter(|other| other.run < run.run);
-        let marks_before: Vec<String> = before.filter_map(|other| other.run_mark.clone()).collect();
-        let of_run = EarlierRun {
-            started_at: examined.report.started_at,
-            run_mark: run.run_mark.as_deref(),
-            marks_before: &marks_before,
-            deactivated_at: run.deactivated_at,
-            other_deactivations: &other_deactivations,
-            in_other_reports: &in_other_reports,
-            late_calls: examined.late_calls,
-            custom_attributes: &self.current.custom_attributes,
-        };
-        let mut found = Vec::new();
-        let changes = &mut examined.report.changes;
-        for change in changes.iter_mut().filter(|change| is_open(change)) {
-            let id = &change.ftrack_id;
-            let now = user_now(id, seen.get(id), self.current);
-            let mut settled = change.clone();
-            let stored = unconfirmed::settle(&mut settled, now, of_run);
-            if pass == Pass::InEffect && settled.result != ChangeResult::Applied {
-                continue;
-            }
-            *change = settled;
-            let values = stored
-                .into_iter()
-                .map(|value| (change.ftrack_id.clone(), value));
-            examined.stored.extend(values);
-            if change.result == ChangeResult::Applied {
-                found.push((run.run.clone(), change.clone()));
-            }
-        }
-        self.found.extend(found);
-    }
-}
-
 impl EarlierRuns {
-    fn add(&mut self, run: &UnsettledRun) {
+    /// Those of a run whose report cannot be read: it may count anybody.
+    fn add_unread(&mut self, run: &UnsettledRun) {
         self.writes.marks.extend(run.run_mark.clone());
         self.writes.deactivated_at.extend(run.deactivated_at);
     }
-}
 
-/// What is now at ftrack in place of a user.
-fn user_now<'s>(id: &EntityId, seen: Option<&'s UserState>, current: &Current) -> UserNow<'s> {
-    let is_there = || {
-        current
-            .users
-            .binary_search_by(|user| user.id.cmp(id))
-            .is_ok()
-    };
-    match seen {
-        Some(user) => UserNow::Seen(user),
-        None if is_there() => UserNow::Odd,
-        None => UserNow::Missing,
+    /// The changes that the report of a run counts, or will if they take effect.
+    fn add_changes<'r>(&mut self, run: &UnsettledRun, changes: impl Iterator<Item = &'r Reported>) {
+        for change in changes {
+            let user = change.ftrack_id.clone();
+            match (change.action, run.deactivated_at) {
+                (Action::Deactivate, Some(at)) => {
+                    self.writes.deactivated.insert((user, at));
+                }
+                (Action::Reactivate, _) => {
+                    self.writes.reactivated.insert(user);
+                }
+                (Action::Create | Action::Update | Action::Deactivate | Action::Adopt, _) => {}
+            }
+        }
     }
 }
 
@@ -431,9 +358,21 @@ fn so_already(changes: &[Reported]) -> usize {
         .count()
 }
 
+/// What counts for the limits of a run of which nothing is known: all that it was to write; only where
+/// that is not saved yet.
+pub(super) fn counted_whole(remembered: &Remembered, run: &str) -> Vec<Written> {
+    let written = remembered.written.iter();
+    let of_run = written.filter(|written| written.run == run && !written.is_settled);
+    let counted = of_run.map(|written| Written {
+        is_settled: true,
+        ..written.clone()
+    });
+    counted.collect()
+}
+
 /// What counts for the limits of a run of whose report more is known: what it wrote, and what it may
 /// have written; only where that is not saved yet.
-fn counted(remembered: &Remembered, report: &Report) -> Vec<Written> {
+pub(super) fn counted(remembered: &Remembered, report: &Report) -> Vec<Written> {
     let of_run = remembered
         .written
         .iter()

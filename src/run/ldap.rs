@@ -99,6 +99,7 @@ impl RunContext<'_, LdapWork> {
         &mut self,
         remembered: &Remembered,
     ) -> Result<SavedPlan, Failure> {
+        let remembered = &self.counting_unsettled(remembered)?;
         let request = self.read_request();
         let (reading, current) = self.read(&request).await?;
         let request = reading.asking_again(request);

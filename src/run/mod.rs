@@ -403,6 +403,7 @@ impl<'a, W> RunContext<'a, W> {
         RunMarks {
             run_mark: self.reader.run_mark(),
             deactivated_at,
+            began_at: self.clocks().latest(),
         }
     }
 

@@ -1,10 +1,15 @@
 //! What earlier runs may have written, of the kinds that have a limit: made again, such a change is no
 //! further one.
 
-use super::{RunContext, confirm_earlier::unknown, failure::Failure, ldap_work::LdapWork};
+use super::{
+    RunContext,
+    confirm_earlier::{counted, counted_whole, unknown},
+    failure::Failure,
+    ldap_work::LdapWork,
+};
 use crate::{
     model::{change_kind::ChangeKind, user::EntityId},
-    state::journal,
+    state::{Remembered, Written, journal},
     sync::guard::LIMITED,
 };
 
@@ -37,5 +42,37 @@ impl RunContext<'_, LdapWork> {
             }
         }
         Ok(changes)
+    }
+
+    /// What is remembered as a run will have it that finds out about the runs before it, as long as it
+    /// finds nothing new.
+    pub(super) fn counting_unsettled(
+        &self,
+        remembered: &Remembered,
+    ) -> Result<Remembered, Failure> {
+        let (job, state_dir) = (&self.prepared.name, &self.prepared.config.state_dir);
+        let mut counting = remembered.clone();
+        for run in journal::unsettled(state_dir, job)? {
+            let of_run = match self.history.load(job, &run.run) {
+                Ok(report) => {
+                    let is_here = report.ftrack.server == self.reader.server();
+                    if is_here && unknown(&report).next().is_some() {
+                        counted(remembered, &report)
+                    } else {
+                        Vec::new()
+                    }
+                }
+                Err(_) if self.history.is_without(job, &run.run) => Vec::new(),
+                Err(_) => counted_whole(remembered, &run.run),
+            };
+            for known in of_run {
+                let is_it =
+                    |written: &&mut Written| written.run == known.run && written.kind == known.kind;
+                if let Some(written) = counting.written.iter_mut().find(is_it) {
+                    *written = known;
+                }
+            }
+        }
+        Ok(counting)
     }
 }

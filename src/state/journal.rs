@@ -45,6 +45,8 @@ pub struct RunMarks<'a> {
     pub run_mark: &'a str,
     /// The time in the links of the users that it deactivates; none where it deactivates nobody.
     pub deactivated_at: Option<DateTime<Utc>>,
+    /// The latest time that it may have been, by all clocks, when it began to write.
+    pub began_at: DateTime<Utc>,
 }
 
 /// The first line of a journal.
@@ -55,6 +57,7 @@ struct Begun<'a> {
     run_mark: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     deactivated_at: Option<DateTime<Utc>>,
+    began_at: DateTime<Utc>,
 }
 
 /// What the first line has beside the report, and whom the run was to create.
@@ -62,6 +65,7 @@ struct Begun<'a> {
 struct FirstLine {
     run_mark: Option<String>,
     deactivated_at: Option<DateTime<Utc>>,
+    began_at: Option<DateTime<Utc>>,
     #[serde(default)]
     ftrack: BegunAt,
     #[serde(default)]
@@ -115,11 +119,13 @@ impl Journal {
         let RunMarks {
             run_mark,
             deactivated_at,
+            began_at,
         } = marks;
         let begun = Begun {
             report,
             run_mark,
             deactivated_at,
+            began_at,
         };
         let mut content = serde_json::to_vec(&begun)
             .map_err(|error| StateError::new("write", &path, error.into()))?;
@@ -253,7 +259,7 @@ fn without_result(
 
 fn begun(folder: &Folder, name: &str) -> Option<(FirstLine, impl Iterator<Item = Line> + use<>)> {
     let (first, reader) = first_line(folder.open(name).ok().flatten()?)?;
-    Some((serde_json::from_str(&first).ok()?, results(reader)))
+    Some((serde_json::from_slice(&first).ok()?, results(reader)))
 }
 
 /// The directory of the journals in the state directory, with one for each job.
@@ -272,23 +278,24 @@ fn file_name(run: &str) -> String {
     format!("{run}{END}")
 }
 
-fn first_line(journal: File) -> Option<(String, BufReader<io::Take<File>>)> {
+fn first_line<R: Read>(journal: R) -> Option<(Vec<u8>, BufReader<io::Take<R>>)> {
     let mut reader = BufReader::new(journal.take(LONGEST_LINE));
-    let mut first = String::new();
-    reader.read_line(&mut first).ok()?;
+    let mut first = Vec::new();
+    reader.read_until(b'\n', &mut first).ok()?;
     Some((first, reader))
 }
 
-/// The results after the first line. The last line may be truncated: its content stays unknown.
+/// The results after the first line. What a run that was killed wrote last may be truncated, also in
+/// the middle of a character: its content stays unknown.
 fn results(reader: impl BufRead) -> impl Iterator<Item = Line> {
-    let line = |line: io::Result<String>| serde_json::from_str(&line.ok()?).ok();
-    reader.lines().map_while(line)
+    let lines = reader.split(b'\n').map_while(Result::ok);
+    lines.filter_map(|line| serde_json::from_slice(&line).ok())
 }
 
 /// The report of an interrupted run, from its journal.
 fn cut_off(journal: File) -> Option<Report> {
     let (first, reader) = first_line(journal)?;
-    let mut report: Report = serde_json::from_str(&first).ok()?;
+    let mut report: Report = serde_json::from_slice(&first).ok()?;
     for line in results(reader) {
         if let Some(change) = report.changes.get_mut(line.change) {
             change.result = line.result;

@@ -70,9 +70,19 @@ fn left_of(
     seen: &UserState,
     so_far: Progress,
 ) -> Result<(Vec<String>, bool), CannotWrite> {
+    left_with(&EarlierWrites::default(), change, seen, so_far)
+}
+
+/// The same, with what earlier runs may write.
+fn left_with(
+    earlier: &EarlierWrites,
+    change: &Change,
+    seen: &UserState,
+    so_far: Progress,
+) -> Result<(Vec<String>, bool), CannotWrite> {
     let (signer, orphans) = (Signer::default(), BTreeSet::new());
     let means = WriteContext {
-        earlier: &EarlierWrites::default(),
+        earlier,
         custom_attributes: &[],
         run_mark: RUN,
         orphans: &orphans,
@@ -231,4 +241,34 @@ fn what_another_program_did_before_anything_was_sent_is_its_own() {
             .len(),
         1
     );
+}
+
+#[test]
+fn a_deactivation_of_an_earlier_run_is_left_to_its_report_only_where_that_counts_it() {
+    let since = "2026-01-01T00:00:00Z";
+    let activity = |since: &str| Activity::Deactivated {
+        since: since.to_owned(),
+    };
+    let seen = user(false, Some((activity(since), None)));
+    let change = change(
+        Action::Deactivate,
+        Edit::Deactivate,
+        activity("2026-02-02T00:00:00Z"),
+    );
+    for (user, expected) in [
+        ("u-1", Err(CannotWrite::DeactivatedEarlier)),
+        ("u-2", Ok((Vec::new(), true))),
+    ] {
+        let mut earlier = EarlierWrites::default();
+        let at = since.parse().unwrap();
+        earlier
+            .deactivated
+            .insert((EntityId::new(user).unwrap(), at));
+        let left = left_with(&earlier, &change, &seen, Progress::Nothing);
+        assert_eq!(
+            left.map(|(steps, _)| steps),
+            expected.map(|(steps, _)| steps),
+            "{user}"
+        );
+    }
 }

@@ -2,8 +2,7 @@
 //! until a later run has found out.
 
 use std::{
-    fs::File,
-    io::{BufRead, Write},
+    io::{BufRead, Read, Write},
     path::Path,
 };
 
@@ -29,8 +28,13 @@ pub struct UnsettledRun {
     /// The time in the links of the users that it deactivated; none where it deactivated nobody, or
     /// an earlier version wrote the journal.
     pub deactivated_at: Option<DateTime<Utc>>,
+    /// The latest time that it may have been when it began to write; none where an earlier version
+    /// wrote the journal.
+    pub began_at: Option<DateTime<Utc>>,
     /// What the clocks showed when it had ended; none where no run has looked since it was killed.
     pub ended: Option<Clocks>,
+    /// Whether its journal can be read, so that what is added to it is known later.
+    pub is_readable: bool,
 }
 
 /// The line after the results.
@@ -82,32 +86,38 @@ pub fn unsettled(state_dir: &Path, job: &str) -> Result<Vec<UnsettledRun>, State
             continue;
         };
         let journal = folder.open(&name).ok().flatten();
-        runs.push(
-            journal
-                .and_then(|journal| of_journal(run, journal))
-                .unwrap_or_else(|| UnsettledRun {
-                    run: run.to_owned(),
-                    run_mark: None,
-                    deactivated_at: None,
-                    ended: None,
-                }),
-        );
+        runs.push(of_journal(run, journal));
     }
     runs.sort_unstable_by(|a, b| a.run.cmp(&b.run));
     Ok(runs)
 }
 
-fn of_journal(run: &str, journal: File) -> Option<UnsettledRun> {
-    let (first, reader) = first_line(journal)?;
-    let first: FirstLine = serde_json::from_str(&first).ok()?;
-    let lines = reader.lines().map_while(Result::ok);
-    let ended = lines.filter_map(|line| serde_json::from_str::<Ended>(&line).ok());
-    Some(UnsettledRun {
+/// What a journal tells, as far as it can be read: a line that is no text, or not whole, is skipped.
+fn of_journal(run: &str, journal: Option<impl Read>) -> UnsettledRun {
+    let mut unsettled = UnsettledRun {
         run: run.to_owned(),
-        run_mark: first.run_mark,
-        deactivated_at: first.deactivated_at,
-        ended: ended.last().map(|Ended { ended }| ended),
-    })
+        run_mark: None,
+        deactivated_at: None,
+        began_at: None,
+        ended: None,
+        is_readable: false,
+    };
+    let Some((first, reader)) = journal.and_then(first_line) else {
+        return unsettled;
+    };
+    if let Ok(first) = serde_json::from_slice::<FirstLine>(&first) {
+        unsettled.run_mark = first.run_mark;
+        unsettled.deactivated_at = first.deactivated_at;
+        unsettled.began_at = first.began_at;
+    }
+    for line in reader.split(b'\n') {
+        let Ok(line) = line else { return unsettled };
+        if let Ok(Ended { ended }) = serde_json::from_slice(&line) {
+            unsettled.ended = Some(ended);
+        }
+    }
+    unsettled.is_readable = true;
+    unsettled
 }
 
 /// Removes the journal of a run whose report knows every result that can be known.
@@ -121,4 +131,39 @@ pub fn remove_unsettled(state_dir: &Path, job: &str, run: &str) {
 pub(super) fn run_of(name: &str) -> Option<&str> {
     let run = name.strip_suffix(END).or(name.strip_suffix(UNSETTLED));
     run.filter(|run| is_run(run))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    const ENDED: &[u8] = b"\n{\"ended\":{\"here\":\"2026-11-25T12:00:00Z\"}}\n";
+
+    #[test]
+    fn a_line_that_is_no_text_hides_no_other_one() {
+        for torn in [
+            &b"{\"run_mark\":\"mark\"}\n{\"change\":0,\"error\":\"\xc3"[..],
+            b"{\"run_mark\":\"\xc3",
+            b"",
+        ] {
+            let content = [torn, ENDED].concat();
+            let unsettled = of_journal("run", Some(content.as_slice()));
+            assert!(unsettled.ended.is_some(), "{torn:?}");
+            assert!(unsettled.is_readable);
+        }
+        assert!(!of_journal("run", None::<&[u8]>).is_readable);
+    }
+
+    #[test]
+    fn the_results_around_a_torn_line_are_known() {
+        let line =
+            |change| format!("{{\"change\":{change},\"result\":\"applied\",\"error\":null}}\n");
+        let content = [line(0).as_bytes(), b"\xc3\n", line(1).as_bytes(), ENDED].concat();
+        let known: Vec<usize> = super::super::results(content.as_slice())
+            .map(|line| line.change)
+            .collect();
+        assert_eq!(known, [0, 1]);
+    }
 }

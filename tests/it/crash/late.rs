@@ -451,3 +451,54 @@ fn a_create_that_one_killed_run_began_and_another_one_continued() {
     assert_eq!(results, [ChangeResult::Applied, ChangeResult::Planned]);
     assert!(told[1].2.contains("another run of the job"), "{told:#?}");
 }
+
+#[test]
+fn a_plan_counts_what_the_next_run_counts() {
+    let mut studio = studio_of(6, Rules::default()).end_to_end();
+    studio.sync();
+    studio.job = "limits.deactivate = 3".into();
+    for uid in ["user001", "user002"] {
+        leave(&studio, uid);
+    }
+    assert_eq!(studio.sync().counts.deactivated, 2);
+    leave(&studio, "user000");
+    drop(kill(&studio));
+    // It makes the report, and cannot find out more.
+    studio
+        .ftrack()
+        .fail_when(|call| (call.kind == CallKind::Read).then_some(Fault::KeyRefused));
+    assert_eq!(studio.sync().outcome, Outcome::Failed);
+    studio.ftrack().heal();
+    assert_eq!(killed(&studio).counts.unconfirmed, 1);
+    leave(&studio, "user003");
+    let plan = studio.plan(&[]).unwrap();
+    let held = plan.changes.iter().filter(|planned| planned.held.is_some());
+    let held = held.count();
+    let next = studio.sync();
+    assert_eq!((next.counts.deactivated, next.counts.held), (0, 2));
+    assert_eq!(held, 2, "{plan:#?}");
+}
+
+#[test]
+fn a_torn_line_keeps_no_report_open() {
+    let studio = due(Action::Update);
+    drop(kill(&studio));
+    let journals = studio.state_dir().join("journals/artists");
+    let journal = || {
+        let entry = fs::read_dir(&journals).unwrap().next().unwrap();
+        entry.unwrap().path()
+    };
+    let mut torn = fs::read(journal()).unwrap();
+    torn.extend(b"{\"change\":0,\"result\":\"failed\",\"error\":\"\xc3");
+    fs::write(journal(), torn).unwrap();
+    let dry_run = || studio.synced(&["sync", "--dry-run", "--format", "json"]);
+    dry_run();
+    let length = || fs::metadata(journal()).unwrap().len();
+    let before = length();
+    dry_run();
+    assert_eq!(length(), before);
+    pass_time(&studio);
+    dry_run();
+    let counts = killed(&studio).counts;
+    assert_eq!((counts.failed, counts.unconfirmed), (1, 0));
+}
