@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     crash::{LIMIT, late::pass_time},
-    rules::{account, by_hand},
+    rules::{account, by_hand, leave},
     slapd::wait_until,
     studio::{Studio, dn, person},
     truth::witness,
@@ -414,4 +414,39 @@ fn a_user_who_is_deleted_while_it_is_written_is_gone() {
         text.contains("the user no longer exists in ftrack"),
         "{text}"
     );
+}
+
+#[test]
+fn what_two_runs_did_without_an_answer_counts_once() {
+    let mut studio = studio_of(4, Rules::default());
+    studio.sync();
+    studio.job = "limits.deactivate = 2".into();
+    studio.ftrack_settings = "request_timeout = \"300ms\"\nattempts = 1".into();
+    leave(&studio, "user000");
+    studio
+        .ftrack()
+        .fail_when(|call| (call.kind == CallKind::Write).then_some(Fault::StallBefore));
+    let first = studio.sync();
+    assert_eq!(counts(&last(&studio)), [0, 0, 1], "{first:#?}");
+    studio.ftrack().heal();
+    let late = Gate::new();
+    let held = late.clone();
+    studio.ftrack().fail_when(move |call| {
+        (call.kind == CallKind::Write).then(|| Fault::HoldRequest(held.clone()))
+    });
+    let second = studio.sync();
+    assert_eq!(counts(&last(&studio)), [0, 0, 1], "{second:#?}");
+    studio.ftrack().heal();
+    late.open();
+    assert!(late.wait_for_done(1, LIMIT));
+    assert!(!studio.user("user000").is_active, "{second:#?}");
+    leave(&studio, "user001");
+    let next = studio.sync();
+    let done = (next.counts.deactivated, next.counts.held);
+    assert_eq!(done, (1, 0), "{next:#?}");
+    let results = [&first, &second].map(|report| {
+        let completed = report_of(&studio, &report.run);
+        completed["changes"][0]["result"].clone()
+    });
+    assert_eq!(results, ["planned", "applied"]);
 }
