@@ -421,7 +421,7 @@ fn what_two_runs_did_without_an_answer_counts_once() {
     let mut studio = studio_of(4, Rules::default());
     studio.sync();
     studio.job = "limits.deactivate = 2".into();
-    studio.ftrack_settings = "request_timeout = \"300ms\"\nattempts = 1".into();
+    studio.ftrack_settings = "request_timeout = \"3s\"\nattempts = 1".into();
     leave(&studio, "user000");
     studio
         .ftrack()
