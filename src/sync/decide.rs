@@ -210,6 +210,7 @@ impl<'a> Matched<'a> {
             changes: Vec::new(),
             newcomers: self.newcomers(),
             unusable: self.unusable(evidence),
+            unknown_people: self.unknown_people(evidence),
             unsettled: BTreeSet::new(),
             unlike: Vec::new(),
             others: Vec::with_capacity(self.desired.entries()),
@@ -345,6 +346,8 @@ struct Decider<'a, 'm> {
     newcomers: HashMap<Cow<'a, str>, &'a Identified>,
     /// Entries that have an id and cannot be used, by folded DN; empty where nobody is due.
     unusable: HashMap<Cow<'a, str>, &'a SkippedEntry>,
+    /// People whom no user has a link to, by folded DN; empty where nobody is due.
+    unknown_people: HashMap<Cow<'a, str>, &'a Identified>,
     /// People who are skipped for a reason that a person must settle.
     unsettled: BTreeSet<&'a DirectoryId>,
     /// Values that ftrack stores as quite others, from what it stores to what is wanted.

@@ -257,7 +257,10 @@ impl<'a> Decider<'a, '_> {
         let reason = (self.reason_of_absence(&link.id), new);
         self.change(Who::User(user), Action::Deactivate, &subject, edits, reason);
         let successor = self.successor(user, link);
-        if let Some(hold) = successor.or_else(|| self.unusable_successor(user, link)) {
+        let successor = successor
+            .or_else(|| self.unusable_successor(user, link))
+            .or_else(|| self.successor_in_its_place(user, link));
+        if let Some(hold) = successor {
             self.hold(user, hold);
         }
         match absent.doubt() {

@@ -34,6 +34,21 @@ impl<'a> Matched<'a> {
             .collect()
     }
 
+    /// People without a link, by folded DN; empty where nobody is due.
+    pub(super) fn unknown_people(
+        &self,
+        evidence: &Evidence,
+    ) -> HashMap<Cow<'a, str>, &'a Identified> {
+        if evidence.last_dns.is_empty() {
+            return HashMap::new();
+        }
+        let people = self.desired.people().iter().zip(&self.matches);
+        let unknown = people.filter(|(_, found)| !matches!(found, Match::Linked(..)));
+        unknown
+            .map(|(identified, _)| (fold(&identified.1.dn), identified))
+            .collect()
+    }
+
     /// Entries that have an id and cannot be used, by folded DN; empty where nobody is due.
     pub(super) fn unusable(&self, evidence: &Evidence) -> HashMap<Cow<'a, str>, &'a SkippedEntry> {
         if evidence.last_dns.is_empty() {
@@ -83,6 +98,26 @@ impl Decider<'_, '_> {
             login = &*user.username,
             gone = link.id,
             reason = entry.reason,
+        );
+        Some(Hold::new(HeldBy::Successor, why))
+    }
+
+    /// The same where the entry in its place is somebody's whom no user has a link to, whatever the
+    /// login, as long as no mail address speaks against it.
+    pub(super) fn successor_in_its_place(&self, user: &User, link: &Link) -> Option<Hold> {
+        let last_dn = self.evidence.last_dns.get(&link.id)?;
+        let (id, person) = self.unknown_people.get(&fold(last_dn))?;
+        if !may_be_the_same(person, user) {
+            return None;
+        }
+        let why = format!(
+            "the new entry {dn:?} (directory id {id}) has the name of the entry of the user \
+             {login:?} (directory id {gone}), which is gone: it was most likely deleted and made \
+             again. If it is another person's, approve the deactivation (`plan --out FILE`, then \
+             `apply FILE`)",
+            dn = &*person.dn,
+            login = &*user.username,
+            gone = link.id,
         );
         Some(Hold::new(HeldBy::Successor, why))
     }
