@@ -44,31 +44,45 @@ pub enum Setting {
 }
 
 impl Setting {
-    /// Whether its change may be the reason for an edit that ends access or loses values.
+    /// Whether its change may be the reason for an edit that ends access, gives it or loses values.
     fn bears_on(&self, change: &Change, edit: &Edit) -> bool {
         let kind = ChangeKind::of(change.action, edit);
-        let is_disabled = change.reason.cause() == Some(Cause::Disabled);
+        if kind == ChangeKind::Deactivate {
+            return self.explains(change.reason.cause() == Some(Cause::Disabled));
+        }
         match self {
-            // Of somebody who is there and disabled, they say nothing.
-            Self::SearchBases | Self::Scope | Self::Filter | Self::Source | Self::IdAttribute => {
-                kind == ChangeKind::Deactivate && !is_disabled
-            }
             // A rule that shows fewer people as disabled gives them access.
             Self::Disabled => {
-                kind == ChangeKind::Deactivate && is_disabled
-                    || matches!(kind, ChangeKind::Reactivate | ChangeKind::Create)
-                        && matches!(edit, Edit::Activate)
+                matches!(kind, ChangeKind::Reactivate | ChangeKind::Create)
+                    && matches!(edit, Edit::Activate)
             }
-            Self::FirstDisabled => kind == ChangeKind::Deactivate && is_disabled,
-            Self::Directory | Self::BindAccount | Self::Kind => matches!(
-                kind,
-                ChangeKind::Deactivate | ChangeKind::Rename | ChangeKind::Clear
-            ),
-            Self::Protect => false,
+            Self::Directory | Self::BindAccount | Self::Kind => {
+                matches!(kind, ChangeKind::Rename | ChangeKind::Clear)
+            }
             Self::Attribute(key) => {
                 matches!(kind, ChangeKind::Rename | ChangeKind::Clear)
                     && sets_what(edit).is_some_and(|attribute| is_mapped_by(key, attribute))
             }
+            Self::SearchBases
+            | Self::Scope
+            | Self::Filter
+            | Self::FirstDisabled
+            | Self::Source
+            | Self::IdAttribute
+            | Self::Protect => false,
+        }
+    }
+
+    /// Whether its change may be the reason for a deactivation: of somebody who is disabled, or of
+    /// somebody who is missing.
+    fn explains(&self, is_disabled: bool) -> bool {
+        match self {
+            Self::SearchBases | Self::Scope | Self::Filter | Self::Source | Self::IdAttribute => {
+                !is_disabled
+            }
+            Self::Disabled | Self::FirstDisabled => is_disabled,
+            Self::Directory | Self::BindAccount | Self::Kind => true,
+            Self::Protect | Self::Attribute(_) => false,
         }
     }
 }
@@ -210,26 +224,19 @@ impl Settings {
 /// The settings that bear on an edit, as one text; none where there is none.
 #[must_use]
 pub fn cause(changed: &[Setting], change: &Change, edit: &Edit) -> Option<String> {
-    let bearing = changed
-        .iter()
-        .filter(|setting| setting.bears_on(change, edit));
-    let names: Vec<String> = bearing.map(ToString::to_string).collect();
-    (!names.is_empty()).then(|| names.join(", "))
+    names(changed, |setting| setting.bears_on(change, edit))
 }
 
 /// The settings that bear on a deactivation of this cause, as one text; none where there is none.
 #[must_use]
 pub fn cause_of_deactivation(changed: &[Setting], cause: Cause) -> Option<String> {
-    let bearing = changed.iter().filter(|setting| match setting {
-        Setting::SearchBases
-        | Setting::Scope
-        | Setting::Filter
-        | Setting::Source
-        | Setting::IdAttribute => cause != Cause::Disabled,
-        Setting::Disabled | Setting::FirstDisabled => cause == Cause::Disabled,
-        Setting::Directory | Setting::BindAccount | Setting::Kind => true,
-        Setting::Protect | Setting::Attribute(_) => false,
-    });
+    names(changed, |setting| {
+        setting.explains(cause == Cause::Disabled)
+    })
+}
+
+fn names(changed: &[Setting], bears: impl Fn(&Setting) -> bool) -> Option<String> {
+    let bearing = changed.iter().filter(|setting| bears(setting));
     let names: Vec<String> = bearing.map(ToString::to_string).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }

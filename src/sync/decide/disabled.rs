@@ -1,8 +1,6 @@
 //! People who may not sign in: their users are deactivated, and not reactivated.
 
-use chrono::Utc;
-
-use super::{Decider, Draft, Matched, owned::MissingPerson, subject::Subject};
+use super::{Decider, Draft, Matched, missing::since, owned::MissingPerson, subject::Subject};
 use crate::{
     model::{
         account::Account,
@@ -10,8 +8,7 @@ use crate::{
         edit::Edit,
         entry::DirectoryId,
         link::{Activity, Link},
-        readable_time::readable_time,
-        reason::{Reason, Since},
+        reason::Reason,
         user::User,
     },
     sync::{
@@ -127,14 +124,11 @@ impl<'a> Decider<'a, '_> {
         let absence = self.matched.absence(&link.id);
         let after = rules.patience.disabled;
         let waits = self.matched.waits(&absence, after);
-        let since = readable_time(absence.since.here, &Utc);
+        let reason = Reason::DisabledSince(since(&absence, after));
         let id = link.id.as_str().to_owned();
         self.plan.disabled.insert(id, absence);
         if waits {
-            return Next::Stays(Reason::DisabledSince(Box::new(Since {
-                time: since.into(),
-                key: after.key,
-            })));
+            return Next::Stays(reason);
         }
         Next::Due
     }

@@ -283,10 +283,15 @@ impl<'a> Decider<'a, '_> {
 }
 
 fn missing_since(absence: &Absence, after: After) -> Reason {
-    Reason::MissingSince(Box::new(Since {
+    Reason::MissingSince(since(absence, after))
+}
+
+/// Since when somebody is missing or disabled, and which key asks for longer.
+pub(super) fn since(absence: &Absence, after: After) -> Box<Since> {
+    Box::new(Since {
         time: readable_time(absence.since.here, &Utc).into(),
         key: after.key,
-    }))
+    })
 }
 
 /// Why it cannot be proven that a person left the directory of a link.
