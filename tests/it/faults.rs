@@ -161,9 +161,12 @@ fn live_through(day: &Day) {
     let before = studio.ftrack().users();
     let report = studio.sync();
     assert_only_the_gone_are_inactive(&studio);
-    // A connection from the pool that turns out to be dead is replaced by a new one.
+    // A connection from the pool that turns out to be dead, or silent, is replaced by a new one.
     let may_recover = matches!(day.place, Place::SecondLook)
-        && matches!(day.trouble, Trouble::Reset | Trouble::Close);
+        && matches!(
+            day.trouble,
+            Trouble::Reset | Trouble::Close | Trouble::Stall
+        );
     assert!(
         proxy.injected() || matches!(day.place, Place::SecondLook),
         "the fault did not happen"

@@ -41,9 +41,7 @@ impl Matched<'_> {
     /// Whether it is certain that the person may not sign in; a clock that leapt ahead ends no
     /// account.
     pub(super) fn is_disabled(&self, id: &DirectoryId) -> bool {
-        self.desired
-            .account(id)
-            .is_disabled(self.now.clocks.earliest())
+        self.desired.account(id).is_disabled(self.now.earliest())
     }
 }
 

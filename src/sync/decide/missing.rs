@@ -256,11 +256,11 @@ impl<'a> Decider<'a, '_> {
         let edits = vec![Edit::Deactivate];
         let reason = (self.reason_of_absence(&link.id), new);
         self.change(Who::User(user), Action::Deactivate, &subject, edits, reason);
-        let successor = self.successor(user, link);
-        let successor = successor
+        let hold = self
+            .successor(user, link)
             .or_else(|| self.unusable_successor(user, link))
             .or_else(|| self.successor_in_its_place(user, link));
-        if let Some(hold) = successor {
+        if let Some(hold) = hold {
             self.hold(user, hold);
         }
         match absent.doubt() {

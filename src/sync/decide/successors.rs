@@ -34,7 +34,7 @@ impl<'a> Matched<'a> {
             .collect()
     }
 
-    /// People without a link, by folded DN; empty where nobody is due.
+    /// People whom no user has a link to, by folded DN; empty where nobody is due.
     pub(super) fn unknown_people(
         &self,
         evidence: &Evidence,
@@ -102,24 +102,38 @@ impl Decider<'_, '_> {
         Some(Hold::new(HeldBy::Successor, why))
     }
 
-    /// The same where the entry in its place is somebody's whom no user has a link to, whatever the
-    /// login, as long as no mail address speaks against it.
-    pub(super) fn successor_in_its_place(&self, user: &User, link: &Link) -> Option<Hold> {
+    /// The same where the entry in its place is somebody's whom no user has a link to, under another
+    /// login. What the mail address says about the same login, it cannot say about another one: a
+    /// mapping that changed, or a move to another domain, gives the same person both anew. The
+    /// creation of a user for the entry is held as well.
+    pub(super) fn successor_in_its_place(&mut self, user: &User, link: &Link) -> Option<Hold> {
         let last_dn = self.evidence.last_dns.get(&link.id)?;
         let (id, person) = self.unknown_people.get(&fold(last_dn))?;
-        if !may_be_the_same(person, user) {
+        if fold(&person.username) == fold(&user.username) {
             return None;
         }
         let why = format!(
-            "the new entry {dn:?} (directory id {id}) has the name of the entry of the user \
-             {login:?} (directory id {gone}), which is gone: it was most likely deleted and made \
-             again. If it is another person's, approve the deactivation (`plan --out FILE`, then \
-             `apply FILE`)",
+            "the new entry {dn:?} (directory id {id}, login {new:?}) has the name of the entry of \
+             the user {login:?} (directory id {gone}), which is gone: it was most likely deleted \
+             and made again. If it is the same person, delete the user's metadata {LINK_KEY:?} in \
+             ftrack, rename the user to {new:?}, and approve the adoption, which the next plan \
+             then shows. If it is another person, approve this (`plan --out FILE`, then `apply \
+             FILE`)",
             dn = &*person.dn,
+            new = &*person.username,
             login = &*user.username,
             gone = link.id,
         );
-        Some(Hold::new(HeldBy::Successor, why))
+        let hold = Hold::new(HeldBy::Successor, why);
+        // With a user of their own already, the same person would have two.
+        let mut changes = self.changes.iter().map(|draft| &draft.change);
+        let create = changes
+            .find(|change| change.action == Action::Create && change.directory_id == *id)
+            .map(|change| change.ftrack_id.clone());
+        if let Some(create) = create {
+            self.plan.holds.entry(create).or_insert(hold.clone());
+        }
+        Some(hold)
     }
 
     /// Holds creates for people who most likely have a user already, under another login: ftrack's

@@ -337,17 +337,19 @@ fn an_account_ends_when_its_time_is_over() {
             .replace(&dn(uid), "departmentNumber", &[&*seconds])
             .unwrap();
     };
+    let clock_ahead = |studio: &Studio, ahead| {
+        let ftrack = studio.ftrack();
+        ftrack.change_rules(|rules| rules.clock_ahead = ahead);
+    };
     let situation = Situation::of(&["ada", "bob"]).job(rule).after_sync();
-    at(&situation, "ada", Utc::now() - Duration::minutes(10));
-    at(&situation, "bob", Utc::now() + Duration::minutes(10));
-    // ftrack's clock is an hour behind: it cannot be known which one is right.
-    situation
-        .ftrack()
-        .change_rules(|rules| rules.clock_ahead = Duration::hours(-1));
+    at(&situation, "ada", Utc::now() + Duration::minutes(10));
+    at(&situation, "bob", Utc::now() + Duration::minutes(90));
+    // One clock shows that it has ended, and it cannot be known which one is right.
+    clock_ahead(&situation, Duration::hours(1));
     situation.sync_changes_nothing();
-    situation
-        .ftrack()
-        .change_rules(|rules| rules.clock_ahead = Duration::zero());
+    // Both agreed on a later time: that one of them was set back since ends it no less.
+    at(&situation, "ada", Utc::now() - Duration::minutes(10));
+    clock_ahead(&situation, Duration::hours(-1));
     assert_snapshot!(situation.plan_text(), @"
     Plan for artists: 1 to deactivate
 
@@ -356,6 +358,8 @@ fn an_account_ends_when_its_time_is_over() {
           the person's account is disabled in the directory
     ");
     situation.sync();
+    situation.sync_changes_nothing();
+    clock_ahead(&situation, Duration::zero());
     // An end that cannot be understood gives access to nobody.
     situation
         .tree()

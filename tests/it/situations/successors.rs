@@ -114,6 +114,48 @@ fn a_mail_address_that_differs_tells_a_successor_from_the_same_person() {
     assert_eq!(situation.sync().outcome, Outcome::Partial);
 }
 
+/// Where the DN does not say the login: the person came back with everything else anew.
+#[test]
+fn an_entry_in_the_place_of_somebodys_locks_nobody_out_whatever_it_says() {
+    let named = |login: &str| {
+        let mut entry = person(login, "Ada", "Lovelace");
+        entry.dn = "cn=Ada Lovelace,ou=people,dc=studio,dc=test".into();
+        entry
+    };
+    let situation = Situation::of(&["bob"])
+        .job("limits = { deactivate = \"100%\" }")
+        .entry(named("ada"))
+        .after_sync()
+        .then(|studio| {
+            studio.tree().remove(&named("ada").dn).unwrap();
+            studio.tree().add(named("ada.lovelace")).unwrap();
+        });
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 1 to create, 1 to deactivate, 2 of them held
+
+      + create     ada.lovelace HELD  cn=Ada Lovelace,ou=people,dc=studio,dc=test
+          username: ada.lovelace
+          first_name: Ada
+          last_name: Lovelace
+          email: ada.lovelace@studio.test
+          is_active: true
+          the person is in the directory and has no user
+
+      - deactivate ada HELD  not in the directory
+          is_active: true -> false
+          the person is no longer in the directory, as complete reads show
+
+      2 changes are held: the new entry "cn=Ada Lovelace,ou=people,dc=studio,dc=test" (directory id [id], login "ada.lovelace") has the name of the entry of the user "ada" (directory id [id]), which is gone: it was most likely deleted and made again. If it is the same person, delete the user's metadata "ftrack-ldap-sync" in ftrack, rename the user to "ada.lovelace", and approve the adoption, which the next plan then shows. If it is another person, approve this (`plan --out FILE`, then `apply FILE`)
+    "#);
+    assert_eq!(situation.sync().outcome, Outcome::Held);
+    assert_snapshot!(situation.users(), @r#"
+    ada: active, "Ada" "Lovelace" <ada@studio.test>; artists, settled
+    bob: active, "Given" "bob" <bob@studio.test>; artists, settled
+    "#);
+    let report = approve(&situation);
+    assert_eq!((report.counts.deactivated, report.counts.created), (1, 1));
+}
+
 #[test]
 fn whoever_asks_for_a_colleagues_login_stands_in_nobodys_way() {
     let situation = Situation::synced(&["ada", "bob"]).then(|studio| {
