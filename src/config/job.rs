@@ -70,6 +70,14 @@ pub struct JobTable {
     /// directory's kind when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
+    /// The DNs of groups: people are only those who are members of one of them, directly or through
+    /// other groups.
+    #[serde(skip_serializing_if = "List::is_empty")]
+    pub member_of: List<Base>,
+    /// The DNs where groups are searched for, for `member_of`; the naming contexts of those groups
+    /// when absent.
+    #[serde(skip_serializing_if = "List::is_empty")]
+    pub group_bases: List<Base>,
     /// Who may not sign in: "auto" (by the directory's kind), an LDAP filter such as
     /// `(employeeType=locked)`, or "never". Their users are deactivated, and not created.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,12 +104,14 @@ pub struct JobTable {
 }
 
 /// The keys that only a job that reads a directory has.
-pub const LDAP_KEYS: [&str; 10] = [
+pub const LDAP_KEYS: [&str; 12] = [
     "source",
     "directory",
     "search_bases",
     "scope",
     "filter",
+    "member_of",
+    "group_bases",
     "disabled",
     "expires",
     "config_change",
@@ -123,6 +133,8 @@ impl Default for JobTable {
             search_bases: List::default(),
             scope: Some(Scope::default()),
             filter: None,
+            member_of: List::default(),
+            group_bases: List::default(),
             disabled: Some(DisabledKey::default()),
             expires: None,
             config_change: Some(ConfigChange::default()),
@@ -213,6 +225,9 @@ pub struct LdapJob {
     pub scope: Scope,
     /// By the directory's kind unless configured.
     pub filter: Option<Filter>,
+    /// Everybody who matches where it is empty.
+    pub member_of: Vec<String>,
+    pub group_bases: Vec<String>,
     pub disabled: DisabledKey,
     pub expires: Option<Expires>,
     pub config_change: ConfigChange,
@@ -308,6 +323,15 @@ fn ldap(
         );
     }
     table.search_bases.check(notes, &bases);
+    table.member_of.check(notes, &at.key("member_of"));
+    let group_bases = at.key("group_bases");
+    table.group_bases.check(notes, &group_bases);
+    if table.member_of.is_empty() && !table.group_bases.is_empty() {
+        notes.find(
+            &group_bases,
+            "it is used only beside member_of, which is absent",
+        );
+    }
     let mapping = at.key("attributes");
     let written = std::mem::take(&mut table.attributes);
     let is_mapped = written.is_empty() || written.contains_key("email");
@@ -327,6 +351,8 @@ fn ldap(
         search_bases: std::mem::take(&mut table.search_bases).complete()?,
         scope: table.scope.unwrap_or_default(),
         filter: table.filter.take(),
+        member_of: std::mem::take(&mut table.member_of).complete()?,
+        group_bases: std::mem::take(&mut table.group_bases).complete()?,
         disabled: table.disabled.take().unwrap_or_default(),
         expires: table.expires.take(),
         config_change: table.config_change.unwrap_or_default(),
@@ -406,6 +432,8 @@ impl From<LdapJob> for JobTable {
             search_bases: job.search_bases.into(),
             scope: Some(job.scope),
             filter: job.filter,
+            member_of: job.member_of.into(),
+            group_bases: job.group_bases.into(),
             disabled: Some(job.disabled),
             expires: job.expires,
             config_change: Some(job.config_change),

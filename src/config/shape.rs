@@ -21,7 +21,7 @@ use super::{
 const ENOUGH: usize = 100;
 
 /// Keys of a job that are designed, but not supported by this version.
-const LATER_KEYS: [&str; 3] = ["roles", "groups", "member_of"];
+const LATER_KEYS: [&str; 2] = ["roles", "groups"];
 
 /// Converts values into the structure of the configuration. Whatever does not fit is recorded and
 /// omitted; `None` when there are too many findings.

@@ -33,6 +33,13 @@ impl Dn {
         Some(Self(rdns))
     }
 
+    /// The DN as one text, by which DNs are found; equal DNs have equal texts, and others have not.
+    #[must_use]
+    pub fn key(&self) -> Box<str> {
+        // Blanks are single spaces, so this separates nothing within a value.
+        self.0.join("\n").into()
+    }
+
     /// The number of RDNs below another DN (0 for the same DN); `None` when it is not below it.
     #[must_use]
     pub fn depth_below(&self, base: &Self) -> Option<usize> {

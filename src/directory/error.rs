@@ -127,6 +127,15 @@ pub enum DirectoryError {
         /// What is missing.
         reason: String,
     },
+    /// A group whose members are wanted cannot be read.
+    Group {
+        /// The server's URL.
+        server: String,
+        /// The group's DN.
+        group: String,
+        /// Why.
+        reason: String,
+    },
     /// Attributes were asked for under names that this server does not have.
     UnknownNames {
         /// The server's URL.
@@ -217,6 +226,7 @@ impl DirectoryError {
             | Self::Referred { .. }
             | Self::NotProven { .. }
             | Self::UnknownNames { .. }
+            | Self::Group { .. }
             | Self::TooMuch { .. }
             | Self::Deadline { .. }
             | Self::Cancelled
@@ -244,6 +254,7 @@ impl DirectoryError {
             | Self::Referred { .. }
             | Self::NotProven { .. }
             | Self::UnknownNames { .. }
+            | Self::Group { .. }
             | Self::TooMuch { .. }
             | Self::Garbled { .. }
             | Self::Lost { .. }
@@ -330,6 +341,11 @@ impl DirectoryError {
             Self::UnknownNames { server, names } => {
                 format!("{server}: {}", NameFault::all(names))
             }
+            Self::Group {
+                server,
+                group,
+                reason,
+            } => format!("{server}: the members of {group:?} cannot be known: {reason}"),
             Self::TooMuch { server, reason } => format!("{server}: {reason}"),
             Self::Garbled { server, reason } => {
                 format!("{server}: the answer is not valid LDAP: {reason}")
@@ -392,6 +408,10 @@ impl DirectoryError {
             Self::Refused { code, .. } => code_advice(*code),
             Self::Referred { .. } => Some("choose search bases that are on this server"),
             Self::UnknownNames { .. } => Some("write the attribute's name as the directory does"),
+            Self::Group { .. } => Some(
+                "check the group's DN in the job's member_of, the bind account's rights, and \
+                 group_bases",
+            ),
             Self::File { .. }
             | Self::Settings { .. }
             | Self::TimedOut { .. }
@@ -444,6 +464,7 @@ impl DirectoryError {
             | Self::BindRefused { .. }
             | Self::NoSuchBase { .. }
             | Self::UnknownNames { .. }
+            | Self::Group { .. }
             | Self::Referred { .. } => "see the server's log for the reason",
         }
     }
@@ -468,6 +489,7 @@ impl DirectoryError {
             Self::Referred { .. } => "referral".into(),
             Self::NotProven { .. } => "not proven complete".into(),
             Self::UnknownNames { .. } => "unknown attribute".into(),
+            Self::Group { .. } => "group not read".into(),
             Self::TooMuch { .. } => "too much sent".into(),
             Self::Garbled { .. } => "garbled answer".into(),
             Self::Lost { .. } => "connection lost".into(),
@@ -504,6 +526,7 @@ impl Error for DirectoryError {
             | Self::NoSuchBase { .. }
             | Self::Refused { .. }
             | Self::Referred { .. }
+            | Self::Group { .. }
             | Self::NotProven { .. }
             | Self::UnknownNames { .. }
             | Self::TooMuch { .. }

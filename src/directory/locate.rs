@@ -12,13 +12,12 @@ use super::{
     budget::{Budget, OverBudget},
     error::DirectoryError,
     filter,
+    group_graph::Members,
+    identity::{SchemaUse, ServerIdentity, naming_context},
     look_again::GROUP,
     pool::{DirectoryPool, PooledConnection},
     request::{PeopleSearch, ReadRequest},
-    searches::{
-        EntrySink, SchemaUse, SearchRun, Searches, ServerIdentity, Wanted, bounded, naming_context,
-        of_request, run_over,
-    },
+    searches::{EntrySink, SearchRun, Searches, Wanted, bounded, of_request, run_over},
     server::{Continuations, ReferralObjects, RootDse},
 };
 use crate::{
@@ -205,6 +204,7 @@ async fn entries<'a>(
             of_request(pool, request, &both, &ids, &ids)
         });
         Searches {
+            groups: None,
             list: of_request(pool, request, &filter, &attributes, &ids),
             disabled: disabled.unwrap_or_default(),
             meant: Vec::new(),
@@ -287,7 +287,7 @@ impl<'a> Entries<'a> {
 }
 
 impl EntrySink for Entries<'_> {
-    fn begin(&mut self, about: &ServerIdentity) {
+    fn begin(&mut self, about: &ServerIdentity, _: Option<Members>) {
         self.kind = about.kind;
     }
 

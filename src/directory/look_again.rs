@@ -9,12 +9,12 @@ use super::{
     budget::{Budget, OverBudget},
     error::DirectoryError,
     filter,
+    group_graph::Members,
+    groups,
+    identity::{SchemaUse, ServerIdentity},
     pool::DirectoryPool,
     request::{ReadFailure, ReadRequest},
-    searches::{
-        EntrySink, SchemaUse, SearchRun, Searches, ServerIdentity, Servers, Wanted, bounded,
-        of_request, run,
-    },
+    searches::{EntrySink, SearchRun, Searches, Servers, Wanted, bounded, of_request, run},
     server::{Continuations, ReferralObjects},
 };
 use crate::model::{
@@ -32,6 +32,7 @@ pub(super) const GROUP: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Absent {
     id: DirectoryId,
+    is_no_member: bool,
     doubt: Option<AbsenceDoubt>,
 }
 
@@ -49,7 +50,18 @@ pub enum AbsenceDoubt {
 
 impl Absent {
     fn new(id: DirectoryId) -> Self {
-        Self { id, doubt: None }
+        Self {
+            id,
+            is_no_member: false,
+            doubt: None,
+        }
+    }
+
+    /// Whether there is an entry of the person where people are searched for, which is in none of the
+    /// groups that people must be in: not when it was read, and not when it was asked for again.
+    #[must_use]
+    pub fn is_no_member(&self) -> bool {
+        self.is_no_member
     }
 
     /// The id of the person.
@@ -103,10 +115,16 @@ pub async fn look_again(
     cancel: &CancellationToken,
 ) -> Result<LookedAgain, ReadFailure> {
     let Answer {
-        there, doubtful, ..
+        there,
+        no_members,
+        doubtful,
+        ..
     } = ask(pool, Some(server), request, id_attribute, ids, cancel).await?;
     let absent = ids.iter().filter(|id| !there.contains_key(id)).map(|id| {
-        let mut absent = Absent::new(id.clone());
+        let mut absent = Absent {
+            is_no_member: no_members.contains(id),
+            ..Absent::new(id.clone())
+        };
         if doubtful.contains(id) {
             absent.doubted(AbsenceDoubt::Unclear(format!(
                 "{server} found an entry when the person was asked for by {id_attribute}, but \
@@ -127,6 +145,8 @@ pub async fn look_again(
 pub struct Answer {
     /// Those who are present, with the DN of the entry that came back.
     pub there: BTreeMap<DirectoryId, String>,
+    /// Those whose entries are in none of the groups that people must be in.
+    pub no_members: BTreeSet<DirectoryId>,
     /// Those for whom it is unclear: an entry came back that has none of the ids that were asked
     /// for.
     pub doubtful: BTreeSet<DirectoryId>,
@@ -173,7 +193,10 @@ pub async fn ask(
     if filters.is_empty() {
         return Ok(Answer::default());
     }
-    let attributes = [id_attribute.name().to_owned()];
+    let mut attributes = vec![id_attribute.name().to_owned()];
+    if request.groups.is_some() {
+        attributes = groups::with_member_names(attributes);
+    }
     let searches = |about: &ServerIdentity| {
         let people = about.people(request);
         let of_group = |ids: &String| {
@@ -181,6 +204,7 @@ pub async fn ask(
             of_request(pool, request, &filter, &attributes, &attributes)
         };
         Searches {
+            groups: groups::of_request(pool, request, about),
             list: filters.iter().flat_map(of_group).collect(),
             disabled: Vec::new(),
             meant: Vec::new(),
@@ -197,6 +221,7 @@ pub async fn ask(
     let mut sink = Found {
         attribute: id_attribute,
         asked,
+        members: None,
         answer: Answer::default(),
     };
     let mut course = SearchRun::default();
@@ -235,6 +260,7 @@ impl<'a> Group<'a> {
 struct Found<'a> {
     attribute: &'a IdAttribute,
     asked: Vec<Group<'a>>,
+    members: Option<Members>,
     answer: Answer,
 }
 
@@ -243,12 +269,15 @@ impl Found<'_> {
     fn answer(self) -> Answer {
         let Answer {
             there,
+            mut no_members,
             mut doubtful,
             directory_id,
         } = self.answer;
         doubtful.retain(|id| !there.contains_key(id));
+        no_members.retain(|id| !there.contains_key(id));
         Answer {
             there,
+            no_members,
             doubtful,
             directory_id,
         }
@@ -256,7 +285,8 @@ impl Found<'_> {
 }
 
 impl EntrySink for Found<'_> {
-    fn begin(&mut self, _: &ServerIdentity) {
+    fn begin(&mut self, _: &ServerIdentity, members: Option<Members>) {
+        self.members = members;
         self.answer = Answer::default();
     }
 
@@ -285,7 +315,16 @@ impl EntrySink for Found<'_> {
         if meant.is_empty() {
             self.answer.doubtful.extend(group.ids.iter().cloned());
         }
+        let groups = self
+            .members
+            .as_mut()
+            .map(|members| members.groups_of(entry));
+        let is_member = groups.is_none_or(|groups| !groups.is_empty());
         for id in meant {
+            if !is_member {
+                self.answer.no_members.insert(id.clone());
+                continue;
+            }
             budget.take(entry.dn.size())?;
             self.answer.there.insert(id.clone(), entry.dn.clone());
         }
@@ -316,6 +355,7 @@ mod tests {
         let mut found = Found {
             attribute: &attribute,
             asked: vec![Group::new(&ids)],
+            members: None,
             answer: Answer::default(),
         };
         for values in came {

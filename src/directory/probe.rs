@@ -7,6 +7,7 @@ use super::{
     connector::Connector,
     credentials::Credentials,
     error::DirectoryError,
+    identity::directory_id,
     lookup::look,
     name_fault::NameFault,
     place::Place,
@@ -15,7 +16,6 @@ use super::{
     reading::Reading,
     request::ReadRequest,
     schema::Schema,
-    searches::directory_id,
     server::{Referrals, RootDse},
     transport::Transport,
 };

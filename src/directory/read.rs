@@ -15,13 +15,15 @@ use super::{
     connection::Connection,
     error::DirectoryError,
     filter,
+    group_graph::Members,
+    groups,
+    identity::{SchemaUse, ServerIdentity},
     name_fault::NameFault,
     pool::DirectoryPool,
     reading::{Ids, Parts, Reading},
     request::{PeopleSearch, ReadFailure, ReadRequest},
     searches::{
-        EntrySink, SchemaUse, SearchRun, Searches, ServerIdentity, Servers, Wanted, bounded,
-        of_request, run, run_over,
+        EntrySink, SearchRun, Searches, Servers, Wanted, bounded, of_request, run, run_over,
     },
     server::{Continuations, ReferralObjects},
 };
@@ -61,7 +63,10 @@ pub async fn read<T: Kept>(
         cancel,
     )
     .await;
-    match outcome.and_then(|server| names_mean_something(server, &course)) {
+    let outcome = outcome
+        .and_then(|server| names_mean_something(server, &course))
+        .and_then(|server| collect.shows_members(server, request));
+    match outcome {
         Ok(server) => Ok(collect.reading(pool, server, course).0),
         Err(error) => Err(course.failure(error)),
     }
@@ -115,7 +120,10 @@ pub(super) async fn read_over<T: Kept>(
     };
     let work = run_over(connection, wanted, &mut collect, &mut course);
     match bounded(work, request.deadline, &CancellationToken::new()).await {
-        Ok(()) => Ok(collect.reading(pool, connection.server().to_owned(), course)),
+        Ok(()) => match collect.shows_members(connection.server().to_owned(), request) {
+            Ok(server) => Ok(collect.reading(pool, server, course)),
+            Err(error) => Err(course.failure(error)),
+        },
         Err(error) => Err(course.failure(error)),
     }
 }
@@ -134,6 +142,11 @@ fn searches(pool: &DirectoryPool, request: &ReadRequest, about: &ServerIdentity)
     attributes.extend(ids.iter().cloned());
     attributes.extend(people.account.attributes().map(ToOwned::to_owned));
     attributes.push("objectClass".into());
+    let mut ids = ids;
+    if request.groups.is_some() {
+        attributes = groups::with_member_names(attributes);
+        ids = groups::with_member_names(ids);
+    }
     let meant = people.attributes.iter().cloned();
     let meant = meant.chain(configured.map(|id| id.name().to_owned()));
     let meant = meant.chain(people.account.named.iter().cloned());
@@ -144,6 +157,7 @@ fn searches(pool: &DirectoryPool, request: &ReadRequest, about: &ServerIdentity)
         of_request(pool, request, &both, &ids, &ids)
     });
     Searches {
+        groups: groups::of_request(pool, request, about),
         list: of_request(pool, request, filter.as_str(), &dedup(attributes), &ids),
         disabled: disabled.unwrap_or_default(),
         meant: dedup(meant.collect()),
@@ -176,6 +190,10 @@ struct Collect<T, M, P> {
     /// The number of searches for people; those that follow are for people who may not sign in.
     searches: usize,
     disabled: Disabled,
+    /// Who is a member of the groups that people must be in, if any.
+    members: Option<Members>,
+    /// Whether there was any entry, of a member or not.
+    has_people: bool,
     map: M,
     progress: P,
 }
@@ -193,9 +211,34 @@ impl<T, M, P> Collect<T, M, P> {
             accounts: BTreeMap::new(),
             searches: request.bases.len(),
             disabled: Disabled::default(),
+            members: None,
+            has_people: false,
             map,
             progress,
         }
+    }
+
+    /// Whether the entries show by what they would be members of groups.
+    ///
+    /// # Errors
+    /// An attribute is hidden: "no member" would be untrue.
+    fn shows_members(
+        &self,
+        server: String,
+        request: &ReadRequest,
+    ) -> Result<String, DirectoryError> {
+        let members = self.members.as_ref().filter(|_| self.has_people);
+        let (Some(name), Some(groups)) = (
+            members.and_then(Members::lacking),
+            request.groups.as_deref(),
+        ) else {
+            return Ok(server);
+        };
+        Err(DirectoryError::Group {
+            server,
+            group: groups.groups.first().cloned().unwrap_or_default(),
+            reason: format!("no entry shows {name}, by which people are members of groups"),
+        })
     }
 
     fn reading(
@@ -225,13 +268,17 @@ impl<T, M, P> Collect<T, M, P> {
             notes: notes.collect(),
             searches: course.searches,
             disabled_searches,
+            group_searches: course.group_searches,
+            groups: self.members.map(Members::groups_read),
         });
         (reading, course.name_faults)
     }
 }
 
 impl<T: Kept, M: FnMut(ServerKind, &Entry) -> T, P: FnMut(u64)> EntrySink for Collect<T, M, P> {
-    fn begin(&mut self, about: &ServerIdentity) {
+    fn begin(&mut self, about: &ServerIdentity, members: Option<Members>) {
+        self.members = members;
+        self.has_people = false;
         self.kind = about.kind;
         let attributes = match &self.configured {
             Some(configured) => vec![configured.clone()],
@@ -258,6 +305,14 @@ impl<T: Kept, M: FnMut(ServerKind, &Entry) -> T, P: FnMut(u64)> EntrySink for Co
     ) -> Result<(), OverBudget> {
         if search >= self.searches {
             return self.disabled.add(entry, &self.ids, budget);
+        }
+        self.has_people = true;
+        let groups = self
+            .members
+            .as_mut()
+            .map(|members| members.groups_of(entry));
+        if groups.is_some_and(|groups| groups.is_empty()) {
+            return Ok(());
         }
         let place = self.entries.len();
         for ids in &mut self.ids {

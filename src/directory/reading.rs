@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{request::ReadRequest, search::SearchEvidence};
+use super::{group_graph::GroupsRead, request::ReadRequest, search::SearchEvidence};
 use crate::{
     config::Filter,
     model::{account::Account, entry::DirectoryId, id::IdAttribute, server_kind::ServerKind},
@@ -28,6 +28,9 @@ pub struct Reading<T> {
     searches: Vec<SearchEvidence>,
     /// Those for people who may not sign in.
     disabled_searches: Vec<SearchEvidence>,
+    /// Those for groups.
+    group_searches: Vec<SearchEvidence>,
+    groups: Option<GroupsRead>,
     notes: Vec<String>,
 }
 
@@ -162,6 +165,18 @@ impl<T> Reading<T> {
         &self.disabled_searches
     }
 
+    /// The result of each search for groups, where only their members are people.
+    #[must_use]
+    pub fn group_searches(&self) -> &[SearchEvidence] {
+        &self.group_searches
+    }
+
+    /// The groups that were read, where only their members are people.
+    #[must_use]
+    pub fn groups(&self) -> Option<&GroupsRead> {
+        self.groups.as_ref()
+    }
+
     /// A complete reading of these entries, for tests of later steps.
     #[cfg(test)]
     pub(crate) fn for_tests(entries: Vec<(Option<DirectoryId>, T)>) -> Self {
@@ -178,6 +193,8 @@ impl<T> Reading<T> {
             others: Vec::new(),
             searches: Vec::new(),
             disabled_searches: Vec::new(),
+            group_searches: Vec::new(),
+            groups: None,
             notes: Vec::new(),
         }
     }
@@ -228,6 +245,8 @@ pub(super) struct Parts<T> {
     pub directory_id: Option<String>,
     pub searches: Vec<SearchEvidence>,
     pub disabled_searches: Vec<SearchEvidence>,
+    pub group_searches: Vec<SearchEvidence>,
+    pub groups: Option<GroupsRead>,
     pub notes: Vec<String>,
 }
 
@@ -250,6 +269,8 @@ impl<T> Reading<T> {
             directory_id,
             searches,
             disabled_searches,
+            group_searches,
+            groups,
             notes,
         } = parts;
         let again = again(entries.len(), &ids, &dns);
@@ -266,6 +287,8 @@ impl<T> Reading<T> {
             others: Vec::new(),
             searches,
             disabled_searches,
+            group_searches,
+            groups,
             notes,
         };
         if !again.is_empty() {
@@ -392,6 +415,8 @@ mod tests {
             directory_id: None,
             searches: Vec::new(),
             disabled_searches: Vec::new(),
+            group_searches: Vec::new(),
+            groups: None,
             notes: Vec::new(),
         })
     }

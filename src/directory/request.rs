@@ -19,6 +19,8 @@ pub struct ReadRequest {
     pub scope: Scope,
     /// Who is searched for, by the kind of the server that answers.
     pub people: Arc<ByKind<PeopleSearch>>,
+    /// The groups whose members alone are people; everybody who matches where there are none.
+    pub groups: Option<Arc<GroupsRequest>>,
     /// The attribute that identifies an entry permanently; detected when absent.
     pub id_attribute: Option<String>,
     /// The deadline of the whole read.
@@ -46,6 +48,15 @@ impl ReadRequest {
             ..self
         }
     }
+}
+
+/// Whose members are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupsRequest {
+    /// The DNs of the groups; never empty.
+    pub groups: Vec<String>,
+    /// Where groups are searched for; the naming contexts of those groups when empty.
+    pub bases: Vec<String>,
 }
 
 /// Who is searched for, and what is returned of them.

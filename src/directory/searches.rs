@@ -1,6 +1,6 @@
 //! Several searches on one server; another server may take its place only before the first entry.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use tokio::time::Instant;
@@ -9,20 +9,21 @@ use tokio_util::sync::CancellationToken;
 use super::{
     budget::{Budget, OverBudget},
     connection::Connection,
-    dn::Dn,
     error::DirectoryError,
-    lookup::look,
+    group_graph::Members,
+    groups,
+    groups::GroupSearches,
+    identity::{SchemaUse, ServerIdentity, about},
     name_fault::NameFault,
     names::Names,
     pool::{DirectoryPool, Server},
     request::{ReadFailure, ReadRequest},
-    schema::Schema,
     search::{Search, SearchEvidence, search},
-    server::{Continuations, ReferralObjects, Referrals, RootDse},
+    server::{Continuations, ReferralObjects, Referrals},
 };
 use crate::{
     config::{Filter, Scope},
-    model::{entry::Entry, id::IdAttribute, server_kind::ServerKind},
+    model::entry::Entry,
 };
 
 /// Which servers of a directory may be asked.
@@ -44,29 +45,11 @@ pub(super) struct Wanted<'a> {
     pub searches: &'a (dyn Fn(&ServerIdentity) -> Searches + Sync),
 }
 
-/// Whether the schema of a server is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SchemaUse {
-    /// For the names of attributes.
-    Needed,
-    /// It is not read.
-    None,
-}
-
-impl SchemaUse {
-    /// For searches that ask for ids alone: servers have one name for the universal ones.
-    pub fn of_ids(id_attribute: &IdAttribute) -> Self {
-        if id_attribute.is_universal() {
-            Self::None
-        } else {
-            Self::Needed
-        }
-    }
-}
-
 /// Searches that are one read.
 #[derive(Debug)]
 pub(super) struct Searches {
+    /// Those for groups come first: whoever is in none of them is nobody's.
+    pub groups: Option<GroupSearches>,
     pub list: Vec<Search>,
     /// Those that follow them: for people who may not sign in.
     pub disabled: Vec<Search>,
@@ -85,6 +68,7 @@ pub(super) struct Searches {
 #[derive(Debug, Default)]
 pub(super) struct SearchRun {
     pub server: Option<String>,
+    pub group_searches: Vec<SearchEvidence>,
     pub searches: Vec<SearchEvidence>,
     /// What the server is.
     pub about: ServerIdentity,
@@ -94,51 +78,34 @@ pub(super) struct SearchRun {
     pub people: Option<Filter>,
 }
 
-/// What a server says about itself before it is searched.
-#[derive(Debug, Clone, Default)]
-pub(super) struct ServerIdentity {
-    pub kind: ServerKind,
-    /// The attributes that may identify its entries, the best first.
-    pub candidates: Vec<IdAttribute>,
-    /// The id of the entry of the naming context that contains the first base; none where it cannot
-    /// be read.
-    pub directory_id: Option<String>,
-    referrals: Referrals,
-    /// Whether it leaves out references on request.
-    leaves_out_continuations: bool,
-    schema: Option<Arc<Schema>>,
-}
-
-impl ServerIdentity {
-    /// The filter for the people of a request.
-    pub fn people(&self, request: &ReadRequest) -> Filter {
-        request.filter(self.kind, self.schema.as_deref())
-    }
-}
-
 impl SearchRun {
     fn is_untouched(&self) -> bool {
-        self.searches
-            .iter()
-            .all(|search| search.pages == 0 && search.entries + search.referrals == 0)
+        let mut all = self.group_searches.iter().chain(&self.searches);
+        all.all(|search| search.pages == 0 && search.entries + search.referrals == 0)
     }
 
     pub fn failure(mut self, error: DirectoryError) -> ReadFailure {
-        if let Some(last) = self.searches.last_mut() {
+        let mut searches = self.group_searches;
+        searches.append(&mut self.searches);
+        // Of a group that cannot be used, its search was complete.
+        if let Some(last) = searches.last_mut()
+            && !matches!(error, DirectoryError::Group { .. })
+        {
             last.result = error.outcome();
         }
         ReadFailure {
             error,
             server: self.server,
-            searches: self.searches,
+            searches,
         }
     }
 }
 
 /// Receives the entries of a read.
 pub(super) trait EntrySink {
-    /// A server is about to be asked; discard what another one returned.
-    fn begin(&mut self, about: &ServerIdentity);
+    /// A server is about to be asked for people, of whom only the members count, if any are named;
+    /// discard what another one returned.
+    fn begin(&mut self, about: &ServerIdentity, members: Option<Members>);
     /// An entry of the search at that index.
     ///
     /// # Errors
@@ -220,6 +187,7 @@ async fn run_on(
 ) -> Result<(), DirectoryError> {
     loop {
         course.searches.clear();
+        course.group_searches.clear();
         let mut lent = match servers {
             Servers::InOrder => server.get().await?,
             Servers::Only(_) => server.get_unless_just_tried().await?,
@@ -255,28 +223,32 @@ pub(super) async fn run_over(
     course.about = about(connection, &bases, wanted.schema).await?;
     let searches = (wanted.searches)(&course.about);
     course.people.clone_from(&searches.people);
-    sink.begin(&course.about);
+    let mut budget = Budget::of_a_reading();
+    let members = match &searches.groups {
+        Some(groups) => Some(
+            groups::read(
+                connection,
+                groups,
+                &course.about,
+                &mut course.group_searches,
+                &mut budget,
+            )
+            .await?,
+        ),
+        None => None,
+    };
+    sink.begin(&course.about, members);
     let asked = searches.list.first().map(|search| &*search.attributes);
     let mut names = Names::new(asked.unwrap_or_default(), course.about.schema.take());
     let mut entries = 0;
-    let mut budget = Budget::of_a_reading();
     let list = searches.list.iter().chain(&searches.disabled);
     for (place, wanted) in list.enumerate() {
         course.searches.push(SearchEvidence::of(wanted));
         let Some(evidence) = course.searches.last_mut() else {
             continue;
         };
-        let wanted = Search {
-            referrals: course.about.referrals,
-            referral_objects: searches.referral_objects,
-            continuations: match searches.continuations {
-                Continuations::LeftOut if course.about.leaves_out_continuations => {
-                    Continuations::LeftOut
-                }
-                Continuations::LeftOut | Continuations::EndTheSearch => Continuations::EndTheSearch,
-            },
-            ..wanted.clone()
-        };
+        let references = (searches.referral_objects, searches.continuations);
+        let wanted = course.about.suited(wanted, references);
         let is_of_people = place < searches.list.len();
         let mut pages = 0;
         let each = |entry, so_far: &SearchEvidence, budget: &mut Budget| {
@@ -296,80 +268,6 @@ pub(super) async fn run_over(
         course.name_faults = names.faults(&searches.meant);
     }
     Ok(())
-}
-
-/// Reads the root DSE of a server, its schema where that is needed, and the id of its directory.
-async fn about(
-    connection: &mut Connection,
-    bases: &[&str],
-    schema: SchemaUse,
-) -> Result<ServerIdentity, DirectoryError> {
-    let root = RootDse::read(connection).await?;
-    let candidates = IdAttribute::candidates(root.kind);
-    let directory_id = directory_id(connection, &root, bases).await?;
-    let schema = match schema {
-        SchemaUse::Needed => Schema::read(connection, &root).await?.map(Arc::new),
-        SchemaUse::None => None,
-    };
-    Ok(ServerIdentity {
-        kind: root.kind,
-        candidates,
-        directory_id,
-        referrals: root.referrals(),
-        leaves_out_continuations: root.leaves_out_continuations(),
-        schema,
-    })
-}
-
-/// The directory's id: the id of the entry of the naming context that contains the bases, of
-/// several the first by name, so that the order of the bases does not matter; none where it cannot
-/// be read.
-pub(super) async fn directory_id(
-    connection: &mut Connection,
-    root: &RootDse,
-    bases: &[&str],
-) -> Result<Option<String>, DirectoryError> {
-    match bases
-        .iter()
-        .filter_map(|base| naming_context(&root.naming_contexts, base))
-        .min()
-    {
-        Some(context) => context_id(connection, context, &IdAttribute::candidates(root.kind)).await,
-        None => Ok(None),
-    }
-}
-
-/// The naming context of a base (RFC 4512 section 5.1): the lowest of those that contain it.
-pub(super) fn naming_context<'a>(contexts: &'a [String], base: &str) -> Option<&'a str> {
-    let base = Dn::parse(base)?;
-    let holds =
-        |context: &&'a String| Some((base.depth_below(&Dn::parse(context)?)?, context.as_str()));
-    contexts
-        .iter()
-        .filter_map(|context| holds(&context))
-        .min()
-        .map(|(_, context)| context)
-}
-
-/// The id of a naming context's own entry; none where it cannot be read.
-async fn context_id(
-    connection: &mut Connection,
-    context: &str,
-    candidates: &[IdAttribute],
-) -> Result<Option<String>, DirectoryError> {
-    let names: Vec<&str> = candidates.iter().map(IdAttribute::name).collect();
-    match look(connection, context, "(objectClass=*)", &names).await {
-        Ok(Some(entry)) => Ok(candidates
-            .iter()
-            .find_map(|candidate| candidate.of(&entry))
-            .map(|id| id.as_str().to_owned())),
-        Ok(None) | Err(DirectoryError::NoSuchBase { .. } | DirectoryError::Referred { .. }) => {
-            Ok(None)
-        }
-        // A refusal for this entry says nothing about the search; "busy" does.
-        Err(error @ DirectoryError::Refused { .. }) if !error.concerns_one_server() => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// One search for each base of a request.

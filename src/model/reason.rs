@@ -49,6 +49,8 @@ pub enum Reason {
     Absent,
     /// The person's entry no longer matches the job's filter.
     FilteredOut,
+    /// The person is in none of the job's groups.
+    NotAMember,
     /// The person's entry is outside of what the job searches.
     OutsideBases,
     /// Complete reads no longer show the person, and nothing more is known.
@@ -236,6 +238,7 @@ impl Reason {
             | Self::DeactivationDone
             | Self::Absent
             | Self::FilteredOut
+            | Self::NotAMember
             | Self::OutsideBases
             | Self::Unlocated
             | Self::Disabled
@@ -289,7 +292,7 @@ impl Reason {
         let of = [
             (is(&[Self::Absent]), Cause::Absent),
             (
-                is(&[Self::FilteredOut, Self::OutsideBases]),
+                is(&[Self::FilteredOut, Self::NotAMember, Self::OutsideBases]),
                 Cause::OutOfScope,
             ),
             (
@@ -328,6 +331,10 @@ impl Reason {
             Self::FilteredOut => {
                 "the person is still in the directory, but the entry no longer matches the job's \
                  filter"
+            }
+            Self::NotAMember => {
+                "the person is still in the directory, but is in none of the groups of the job's \
+                 member_of"
             }
             Self::OutsideBases => {
                 "the person is still in the directory, but the entry is outside of the job's \
@@ -489,6 +496,7 @@ impl fmt::Display for Reason {
             | Self::Released
             | Self::Absent
             | Self::FilteredOut
+            | Self::NotAMember
             | Self::OutsideBases
             | Self::Unlocated
             | Self::Disabled

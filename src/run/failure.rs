@@ -126,6 +126,7 @@ impl From<&DirectoryError> for FailureKind {
             | DirectoryError::Referred { .. }
             | DirectoryError::NotProven { .. }
             | DirectoryError::UnknownNames { .. }
+            | DirectoryError::Group { .. }
             | DirectoryError::TooMuch { .. }
             | DirectoryError::Garbled { .. }
             | DirectoryError::Lost { .. }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::servers::Servers;
 use crate::{
     config::{Config, LdapJob},
-    directory::{DirectoryPool, PeopleSearch, ReadRequest},
+    directory::{DirectoryPool, GroupsRequest, PeopleSearch, ReadRequest},
     model::server_kind::{ByKind, ServerKind},
     sync::{mapping::Mapping, rules::Rules},
 };
@@ -33,6 +33,7 @@ impl LdapWork {
             bases: self.job.search_bases.clone(),
             scope: self.job.scope,
             people: Arc::clone(&self.people),
+            groups: groups(&self.job),
             id_attribute: None,
             deadline,
         }
@@ -44,6 +45,15 @@ impl LdapWork {
     pub fn custom_keys(&self) -> &[String] {
         self.mappings.of(ServerKind::default()).custom_keys()
     }
+}
+
+/// The groups whose members alone are a job's people.
+pub(super) fn groups(job: &LdapJob) -> Option<Arc<GroupsRequest>> {
+    let groups = GroupsRequest {
+        groups: job.member_of.clone(),
+        bases: job.group_bases.clone(),
+    };
+    (!groups.groups.is_empty()).then(|| Arc::new(groups))
 }
 
 /// What is compiled of a job that reads a directory before there are connections.

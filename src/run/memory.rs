@@ -131,9 +131,17 @@ impl RunContext<'_, LdapWork> {
             plan.directory.as_deref(),
             &self.bases(plan, vetted, approval),
         )?;
-        if is_settled(plan, vetted, approval) {
+        let is_settled = is_settled(plan, vetted, approval);
+        if is_settled {
             state.set_referrals(job, remembered, self.referrals())?;
         }
+        let groups = self
+            .report
+            .directory
+            .iter()
+            .flat_map(|read| read.groups.clone());
+        let groups = groups_to_keep(&remembered.groups, groups.collect(), is_settled);
+        state.set_groups(job, remembered, &groups)?;
         Ok(())
     }
 
@@ -162,6 +170,23 @@ impl RunContext<'_, LdapWork> {
             })
             .collect()
     }
+}
+
+/// The members of each group. One that shows none any longer, or is not seen, is a reason for doubt
+/// until nobody is missing or a person approved it.
+fn groups_to_keep(
+    before: &BTreeMap<String, usize>,
+    mut now: BTreeMap<String, usize>,
+    is_settled: bool,
+) -> BTreeMap<String, usize> {
+    let doubtful = before.iter().filter(|_| !is_settled);
+    for (dn, members) in doubtful.filter(|(_, members)| **members > 0) {
+        let shown = now.entry(dn.clone()).or_default();
+        if *shown == 0 {
+            *shown = *members;
+        }
+    }
+    now
 }
 
 /// Whether what was read is no longer a reason for doubt: nobody is missing, nothing is doubtful, or

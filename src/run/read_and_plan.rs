@@ -1,6 +1,7 @@
 //! The first half of a run: reads both servers at the same time, and decides about everybody.
 
 use std::{
+    borrow::Cow,
     cell::OnceCell,
     collections::BTreeMap,
     sync::OnceLock,
@@ -20,7 +21,7 @@ use crate::{
     ftrack::read::ReadCurrent,
     model::{
         clocks::Present,
-        report::{Outcome, RunPhase},
+        report::{DirectoryPart, Outcome, RunPhase},
         user::Current,
     },
     state::{Remembered, history::History},
@@ -162,6 +163,9 @@ impl<'a> RunContext<'a, LdapWork> {
         let mut evidence = self.look_again(&matched, desired, request).await?;
         if matched.lacks_anybody() {
             evidence.emptied_bases = self.emptied_bases(remembered);
+            let groups = desired.groups();
+            let lost = groups.map(|groups| groups.lost(&self.earlier_groups(remembered)));
+            evidence.lost_groups = lost.unwrap_or_default();
             let referrals = (remembered.referrals, self.referrals());
             evidence.changed_referrals = (referrals.0 != referrals.1).then_some(referrals);
         }
@@ -210,6 +214,17 @@ impl<'a> RunContext<'a, LdapWork> {
             .collect()
     }
 
+    /// How many members each group named before; where the state was lost, the most in the last
+    /// reports.
+    fn earlier_groups<'m>(&self, remembered: &'m Remembered) -> Cow<'m, BTreeMap<String, usize>> {
+        if !remembered.groups.is_empty() {
+            return Cow::Borrowed(&remembered.groups);
+        }
+        let read = read_before(&self.history, &self.prepared.name);
+        let groups = read.into_iter().flatten().map(|read| read.groups);
+        Cow::Owned(most_of_each(groups.flatten()))
+    }
+
     /// The number of referral objects that were read.
     pub(super) fn referrals(&self) -> usize {
         let directory = self.report.directory.iter();
@@ -224,24 +239,37 @@ impl<'a> RunContext<'a, LdapWork> {
     }
 }
 
-/// The most entries of each base in the reports of the last runs that did not fail; none where
-/// there is no such report.
-fn last_bases(history: &History, job: &str) -> Option<BTreeMap<String, usize>> {
+/// What the last runs that did not fail read, the last one first; none where the history cannot be
+/// read.
+fn read_before(history: &History, job: &str) -> Option<Vec<DirectoryPart>> {
     let runs = history.runs(Some(job)).ok()?;
     let reports = runs
         .iter()
         .take(REPORTS)
         .filter_map(|(run, job)| history.load(job, run).ok());
-    let mut bases: Option<BTreeMap<String, usize>> = None;
     let read = reports
         .filter(|report| report.outcome != Outcome::Failed)
         .filter_map(|report| report.directory);
-    for directory in read.filter(|directory| directory.complete) {
-        let bases = bases.get_or_insert_default();
-        for search in directory.searches {
-            let most = bases.entry(search.base).or_default();
-            *most = (*most).max(usize::try_from(search.entries).unwrap_or(usize::MAX));
-        }
+    Some(read.filter(|directory| directory.complete).collect())
+}
+
+/// The most entries of each base in the reports of the last runs that did not fail; none where
+/// there is no such report.
+fn last_bases(history: &History, job: &str) -> Option<BTreeMap<String, usize>> {
+    let read = read_before(history, job).filter(|read| !read.is_empty())?;
+    let searches = read.into_iter().flat_map(|directory| directory.searches);
+    Some(most_of_each(searches.map(|search| {
+        let entries = usize::try_from(search.entries).unwrap_or(usize::MAX);
+        (search.base, entries)
+    })))
+}
+
+/// The greatest of the numbers of each name.
+fn most_of_each(numbers: impl Iterator<Item = (String, usize)>) -> BTreeMap<String, usize> {
+    let mut most = BTreeMap::<String, usize>::new();
+    for (name, number) in numbers {
+        let known = most.entry(name).or_default();
+        *known = (*known).max(number);
     }
-    bases
+    most
 }

@@ -177,6 +177,11 @@ pub(super) fn part(reading: &Reading<Mapped>) -> DirectoryPart {
         id_attribute: reading.id_attribute().map(ToString::to_string),
         searches: reading.searches().iter().map(search).collect(),
         disabled_searches: reading.disabled_searches().iter().map(search).collect(),
+        group_searches: reading.group_searches().iter().map(search).collect(),
+        groups: reading
+            .groups()
+            .map(|groups| groups.reached().clone())
+            .unwrap_or_default(),
         asked: Vec::new(),
     }
 }

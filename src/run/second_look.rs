@@ -10,7 +10,7 @@ use std::{
 use super::{
     RunContext,
     failure::{Failure, ReadError},
-    ldap_work::LdapWork,
+    ldap_work::{LdapWork, groups},
 };
 use crate::{
     config::LdapJob,
@@ -454,6 +454,7 @@ impl StillThere {
             last_dns: BTreeMap::new(),
             emptied_bases: Vec::new(),
             changed_referrals: None,
+            lost_groups: Vec::new(),
         }
     }
 }
@@ -506,6 +507,7 @@ fn of_job(job: &LdapJob, kind: ServerKind, request: &ReadRequest) -> ReadRequest
     let request = ReadRequest {
         bases: job.search_bases.clone(),
         scope: job.scope,
+        groups: groups(job),
         ..request.clone()
     };
     request.for_people(&job.people(kind).where_known(|_| false))

@@ -14,6 +14,7 @@
 //! | `first_contacts` | jobs whose first contact with their people has begun |
 //! | `directories` | the directory's id of each job |
 //! | `bases` | how many entries each search base showed |
+//! | `groups` | how many members each group of `member_of`, and each group in them, named |
 //! | `people` | the DN of each person of a job in the last reading, and of those who are missing since |
 //! | `stored_values` | values that ftrack stores otherwise than they were written, as digests |
 //! | `inactive` | which users of a job are inactive although the program did not deactivate them |

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    directory::{Absent, Location},
+    directory::{Absent, Location, LostGroup},
     model::{
         absence::Absences,
         change::{Action, Change, ChangeParts, Hold},
@@ -95,6 +95,8 @@ pub struct Evidence {
     pub emptied_bases: Vec<String>,
     /// How many referral objects there were before, and now, where these differ.
     pub changed_referrals: Option<(usize, usize)>,
+    /// Groups that had members before and do not show them, although they may still have them.
+    pub lost_groups: Vec<LostGroup>,
 }
 
 /// Both servers were read completely, but the combined result must not be used.

@@ -8,7 +8,7 @@ use std::{
 use super::choice::{Place, Several, split_at_last_space};
 use crate::{
     config::{Filter, Limit, Limits, WhenAbsent},
-    directory::Reading,
+    directory::{GroupsRead, Reading},
     escape::{escape_control, is_unseen},
     model::{
         account::Account,
@@ -200,6 +200,7 @@ pub struct Desired {
     server: String,
     kind: ServerKind,
     filter: Option<Filter>,
+    groups: Option<GroupsRead>,
     is_preferred: bool,
 }
 
@@ -247,6 +248,7 @@ impl Desired {
             server: reading.server().to_owned(),
             kind: reading.kind(),
             filter: reading.filter().cloned(),
+            groups: reading.groups().cloned(),
             is_preferred: reading.is_preferred(),
             ..Self::default()
         };
@@ -260,6 +262,8 @@ impl Desired {
             });
         }
         desired.notes = notes(&reading);
+        let of_groups = desired.groups.iter().flat_map(GroupsRead::notes);
+        desired.notes.extend(of_groups);
         let several_ids = reading.several_ids().clone();
         let without_id = |place| match several_ids.get(&place) {
             Some(number) => Reason::SeveralIds(*number),
@@ -308,6 +312,12 @@ impl Desired {
         desired.people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         desired.notes.extend(noted.notes(desired.entries));
         Ok(desired)
+    }
+
+    /// The groups that were read, where only their members are people.
+    #[must_use]
+    pub fn groups(&self) -> Option<&GroupsRead> {
+        self.groups.as_ref()
     }
 
     /// Adds warnings about the mapping.

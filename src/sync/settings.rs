@@ -24,6 +24,8 @@ pub enum Setting {
     SearchBases,
     Scope,
     Filter,
+    /// `member_of` and `group_bases`.
+    MemberOf,
     /// Who may not sign in.
     Disabled,
     /// The same, where no earlier run knew of it: it can only show more people as disabled.
@@ -66,6 +68,7 @@ impl Setting {
             Self::SearchBases
             | Self::Scope
             | Self::Filter
+            | Self::MemberOf
             | Self::FirstDisabled
             | Self::Source
             | Self::IdAttribute
@@ -77,9 +80,12 @@ impl Setting {
     /// somebody who is missing.
     fn explains(&self, is_disabled: bool) -> bool {
         match self {
-            Self::SearchBases | Self::Scope | Self::Filter | Self::Source | Self::IdAttribute => {
-                !is_disabled
-            }
+            Self::SearchBases
+            | Self::Scope
+            | Self::Filter
+            | Self::MemberOf
+            | Self::Source
+            | Self::IdAttribute => !is_disabled,
             Self::Disabled | Self::FirstDisabled => is_disabled,
             Self::Directory | Self::BindAccount | Self::Kind => true,
             Self::Protect | Self::Attribute(_) => false,
@@ -110,6 +116,7 @@ impl Setting {
             Self::SearchBases,
             Self::Scope,
             Self::Filter,
+            Self::MemberOf,
             Self::Disabled,
             Self::Source,
             Self::Directory,
@@ -134,6 +141,7 @@ impl fmt::Display for Setting {
             Self::SearchBases => f.write_str("search_bases"),
             Self::Scope => f.write_str("scope"),
             Self::Filter => f.write_str("filter"),
+            Self::MemberOf => f.write_str("member_of"),
             Self::Disabled | Self::FirstDisabled => f.write_str("disabled"),
             Self::Source => f.write_str("source"),
             Self::Directory => f.write_str("directory"),
@@ -170,6 +178,14 @@ impl Settings {
         settings.insert(Setting::Kind, kind.to_string());
         settings.insert(Setting::Disabled, job.account(kind).to_string());
         settings.extend(filter.map(|filter| (Setting::Filter, filter)));
+        if !job.member_of.is_empty() {
+            let lists = [&job.member_of, &job.group_bases].map(|list| {
+                let mut list = list.clone();
+                list.sort();
+                list.join("\n")
+            });
+            settings.insert(Setting::MemberOf, lists.join("\n\n"));
+        }
         if let Some(directory) = desired.directory() {
             settings.insert(Setting::Directory, directory.to_string());
         }

@@ -56,6 +56,7 @@ pub fn request() -> ReadRequest {
         bases: vec![PEOPLE.into()],
         scope: Scope::Subtree,
         people: searched("(objectClass=inetOrgPerson)", &["uid", "mail"]),
+        groups: None,
         id_attribute: None,
         deadline: tokio::time::Instant::now() + Duration::from_secs(60),
     }

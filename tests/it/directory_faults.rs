@@ -113,6 +113,7 @@ async fn read_from(directory: &Directory) -> Result<Reading<Entry>, ReadFailure>
         bases: vec![BASE.into()],
         scope: Scope::Subtree,
         people: searched("(objectClass=*)", &["member"]),
+        groups: None,
         id_attribute: None,
         deadline: tokio::time::Instant::now() + Duration::from_secs(20),
     };

@@ -23,6 +23,7 @@ async fn probed(
         bases: bases.iter().map(|base| (*base).into()).collect(),
         scope: Scope::Subtree,
         people: searched(filter, &["UID", "mail;lang-sv", "givenNam"]),
+        groups: None,
         id_attribute: None,
         deadline: tokio::time::Instant::now() + std::time::Duration::from_secs(60),
     };

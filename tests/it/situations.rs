@@ -11,6 +11,7 @@ mod by_hand;
 mod clocks;
 mod conflicts;
 mod disabled;
+mod groups;
 mod jobs;
 mod leavers;
 mod limits;

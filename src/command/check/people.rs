@@ -8,7 +8,7 @@ use super::finding::About;
 use crate::{
     config,
     config::{AccountRule, AttributeRule, Source},
-    directory::{NameFault, probe::People, schema::Schema},
+    directory::{NameFault, Reading, SearchEvidence, probe::People, schema::Schema},
     model::{account::Account, entry::Entry, server_kind::ServerKind},
     run::LdapWork,
     sync::{
@@ -143,6 +143,7 @@ pub fn tell(
     {
         unknown(about, fault);
     }
+    groups(about, counted, &reading);
     disabled(about, counted, &work.job.account(kind), reading.accounts());
     match Desired::new(reading, &work.job.limits) {
         // The cause is told already.
@@ -260,6 +261,42 @@ fn unknown(about: &mut About, fault: &NameFault) {
 }
 
 /// Who may not sign in by the job's rule; without one, whose entries show it all the same.
+/// The groups that people must be in, if any.
+fn groups(about: &mut About, counted: &Counted, reading: &Reading<Mapped>) {
+    let Some(groups) = reading.groups() else {
+        return;
+    };
+    let entries = |searches: &[SearchEvidence]| {
+        let entries = searches.iter().map(|search| search.entries);
+        entries.sum::<u64>()
+    };
+    let named = groups.reached().iter().take(MOST_NAMED);
+    let named: Vec<String> = named
+        .map(|(dn, members)| format!("{dn} names {members}"))
+        .collect();
+    let more = match groups.reached().len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    about.ok(
+        "groups",
+        format!(
+            "{} of {} entries are members of member_of; of {} groups, these count: {}{more}",
+            counted.entries.get(),
+            entries(reading.searches()),
+            entries(reading.group_searches()),
+            named.join("; ")
+        ),
+    );
+    for note in groups.notes() {
+        about.warn(
+            "groups",
+            note,
+            "correct the groups, the search bases or the filter",
+        );
+    }
+}
+
 fn disabled(
     about: &mut About,
     counted: &Counted,

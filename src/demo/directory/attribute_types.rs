@@ -89,6 +89,9 @@ const JPEG: Matching = Matching::Nothing {
 const OID: Matching = Matching::Nothing {
     syntax: "1.3.6.1.4.1.1466.115.121.1.38",
 };
+const NAME_AND_UID: Matching = Matching::Nothing {
+    syntax: "1.3.6.1.4.1.1466.115.121.1.34",
+};
 const DN: Matching = Matching::Nothing {
     syntax: "1.3.6.1.4.1.1466.115.121.1.12",
 };
@@ -128,6 +131,9 @@ pub(super) const ATTRIBUTE_TYPES: &[AttributeType] = &[
     user("2.5.4.33", &["roleOccupant"], DistinguishedName),
     user("2.5.4.34", &["seeAlso"], DistinguishedName),
     user("2.5.4.35", &["userPassword"], OctetString),
+    user("2.5.4.50", &["uniqueMember"], NAME_AND_UID),
+    single("1.3.6.1.1.1.1.1", &["gidNumber"], INTEGER),
+    user("1.3.6.1.1.1.1.12", &["memberUid"], CaseExact),
     single(
         "0.9.2342.19200300.100.1.25",
         &["dc", "domainComponent"],

@@ -1,5 +1,5 @@
 //! The object classes of the embedded directory, as defined by RFC 4519, RFC 4512, RFC 4524 and RFC
-//! 2798, with the attributes that it knows.
+//! 2798, and RFC 2307 for posixGroup, with the attributes that it knows.
 
 use super::schema::ObjectClass;
 
@@ -108,6 +108,20 @@ pub(super) const OBJECT_CLASSES: &[ObjectClass] = &[
         "top",
         &["member", "cn"],
         GROUP_MAY,
+    ),
+    structural(
+        "2.5.6.17",
+        "groupOfUniqueNames",
+        "top",
+        &["uniqueMember", "cn"],
+        GROUP_MAY,
+    ),
+    structural(
+        "1.3.6.1.1.1.2.2",
+        "posixGroup",
+        "top",
+        &["cn", "gidNumber"],
+        &["userPassword", "memberUid", "description"],
     ),
     auxiliary("1.3.6.1.4.1.1466.344", "dcObject", &["dc"]),
     auxiliary(

@@ -160,6 +160,10 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT number FROM referrals", |row| {
         row.get::<_, Count>("number").map(drop)
     })?;
+    each(connection, "SELECT dn, members FROM groups", |row| {
+        let (_, Count(_)): (String, _) = (row.get("dn")?, row.get("members")?);
+        Ok(())
+    })?;
     each(connection, "SELECT base, entries FROM bases", |row| {
         let (_, Count(_)): (String, _) = (row.get("base")?, row.get("entries")?);
         Ok(())

@@ -273,6 +273,31 @@ impl State {
     }
 }
 
+impl State {
+    /// Saves how many members each group names; nothing is written where that is known.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_groups(
+        &self,
+        job: &str,
+        before: &Remembered,
+        now: &BTreeMap<String, usize>,
+    ) -> Result<(), StateError> {
+        if before.groups == *now {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            transaction.execute("DELETE FROM groups WHERE job = ?1", params![job])?;
+            let mut add =
+                transaction.prepare("INSERT INTO groups (job, dn, members) VALUES (?1, ?2, ?3)")?;
+            now.iter().try_for_each(|(dn, members)| {
+                add.execute(params![job, dn, Count(*members)]).map(drop)
+            })
+        })
+    }
+}
+
 fn put_bases(
     transaction: &Transaction<'_>,
     job: &str,
@@ -341,7 +366,13 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
         let Count(entries) = row.get("entries")?;
         Ok((row.get("base")?, entries))
     })?;
+    let mut groups = connection.prepare("SELECT dn, members FROM groups WHERE job = ?1")?;
+    let groups = groups.query_map(params![job], |row| {
+        let Count(members) = row.get("members")?;
+        Ok((row.get("dn")?, members))
+    })?;
     Ok(Remembered {
+        groups: groups.collect::<rusqlite::Result<_>>()?,
         absences: absences::of_job(connection, absences::Table::Absences, job)?,
         disabled: absences::of_job(connection, absences::Table::Disabled, job)?,
         directory: connection

@@ -186,6 +186,14 @@ pub(super) const STEPS: &[&str] = &[
         PRIMARY KEY (job, directory_id)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE groups (
+        job          TEXT NOT NULL,
+        dn           TEXT NOT NULL,
+        members      INTEGER NOT NULL CHECK (members >= 0),
+        PRIMARY KEY (job, dn)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// What a connection is for.

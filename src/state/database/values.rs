@@ -38,6 +38,8 @@ pub struct Remembered {
     pub has_begun: bool,
     /// How many entries each search base showed in the last reading without doubts.
     pub bases: BTreeMap<String, usize>,
+    /// How many members each group named in the last reading without doubts.
+    pub groups: BTreeMap<String, usize>,
     /// How many referral objects that reading had.
     pub referrals: usize,
     /// The users of the job that were inactive in the last run although the program had not

@@ -218,16 +218,38 @@ impl<'a> Decider<'a, '_> {
         }
     }
 
+    /// Holds the deactivation of somebody whose entry was renamed or moved, where the groups still name
+    /// the former DN: not every server changes them along.
+    fn still_named(&self, absent: &Absent) -> Option<Hold> {
+        let last_dn = self.evidence.last_dns.get(absent.id())?;
+        let groups = self.matched.desired.groups()?;
+        if !absent.is_no_member() || !groups.names_in_vain(last_dn) {
+            return None;
+        }
+        let why = format!(
+            "the groups of member_of still name {last_dn}, where the person's entry was before it \
+             was renamed or moved: correct the groups' members; or, if the person left the groups, \
+             approve it"
+        );
+        Some(Hold::new(HeldBy::Doubt, why))
+    }
+
     /// Why a person is absent, which is said only as far as it is known. That the account is
     /// disabled says more than where the entry is.
     fn reason_of_absence(&self, id: &DirectoryId) -> Reason {
         let now = self.matched.now.earliest();
+        let is_no_member = self
+            .evidence
+            .absent
+            .get(id)
+            .is_some_and(Absent::is_no_member);
         match self.evidence.locations.get(id) {
             Some(Location::Filtered(elsewhere) | Location::Outside(elsewhere))
                 if elsewhere.account.is_disabled(now) =>
             {
                 Reason::DisabledElsewhere
             }
+            Some(Location::Filtered(_)) | None if is_no_member => Reason::NotAMember,
             Some(Location::Filtered(_)) => Reason::FilteredOut,
             Some(Location::Outside(_)) => Reason::OutsideBases,
             Some(Location::Nowhere) => Reason::Absent,
@@ -261,6 +283,9 @@ impl<'a> Decider<'a, '_> {
             .or_else(|| self.unusable_successor(user, link))
             .or_else(|| self.successor_in_its_place(user, link));
         if let Some(hold) = hold {
+            self.hold(user, hold);
+        }
+        if let Some(hold) = self.still_named(absent) {
             self.hold(user, hold);
         }
         match absent.doubt() {

@@ -106,6 +106,7 @@ impl Reason {
             | Self::Released
             | Self::Absent
             | Self::FilteredOut
+            | Self::NotAMember
             | Self::OutsideBases
             | Self::Unlocated
             | Self::Disabled

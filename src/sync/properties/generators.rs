@@ -328,6 +328,8 @@ fn job(users: Users) -> LdapJob {
         required: true,
     };
     LdapJob {
+        member_of: Vec::new(),
+        group_bases: Vec::new(),
         source: "artists".into(),
         directory: "studio".into(),
         search_bases: vec!["dc=test".into()],
