@@ -5,6 +5,7 @@
 mod days;
 mod each;
 mod ftrack_side;
+mod groups;
 mod replicas;
 
 use std::{collections::HashMap, fs};

@@ -10,6 +10,7 @@
 
 mod aliases_and_referrals;
 mod checked;
+mod groups;
 mod identity;
 mod kinds;
 mod locations;

@@ -149,7 +149,7 @@ impl Situation {
     }
 
     /// Without what differs each time: addresses, ids, times and colours.
-    fn plain(&self, text: &str) -> String {
+    pub fn plain(&self, text: &str) -> String {
         let text = text
             .replace(&self.directory_url, "ldap://directory")
             .replace(&self.ftrack_url(), "http://ftrack");
