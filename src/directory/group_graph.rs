@@ -314,16 +314,21 @@ impl GroupsRead {
         Dn::parse(dn).is_some_and(|dn| self.outside.contains(&*dn.key()))
     }
 
+    /// The DNs of members that are neither groups nor among the entries of the reading, normalised:
+    /// one that is new may be a group that the account cannot see.
+    pub fn outside(&self) -> impl Iterator<Item = String> {
+        self.outside.iter().map(|key| {
+            let rdns: Vec<&str> = key.rsplit('\n').collect();
+            rdns.join(",")
+        })
+    }
+
     /// What is to be said about members who were not read.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.outside.is_empty() {
-            let named = self.outside.iter().take(MOST_NAMED).map(|key| {
-                let rdns: Vec<&str> = key.rsplit('\n').collect();
-                rdns.join(",")
-            });
-            let named: Vec<String> = named.collect();
+            let named: Vec<String> = self.outside().take(MOST_NAMED).collect();
             let more = match self.outside.len().saturating_sub(MOST_NAMED) {
                 0 => String::new(),
                 more => format!(", and {more} more"),

@@ -16,7 +16,7 @@ use crate::{
         entry::DirectoryId,
         held_people::HeldPeople,
         readable_time::readable_time,
-        reason::Cause,
+        reason::{Cause, Reason},
         user::{Current, EntityId},
     },
     state::{LinkedUsers, Remembered, State, Written},
@@ -135,14 +135,40 @@ impl RunContext<'_, LdapWork> {
         if is_settled {
             state.set_referrals(job, remembered, self.referrals())?;
         }
-        let groups = self
-            .report
-            .directory
-            .iter()
-            .flat_map(|read| read.groups.clone());
-        let groups = groups_to_keep(&remembered.groups, groups.collect(), is_settled);
+        let groups = self.groups(remembered, plan, vetted, is_settled);
         state.set_groups(job, remembered, &groups)?;
         Ok(())
+    }
+
+    /// The number of members of each group, and of what is neither a group nor among the entries,
+    /// none. One that shows none any longer, or is not seen, is a reason for doubt until nobody is
+    /// missing or a person approved it; a new one that is not seen, until nobody is held who may be in
+    /// it.
+    fn groups(
+        &self,
+        remembered: &Remembered,
+        plan: &Plan<'_>,
+        vetted: &Vetted,
+        is_settled: bool,
+    ) -> BTreeMap<String, usize> {
+        let read = self.report.directory.iter();
+        let mut groups: BTreeMap<String, usize> =
+            read.flat_map(|read| read.groups.clone()).collect();
+        let may_be_in_it = |held: &Held| held.change.reason == Reason::NotAMember;
+        let is_open = plan.replica.is_some() || vetted.held().iter().any(may_be_in_it);
+        let outside = plan.outside_members.iter();
+        let known = outside.filter(|dn| !is_open || remembered.groups.contains_key(*dn));
+        for dn in known {
+            groups.entry(dn.clone()).or_default();
+        }
+        let doubtful = remembered.groups.iter().filter(|_| !is_settled);
+        for (dn, members) in doubtful.filter(|(_, members)| **members > 0) {
+            let shown = groups.entry(dn.clone()).or_default();
+            if *shown == 0 {
+                *shown = *members;
+            }
+        }
+        groups
     }
 
     /// The number of entries of each search base. An empty base is no longer a reason for doubt
@@ -170,23 +196,6 @@ impl RunContext<'_, LdapWork> {
             })
             .collect()
     }
-}
-
-/// The members of each group. One that shows none any longer, or is not seen, is a reason for doubt
-/// until nobody is missing or a person approved it.
-fn groups_to_keep(
-    before: &BTreeMap<String, usize>,
-    mut now: BTreeMap<String, usize>,
-    is_settled: bool,
-) -> BTreeMap<String, usize> {
-    let doubtful = before.iter().filter(|_| !is_settled);
-    for (dn, members) in doubtful.filter(|(_, members)| **members > 0) {
-        let shown = now.entry(dn.clone()).or_default();
-        if *shown == 0 {
-            *shown = *members;
-        }
-    }
-    now
 }
 
 /// Whether what was read is no longer a reason for doubt: nobody is missing, nothing is doubtful, or

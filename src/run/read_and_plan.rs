@@ -163,9 +163,12 @@ impl<'a> RunContext<'a, LdapWork> {
         let mut evidence = self.look_again(&matched, desired, request).await?;
         if matched.lacks_anybody() {
             evidence.emptied_bases = self.emptied_bases(remembered);
-            let groups = desired.groups();
-            let lost = groups.map(|groups| groups.lost(&self.earlier_groups(remembered)));
-            evidence.lost_groups = lost.unwrap_or_default();
+            if let Some(groups) = desired.groups() {
+                let before = self.earlier_groups(remembered);
+                evidence.lost_groups = groups.lost(&before);
+                let is_new = |dn: &String| !before.is_empty() && !before.contains_key(dn);
+                evidence.new_members = groups.outside().filter(is_new).collect();
+            }
             let referrals = (remembered.referrals, self.referrals());
             evidence.changed_referrals = (referrals.0 != referrals.1).then_some(referrals);
         }

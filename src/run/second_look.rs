@@ -455,6 +455,7 @@ impl StillThere {
             emptied_bases: Vec::new(),
             changed_referrals: None,
             lost_groups: Vec::new(),
+            new_members: BTreeSet::new(),
         }
     }
 }

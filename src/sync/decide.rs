@@ -97,6 +97,9 @@ pub struct Evidence {
     pub changed_referrals: Option<(usize, usize)>,
     /// Groups that had members before and do not show them, although they may still have them.
     pub lost_groups: Vec<LostGroup>,
+    /// The DNs of members of groups, normalised, whom no earlier reading showed, and this one neither
+    /// shows as groups nor as people.
+    pub new_members: BTreeSet<String>,
 }
 
 /// Both servers were read completely, but the combined result must not be used.
@@ -213,6 +216,7 @@ impl<'a> Matched<'a> {
             newcomers: self.newcomers(),
             unusable: self.unusable(evidence),
             unknown_people: self.unknown_people(evidence),
+            unseen_member: missing::unseen_member(evidence),
             unsettled: BTreeSet::new(),
             unlike: Vec::new(),
             others: Vec::with_capacity(self.desired.entries()),
@@ -263,6 +267,11 @@ impl<'a> Matched<'a> {
             owned_active: self.owned.active,
             linked: self.owned.linked,
             is_first_contact: self.is_first_contact(),
+            outside_members: self
+                .desired
+                .groups()
+                .map(|groups| groups.outside().collect())
+                .unwrap_or_default(),
             inactive: self.owned.inactive.keys().map(|id| (*id).clone()).collect(),
             deactivated_at: self.owned.deactivated_at.clone(),
             replica: (!self.desired.is_preferred()).then(|| self.desired.server().to_owned()),
@@ -350,6 +359,8 @@ struct Decider<'a, 'm> {
     unusable: HashMap<Cow<'a, str>, &'a SkippedEntry>,
     /// People whom no user has a link to, by folded DN; empty where nobody is due.
     unknown_people: HashMap<Cow<'a, str>, &'a Identified>,
+    /// A new member of the groups that is not seen, and nobody's former entry.
+    unseen_member: Option<&'m str>,
     /// People who are skipped for a reason that a person must settle.
     unsettled: BTreeSet<&'a DirectoryId>,
     /// Values that ftrack stores as quite others, from what it stores to what is wanted.

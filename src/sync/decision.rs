@@ -136,6 +136,8 @@ pub struct Plan<'a> {
     /// People of the reading without an active user, for a reason that a person must settle;
     /// where most people are skipped because of their values, these as well.
     pub unsettled: BTreeSet<DirectoryId>,
+    /// The DNs of members of groups, normalised, that are neither groups nor among the entries.
+    pub outside_members: Vec<String>,
     /// Where the entries of those whose users are deactivated were when a run last saw them.
     pub last_dns: BTreeMap<DirectoryId, String>,
     /// When users that the job owns were deactivated, according to their links.

@@ -10,6 +10,7 @@ use self::servers::RealDirectory;
 use crate::{
     ability::must_skip_as_root,
     check::world::World,
+    rules::approve,
     situations::Situation,
     slapd::{PEOPLE, ldif_entry},
 };
@@ -228,6 +229,62 @@ fn follow(directory: &RealDirectory) {
     for number in 0..PAGED {
         assert!(situation.user(&format!("p{number:02}")).is_active);
     }
+    follow_groups(directory, situation);
+}
+
+/// Groups in two containers.
+const ARTISTS: &str = "cn=artists,ou=groups,dc=studio,dc=test";
+const LIGHTING: &str = "cn=lighting,ou=groups,dc=studio,dc=test";
+const EFFECTS: &str = "cn=fx\\, and more,ou=services,dc=studio,dc=test";
+
+/// The same people, of whom only the members of groups are the job's from now on.
+fn follow_groups(directory: &RealDirectory, situation: Situation) {
+    if directory.kind.is_active_directory() {
+        let unit = [("objectClass", "organizationalUnit")];
+        directory.change(&ldif_entry("ou=groups,dc=studio,dc=test", &unit));
+    }
+    let person = |nth: usize| format!("cn=p{nth:02},{PEOPLE}");
+    let (first, second) = (0..PAGED / 2, PAGED / 2..PAGED);
+    directory.group(EFFECTS, &second.map(person).collect::<Vec<_>>());
+    let effects = "CN=fx\\2c and more, ou=services,dc=studio,dc=test".to_owned();
+    directory.group(
+        LIGHTING,
+        &first.map(person).chain([effects]).collect::<Vec<_>>(),
+    );
+    directory.group(ARTISTS, &[LIGHTING.into(), format!("cn=ada holm,{PEOPLE}")]);
+    // They contain each other.
+    directory.members(EFFECTS, "add", ARTISTS);
+    let job = |group: &str| {
+        format!("limits = {{ deactivate = 10, reactivate = 10 }}\nmember_of = [{group:?}]")
+    };
+    let situation = situation.job(&job(ARTISTS));
+    let expect = |what: &str, expected: &str| {
+        let plan = situation.plan_text().to_lowercase();
+        assert_eq!(plan.lines().next(), Some(expected), "{what}: {plan}");
+    };
+    expect(
+        "the groups are new",
+        "plan for artists: 1 to deactivate, 1 of them held",
+    );
+    assert_eq!(approve(&situation).counts.deactivated, 1);
+    situation.sync_changes_nothing();
+    directory.members(EFFECTS, "delete", &person(PAGED - 1));
+    expect(
+        "somebody leaves a group",
+        "plan for artists: 1 to deactivate",
+    );
+    situation.sync();
+    directory.members(LIGHTING, "add", &person(PAGED - 1));
+    expect(
+        "somebody is in another one",
+        "plan for artists: 1 to reactivate",
+    );
+    situation.sync();
+    // Whoever was in none of them is in one that does not name its members by their DNs.
+    let everybody = directory.group_of_logins("o'hara");
+    let situation = situation.job(&job(&everybody));
+    let plan = situation.plan_text().to_lowercase();
+    assert!(plan.contains("^ reactivate o'hara"), "{plan}");
 }
 
 /// More people than fit on a page, and as many in the last page as in the others.

@@ -1,10 +1,12 @@
 //! Users that the job owns and whose people the reading does not show.
 
+use std::collections::BTreeSet;
+
 use chrono::{SecondsFormat, Utc};
 
-use super::{Decider, Matched, owned::MissingPerson, subject::Subject};
+use super::{Decider, Evidence, Matched, owned::MissingPerson, subject::Subject};
 use crate::{
-    directory::{AbsenceDoubt, Absent, Location},
+    directory::{AbsenceDoubt, Absent, Location, dn::Dn},
     model::{
         absence::Absence,
         change::{Action, HeldBy, Hold},
@@ -234,6 +236,18 @@ impl<'a> Decider<'a, '_> {
         Some(Hold::new(HeldBy::Doubt, why))
     }
 
+    /// Holds the deactivation of somebody who may be a member of a group that is new among the others,
+    /// and that the account cannot see.
+    fn unseen_group(&self, absent: &Absent) -> Option<Hold> {
+        let unseen = self.unseen_member.filter(|_| absent.is_no_member())?;
+        let why = format!(
+            "the groups of member_of have a new member that is not seen, {unseen}: if it is a group, \
+             let the bind account read it, since the person may be in it; or, if the person left the \
+             groups, approve it"
+        );
+        Some(Hold::new(HeldBy::Doubt, why))
+    }
+
     /// Why a person is absent, which is said only as far as it is known. That the account is
     /// disabled says more than where the entry is.
     fn reason_of_absence(&self, id: &DirectoryId) -> Reason {
@@ -285,7 +299,10 @@ impl<'a> Decider<'a, '_> {
         if let Some(hold) = hold {
             self.hold(user, hold);
         }
-        if let Some(hold) = self.still_named(absent) {
+        let hold = self
+            .still_named(absent)
+            .or_else(|| self.unseen_group(absent));
+        if let Some(hold) = hold {
             self.hold(user, hold);
         }
         match absent.doubt() {
@@ -305,6 +322,23 @@ impl<'a> Decider<'a, '_> {
             None => {}
         }
     }
+}
+
+/// A new member of the groups that is not seen; of people who are absent, groups may still name the
+/// former entry, and the present one elsewhere.
+pub(super) fn unseen_member(evidence: &Evidence) -> Option<&str> {
+    if evidence.new_members.is_empty() {
+        return None;
+    }
+    let former = evidence.last_dns.values().map(String::as_str);
+    let elsewhere = evidence.locations.values().filter_map(Location::dn);
+    let of_people: BTreeSet<Box<str>> = former
+        .chain(elsewhere)
+        .filter_map(|dn| Some(Dn::parse(dn)?.key()))
+        .collect();
+    let is_persons = |dn: &str| Dn::parse(dn).is_some_and(|dn| of_people.contains(&dn.key()));
+    let mut new = evidence.new_members.iter().map(String::as_str);
+    new.find(|dn| !is_persons(dn))
 }
 
 fn missing_since(absence: &Absence, after: After) -> Reason {

@@ -51,7 +51,7 @@ impl RealDirectory {
     /// An OpenLDAP server with a password policy.
     pub fn openldap() -> Self {
         let mut setup = Setup::new("").database("overlay ppolicy");
-        setup.global = "moduleload ppolicy\n".into();
+        setup.global = "moduleload ppolicy\ninclude /etc/ldap/schema/nis.schema\n".into();
         let slapd = setup.start();
         Self {
             kind: ServerKind::OpenLdap,
@@ -226,6 +226,43 @@ impl RealDirectory {
         } else {
             "uid"
         }
+    }
+
+    /// A group with these members, by their DNs.
+    pub fn group(&self, dn: &str, members: &[String]) {
+        let class = if self.kind.is_active_directory() {
+            "group"
+        } else {
+            "groupOfNames"
+        };
+        let members = members.iter().map(|member| ("member", member.as_str()));
+        let attributes: Vec<_> = [("objectClass", class)]
+            .into_iter()
+            .chain(members)
+            .collect();
+        self.change(&ldif_entry(dn, &attributes));
+    }
+
+    /// Adds a member to a group, or deletes one.
+    pub fn members(&self, group: &str, change: &str, member: &str) {
+        self.change(&format!(
+            "dn: {group}\nchangetype: modify\n{change}: member\nmember: {member}\n"
+        ));
+    }
+
+    /// The DN of a group that has somebody as a member without naming the DN.
+    pub fn group_of_logins(&self, login: &str) -> String {
+        if self.kind.is_active_directory() {
+            return "CN=Domain Users,CN=Users,DC=studio,DC=test".into();
+        }
+        let dn = "cn=everybody,ou=groups,dc=studio,dc=test";
+        let attributes = [
+            ("objectClass", "posixGroup"),
+            ("gidNumber", "100"),
+            ("memberUid", login),
+        ];
+        self.change(&ldif_entry(dn, &attributes));
+        dn.into()
     }
 
     /// Somebody joins.

@@ -11,7 +11,7 @@ use insta::assert_snapshot;
 use super::Situation;
 use crate::{
     rules::approve,
-    studio::{Studio, dn},
+    studio::{Studio, dn, person},
 };
 
 /// Keys of a job whose people are the members of `artists`, with limits that hold nobody.
@@ -208,6 +208,50 @@ fn a_nested_group_that_is_hidden_takes_nobody_along() {
     let report = approve(&situation);
     assert_eq!(causes(&report), ["Some(OutOfScope)"]);
     situation.sync_changes_nothing();
+}
+
+#[test]
+fn a_new_group_that_is_not_seen_may_have_whoever_left_the_others() {
+    let situation = artists(&["ada", "bob"], &[&dn("ada"), &group_dn("lighting")])
+        .entry(group("lighting", &[&dn("bob")]))
+        .after_sync()
+        .then(|studio| {
+            studio.tree().remove(&group_dn("lighting")).unwrap();
+            set_members(studio, "artists", &[&dn("ada"), &group_dn("effects")]);
+        });
+    assert_snapshot!(situation.plan_text(), @"
+    Plan for artists: 1 to deactivate, 1 of them held
+
+      - deactivate bob HELD  uid=bob,ou=people,dc=studio,dc=test
+          is_active: true -> false
+          the person is still in the directory, but is in none of the groups of the job's member_of
+
+      1 change is held: the groups of member_of have a new member that is not seen, cn=effects,ou=groups,dc=studio,dc=test: if it is a group, let the bind account read it, since the person may be in it; or, if the person left the groups, approve it
+
+      Warnings:
+        members of the groups are not among the entries that were read (outside of the search bases, excluded by the filter, or gone): cn=effects,ou=groups,dc=studio,dc=test
+    ");
+    assert_eq!(situation.sync().counts.held, 1);
+    assert_eq!(
+        situation.sync().counts.held,
+        1,
+        "time alone releases nobody"
+    );
+    assert_eq!(approve(&situation).counts.deactivated, 1);
+    // From then on it is known.
+    situation.tree().add(person("cyd", "Given", "cyd")).unwrap();
+    let members = [dn("ada"), dn("cyd"), group_dn("effects")];
+    let members: Vec<&str> = members.iter().map(String::as_str).collect();
+    set_members(&situation, "artists", &members);
+    assert_eq!(situation.sync().counts.created, 1);
+    set_members(&situation, "artists", &[members[0], members[2]]);
+    assert_eq!(situation.sync().counts.deactivated, 1);
+    // What names somebody who is gone is no group.
+    set_members(&situation, "artists", &members);
+    assert_eq!(situation.sync().counts.reactivated, 1);
+    situation.tree().remove(&dn("cyd")).unwrap();
+    let report = situation.sync();
+    assert_eq!((report.counts.deactivated, report.counts.held), (1, 0));
 }
 
 /// A group that may be empty, with members by their logins.
