@@ -59,7 +59,8 @@ table! {
         #[serde(skip_serializing_if = "Option::is_none")]
         client_key_file: Option<PathBuf> => Option<PathBuf> = None,
         /// A SASL mechanism instead of a bind with a password: `external` binds with the client
-        /// certificate, or over `ldapi://` as the user that the program runs as.
+        /// certificate, or over `ldapi://` as the user that the program runs as; `gssapi` with a
+        /// Kerberos ticket.
         #[serde(skip_serializing_if = "Option::is_none")]
         sasl: Option<Sasl> => Option<Sasl> = None,
         /// Entries per page; servers refuse more than their own limit, which is 1000 for Active
@@ -118,17 +119,20 @@ impl fmt::Display for SrvScheme {
 pub enum Sasl {
     /// The identity of the client certificate, or over a socket that of the program's user.
     External,
+    /// A Kerberos ticket, of a keytab or a credential cache (RFC 4752).
+    Gssapi,
 }
 
 impl Directory {
-    /// As whom its servers are entered, where that is somebody: the bind DN, or by SASL EXTERNAL the
-    /// certificate's file, or the user that the program runs as.
+    /// As whom its servers are entered, where that is somebody: the bind DN, by SASL EXTERNAL the
+    /// certificate's file or the user that the program runs as, or by SASL GSSAPI a ticket.
     #[must_use]
     pub fn account(&self) -> Option<String> {
         match (self.sasl, &self.client_cert_file) {
             (None, _) => self.bind_dn.clone(),
             (Some(Sasl::External), Some(file)) => Some(format!("certificate {}", file.display())),
             (Some(Sasl::External), None) => Some("the program's user".into()),
+            (Some(Sasl::Gssapi), _) => Some("a Kerberos ticket".into()),
         }
     }
 }
@@ -279,7 +283,9 @@ fn check_authentication(
     let (dn, password) = (at.key("bind_dn"), at.key("bind_password"));
     let certificate = table.client_cert_file.is_some();
     let has_tls = has_tls(table);
-    if table.sasl.is_some() {
+    if table.sasl == Some(Sasl::Gssapi) {
+        check_gssapi(notes, &at.key("sasl"), table, has_password);
+    } else if table.sasl.is_some() {
         if table.bind_dn.is_some() || has_password {
             let by_what = if has_tls {
                 "binds with the client certificate; remove bind_dn and the password"
@@ -326,6 +332,29 @@ fn check_authentication(
         notes.missing(
             &at.key("client_cert_file"),
             "client_key_file needs its certificate",
+        );
+    }
+}
+
+/// Checks that tickets can be used.
+fn check_gssapi(notes: &mut Notes, key: &KeyPath, table: &DirectoryTable, has_password: bool) {
+    if !cfg!(feature = "gssapi") {
+        return notes.find(
+            key,
+            "\"gssapi\" is not in this build of the program: use the package or image whose name \
+             ends with -gssapi, or build it with `cargo build --features gssapi`",
+        );
+    }
+    if table.bind_dn.is_some() || has_password {
+        notes.find(
+            key,
+            "binds with a Kerberos ticket; remove bind_dn and the password",
+        );
+    }
+    if table.urls.usable().any(|address| is_socket(address.url())) {
+        notes.find(
+            key,
+            "a ticket is for a host, and ldapi:// is a socket of this machine; use \"external\"",
         );
     }
 }

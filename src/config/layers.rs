@@ -62,6 +62,15 @@ pub fn proxy_variable(scheme: &str) -> Option<&'static str> {
         .find(|name| std::env::var(name).is_ok_and(|value| !value.is_empty()))
 }
 
+/// A variable of the Kerberos library, which reads it itself.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one reader of the environment"
+)]
+pub(super) fn kerberos_variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 impl Environment {
     /// The environment of this process.
     #[must_use]

@@ -161,11 +161,6 @@ fn note(path: &KeyPath, kind: &Kind, kinds: &Kinds, notes: &mut Notes) {
                 }
             }
         }
-        Kind::UnknownVariant(name, _)
-            if name == "gssapi" && path.keys().last() == Some(&"sasl") =>
-        {
-            "\"gssapi\" is not supported by this version".to_owned()
-        }
         Kind::UnknownVariant(name, known) => {
             if let (["jobs", _, "kind"], Some(job)) = (path.keys().as_slice(), path.parent()) {
                 // A job of another kind has none of the keys that would be missing here.

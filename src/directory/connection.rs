@@ -38,6 +38,7 @@ pub struct Connection {
     is_ended: bool,
     password: Option<Secret>,
     kind: Option<ServerKind>,
+    principal: Option<String>,
 }
 
 impl Connection {
@@ -62,6 +63,8 @@ impl Connection {
             Transport::Plain(stream) => framing::spawn(stream, near, at),
             Transport::Tls(stream) => framing::spawn(stream, near, at),
             Transport::Socket(stream) => framing::spawn(stream, near, at),
+            #[cfg(feature = "gssapi")]
+            Transport::Sealed(stream) => framing::spawn(stream, near, at),
         };
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(far));
         let (driver, ldap) = LdapConnAsync::with_settings(settings, "ldapi://guard")
@@ -79,7 +82,22 @@ impl Connection {
             is_ended: false,
             password,
             kind: None,
+            principal: None,
         })
+    }
+
+    /// The same, bound by a ticket of this principal.
+    #[cfg(feature = "gssapi")]
+    pub(super) fn of_principal(self, principal: String) -> Self {
+        Self {
+            principal: Some(principal),
+            ..self
+        }
+    }
+
+    /// The principal by whose ticket it is bound.
+    pub(super) fn principal(&self) -> Option<&str> {
+        self.principal.as_deref()
     }
 
     /// The same to a server of this kind, whatever it says about itself, if one is configured.

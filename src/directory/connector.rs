@@ -11,11 +11,13 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use url::Url;
 
+#[cfg(feature = "gssapi")]
+use super::sasl::{self, Outcome};
 use super::{
     binds::Binds,
     connection::{Connection, garbled},
     credentials::{Credentials, Presented},
-    error::DirectoryError,
+    error::{BindMethod, DirectoryError},
     place::{Host, Place, connect_to_any, connect_to_socket},
     start_tls::start_tls,
     tls,
@@ -108,7 +110,7 @@ impl Access {
     /// `File` when the password's file no longer contains one.
     pub async fn mark(&self, salt: &str) -> Result<String, DirectoryError> {
         let presented = self.credentials.present().await?;
-        Ok(self.mark_of(presented.password(), salt))
+        Ok(self.mark_of(presented.secret(), salt))
     }
 
     /// The mark of what was tried with this password, or without one.
@@ -325,11 +327,14 @@ impl Connector {
     /// client certificate.
     pub async fn bind(&self, transport: Transport) -> Result<Connection, DirectoryError> {
         let presented = self.access.credentials.present().await?;
+        if let Presented::Ticket { key } = presented {
+            return self.bind_by_ticket(transport, key).await;
+        }
         let connection = Connection::start(
             transport,
             self.server.clone(),
             self.access.operation_timeout,
-            presented.password().cloned(),
+            presented.secret().cloned(),
         )
         .await?
         .of_kind(self.access.kind);
@@ -340,14 +345,14 @@ impl Connector {
         let bound = tokio::spawn(async move {
             let trial = binds.begin();
             let outcome = match &presented {
-                Presented::Nobody => ldap.simple_bind("", "").await,
+                Presented::Ticket { .. } | Presented::Nobody => ldap.simple_bind("", "").await,
                 Presented::Password { dn, password } => {
                     ldap.simple_bind(dn, password.expose()).await
                 }
                 Presented::Peer => ldap.sasl_external_bind().await,
             };
             if let Ok(result) = &outcome {
-                trial.answered(result.rc, presented.password());
+                trial.answered(result.rc, presented.secret());
             }
             (outcome, connection)
         })
@@ -367,9 +372,77 @@ impl Connector {
         Err(DirectoryError::BindRefused {
             server: self.server.clone(),
             who: self.credentials().who().into(),
-            is_external: matches!(self.credentials(), Credentials::External(_)),
+            by: match self.credentials() {
+                Credentials::External(_) => BindMethod::External,
+                Credentials::Anonymous
+                | Credentials::Simple { .. }
+                | Credentials::Ticket { .. } => BindMethod::Simple,
+            },
             code: result.rc,
             text: connection.words(&result.text),
+        })
+    }
+
+    /// Binds by SASL GSSAPI, with a ticket that this key obtains.
+    #[cfg(feature = "gssapi")]
+    async fn bind_by_ticket(
+        &self,
+        transport: Transport,
+        key: Secret,
+    ) -> Result<Connection, DirectoryError> {
+        let host = match &self.place {
+            Place::Host(host) => host.name.clone(),
+            Place::Socket(_) => String::new(),
+        };
+        let limit = self.access.operation_timeout;
+        let until = Moment::now() + limit;
+        let (server, binds, tried) = (self.server.clone(), Arc::clone(&self.binds), key.clone());
+        // In a task of its own, so that the answer is awaited in any case.
+        let bound = tokio::spawn(async move {
+            let trial = binds.begin();
+            let bind = sasl::bind(transport, &server, &host, until);
+            let outcome = timeout_at(until, bind).await;
+            match &outcome {
+                Ok(Ok(Outcome::Bound(..))) => trial.answered(0, Some(&tried)),
+                Ok(Ok(Outcome::Refused { code, .. })) => trial.answered(*code, Some(&tried)),
+                // Refused by Kerberos, where that counts against the account as well.
+                Ok(Err(error)) if error.is_refusal() => trial.answered(49, Some(&tried)),
+                Ok(Err(_)) | Err(_) => {}
+            }
+            outcome
+        })
+        .await;
+        match bound {
+            Ok(Ok(Ok(Outcome::Bound(transport, principal)))) => {
+                let start = Connection::start(transport, self.server.clone(), limit, Some(key));
+                Ok(start
+                    .await?
+                    .of_kind(self.access.kind)
+                    .of_principal(principal))
+            }
+            Ok(Ok(Ok(Outcome::Refused { code, text }))) => Err(DirectoryError::BindRefused {
+                server: self.server.clone(),
+                who: self.credentials().who().into(),
+                by: BindMethod::Ticket,
+                code,
+                text,
+            }),
+            Ok(Ok(Err(error))) => Err(self.lost_in_bind(error)),
+            Ok(Err(_)) => Err(DirectoryError::TimedOut {
+                server: self.server.clone(),
+                tried: "the bind".into(),
+                limit,
+            }),
+            Err(_) => Err(garbled(&self.server, "cannot parse the answer to the bind")),
+        }
+    }
+
+    /// A build without it takes no configuration that needs it.
+    #[cfg(not(feature = "gssapi"))]
+    async fn bind_by_ticket(&self, _: Transport, _: Secret) -> Result<Connection, DirectoryError> {
+        Err(DirectoryError::Settings {
+            directory: self.access.directory.clone(),
+            reason: "sasl = \"gssapi\" is not in this build of the program".into(),
         })
     }
 
@@ -380,7 +453,7 @@ impl Connector {
             .credentials
             .present()
             .await
-            .is_ok_and(|presented| connection.is_bound_with(presented.password()))
+            .is_ok_and(|presented| connection.is_bound_with(presented.secret()))
     }
 
     /// Counts of binds since the program started.

@@ -3,7 +3,7 @@
 use rustix::process::geteuid;
 
 use super::error::DirectoryError;
-use crate::config::{Credential, Directory, Sasl, Secret, Unreadable, files, is_socket};
+use crate::config::{Credential, Directory, Kerberos, Sasl, Secret, Unreadable, files, is_socket};
 
 /// The configured credentials.
 #[derive(Debug, Clone)]
@@ -14,6 +14,12 @@ pub(super) enum Credentials {
     Simple { dn: String, password: Credential },
     /// SASL EXTERNAL (RFC 4422 appendix A): the server knows the peer by the connection.
     External(External),
+    /// SASL GSSAPI (RFC 4752): a Kerberos ticket.
+    Ticket {
+        kerberos: Kerberos,
+        /// In words, for messages.
+        who: String,
+    },
 }
 
 /// By what a server knows the peer of a connection.
@@ -28,14 +34,23 @@ pub(super) struct External {
 /// The credentials of one bind.
 pub(super) enum Presented {
     Nobody,
-    Password { dn: String, password: Secret },
+    Password {
+        dn: String,
+        password: Secret,
+    },
     Peer,
+    /// The key by which a ticket is obtained, where it is known.
+    Ticket {
+        key: Secret,
+    },
 }
 
 impl Presented {
-    pub fn password(&self) -> Option<&Secret> {
+    /// What distinguishes it from the next one of the same account.
+    pub fn secret(&self) -> Option<&Secret> {
         match self {
             Self::Password { password, .. } => Some(password),
+            Self::Ticket { key } => Some(key),
             Self::Nobody | Self::Peer => None,
         }
     }
@@ -51,6 +66,14 @@ impl Credentials {
             (Some(Sasl::External), None, None) => External::of(directory).map(Self::External),
             (Some(Sasl::External), ..) => {
                 Err("sasl = \"external\" needs neither bind_dn nor a password")
+            }
+            (Some(Sasl::Gssapi), None, None) => {
+                let kerberos = Kerberos::of_process();
+                let who = format!("the account of {} (SASL GSSAPI)", kerberos.words());
+                Ok(Self::Ticket { kerberos, who })
+            }
+            (Some(Sasl::Gssapi), ..) => {
+                Err("sasl = \"gssapi\" needs neither bind_dn nor a password")
             }
             // An empty password or name would be an unauthenticated bind, which many servers answer
             // with success (RFC 4513 section 5.1.2).
@@ -75,13 +98,14 @@ impl Credentials {
             Self::Anonymous => "anonymous",
             Self::Simple { dn, .. } => dn,
             Self::External(external) => &external.who,
+            Self::Ticket { who, .. } => who,
         }
     }
 
     /// The bind identity, for marks.
     pub fn identity(&self) -> &str {
         match self {
-            Self::Anonymous | Self::Simple { .. } => self.who(),
+            Self::Anonymous | Self::Simple { .. } | Self::Ticket { .. } => self.who(),
             Self::External(external) => &external.identity,
         }
     }
@@ -91,7 +115,7 @@ impl Credentials {
         match self {
             Self::Anonymous => "an anonymous bind",
             Self::Simple { .. } => "a bind with a password",
-            Self::External(_) => "a bind",
+            Self::External(_) | Self::Ticket { .. } => "a bind",
         }
     }
 
@@ -100,17 +124,25 @@ impl Credentials {
     /// # Errors
     /// `File`
     pub async fn present(&self) -> Result<Presented, DirectoryError> {
-        let unreadable = |Unreadable { file, problem }| DirectoryError::File {
-            what: "bind_password",
-            path: file,
-            reason: problem,
+        let unreadable = |what| {
+            move |Unreadable { file, problem }| DirectoryError::File {
+                what,
+                path: file,
+                reason: problem,
+            }
         };
         Ok(match self {
             Self::Anonymous => Presented::Nobody,
             Self::External(_) => Presented::Peer,
             Self::Simple { dn, password } => Presented::Password {
                 dn: dn.clone(),
-                password: password.current().await.map_err(unreadable)?,
+                password: password
+                    .current()
+                    .await
+                    .map_err(unreadable("bind_password"))?,
+            },
+            Self::Ticket { kerberos, .. } => Presented::Ticket {
+                key: kerberos.key().await.map_err(unreadable("keytab"))?,
             },
         })
     }

@@ -3,10 +3,22 @@
 use std::{borrow::Cow, error::Error, fmt, io, path::PathBuf, time::Duration};
 
 use super::{
+    gssapi_fault::GssapiFault,
     name_fault::NameFault,
-    result_code::{bind_advice, code_advice, code_name, is_refusal},
+    result_code::{bind_advice, code_advice, code_name, is_refusal, ticket_advice},
 };
 use crate::{config::Secret, tls::TlsFault};
+
+/// A way to bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BindMethod {
+    /// With a password, or anonymously.
+    Simple,
+    /// By SASL EXTERNAL, without a password.
+    External,
+    /// By SASL GSSAPI, with a Kerberos ticket.
+    Ticket,
+}
 
 /// Why a directory could not be used, or a read of it is incomplete.
 #[derive(Debug)]
@@ -75,6 +87,13 @@ pub enum DirectoryError {
         /// In which way it failed.
         fault: TlsFault,
     },
+    /// No bind by a Kerberos ticket was possible.
+    Gssapi {
+        /// The server's URL.
+        server: String,
+        /// In which way it failed.
+        fault: GssapiFault,
+    },
     /// The server refused the credentials; they are not tried at another server, since each refusal
     /// counts against the account.
     BindRefused {
@@ -82,8 +101,8 @@ pub enum DirectoryError {
         server: String,
         /// Who wanted to bind.
         who: String,
-        /// Whether by SASL EXTERNAL, without a password.
-        is_external: bool,
+        /// In which way.
+        by: BindMethod,
         /// The result code.
         code: u32,
         /// The server's words.
@@ -219,6 +238,7 @@ impl DirectoryError {
             | Self::NotAsked { .. }
             | Self::PoolExhausted { .. } => true,
             Self::BindRefused { code, .. } | Self::Refused { code, .. } => matches!(code, 51 | 52),
+            Self::Gssapi { fault, .. } => fault.concerns_one_server(),
             Self::File { .. }
             | Self::Settings { .. }
             | Self::ServersNotFound { .. }
@@ -240,6 +260,7 @@ impl DirectoryError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::BindRefused { code, .. } => is_refusal(*code),
+            Self::Gssapi { fault, .. } => fault.is_refusal(),
             Self::AllServers(errors) => errors.iter().any(Self::is_refusal),
             Self::File { .. }
             | Self::Settings { .. }
@@ -302,6 +323,7 @@ impl DirectoryError {
                 format!("{server}: StartTLS was refused with {name} ({code}): {text}")
             }
             Self::Tls { server, fault } => format!("{server}: {}", fault.what()),
+            Self::Gssapi { server, fault } => format!("{server}: {}", fault.what()),
             Self::BindRefused {
                 server,
                 who,
@@ -395,15 +417,19 @@ impl DirectoryError {
             Self::Connect { .. } => Some("check the server, its port and any firewall in between"),
             Self::StartTlsRefused { .. } => Some("use ldaps:// or enable StartTLS on the server"),
             Self::Tls { fault, .. } => fault.way_out(),
+            Self::Gssapi { fault, .. } => Some(fault.way_out()),
             Self::BindRefused {
                 code: 14 | 47..=50 | 53,
-                is_external: true,
+                by: BindMethod::External,
                 ..
             } => Some(
                 "see which account the server has for this certificate or user (slapd: \
                  olcAuthzRegexp, 389-ds: certmap.conf and nsslapd-ldapimaprootdn), and its log",
             ),
-            Self::BindRefused { code, text, .. } => Some(bind_advice(*code, text)),
+            Self::BindRefused { by, code, text, .. } => Some(match by {
+                BindMethod::Simple | BindMethod::External => bind_advice(*code, text),
+                BindMethod::Ticket => ticket_advice(*code, text),
+            }),
             Self::NoSuchBase { .. } => Some("check the search base and the account's rights"),
             Self::Refused { code, .. } => code_advice(*code),
             Self::Referred { .. } => Some("choose search bases that are on this server"),
@@ -462,6 +488,7 @@ impl DirectoryError {
             | Self::Connect { .. }
             | Self::StartTlsRefused { .. }
             | Self::BindRefused { .. }
+            | Self::Gssapi { .. }
             | Self::NoSuchBase { .. }
             | Self::UnknownNames { .. }
             | Self::Group { .. }
@@ -480,6 +507,7 @@ impl DirectoryError {
             Self::Connect { .. } => "no connection".into(),
             Self::TimedOut { .. } | Self::Deadline { .. } => "timeout".into(),
             Self::Tls { .. } => "TLS failed".into(),
+            Self::Gssapi { fault, .. } => fault.outcome().into(),
             Self::NoSuchBase { .. } => "noSuchObject (32)".into(),
             Self::StartTlsRefused { code, .. }
             | Self::BindRefused { code, .. }
@@ -522,6 +550,7 @@ impl Error for DirectoryError {
             | Self::TimedOut { .. }
             | Self::StartTlsRefused { .. }
             | Self::Tls { .. }
+            | Self::Gssapi { .. }
             | Self::BindRefused { .. }
             | Self::NoSuchBase { .. }
             | Self::Refused { .. }
@@ -628,7 +657,7 @@ mod tests {
             let error = DirectoryError::BindRefused {
                 server: "ldap://dc".into(),
                 who: "cn=sync".into(),
-                is_external: false,
+                by: BindMethod::Simple,
                 code: 49,
                 text: format!(
                     "80090308: LdapErr: DSID-0C09056B, comment: AcceptSecurityContext error, data \

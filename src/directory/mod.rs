@@ -13,6 +13,9 @@ pub(crate) mod error;
 pub(crate) mod filter;
 mod group_graph;
 mod groups;
+#[cfg(feature = "gssapi")]
+mod gssapi;
+mod gssapi_fault;
 mod id_search;
 mod identity;
 mod locate;
@@ -29,6 +32,8 @@ pub mod read;
 mod reading;
 mod request;
 mod result_code;
+#[cfg(feature = "gssapi")]
+mod sasl;
 pub(crate) mod schema;
 pub(crate) mod search;
 mod searches;
@@ -42,6 +47,7 @@ mod wire;
 pub use contact::contact;
 pub use error::DirectoryError;
 pub use group_graph::{GroupsRead, LostGroup};
+pub use error::{BindMethod, DirectoryError};
 pub use locate::{LocateRequest, Location, locate};
 pub use look_again::{AbsenceDoubt, Absent, Answer, LookedAgain, ask, look_again};
 pub use name_fault::NameFault;

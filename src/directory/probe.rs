@@ -172,8 +172,8 @@ impl<'a> Probe<'a> {
     pub async fn enter(&mut self, transport: Transport) -> Option<Entered<'a>> {
         let bound = self.connector.bind(transport).await;
         let credentials = self.connector.credentials();
-        let mut connection = note(&mut self.server, Probed::Bind, bound, |_| {
-            accepted(credentials)
+        let mut connection = note(&mut self.server, Probed::Bind, bound, |connection| {
+            accepted(credentials, connection.principal())
         })?;
         let bind = self.server.len() - 1;
         let described = describe(
@@ -187,7 +187,8 @@ impl<'a> Probe<'a> {
             && let Some(identity) = connection.identity().await
             && let Some(bind) = self.server.get_mut(bind)
         {
-            bind.found = accepted_as(credentials, &identity);
+            let accepted = accepted(credentials, connection.principal());
+            bind.found = accepted_as(credentials, accepted, &identity);
         }
         Some(Entered {
             pool: self.pool,
@@ -304,19 +305,21 @@ fn people(base: &str, filter: &Filter, entries: u64) -> Observation {
 }
 
 /// How a bind was made.
-fn accepted(credentials: &Credentials) -> String {
+fn accepted(credentials: &Credentials, principal: Option<&str>) -> String {
     let (how, who) = (credentials.how(), credentials.who());
+    if let Some(principal) = principal {
+        return format!("{how} as {principal} is accepted, {who}");
+    }
     match credentials {
         Credentials::Anonymous => format!("{how} is accepted"),
-        Credentials::Simple { .. } | Credentials::External(_) => {
+        Credentials::Simple { .. } | Credentials::External(_) | Credentials::Ticket { .. } => {
             format!("{how} as {who} is accepted")
         }
     }
 }
 
 /// The same, with the identity by which the server knows it: empty for nobody.
-fn accepted_as(credentials: &Credentials, identity: &str) -> Observation {
-    let accepted = accepted(credentials);
+fn accepted_as(credentials: &Credentials, accepted: String, identity: &str) -> Observation {
     let is_anonymous = matches!(credentials, Credentials::Anonymous);
     match (identity.is_empty(), is_anonymous) {
         (true, true) => Observation::Well(accepted),

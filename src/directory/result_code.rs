@@ -78,11 +78,7 @@ pub(super) fn bind_advice(code: u32, text: &str) -> &'static str {
         8 | 13 => return "the server wants TLS before a bind: use ldaps:// or start_tls = true",
         _ => {}
     }
-    let code = text
-        .split("data ")
-        .nth(1)
-        .and_then(|rest| rest.split([',', ' ', '\0']).next());
-    match code {
+    match data(text) {
         Some("57") => {
             "the server cannot read the bind: check bind_dn and the password's characters"
         }
@@ -104,5 +100,37 @@ pub(super) fn bind_advice(code: u32, text: &str) -> &'static str {
              connect to the server itself"
         }
         _ => "check bind_dn and the password, and whether the account is locked",
+    }
+}
+
+/// Active Directory's code in the text of a refused bind.
+fn data(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("data ")?;
+    rest.split([',', ' ', '\0']).next()
+}
+
+/// What to do about a refused bind with a Kerberos ticket: about its result code, or else by Active
+/// Directory's code in the text.
+pub(super) fn ticket_advice(code: u32, text: &str) -> &'static str {
+    match (code, data(text)) {
+        (7, _) => {
+            "the server does not offer GSSAPI, or has no keytab (slapd: KRB5_KTNAME, and the SASL \
+             module for it)"
+        }
+        (8 | 13 | 53, _) => {
+            "the server takes no ticket within TLS without a security layer: use ldap:// without \
+             start_tls, where messages are sealed, or allow it (Samba: ldap server require strong \
+             auth = allow_sasl_over_tls)"
+        }
+        (_, Some("533" | "701" | "775" | "530" | "531" | "532" | "773")) => bind_advice(code, text),
+        (_, Some("80090346")) => {
+            "the channel binding is wrong: what is in between replaces the server's certificate; \
+             connect to the server itself"
+        }
+        _ => {
+            "see the server's log: its keytab may be outdated, what is in between may replace its \
+             certificate (channel binding), or it has no account for the principal (slapd: \
+             olcAuthzRegexp, 389-ds: SASL mapping)"
+        }
     }
 }

@@ -3,6 +3,9 @@
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
+#[cfg(feature = "gssapi")]
+use super::gssapi::Sealed;
+
 /// A byte stream to a server, encrypted as configured.
 #[derive(Debug)]
 pub enum Transport {
@@ -12,4 +15,7 @@ pub enum Transport {
     Tls(Box<TlsStream<TcpStream>>),
     /// A socket of this machine, which leaves it nowhere.
     Socket(UnixStream),
+    /// Plain TCP on which each message is sealed, bound already.
+    #[cfg(feature = "gssapi")]
+    Sealed(Box<Sealed>),
 }

@@ -120,6 +120,7 @@ impl From<&DirectoryError> for FailureKind {
             | DirectoryError::TimedOut { .. }
             | DirectoryError::StartTlsRefused { .. }
             | DirectoryError::Tls { .. }
+            | DirectoryError::Gssapi { .. }
             | DirectoryError::BindRefused { .. }
             | DirectoryError::NoSuchBase { .. }
             | DirectoryError::Refused { .. }
@@ -140,10 +141,11 @@ impl From<&DirectoryError> for FailureKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::BindMethod;
 
     fn refused(code: u32) -> DirectoryError {
         DirectoryError::BindRefused {
-            is_external: false,
+            by: BindMethod::Simple,
             server: "ldap://a".into(),
             who: "cn=sync".into(),
             code,

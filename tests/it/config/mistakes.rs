@@ -86,8 +86,7 @@ fn wrong_types() {
         (FILTER, r#"+ users.deactivate = "10%""#, &["config.toml:15: jobs.artists.users.deactivate: true or false is expected, not text; a limit goes in [jobs.artists.limits]: deactivate"]),
         (FILTER, "+ users.deactivate = 10", &["config.toml:15: jobs.artists.users.deactivate: true or false is expected, not a whole number; a limit goes in [jobs.artists.limits]: deactivate"]),
         (BIND_DN, r#"+ start_tls = "yes""#, &["config.toml:10: directories.studio.start_tls: true or false is expected, not text"]),
-        (BIND_DN, r#"+ sasl = "gssapi""#, &[r#"config.toml:10: directories.studio.sasl: "gssapi" is not supported by this version"#]),
-        (BIND_DN, r#"+ sasl = "extrenal""#, &[r#"config.toml:10: directories.studio.sasl: "extrenal" is not one of "external"; did you mean "external"?"#]),
+        (BIND_DN, r#"+ sasl = "extrenal""#, &[r#"config.toml:10: directories.studio.sasl: "extrenal" is not one of "external", "gssapi"; did you mean "external"?"#]),
         (BIND_DN, "+ sasl = 1", &["config.toml:10: directories.studio.sasl: the name of a SASL mechanism in quotes is expected, not a whole number"]),
         (FILTER, r#"+ scope = "sub""#, &[r#"config.toml:15: jobs.artists.scope: "sub" is not one of "subtree", "one""#]),
         (FILTER, r#"+ scope = "subtre""#, &[r#"config.toml:15: jobs.artists.scope: "subtre" is not one of "subtree", "one"; did you mean "subtree"?"#]),
@@ -270,5 +269,43 @@ fn jobs() {
         (FILTER, r#"+ limits.unusable = "101%""#, &[r#"config.toml:15: jobs.artists.limits.unusable: "101%" is neither a count such as 25 nor a percentage from "0%" to "100%""#]),
         (FILTER, r#"+ source = """#, &["config.toml:15: jobs.artists.source: empty"]),
         (EMAIL, "+ [jobs.others]\nsource = \"artists\"\nsearch_bases = [\"dc=test\"]\nfilter = \"(a=b)\"\nattributes.username = \"uid\"", &[r#"config.toml:20: jobs.others.source: "artists" is already the source of the job "artists"; the two would deactivate each other's people"#]),
+    ]);
+}
+
+#[cfg(not(feature = "gssapi"))]
+#[test]
+fn tickets_need_another_build() {
+    check(&[(
+        BIND_DN,
+        r#"+ sasl = "gssapi""#,
+        &[
+            "config.toml:10: directories.studio.sasl: \"gssapi\" is not in this build of the program: \
+             use the package or image whose name ends with -gssapi, or build it with `cargo build \
+             --features gssapi`",
+        ],
+    )]);
+}
+
+#[cfg(feature = "gssapi")]
+#[test]
+fn tickets_go_with_no_password_and_to_a_host() {
+    check(&[
+        (
+            BIND_DN,
+            r#"+ sasl = "gssapi""#,
+            &[
+                "config.toml:10: directories.studio.sasl: binds with a Kerberos ticket; remove bind_dn \
+                 and the password",
+            ],
+        ),
+        (
+            "urls = [\"ldaps://ldap.studio.test\"]\nbind_dn = \"cn=sync,dc=studio,dc=test\"\nbind_password = \
+             \"planted-password\"",
+            "urls = [\"ldapi:///\"]\nsasl = \"gssapi\"",
+            &[
+                "config.toml:9: directories.studio.sasl: a ticket is for a host, and ldapi:// is a socket \
+                 of this machine; use \"external\"",
+            ],
+        ),
     ]);
 }
