@@ -341,8 +341,8 @@ fn check_gssapi(notes: &mut Notes, key: &KeyPath, table: &DirectoryTable, has_pa
     if !cfg!(feature = "gssapi") {
         return notes.find(
             key,
-            "\"gssapi\" is not in this build of the program: use the package or image whose name \
-             ends with -gssapi, or build it with `cargo build --features gssapi`",
+            "\"gssapi\" is not in this build of the program: use the image whose name ends with \
+             -gssapi, or build it with `cargo build --features gssapi`",
         );
     }
     if table.bind_dn.is_some() || has_password {

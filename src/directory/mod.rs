@@ -45,7 +45,6 @@ mod transport;
 mod wire;
 
 pub use contact::contact;
-pub use error::DirectoryError;
 pub use group_graph::{GroupsRead, LostGroup};
 pub use error::{BindMethod, DirectoryError};
 pub use locate::{LocateRequest, Location, locate};

@@ -2,7 +2,7 @@
 //! Directory Server, and an Active Directory domain by Samba.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod servers;
+pub mod servers;
 
 use ftrack_ldap_sync::{command, model::server_kind::ServerKind};
 

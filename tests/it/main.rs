@@ -24,6 +24,8 @@ mod deploy;
 mod directories;
 mod directory;
 mod directory_faults;
+#[cfg(feature = "gssapi")]
+mod directory_gssapi;
 mod directory_probe;
 mod directory_socket;
 mod directory_tls;

@@ -85,6 +85,8 @@ pub struct Setup {
     pub access: String,
     /// The entryUUID of the root: servers that have the same are replicas of one directory.
     pub directory_id: String,
+    /// Variables of its environment, besides the test's own.
+    pub environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Setup {
@@ -97,6 +99,7 @@ impl Setup {
             database: String::new(),
             access: String::new(),
             directory_id: "d1d1d1d1-0000-4000-8000-000000000000".into(),
+            environment: Vec::new(),
         }
     }
 
@@ -154,7 +157,7 @@ impl Slapd {
         // Another process may take a free port before slapd does; then there is another one.
         for _ in 0..5 {
             let (port, tls_port) = (free_port(), free_port());
-            let (mut keeper, pid) = spawn(&program, folder.path(), port, tls_port);
+            let (mut keeper, pid) = spawn(&program, folder.path(), setup, (port, tls_port));
             let socket = folder.path().join(SOCKET);
             if wait_until(Duration::from_secs(20), || {
                 answers(port) && answers(tls_port) && UnixStream::connect(&socket).is_ok()
@@ -428,7 +431,12 @@ access to * by users read by * none
     )
 }
 
-fn spawn(program: &Path, folder: &Path, port: u16, tls_port: u16) -> (Child, u32) {
+fn spawn(
+    program: &Path,
+    folder: &Path,
+    setup: &Setup,
+    (port, tls_port): (u16, u16),
+) -> (Child, u32) {
     let log = fs::File::create(folder.join("slapd.log")).expect("the log");
     let mut keeper = Command::new("sh")
         .args(["-c", KEEPER.trim()])
@@ -438,6 +446,7 @@ fn spawn(program: &Path, folder: &Path, port: u16, tls_port: u16) -> (Child, u32
             "ldap://127.0.0.1:{port} ldaps://127.0.0.1:{tls_port} {}",
             socket_url(&folder.join(SOCKET))
         ))
+        .envs(setup.environment.iter().cloned())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(log)

@@ -274,21 +274,21 @@ fn jobs() {
 
 #[cfg(not(feature = "gssapi"))]
 #[test]
-fn tickets_need_another_build() {
+fn gssapi_needs_another_build() {
     check(&[(
         BIND_DN,
         r#"+ sasl = "gssapi""#,
         &[
             "config.toml:10: directories.studio.sasl: \"gssapi\" is not in this build of the program: \
-             use the package or image whose name ends with -gssapi, or build it with `cargo build \
-             --features gssapi`",
+             use the image whose name ends with -gssapi, or build it with `cargo build --features \
+             gssapi`",
         ],
     )]);
 }
 
 #[cfg(feature = "gssapi")]
 #[test]
-fn tickets_go_with_no_password_and_to_a_host() {
+fn gssapi_goes_with_no_password_and_to_a_host() {
     check(&[
         (
             BIND_DN,

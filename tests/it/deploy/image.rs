@@ -124,6 +124,7 @@ impl Image {
             fs::create_dir_all(&folder).unwrap();
             fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
         }
+        fs::create_dir(out.join("lib")).unwrap();
         fs::copy(
             env!("CARGO_BIN_EXE_ftrack-ldap-sync"),
             out.join("ftrack-ldap-sync"),

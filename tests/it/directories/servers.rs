@@ -38,7 +38,7 @@ pub struct RealDirectory {
 }
 
 /// A program that ends when its standard input does.
-struct Keeper(Child);
+pub struct Keeper(Child);
 
 impl Drop for Keeper {
     fn drop(&mut self) {
@@ -139,6 +139,37 @@ impl RealDirectory {
         );
         directory.change(&(units.concat() + &account));
         directory
+    }
+
+    /// The port of a domain's plain LDAP, and a folder with the configuration of Kerberos and a keytab
+    /// of the account that reads. Its service is that of localhost.
+    #[cfg(feature = "gssapi")]
+    pub fn kerberos(&self) -> (u16, &Path) {
+        let folder = self._folder.as_ref().unwrap().path();
+        let tool = |arguments: &[&str]| {
+            let output = Command::new(program("samba-tool"))
+                .args(arguments)
+                .arg("-s")
+                .arg(folder.join("smb.conf"))
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{output:?}");
+        };
+        tool(&["spn", "add", "ldap/localhost", "DC1$"]);
+        let keytab = folder.join("client.keytab").display().to_string();
+        tool(&[
+            "domain",
+            "exportkeytab",
+            &keytab,
+            "--principal=ldap-sync@STUDIO.TEST",
+        ]);
+        let kdc = forward(folder.join("kerberos"));
+        let config = format!(
+            "[libdefaults]\ndefault_realm = STUDIO.TEST\ndns_lookup_kdc = false\n\
+             udp_preference_limit = 1\n[realms]\nSTUDIO.TEST = {{\nkdc = 127.0.0.1:{kdc}\n}}\n"
+        );
+        fs::write(folder.join("krb5.conf"), config).unwrap();
+        (forward(folder.join("ldap")), folder)
     }
 
     fn started(
@@ -295,7 +326,7 @@ fn folder() -> TempDir {
 }
 
 /// Starts one of `tests/servers`.
-fn start(server: &str, folder: &Path, arguments: &[String]) -> Keeper {
+pub fn start(server: &str, folder: &Path, arguments: &[String]) -> Keeper {
     let program = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/servers")
         .join(server);
