@@ -246,7 +246,13 @@ fn nobody(work: &LdapWork, steps: &[Step]) -> Severity {
 }
 
 fn is_refusal(step: &Step) -> bool {
-    matches!(&step.found, Observation::Failed(error @ DirectoryError::BindRefused { .. }) if !error.concerns_one_server())
+    match &step.found {
+        Observation::Failed(error @ DirectoryError::BindRefused { .. }) => {
+            !error.concerns_one_server()
+        }
+        Observation::Failed(error) => error.is_refusal(),
+        Observation::Well(_) | Observation::Doubtful { .. } => false,
+    }
 }
 
 /// How serious a doubtful finding is.

@@ -59,24 +59,51 @@ impl Decoder for Seal {
     type Error = io::Error;
 
     fn decode(&mut self, from: &mut BytesMut) -> io::Result<Option<Bytes>> {
-        let Some(length) = from.first_chunk::<LENGTH>() else {
+        let Some(sealed) = first_of(from)? else {
             return Ok(None);
         };
-        let length = u32::from_be_bytes(*length);
-        if length > MAX_SEALED {
-            return Err(io::Error::other(format!(
-                "it announced a sealed message of {length} bytes"
-            )));
-        }
-        let end = LENGTH.saturating_add(usize::try_from(length).map_err(io::Error::other)?);
-        let Some(sealed) = from.get(LENGTH..end) else {
-            return Ok(None);
-        };
+        let end = LENGTH.saturating_add(sealed.len());
         let opened = self.ticket.unwrap(sealed).map_err(|fault| {
             io::Error::other(format!("a sealed message cannot be opened: {fault}"))
         })?;
         let opened = Bytes::copy_from_slice(&opened);
         from.advance(end);
         Ok(Some(opened))
+    }
+}
+
+/// The first of some sealed messages, once all of it has come.
+fn first_of(bytes: &[u8]) -> io::Result<Option<&[u8]>> {
+    let Some((length, rest)) = bytes.split_first_chunk::<LENGTH>() else {
+        return Ok(None);
+    };
+    let length = u32::from_be_bytes(*length);
+    if length > MAX_SEALED {
+        return Err(io::Error::other(format!(
+            "it announced a sealed message of {length} bytes"
+        )));
+    }
+    let length = usize::try_from(length).map_err(io::Error::other)?;
+    Ok(rest.get(..length))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn messages_are_read_whole_and_bounded() {
+        assert_eq!(first_of(&[0, 0, 0]).unwrap(), None);
+        assert_eq!(first_of(&[0, 0, 0, 2, 7]).unwrap(), None);
+        assert_eq!(first_of(&[0, 0, 0, 2, 7, 8, 9]).unwrap(), Some(&[7, 8][..]));
+        assert_eq!(first_of(&[0, 0xff, 0xff, 0xff]).unwrap(), None);
+        let too_long = first_of(&[1, 0, 0, 0]).unwrap_err();
+        assert_eq!(
+            too_long.to_string(),
+            "it announced a sealed message of 16777216 bytes"
+        );
+        // What comes without being sealed.
+        assert!(first_of(b"HTTP/1.1 400").is_err());
     }
 }
