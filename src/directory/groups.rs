@@ -12,14 +12,14 @@ use super::{
         BY_DN, BY_UID, GroupGraph, MEMBER_URL, Members, PRIMARY_GROUP_ID, PRIMARY_GROUP_TOKEN,
         Place, UID,
     },
-    identity::{ServerIdentity, naming_context},
+    identity::ServerIdentity,
     lookup::look,
     names::Names,
     pool::DirectoryPool,
     range::ANYTHING,
     request::{GroupsRequest, ReadRequest},
     search::{Search, SearchEvidence, search},
-    server::{Continuations, ReferralObjects, Referrals},
+    server::{Continuations, ReferralObjects, Referrals, naming_context},
 };
 
 /// Groups with members (RFC 4519 sections 3.5 and 3.6, RFC 2307 section 3), those of Active Directory,

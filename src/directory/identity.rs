@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use super::{
     connection::Connection,
-    dn::Dn,
     error::DirectoryError,
+    freshness,
     lookup::look,
     request::ReadRequest,
     schema::Schema,
     search::Search,
-    server::{Continuations, ReferralObjects, Referrals, RootDse},
+    server::{Continuations, ReferralObjects, Referrals, RootDse, naming_context},
 };
 use crate::{
     config::Filter,
-    model::{id::IdAttribute, server_kind::ServerKind},
+    model::{freshness::Freshness, id::IdAttribute, server_kind::ServerKind},
 };
 
 /// What a server says about itself before it is searched.
@@ -27,6 +27,8 @@ pub(super) struct ServerIdentity {
     /// be read.
     pub directory_id: Option<String>,
     pub naming_contexts: Vec<String>,
+    /// How current its copy was before the first search.
+    pub freshness: Freshness,
     referrals: Referrals,
     /// Whether it leaves out references on request.
     leaves_out_continuations: bool,
@@ -62,6 +64,15 @@ impl ServerIdentity {
     }
 }
 
+/// Whether it matters how current the server's copy of the directory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FreshnessUse {
+    /// It is read before anything else.
+    Needed,
+    /// It is not read.
+    None,
+}
+
 /// Whether the schema of a server is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SchemaUse {
@@ -86,9 +97,13 @@ impl SchemaUse {
 pub(super) async fn about(
     connection: &mut Connection,
     bases: &[&str],
-    schema: SchemaUse,
+    (schema, freshness): (SchemaUse, FreshnessUse),
 ) -> Result<ServerIdentity, DirectoryError> {
     let root = RootDse::read(connection).await?;
+    let freshness = match freshness {
+        FreshnessUse::Needed => freshness::freshness(connection, &root, bases).await?,
+        FreshnessUse::None => Freshness::default(),
+    };
     let candidates = IdAttribute::candidates(root.kind);
     let directory_id = directory_id(connection, &root, bases).await?;
     let schema = match schema {
@@ -100,6 +115,7 @@ pub(super) async fn about(
         candidates,
         directory_id,
         naming_contexts: root.naming_contexts.clone(),
+        freshness,
         referrals: root.referrals(),
         leaves_out_continuations: root.leaves_out_continuations(),
         schema,
@@ -122,18 +138,6 @@ pub(super) async fn directory_id(
         Some(context) => context_id(connection, context, &IdAttribute::candidates(root.kind)).await,
         None => Ok(None),
     }
-}
-
-/// The naming context of a base (RFC 4512 section 5.1): the lowest of those that contain it.
-pub(super) fn naming_context<'a>(contexts: &'a [String], base: &str) -> Option<&'a str> {
-    let base = Dn::parse(base)?;
-    let holds =
-        |context: &&'a String| Some((base.depth_below(&Dn::parse(context)?)?, context.as_str()));
-    contexts
-        .iter()
-        .filter_map(|context| holds(&context))
-        .min()
-        .map(|(_, context)| context)
 }
 
 /// The id of a naming context's own entry; none where it cannot be read.

@@ -13,12 +13,12 @@ use super::{
     error::DirectoryError,
     filter,
     group_graph::Members,
-    identity::{SchemaUse, ServerIdentity, naming_context},
+    identity::{FreshnessUse, SchemaUse, ServerIdentity},
     look_again::GROUP,
     pool::{DirectoryPool, PooledConnection},
     request::{PeopleSearch, ReadRequest},
     searches::{EntrySink, SearchRun, Searches, Wanted, bounded, of_request, run_over},
-    server::{Continuations, ReferralObjects, RootDse},
+    server::{Continuations, ReferralObjects, RootDse, naming_context},
 };
 use crate::{
     config::Scope,
@@ -216,6 +216,7 @@ async fn entries<'a>(
     let wanted = Wanted {
         bases: &request.bases,
         schema: SchemaUse::Needed,
+        freshness: FreshnessUse::None,
         searches: &searches,
     };
     run_over(lent, wanted, &mut sink, &mut SearchRun::default()).await?;

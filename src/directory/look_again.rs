@@ -11,7 +11,7 @@ use super::{
     filter,
     group_graph::Members,
     groups,
-    identity::{SchemaUse, ServerIdentity},
+    identity::{FreshnessUse, SchemaUse, ServerIdentity},
     pool::DirectoryPool,
     request::{ReadFailure, ReadRequest},
     searches::{EntrySink, SearchRun, Searches, Servers, Wanted, bounded, of_request, run},
@@ -216,6 +216,7 @@ pub async fn ask(
     let wanted = Wanted {
         bases: &request.bases,
         schema: SchemaUse::of_ids(id_attribute),
+        freshness: FreshnessUse::None,
         searches: &searches,
     };
     let mut sink = Found {

@@ -26,13 +26,26 @@ pub(super) async fn look(
     filter: &str,
     attributes: &[&str],
 ) -> Result<Option<Entry>, DirectoryError> {
+    first(connection, (base, Scope::Base), filter, attributes).await
+}
+
+/// The first entry that a search finds, without paging.
+///
+/// # Errors
+/// As for `search`.
+pub(super) async fn first(
+    connection: &mut Connection,
+    (base, scope): (&str, Scope),
+    filter: &str,
+    attributes: &[&str],
+) -> Result<Option<Entry>, DirectoryError> {
     let tried = format!("reading {base:?}");
     let limit = connection.operation_timeout;
     let mut ldap = connection.ldap.clone();
     let mut stream = ldap
         .with_search_options(SearchOptions::new().deref(DerefAliases::Never))
         .with_timeout(limit)
-        .streaming_search(base, Scope::Base, filter, attributes.to_vec())
+        .streaming_search(base, scope, filter, attributes.to_vec())
         .await
         .map_err(|error| connection.failure(&tried, &error))?;
     let mut found = None;

@@ -11,6 +11,7 @@ mod credentials;
 pub(crate) mod dn;
 pub(crate) mod error;
 pub(crate) mod filter;
+mod freshness;
 mod group_graph;
 mod groups;
 #[cfg(feature = "gssapi")]
@@ -45,8 +46,8 @@ mod transport;
 mod wire;
 
 pub use contact::contact;
-pub use group_graph::{GroupsRead, LostGroup};
 pub use error::{BindMethod, DirectoryError};
+pub use group_graph::{GroupsRead, LostGroup};
 pub use locate::{LocateRequest, Location, locate};
 pub use look_again::{AbsenceDoubt, Absent, Answer, LookedAgain, ask, look_again};
 pub use name_fault::NameFault;

@@ -55,6 +55,8 @@ pub enum Probed {
     Kind,
     /// The directory's id.
     DirectoryId,
+    /// How current its copy of the directory is.
+    Freshness,
     /// The filter; its syntax is that of the configuration.
     Filter,
     /// A search base.
@@ -253,6 +255,11 @@ impl Entered<'_> {
         let read = read_over(self.pool, &mut self.connection, request, also, map).await;
         match read {
             Ok((reading, names)) => {
+                let freshness = reading.freshness().lines();
+                if !freshness.is_empty() {
+                    let found = Observation::Well(freshness.join("; "));
+                    steps.push(step(Probed::Freshness, found));
+                }
                 steps.extend(reading.searches().iter().map(|search| {
                     let base = Probed::People(search.base.clone());
                     step(base, people(&search.base, &filter, search.entries))

@@ -17,7 +17,7 @@ use super::{
     filter,
     group_graph::Members,
     groups,
-    identity::{SchemaUse, ServerIdentity},
+    identity::{FreshnessUse, SchemaUse, ServerIdentity},
     name_fault::NameFault,
     pool::DirectoryPool,
     reading::{Ids, Parts, Reading},
@@ -53,6 +53,7 @@ pub async fn read<T: Kept>(
     let wanted = Wanted {
         bases: &request.bases,
         schema: SchemaUse::Needed,
+        freshness: FreshnessUse::Needed,
         searches: &|about| searches(pool, request, about),
     };
     let mut collect = Collect::new(pool, request, map, progress);
@@ -111,6 +112,7 @@ pub(super) async fn read_over<T: Kept>(
     let wanted = Wanted {
         bases: &request.bases,
         schema: SchemaUse::Needed,
+        freshness: FreshnessUse::Needed,
         searches: &also,
     };
     let mut collect = Collect::new(pool, request, map, |_| ());
@@ -265,6 +267,7 @@ impl<T, M, P> Collect<T, M, P> {
             kind: self.kind,
             filter: course.people,
             directory_id: pool.id().map(str::to_owned).or(course.about.directory_id),
+            freshness: course.about.freshness,
             notes: notes.collect(),
             searches: course.searches,
             disabled_searches,

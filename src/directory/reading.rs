@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::{group_graph::GroupsRead, request::ReadRequest, search::SearchEvidence};
 use crate::{
     config::Filter,
-    model::{account::Account, entry::DirectoryId, id::IdAttribute, server_kind::ServerKind},
+    model::{
+        account::Account, entry::DirectoryId, freshness::Freshness, id::IdAttribute,
+        server_kind::ServerKind,
+    },
 };
 
 /// A complete read: it exists only when every search ended with success on one and the same server,
@@ -18,6 +21,7 @@ pub struct Reading<T> {
     filter: Option<Filter>,
     is_preferred: bool,
     directory_id: Option<String>,
+    freshness: Freshness,
     id_attribute: Option<IdAttribute>,
     /// Entries with several values of it, and how many.
     several: BTreeMap<usize, usize>,
@@ -98,6 +102,13 @@ impl<T> Reading<T> {
     #[must_use]
     pub fn directory_id(&self) -> Option<&str> {
         self.directory_id.as_deref()
+    }
+
+    /// How current the server's copy of the directory was when the reading began, as far as it
+    /// shows that.
+    #[must_use]
+    pub fn freshness(&self) -> &Freshness {
+        &self.freshness
     }
 
     /// The attribute that identified the entries; none when no entry had one.
@@ -187,6 +198,7 @@ impl<T> Reading<T> {
             filter: None,
             is_preferred: true,
             directory_id: Some("d-1".into()),
+            freshness: Freshness::default(),
             id_attribute: Some(IdAttribute::EntryUuid),
             several: BTreeMap::new(),
             accounts: BTreeMap::new(),
@@ -206,6 +218,12 @@ impl<T> Reading<T> {
             is_preferred: false,
             ..self
         }
+    }
+
+    /// The same from a server that shows how current it is.
+    #[cfg(test)]
+    pub(crate) fn showing(self, freshness: Freshness) -> Self {
+        Self { freshness, ..self }
     }
 
     /// The same where the entry at a position shows this.
@@ -243,6 +261,7 @@ pub(super) struct Parts<T> {
     pub filter: Option<Filter>,
     pub is_preferred: bool,
     pub directory_id: Option<String>,
+    pub freshness: Freshness,
     pub searches: Vec<SearchEvidence>,
     pub disabled_searches: Vec<SearchEvidence>,
     pub group_searches: Vec<SearchEvidence>,
@@ -267,6 +286,7 @@ impl<T> Reading<T> {
             filter,
             is_preferred,
             directory_id,
+            freshness,
             searches,
             disabled_searches,
             group_searches,
@@ -281,6 +301,7 @@ impl<T> Reading<T> {
             filter,
             is_preferred,
             directory_id,
+            freshness,
             id_attribute: None,
             several: BTreeMap::new(),
             accounts,
@@ -413,6 +434,7 @@ mod tests {
             filter: None,
             is_preferred: true,
             directory_id: None,
+            freshness: Freshness::default(),
             searches: Vec::new(),
             disabled_searches: Vec::new(),
             group_searches: Vec::new(),

@@ -13,7 +13,7 @@ use super::{
     group_graph::Members,
     groups,
     groups::GroupSearches,
-    identity::{SchemaUse, ServerIdentity, about},
+    identity::{FreshnessUse, SchemaUse, ServerIdentity, about},
     name_fault::NameFault,
     names::Names,
     pool::{DirectoryPool, Server},
@@ -41,6 +41,7 @@ pub(super) struct Wanted<'a> {
     /// The bases of the searches.
     pub bases: &'a [String],
     pub schema: SchemaUse,
+    pub freshness: FreshnessUse,
     /// The searches of that server.
     pub searches: &'a (dyn Fn(&ServerIdentity) -> Searches + Sync),
 }
@@ -220,7 +221,7 @@ pub(super) async fn run_over(
     course: &mut SearchRun,
 ) -> Result<(), DirectoryError> {
     let bases: Vec<&str> = wanted.bases.iter().map(String::as_str).collect();
-    course.about = about(connection, &bases, wanted.schema).await?;
+    course.about = about(connection, &bases, (wanted.schema, wanted.freshness)).await?;
     let searches = (wanted.searches)(&course.about);
     course.people.clone_from(&searches.people);
     let mut budget = Budget::of_a_reading();

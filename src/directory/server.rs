@@ -1,6 +1,6 @@
 //! What a server is and supports: its root DSE (RFC 4512 section 5.1).
 
-use super::{connection::Connection, error::DirectoryError, lookup::look};
+use super::{connection::Connection, dn::Dn, error::DirectoryError, lookup::look};
 use crate::model::{entry::Entry, server_kind::ServerKind};
 
 /// The capability of an Active Directory (MS-ADTS section 3.1.1.3.4.3).
@@ -163,6 +163,18 @@ impl RootDse {
             schema: texts("subschemaSubentry").into_iter().next(),
         }
     }
+}
+
+/// The naming context of a base (RFC 4512 section 5.1): the lowest of those that contain it.
+pub(super) fn naming_context<'a>(contexts: &'a [String], base: &str) -> Option<&'a str> {
+    let base = Dn::parse(base)?;
+    let holds =
+        |context: &&'a String| Some((base.depth_below(&Dn::parse(context)?)?, context.as_str()));
+    contexts
+        .iter()
+        .filter_map(|context| holds(&context))
+        .min()
+        .map(|(_, context)| context)
 }
 
 /// The kind that the values of a root DSE show.

@@ -9,6 +9,7 @@ pub mod clocks;
 pub mod edit;
 pub mod entry;
 pub mod fold;
+pub mod freshness;
 pub mod held_people;
 pub mod id;
 pub mod link;

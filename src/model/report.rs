@@ -236,6 +236,10 @@ pub struct DirectoryPart {
     /// that each names itself.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, usize>,
+    /// How current the server's copy of the directory was when the read began, a line for each server
+    /// whose changes it shows; omitted where it does not show that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freshness: Vec<String>,
     /// The servers that were asked for the people who seemed to be absent.
     #[serde(default)]
     pub asked: Vec<String>,

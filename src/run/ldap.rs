@@ -55,6 +55,7 @@ impl RunContext<'_, LdapWork> {
                 let _lock = self.look_at_administrators(&mut vetted, approval).await?;
                 self.record_plan(&plan, &vetted);
                 self.remember(state, past, &plan, &current, &vetted, approval)?;
+                self.remember_freshness(state, &remembered, &desired, (&plan, &vetted), approval)?;
                 self.remember_dns(state, &plan, &desired)?;
                 let is_first = plan.is_first_contact;
                 let counted = memory::written(

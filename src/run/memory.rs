@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     model::{
-        change::{Change, ChangeId, HeldBy},
+        change::{Action, Change, ChangeId, HeldBy},
         change_kind::ChangeKind,
         clocks::{Clocks, Present},
         edit::Edit,
@@ -21,7 +21,7 @@ use crate::{
     },
     state::{LinkedUsers, Remembered, State, Written},
     sync::{
-        decision::Plan,
+        decision::{Plan, Replica},
         desired::Desired,
         guard,
         guard::{Approval, Bounds, Held, LIMITED, Vetted},
@@ -169,6 +169,36 @@ impl RunContext<'_, LdapWork> {
             }
         }
         groups
+    }
+
+    /// Saves how current the directory was. A server that lags behind shows nothing new, unless a
+    /// person approved what follows from its reading: then it was restored, or another server was
+    /// removed, and nothing newer is to be expected.
+    pub(super) fn remember_freshness(
+        &self,
+        state: &State,
+        remembered: &Remembered,
+        desired: &Desired,
+        (plan, vetted): (&Plan<'_>, &Vetted),
+        approval: Approval,
+    ) -> Result<(), Failure> {
+        let shown = desired.freshness();
+        let is_approved = || {
+            let mut allowed = vetted.allowed().iter();
+            approval == Approval::Given && allowed.any(|change| change.action != Action::Create)
+        };
+        let lags_behind = plan.replica.as_ref().is_some_and(Replica::lags_behind);
+        if shown.is_unknown() || lags_behind && !is_approved() {
+            return Ok(());
+        }
+        let directory = desired.directory().map(|id| &**id);
+        let seen = remembered
+            .freshness_of(directory)
+            .cloned()
+            .unwrap_or_default();
+        let now = shown.after(&seen, self.clocks().latest());
+        state.set_freshness(&self.prepared.name, remembered, directory, &now)?;
+        Ok(())
     }
 
     /// The number of entries of each search base. An empty base is no longer a reason for doubt

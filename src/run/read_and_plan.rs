@@ -155,6 +155,7 @@ impl<'a> RunContext<'a, LdapWork> {
             has_begun: remembered.has_begun,
             stored_otherwise: &remembered.stored_otherwise,
             is_protect_changed: memory::changed(remembered, settings).contains(&Setting::Protect),
+            freshness: remembered.freshness_of(desired.directory().map(|id| &**id)),
             begun: &remembered.begun,
         };
         let rules = &self.work.rules;

@@ -182,6 +182,7 @@ pub(super) fn part(reading: &Reading<Mapped>) -> DirectoryPart {
             .groups()
             .map(|groups| groups.reached().clone())
             .unwrap_or_default(),
+        freshness: reading.freshness().lines(),
         asked: Vec::new(),
     }
 }

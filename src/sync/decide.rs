@@ -17,6 +17,7 @@ use crate::{
         clocks::Present,
         edit::{Edit, Field, Values},
         entry::DirectoryId,
+        freshness::Freshness,
         id::IdAttribute,
         link::{Activity, Form, Link, Signature},
         reason::Reason,
@@ -26,7 +27,7 @@ use crate::{
 };
 
 use super::{
-    decision::{Decision, Outcome, Plan, Who},
+    decision::{Decision, MayLag, Outcome, Plan, Replica, Who},
     desired::{Desired, Identified, Person, SkippedEntry},
     matching::{Match, match_people},
     order,
@@ -71,6 +72,8 @@ pub struct Known<'a> {
     pub stored_otherwise: &'a StoredOtherwise,
     /// Whether `users.protect` changed since the last run.
     pub is_protect_changed: bool,
+    /// How current the directory was when earlier runs read it; none where that is not known.
+    pub freshness: Option<&'a Freshness>,
     /// The users that an interrupted run of the job began to create.
     pub begun: &'a BTreeSet<EntityId>,
 }
@@ -274,7 +277,7 @@ impl<'a> Matched<'a> {
                 .unwrap_or_default(),
             inactive: self.owned.inactive.keys().map(|id| (*id).clone()).collect(),
             deactivated_at: self.owned.deactivated_at.clone(),
-            replica: (!self.desired.is_preferred()).then(|| self.desired.server().to_owned()),
+            replica: self.replica(),
             directory: self
                 .desired
                 .directory()
@@ -282,6 +285,22 @@ impl<'a> Matched<'a> {
                 .cloned(),
             ..Plan::default()
         }
+    }
+
+    /// Why a reading of this server only creates users: it is known to lag behind, whichever server
+    /// it is, or it may.
+    fn replica(&self) -> Option<Replica> {
+        let (shown, latest) = (self.desired.freshness(), self.now.clocks.latest());
+        let seen = self.known.freshness;
+        let why = match seen.and_then(|seen| shown.lag(seen, latest)) {
+            Some(lag) => MayLag::LagsBehind(lag),
+            None if self.desired.is_preferred() => return None,
+            None => MayLag::NotPreferred,
+        };
+        Some(Replica {
+            server: self.desired.server().to_owned(),
+            why,
+        })
     }
 
     /// Whether the job has only begun with its people: it had no run that wrote what it should, and

@@ -13,6 +13,7 @@ use crate::model::{
     change::{Action, Change, Hold, Skipped},
     edit::Field,
     entry::DirectoryId,
+    freshness::Lag,
     reason::Reason,
     user::{EntityId, User},
 };
@@ -123,8 +124,9 @@ pub struct Plan<'a> {
     pub holds: BTreeMap<EntityId, Hold>,
     /// Users whose login, mail and activity change only with a person's approval, and why.
     pub guarded: BTreeMap<EntityId, &'static str>,
-    /// Why a reading of this server only creates users; none when it is the preferred one.
-    pub replica: Option<String>,
+    /// Why the reading only creates users; none when it is of the preferred server, as far as that
+    /// is known to be current.
+    pub replica: Option<Replica>,
     /// The directory's id; none where it is not known, or differs from the links.
     pub directory: Option<Arc<str>>,
     /// Users with a trusted link, of any source.
@@ -149,6 +151,35 @@ pub struct Plan<'a> {
     pub absences: Absences,
     /// Who may not sign in after this read, and has an active user.
     pub disabled: Absences,
+}
+
+/// A server whose reading only creates users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replica {
+    /// Its URL.
+    pub server: String,
+    /// Why.
+    pub why: MayLag,
+}
+
+/// Why a server may lag behind others, or behind what it showed itself before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MayLag {
+    /// It was read instead of the preferred server.
+    NotPreferred,
+    /// It shows that it does.
+    LagsBehind(Lag),
+}
+
+impl Replica {
+    /// Whether it is known to lag behind.
+    #[must_use]
+    pub fn lags_behind(&self) -> bool {
+        match &self.why {
+            MayLag::LagsBehind(_) => true,
+            MayLag::NotPreferred => false,
+        }
+    }
 }
 
 impl Plan<'_> {

@@ -13,6 +13,7 @@ use crate::{
     model::{
         account::Account,
         entry::{DirectoryId, Kept, of_bytes},
+        freshness::Freshness,
         id::IdAttribute,
         reason::Reason,
         server_kind::ServerKind,
@@ -202,6 +203,7 @@ pub struct Desired {
     filter: Option<Filter>,
     groups: Option<GroupsRead>,
     is_preferred: bool,
+    freshness: Freshness,
 }
 
 /// A complete reading that must not be used.
@@ -250,6 +252,7 @@ impl Desired {
             filter: reading.filter().cloned(),
             groups: reading.groups().cloned(),
             is_preferred: reading.is_preferred(),
+            freshness: reading.freshness().clone(),
             ..Self::default()
         };
         let is_alias = |entry: &&(_, Mapped)| matches!(entry.1, Mapped::Alias { .. });
@@ -442,6 +445,12 @@ impl Desired {
     #[must_use]
     pub fn is_preferred(&self) -> bool {
         self.is_preferred
+    }
+
+    /// How current its copy of the directory was, as far as it shows that.
+    #[must_use]
+    pub fn freshness(&self) -> &Freshness {
+        &self.freshness
     }
 
     /// The number of entries that were read.

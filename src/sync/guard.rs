@@ -13,7 +13,11 @@ use crate::{
     },
 };
 
-use super::{decision::Plan, order, settings, settings::Setting};
+use super::{
+    decision::{MayLag, Plan, Replica},
+    order, settings,
+    settings::Setting,
+};
 
 mod administrators;
 mod limits;
@@ -305,15 +309,22 @@ fn doubtful(plan: &Plan<'_>) -> Option<Hold> {
 
 /// A reading of a replica only creates users.
 fn of_a_replica(plan: &Plan<'_>, change: &Change) -> Option<Hold> {
-    let server = plan.replica.as_ref()?;
+    let Replica { server, why } = plan.replica.as_ref()?;
     match change.action {
         Action::Create => None,
         Action::Update | Action::Deactivate | Action::Reactivate | Action::Adopt => {
-            let why = format!(
-                "{server} is not the preferred server and may lag behind; the next reading of the \
-                 preferred server releases it, or a person's approval: `plan --out FILE`, then \
-                 `apply FILE`"
-            );
+            let why = match why {
+                MayLag::NotPreferred => format!(
+                    "{server} is not the preferred server and may lag behind; the next reading of \
+                     the preferred server releases it, or a person's approval: `plan --out FILE`, \
+                     then `apply FILE`"
+                ),
+                MayLag::LagsBehind(lag) => format!(
+                    "{server} lags behind: {lag}; the next reading of a server that does not releases \
+                     it, or a person's approval, after which what this server shows counts: \
+                     `plan --out FILE`, then `apply FILE`"
+                ),
+            };
             Some(Hold::new(HeldBy::Replica, why))
         }
     }

@@ -28,6 +28,7 @@ use crate::{
         clocks::Clocks,
         edit::{Attribute, Edit, Field},
         entry::DirectoryId,
+        freshness::Freshness,
         held_people::HeldPeople,
         link::{Activity, Link, LinkFound},
         reason::Cause,
@@ -35,7 +36,7 @@ use crate::{
     },
 };
 use generators::{
-    Entries, current, directory_id, entries, is_with_painters, limits, now, reading,
+    Entries, current, directory_id, entries, is_with_painters, limits, now, reading, reading_as_of,
     reading_of_a_replica, rules,
 };
 
@@ -55,6 +56,7 @@ fn matched<'a>(
         has_begun: false,
         stored_otherwise: Box::leak(Box::default()),
         is_protect_changed: false,
+        freshness: entries.seen.as_ref(),
         begun: Box::leak(Box::default()),
     };
     Matched::new(desired, current, rules, known, clocks().into())
@@ -277,6 +279,18 @@ proptest! {
             }
             prop_assert!(desired.is_preferred() || plan.absences.is_empty(), "a replica shows nobody absent");
         }
+    }
+
+    #[test]
+    fn a_server_that_lags_behind_creates_and_nothing_else(entries in entries(), current in current(), rules in rules()) {
+        let database = uuid::Uuid::from_u128(1);
+        let seen = Some(Freshness::of_invocation(database, 10));
+        let entries = Entries { seen, ..entries };
+        let desired = reading_as_of(&entries, Freshness::of_invocation(database, 9));
+        let plan = plan_or_nothing!((&desired, &entries), &current, &rules);
+        let [unapproved, _] = vetted(&plan);
+        prop_assert!(unapproved.allowed().iter().all(|change| change.action == Action::Create), "{:#?}", unapproved);
+        prop_assert_eq!((&plan.absences, &plan.disabled), (&entries.absences, &entries.disabled), "it shows nobody absent");
     }
 
     #[test]

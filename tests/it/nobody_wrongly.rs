@@ -2,6 +2,7 @@
 //! links, and several servers and installations.
 
 mod drain;
+mod freshness;
 mod guarded;
 mod installations;
 mod learnt;

@@ -83,6 +83,8 @@ pub struct Setup {
     pub database: String,
     /// `slapd.conf` lines before the access rules that every test directory has.
     pub access: String,
+    /// All entries, where they come from another server.
+    pub export: Option<String>,
     /// The entryUUID of the root: servers that have the same are replicas of one directory.
     pub directory_id: String,
     /// Variables of its environment, besides the test's own.
@@ -98,6 +100,7 @@ impl Setup {
             global: String::new(),
             database: String::new(),
             access: String::new(),
+            export: None,
             directory_id: "d1d1d1d1-0000-4000-8000-000000000000".into(),
             environment: Vec::new(),
         }
@@ -113,6 +116,18 @@ impl Setup {
     pub fn database(mut self, lines: &str) -> Self {
         self.database.push_str(lines);
         self.database.push('\n');
+        self
+    }
+
+    /// The same as a provider of replicas, with this number among the servers (RFC 4533).
+    pub fn provider(mut self, number: u16) -> Self {
+        writeln!(self.global, "moduleload syncprov\nserverID {number}").expect("a string");
+        self.database("overlay syncprov")
+    }
+
+    /// The same with the entries of another server.
+    pub fn export(mut self, ldif: impl Into<String>) -> Self {
+        self.export = Some(ldif.into());
         self
     }
 
@@ -275,6 +290,17 @@ impl Slapd {
         log.lines().filter(|line| line.contains(text)).count()
     }
 
+    /// All entries, by `slapcat`.
+    pub fn export(&self) -> String {
+        let output = Command::new(program("slapcat"))
+            .args(["-b", SUFFIX, "-o", "ldif-wrap=no", "-f"])
+            .arg(self.folder.path().join("slapd.conf"))
+            .output()
+            .expect("slapcat");
+        assert!(output.status.success(), "slapcat");
+        String::from_utf8(output.stdout).expect("LDIF")
+    }
+
     /// Changes the directory as the administrator, by `ldapmodify -a`.
     pub fn change(&self, ldif: &str) {
         let file = self.folder.path().join("change.ldif");
@@ -376,11 +402,9 @@ pub fn program(name: &str) -> PathBuf {
 fn load(folder: &Path, setup: &Setup) {
     fs::create_dir(folder.join("db")).expect("the database's folder");
     fs::write(folder.join("slapd.conf"), slapd_conf(folder, setup)).expect("slapd.conf");
-    fs::write(
-        folder.join("data.ldif"),
-        base_ldif(&setup.directory_id) + &setup.ldif,
-    )
-    .expect("the LDIF");
+    let own = || base_ldif(&setup.directory_id) + &setup.ldif;
+    let data = setup.export.clone().unwrap_or_else(own);
+    fs::write(folder.join("data.ldif"), data).expect("the LDIF");
     let output = Command::new(program("slapadd"))
         .args(["-q", "-b", SUFFIX, "-f"])
         .arg(folder.join("slapd.conf"))

@@ -187,6 +187,7 @@ async fn look_at_jobs(
                 | Probed::RootDse
                 | Probed::Kind
                 | Probed::DirectoryId
+                | Probed::Freshness
                 | Probed::Filter
                 | Probed::Base(_)
                 | Probed::Read => Severity::Doubtful,
@@ -274,6 +275,7 @@ fn tell(about: &mut About, connector: &Connector, step: &Step, gravity: Severity
         Probed::RootDse => "server",
         Probed::Kind => "kind",
         Probed::DirectoryId => "directory_id",
+        Probed::Freshness => "freshness",
         Probed::Filter => "filter",
         Probed::Base(_) => "base",
         Probed::People(_) | Probed::Read => "people",

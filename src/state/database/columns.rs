@@ -17,6 +17,7 @@ use crate::{
         change_kind::ChangeKind,
         clocks::Clocks,
         edit::Field,
+        freshness::Freshness,
         pause::Pause,
         report::Counts,
         stored_value::{ValueDigest, WrittenAndStored},
@@ -164,6 +165,7 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
         let (_, Count(_)): (String, _) = (row.get("dn")?, row.get("members")?);
         Ok(())
     })?;
+    each(connection, "SELECT * FROM freshness", freshness)?;
     each(connection, "SELECT base, entries FROM bases", |row| {
         let (_, Count(_)): (String, _) = (row.get("base")?, row.get("entries")?);
         Ok(())
@@ -222,6 +224,12 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
         planned: planned.map(|JsonText(planned)| planned).unwrap_or_default(),
         alarm: row.get("alarm")?,
     })
+}
+
+/// The directory, and how current it was.
+pub(super) fn freshness(row: &Row<'_>) -> rusqlite::Result<(String, Freshness)> {
+    let JsonText(newest) = row.get("newest")?;
+    Ok((row.get("directory")?, newest))
 }
 
 pub(super) fn backoff(row: &Row<'_>) -> rusqlite::Result<Backoff> {

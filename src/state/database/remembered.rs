@@ -10,11 +10,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::{
-    model::{clocks::Clocks, held_people::HeldPeople, user::EntityId},
+    model::{clocks::Clocks, freshness::Freshness, held_people::HeldPeople, user::EntityId},
     state::{
         database::{
             State, absences, columns,
-            columns::{Count, EnumText, Ids, Time},
+            columns::{Count, EnumText, Ids, JsonText, Time},
             look::{Looked, look},
             runs, stored_values,
             values::{Remembered, Written},
@@ -225,6 +225,31 @@ impl State {
         })
     }
 
+    /// Saves how current a directory was when a job read it; nothing is written where that is known.
+    /// The directory is empty where its id is not known.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_freshness(
+        &self,
+        job: &str,
+        before: &Remembered,
+        directory: Option<&str>,
+        now: &Freshness,
+    ) -> Result<(), StateError> {
+        if before.freshness_of(directory) == Some(now) {
+            return Ok(());
+        }
+        let directory = directory.unwrap_or_default();
+        self.write(|transaction| {
+            transaction.execute(
+                "INSERT OR REPLACE INTO freshness (job, directory, newest) VALUES (?1, ?2, ?3)",
+                params![job, directory, JsonText(now)],
+            )?;
+            Ok(())
+        })
+    }
+
     /// Saves how many referral objects a job read; nothing is written where that is known.
     ///
     /// # Errors
@@ -393,6 +418,13 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
             .map(|Time(at)| at),
         held,
         settings: settings(connection, job)?,
+        freshness: connection
+            .query_row(
+                "SELECT * FROM freshness WHERE job = ?1",
+                params![job],
+                columns::freshness,
+            )
+            .optional()?,
         has_begun: connection
             .prepare("SELECT 1 FROM first_contacts WHERE job = ?1 AND ftrack = ?2")?
             .exists(params![job, ftrack])?,

@@ -194,6 +194,13 @@ pub(super) const STEPS: &[&str] = &[
         PRIMARY KEY (job, dn)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE freshness (
+        job          TEXT NOT NULL PRIMARY KEY,
+        directory    TEXT NOT NULL,
+        newest       TEXT NOT NULL CHECK (json_valid(newest))
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// What a connection is for.

@@ -9,6 +9,7 @@ use crate::{
         absence::Absences,
         change_kind::ChangeKind,
         clocks::{Clocks, Present},
+        freshness::Freshness,
         held_people::HeldPeople,
         stored_value::StoredOtherwise,
         user::EntityId,
@@ -51,6 +52,8 @@ pub struct Remembered {
     pub has_succeeded: bool,
     /// How many users had links after the last run that did not fail.
     pub linked: Option<LinkedUsers>,
+    /// The id of the directory that was read, empty where it was not known, and how current it was.
+    pub freshness: Option<(String, Freshness)>,
     /// The users that an interrupted run began to create, according to its journal.
     pub begun: BTreeSet<EntityId>,
 }
@@ -121,6 +124,13 @@ impl Written {
 }
 
 impl Remembered {
+    /// How current a directory was when earlier runs read it; none where that is not known.
+    #[must_use]
+    pub fn freshness_of(&self, directory: Option<&str>) -> Option<&Freshness> {
+        let (known, freshness) = self.freshness.as_ref()?;
+        (known == directory.unwrap_or_default()).then_some(freshness)
+    }
+
     /// What counts for the limits now: what was written within that time before it, according to
     /// this state and, where it knows nothing of a deactivation, to the links of the users: the
     /// state was lost, the job had another name, or another host ran it. Times in the future count

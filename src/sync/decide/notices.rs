@@ -10,7 +10,7 @@ use crate::{
     directory::LostGroup,
     model::{edit::Values, readable_time::readable_time, user::User},
     sync::{
-        decision::{Decision, Outcome},
+        decision::{Decision, MayLag, Outcome, Replica},
         matching::Match,
         owner::Owner,
     },
@@ -101,13 +101,23 @@ impl Decider<'_, '_> {
                     .to_owned(),
             );
         }
-        if let Some(server) = &self.plan.replica {
-            let text = format!(
-                "{server} was read instead of the preferred server, and may lag behind: only \
-                 creates are written; trust_replicas = true changes that"
-            );
+        if let Some(Replica { server, why }) = &self.plan.replica {
+            let text = match why {
+                MayLag::NotPreferred => format!(
+                    "{server} was read instead of the preferred server, and may lag behind: only \
+                     creates are written; trust_replicas = true changes that"
+                ),
+                MayLag::LagsBehind(lag) => format!(
+                    "{server} lags behind: {lag}; only creates are written until it has caught up: \
+                     see whether its replication works, or whether it was restored from a backup"
+                ),
+            };
             self.notice(text);
         }
+        let latest = matched.now.clocks.latest();
+        self.plan
+            .notices
+            .extend(matched.desired.freshness().ahead(latest));
         for before in matched.owners.former_directories() {
             self.notice(format!(
                 "the directory's id differs from the links ({before:?} before), but most of their \

@@ -17,6 +17,7 @@ use crate::{
         account::Account,
         clocks::Clocks,
         entry::DirectoryId,
+        freshness::Freshness,
         id::IdAttribute,
         link::{Activity, Form, Link, LinkFound, Signature},
         reason::Reason,
@@ -46,6 +47,8 @@ pub struct Entries {
     pub absences: Absences,
     /// Who might not sign in before.
     pub disabled: Absences,
+    /// How current the directory was before.
+    pub seen: Option<Freshness>,
 }
 
 /// The values of an entry.
@@ -118,6 +121,7 @@ pub fn entries() -> impl Strategy<Value = Entries> {
             attribute,
             absences,
             disabled,
+            seen: None,
         },
     )
 }
@@ -129,6 +133,11 @@ pub fn reading(entries: &Entries) -> Desired {
 /// The same from another server than the preferred one.
 pub fn reading_of_a_replica(entries: &Entries) -> Desired {
     Desired::new(shown(entries).of_a_replica(), &limits()).unwrap()
+}
+
+/// The same from a server that shows that it is as current as that.
+pub fn reading_as_of(entries: &Entries, freshness: Freshness) -> Desired {
+    Desired::new(shown(entries).showing(freshness), &limits()).unwrap()
 }
 
 fn shown(entries: &Entries) -> Reading<Mapped> {
