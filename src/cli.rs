@@ -130,6 +130,9 @@ pub struct SyncArgs {
     /// Write nothing to ftrack
     #[arg(long)]
     pub dry_run: bool,
+    /// Read only what changed since the last run, as changes_schedule does
+    #[arg(long, conflicts_with = "dry_run")]
+    pub changes: bool,
     /// Output format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -250,6 +253,9 @@ pub struct TriggerArgs {
     /// Write nothing to ftrack
     #[arg(long)]
     pub dry_run: bool,
+    /// Read only what changed since the last run, as changes_schedule does
+    #[arg(long, conflicts_with = "dry_run")]
+    pub changes: bool,
     /// Output format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

@@ -125,6 +125,10 @@ pub enum Event<'a> {
     StateSetAside(&'a SetAside),
     /// An interrupted run got its report.
     RunRecovered(RunName<'a>),
+    /// A reading of what changed found nothing to do, and is no run.
+    NothingChanged {
+        job: &'a str,
+    },
 }
 
 /// How many changes of an earlier run, whose results its report did not know, turned out how.
@@ -308,7 +312,8 @@ impl Event<'_> {
             Self::FtrackRetried {
                 logged: RetryLogged::Before,
                 ..
-            } => Level::DEBUG,
+            }
+            | Self::NothingChanged { .. } => Level::DEBUG,
             Self::FtrackRetried {
                 logged: RetryLogged::Not,
                 ..
@@ -443,6 +448,7 @@ impl Event<'_> {
                 say!(level, event = "state.failed", job, run, %error, "state not saved");
             }
             Self::StateSetAside(set_aside) => emit_set_aside(level, set_aside),
+            Self::NothingChanged { job } => emit_nothing_changed(level, job),
             Self::RunRecovered(RunName { job, run }) => say!(
                 level,
                 event = "run.recovered",
@@ -477,6 +483,15 @@ fn emit_confirmed(level: Level, RunName { job, run }: RunName<'_>, found: Confir
         not_in_effect,
         unconfirmed,
         "the report of run {run} is complete now"
+    );
+}
+
+fn emit_nothing_changed(level: Level, job: &str) {
+    say!(
+        level,
+        event = "changes.none",
+        job,
+        "nothing changed in the directory that concerns the users"
     );
 }
 

@@ -6,7 +6,10 @@ use chrono::{Local, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    moment, print_json, print_text, progress::ProgressLine, sync::show_new, terminal,
+    moment, print_json, print_text,
+    progress::ProgressLine,
+    sync::{nothing_changed, show_new},
+    terminal,
     terminal::Screen,
 };
 use crate::{
@@ -81,14 +84,19 @@ pub async fn trigger(
     };
     let line = ProgressLine::start();
     line.say("asking the daemon");
+    let wish = TriggerRequest {
+        dry_run: args.dry_run,
+        changes: args.changes,
+    };
     let ended = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(left(&job)),
-        ended = watched(&daemon, &job, TriggerRequest { dry_run: args.dry_run }, &line) => ended,
+        ended = watched(&daemon, &job, wish, &line) => ended,
     };
     drop(line);
     match ended? {
         RunUpdate::Finished { report } => show_new(&report, args.format).map(|_| Exit::of(&report)),
+        RunUpdate::NothingChanged => nothing_changed(args.format),
         RunUpdate::Ended { error } => Err(Stop::failed(&error)),
         RunUpdate::Waiting | RunUpdate::Started | RunUpdate::Progress(_) => {
             Err(client::daemon_gone())
@@ -175,7 +183,9 @@ async fn watched(
             }
             RunUpdate::Started => line.say("reading both servers"),
             RunUpdate::Progress(progress) => line.show(progress),
-            end @ (RunUpdate::Finished { .. } | RunUpdate::Ended { .. }) => return Ok(end),
+            end @ (RunUpdate::Finished { .. }
+            | RunUpdate::NothingChanged
+            | RunUpdate::Ended { .. }) => return Ok(end),
         }
     }
 }

@@ -10,7 +10,10 @@ use crate::{
     config::{Config, Environment},
     event::was_interrupted,
     model::report::{Approver, Report, Trigger},
-    run::{CompiledJob, Purpose, saved::SavedPlan, servers::Servers, text, text::Extent},
+    run::{
+        CompiledJob, Purpose, failure::RunStartError, saved::SavedPlan, servers::Servers, text,
+        text::Extent,
+    },
     state::paths,
 };
 
@@ -23,12 +26,12 @@ pub async fn sync(
     args: &SyncArgs,
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
-    let purpose = if args.dry_run {
-        Purpose::DryRun
-    } else {
-        Purpose::Sync
+    let what = match (args.dry_run, args.changes) {
+        (true, _) => What::Everything(Purpose::DryRun),
+        (false, false) => What::Everything(Purpose::Sync),
+        (false, true) => What::Changes,
     };
-    run(config, args.job.as_deref(), purpose, args.format, cancel).await
+    run(config, args.job.as_deref(), what, args.format, cancel).await
 }
 
 /// `apply`: one run that applies exactly a saved plan.
@@ -52,10 +55,10 @@ pub async fn apply(
     run(
         config,
         Some(&name),
-        Purpose::Approved {
+        What::Everything(Purpose::Approved {
             plan,
             by: approver(),
-        },
+        }),
         args.format,
         cancel,
     )
@@ -126,16 +129,23 @@ fn saved(args: &PlanArgs) -> Result<Exit, Stop> {
     })
 }
 
+/// What a run reads, and what for.
+enum What {
+    Everything(Purpose),
+    /// What changed.
+    Changes,
+}
+
 async fn run(
     config: &Arc<Config>,
     name: Option<&str>,
-    purpose: Purpose,
+    what: What,
     format: Format,
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
     let (name, _) = job(config, name)?;
     let (prepared, servers) = prepare(config, name)?;
-    if !matches!(purpose, Purpose::Sync) {
+    if !matches!(what, What::Everything(Purpose::Sync) | What::Changes) {
         prepared
             .can_be_planned()
             .map_err(|error| Stop::usage(&error))?;
@@ -150,16 +160,40 @@ async fn run(
         }
     }
     let line = ProgressLine::start();
-    let report = prepared
-        .run(&state, Trigger::Manual, purpose, cancel, &|progress| {
-            line.show(progress)
-        })
-        .await;
+    let show = |progress| line.show(progress);
+    let report = match what {
+        What::Everything(purpose) => {
+            let report = prepared
+                .run(&state, Trigger::Manual, purpose, cancel, &show)
+                .await;
+            report.map(Some)
+        }
+        What::Changes => prepared.run_changes(&state, cancel, &show).await,
+    };
     drop(line);
     super::lift_lockouts(config, &servers);
-    let report = report.map_err(|error| Stop::failed(&error))?;
+    let report = report.map_err(|error| match error {
+        RunStartError::NoChanges(_) => Stop::usage(&error),
+        RunStartError::Busy(_) | RunStartError::State(_) | RunStartError::NotPlannable(_) => {
+            Stop::failed(&error)
+        }
+    })?;
+    let Some(report) = report else {
+        return nothing_changed(format);
+    };
     show_new(&report, format)?;
     Ok(Exit::of(&report))
+}
+
+/// Says that a reading of what changed found nothing to do; as JSON there is no report.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn nothing_changed(format: Format) -> Result<Exit, Stop> {
+    match format {
+        Format::Text => print_text("Nothing changed in the directory that concerns the users.\n"),
+        Format::Json => print_json(&serde_json::Value::Null),
+    }
 }
 
 /// One job with its own connections.

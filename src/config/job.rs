@@ -42,7 +42,11 @@ pub struct JobTable {
     /// as `@daily`; only on request when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<CronExpression>,
-    /// The IANA name of the time zone of `schedule`.
+    /// When only what changed is read, beside the runs of `schedule`, which stay necessary: a cron
+    /// expression; never when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes_schedule: Option<CronExpression>,
+    /// The IANA name of the time zone of `schedule` and `changes_schedule`.
     #[serde(with = "Zone")]
     #[schemars(with = "String")]
     pub timezone: chrono_tz::Tz,
@@ -104,7 +108,8 @@ pub struct JobTable {
 }
 
 /// The keys that only a job that reads a directory has.
-pub const LDAP_KEYS: [&str; 12] = [
+pub const LDAP_KEYS: [&str; 13] = [
+    "changes_schedule",
     "source",
     "directory",
     "search_bases",
@@ -124,6 +129,7 @@ impl Default for JobTable {
         Self {
             kind: Kind::Ldap,
             schedule: None,
+            changes_schedule: None,
             timezone: chrono_tz::UTC,
             catch_up: true,
             splay: Period::seconds(0),
@@ -217,6 +223,8 @@ impl Job {
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "the table of a job describes the keys")]
 pub struct LdapJob {
+    /// There is one only beside a schedule.
+    pub changes_schedule: Option<CronExpression>,
     /// The job's own name unless configured.
     pub source: String,
     pub directory: String,
@@ -309,6 +317,13 @@ fn ldap(
     if let (None, Some(problem)) = (&table.source, line_problem(name)) {
         notes.find(&at.key("source"), problem);
     }
+    if table.changes_schedule.is_some() && table.schedule.is_none() {
+        notes.find(
+            &at.key("changes_schedule"),
+            "a job with changes_schedule needs a schedule as well: what ends by time, who left without \
+             the server's saying so, and what changed in ftrack is found only when everything is read",
+        );
+    }
     let directory = directory(
         notes,
         &at.key("directory"),
@@ -326,6 +341,12 @@ fn ldap(
     table.member_of.check(notes, &at.key("member_of"));
     let group_bases = at.key("group_bases");
     table.group_bases.check(notes, &group_bases);
+    if table.changes_schedule.is_some() && !table.member_of.is_empty() {
+        notes.find(
+            &at.key("changes_schedule"),
+            "a job with member_of cannot have it: a change of a group shows nothing of its members",
+        );
+    }
     if table.member_of.is_empty() && !table.group_bases.is_empty() {
         notes.find(
             &group_bases,
@@ -346,6 +367,7 @@ fn ldap(
         is_mapped || notes.is_judged(&mapping.key("email"))
     });
     Some(LdapJob {
+        changes_schedule: table.changes_schedule.take(),
         source: table.source.take().unwrap_or_else(|| name.to_owned()),
         directory: directory?,
         search_bases: std::mem::take(&mut table.search_bases).complete()?,
@@ -427,6 +449,7 @@ impl From<LdapJob> for JobTable {
         let attributes = attributes.map(|(name, rule)| (name.clone(), attributes::written(rule)));
         Self {
             kind: Kind::Ldap,
+            changes_schedule: job.changes_schedule,
             source: Some(job.source),
             directory: Some(job.directory),
             search_bases: job.search_bases.into(),

@@ -10,7 +10,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::status::{JobStatus, Status};
 use crate::{
     model::{pause::Pause, readable_time::readable_time, report::Report},
-    run::{Progress, failure::NotPlannable},
+    run::{
+        Progress,
+        failure::{NoChanges, NotPlannable},
+    },
 };
 
 /// Sends commands to the daemon; cheap to clone.
@@ -20,6 +23,17 @@ pub struct Commands {
     status: watch::Receiver<Arc<Status>>,
 }
 
+/// What a person wants of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// A run.
+    Run,
+    /// A run that writes nothing.
+    DryRun,
+    /// A run that reads only what changed.
+    Changes,
+}
+
 /// One command, with the channel for its reply.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "variants and fields are self-explanatory")]
@@ -27,8 +41,8 @@ pub enum DaemonCommand {
     /// Run this job now.
     Trigger {
         job: String,
-        /// Whether it is a dry run.
-        dry_run: bool,
+        /// What is wanted.
+        wish: Wish,
         /// Receives the updates of the run from its start to its report.
         told: mpsc::Sender<RunUpdate>,
         /// Receives whether it will run.
@@ -68,6 +82,8 @@ pub enum RunUpdate {
     Finished {
         report: Box<Report>,
     },
+    /// It was to read what changed, and there was nothing to do.
+    NothingChanged,
     /// It ended without a report, or never started.
     Ended {
         /// Why.
@@ -93,6 +109,9 @@ pub enum CommandError {
     /// A dry run of a job whose changes cannot be planned.
     #[error(transparent)]
     CannotTell(NotPlannable),
+    /// The job never reads only what changed.
+    #[error(transparent)]
+    NoChanges(NoChanges),
     /// The job is paused.
     #[error(
         "{job} is paused{}{}; `resume {job}` ends the pause",
@@ -148,13 +167,13 @@ impl Commands {
     pub async fn trigger(
         &self,
         job: &str,
-        dry_run: bool,
+        wish: Wish,
     ) -> Result<mpsc::Receiver<RunUpdate>, CommandError> {
         let (told, hears) = mpsc::channel(256);
         let job = job.to_owned();
         self.ask(|answer| DaemonCommand::Trigger {
             job,
-            dry_run,
+            wish,
             told,
             answer,
         })

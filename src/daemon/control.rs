@@ -19,7 +19,7 @@ use tokio::{net::UnixStream, sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    commands::{CommandError, Commands, RunUpdate},
+    commands::{CommandError, Commands, RunUpdate, Wish},
     heartbeat::Heartbeat,
     places::{Peer, Place, TooManyWatchers},
     serve,
@@ -51,6 +51,24 @@ pub struct StatusReply {
 pub struct TriggerRequest {
     /// Whether it is a dry run.
     pub dry_run: bool,
+    /// Whether only what changed is read; never a dry run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub changes: bool,
+}
+
+impl TriggerRequest {
+    /// What is wanted.
+    fn wish(self) -> Result<Wish, ApiError> {
+        match (self.dry_run, self.changes) {
+            (false, false) => Ok(Wish::Run),
+            (true, false) => Ok(Wish::DryRun),
+            (false, true) => Ok(Wish::Changes),
+            (true, true) => Err(ApiError::new(
+                ApiErrorCode::Malformed,
+                "a dry run reads everything: leave out either dry_run or changes".to_owned(),
+            )),
+        }
+    }
 }
 
 /// The body of `POST /v1/jobs/{job}/pause`; may be empty.
@@ -82,6 +100,8 @@ pub enum ApiErrorCode {
     AlreadyRunning,
     /// The changes of the job cannot be planned.
     CannotTell,
+    /// The job never reads only what changed.
+    NoChanges,
     /// The job is paused.
     Paused,
     /// A server refused the credentials recently.
@@ -157,10 +177,10 @@ async fn trigger(
     body: Body,
 ) -> Result<Response, ApiError> {
     let job = job_name(job)?;
-    let TriggerRequest { dry_run } = parse_request(body).await?;
+    let wish = parse_request::<TriggerRequest>(body).await?.wish()?;
     // Before the run is wanted: no run begins whose end cannot be told.
     place.watch()?;
-    let told = within_limit(site.commands.trigger(&job, dry_run)).await?;
+    let told = within_limit(site.commands.trigger(&job, wish)).await?;
     Ok((
         [(header::CONTENT_TYPE, "application/x-ndjson")],
         Body::from_stream(lines(told)),
@@ -300,7 +320,7 @@ fn lines(
             RunUpdate::Waiting | RunUpdate::Started | RunUpdate::Progress(_) => {
                 Some((Ok(line(&next)), Some(told)))
             }
-            RunUpdate::Finished { .. } | RunUpdate::Ended { .. } => {
+            RunUpdate::Finished { .. } | RunUpdate::NothingChanged | RunUpdate::Ended { .. } => {
                 // The report of a large studio takes a while to serialise, during which the daemon
                 // has to do other things.
                 let last = tokio::task::spawn_blocking(move || line(&next))
@@ -336,6 +356,7 @@ impl From<CommandError> for ApiError {
             CommandError::UnknownJob { .. } => ApiErrorCode::UnknownJob,
             CommandError::AlreadyRunning(_) => ApiErrorCode::AlreadyRunning,
             CommandError::CannotTell(_) => ApiErrorCode::CannotTell,
+            CommandError::NoChanges(_) => ApiErrorCode::NoChanges,
             CommandError::Paused { .. } => ApiErrorCode::Paused,
             CommandError::Refused { .. } => ApiErrorCode::Refused,
             CommandError::NotKept(_) => ApiErrorCode::NotKept,
@@ -351,6 +372,7 @@ impl IntoResponse for ApiError {
             ApiErrorCode::UnknownJob | ApiErrorCode::NotFound => StatusCode::NOT_FOUND,
             ApiErrorCode::AlreadyRunning
             | ApiErrorCode::CannotTell
+            | ApiErrorCode::NoChanges
             | ApiErrorCode::Paused
             | ApiErrorCode::Refused
             | ApiErrorCode::NotKept

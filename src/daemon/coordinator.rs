@@ -25,6 +25,7 @@ use super::{
     heartbeat::Heartbeat,
     metrics::Metrics,
     runner::SharedProgress,
+    schedule::Due,
     scheduler::{Scheduler, Tick},
     setup::{Setup, Source},
     status::Status,
@@ -213,7 +214,7 @@ impl Coordinator {
                 }
                 self.handle(Input::Second);
             }
-            Tick::Job { name, .. } => self.handle(Input::Tick(name)),
+            Tick::Job { name, .. } => self.handle(Input::Tick(Due::named(name))),
         }
     }
 
@@ -263,6 +264,9 @@ impl Coordinator {
             }
             Effect::Emit(notice) => notice.event().emit(),
             Effect::Count(Counter::TickSkipped(job)) => self.context.metrics.tick_skipped(&job),
+            Effect::Count(Counter::NothingChanged(job)) => {
+                self.context.metrics.nothing_changed(&job);
+            }
             Effect::Count(Counter::ReloadFailed) => self.context.metrics.reload_failed(),
             Effect::Reply { to, reply } => self.reply(to, reply),
             Effect::Update { to, update } => self.requests.update(to, update),

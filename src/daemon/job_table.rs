@@ -6,14 +6,17 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-use super::{commands::CommandError, status::JobPhase};
+use super::{
+    commands::{CommandError, Wish},
+    status::JobPhase,
+};
 use crate::{
     model::{
         backoff::{Backoff, Retry},
         pause::Pause,
         report::{FailureKind, Trigger},
     },
-    run::failure::NotPlannable,
+    run::failure::{NoChanges, NotPlannable},
 };
 
 mod blocks;
@@ -38,6 +41,8 @@ pub struct JobTable {
 pub struct JobRules {
     /// What it reads, which determines what may run beside it.
     pub reads: Reads,
+    /// Whether it has a schedule for what changed.
+    pub has_changes: bool,
     pub retry: Retry,
     pub time_limit: TimeDelta,
 }
@@ -92,6 +97,8 @@ pub struct StartRun {
     pub trigger: Trigger,
     /// Whether it is a dry run.
     pub dry_run: bool,
+    /// Whether a person asked for it.
+    pub is_asked: bool,
     /// Whether the job is in an outage that was already reported.
     pub in_outage: bool,
 }
@@ -102,6 +109,8 @@ pub struct StartRun {
 pub enum RunEnd<'a> {
     /// It succeeded.
     Well,
+    /// It was to read what changed, and there was nothing to do.
+    Nothing,
     Failed {
         kind: FailureKind,
         /// The message.
@@ -171,6 +180,17 @@ impl JobTable {
         }
     }
 
+    /// What changed is due to be read. It is no loss where the job does anything else: a run that
+    /// reads everything finds it as well.
+    pub fn tick_changes(&mut self, name: &str, now: DateTime<Utc>) {
+        let job = self.jobs.get_mut(name);
+        if let Some(job) = job.filter(|job| !job.retired && job.is_quiet())
+            && job.backoff().and_then(Backoff::retries_at).is_none()
+        {
+            job.queue(Trigger::Changes, now);
+        }
+    }
+
     /// A missed run is to be made up for, unless the job is paused or waits for its retry anyway.
     pub fn make_up(&mut self, name: &str, now: DateTime<Utc>) -> bool {
         let job = self.jobs.get_mut(name);
@@ -189,17 +209,20 @@ impl JobTable {
     pub fn trigger(
         &mut self,
         name: &str,
-        dry_run: bool,
+        wish: Wish,
         now: DateTime<Utc>,
     ) -> Result<(), CommandError> {
         self.state(name)?;
-        let job = self.job_mut(name)?;
-        if dry_run && job.rules.reads == Reads::Ftrack {
-            return Err(CommandError::CannotTell(NotPlannable {
-                job: name.to_owned(),
-            }));
+        let (job, name_of_it) = (self.job_mut(name)?, name.to_owned());
+        if wish == Wish::DryRun && job.rules.reads == Reads::Ftrack {
+            let job = name_of_it;
+            return Err(CommandError::CannotTell(NotPlannable { job }));
         }
-        if job.trigger(dry_run, now) {
+        if wish == Wish::Changes && !job.rules.has_changes {
+            let job = name_of_it;
+            return Err(CommandError::NoChanges(NoChanges { job }));
+        }
+        if job.trigger(wish, now) {
             Ok(())
         } else {
             Err(CommandError::AlreadyRunning(name.to_owned()))

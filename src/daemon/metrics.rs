@@ -18,7 +18,7 @@ use crate::{
     model::{
         backoff::Backoff,
         change::Action,
-        report::{ChangeResult, Outcome, Report},
+        report::{ChangeResult, Outcome, Report, Trigger},
         summary::RunSummary,
     },
     run::servers::Servers,
@@ -64,6 +64,7 @@ pub struct Metrics {
     changes: IntCounterVec,
     seconds: HistogramVec,
     ticks_skipped: IntCounterVec,
+    nothing_changed: IntCounterVec,
     builtin_alarms: IntCounterVec,
     reload_failures: IntCounterVec,
     /// The last run of each job that did not fail and was not a dry run.
@@ -156,6 +157,7 @@ impl Metrics {
             changes: counter("changes_total")?,
             seconds: register(&registry, HistogramVec::new(buckets, family.labels)?)?,
             ticks_skipped: counter("ticks_skipped_total")?,
+            nothing_changed: counter("changes_reads_without_changes_total")?,
             builtin_alarms: counter("builtin_alarms_total")?,
             reload_failures: counter("config_reload_failures_total")?,
             settled: Mutex::default(),
@@ -196,7 +198,8 @@ impl Metrics {
                 histogram.observe(seconds.max(0.0));
             }
         }
-        if came_to_its_end(report.outcome) {
+        // What changed says nothing about everybody else.
+        if came_to_its_end(report.outcome) && report.trigger != Trigger::Changes {
             let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
             settled.insert(job.to_owned(), RunSummary::of(report));
         }
@@ -205,6 +208,11 @@ impl Metrics {
     /// Counts a tick during a run of its job.
     pub fn tick_skipped(&self, job: &str) {
         add(&self.ticks_skipped, &[job], 1);
+    }
+
+    /// Counts a reading of what changed that found nothing to do.
+    pub fn nothing_changed(&self, job: &str) {
+        add(&self.nothing_changed, &[job], 1);
     }
 
     /// Counts a reload that was refused.
@@ -231,7 +239,8 @@ impl Metrics {
             let before = job
                 .last_run
                 .clone()
-                .filter(|run| came_to_its_end(run.outcome) && !run.dry_run);
+                .filter(|run| came_to_its_end(run.outcome) && !run.dry_run)
+                .filter(|run| run.trigger != Trigger::Changes);
             // Another process may have made the last one.
             let newest = settled
                 .into_iter()
@@ -259,6 +268,7 @@ impl Metrics {
             add(&self.changes, &[job, action.as_str(), result.as_str()], 0);
         }
         add(&self.ticks_skipped, &[job], 0);
+        add(&self.nothing_changed, &[job], 0);
         add(&self.builtin_alarms, &[job], 0);
     }
 }

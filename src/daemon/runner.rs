@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{commands::RunUpdate, core::effect::RunOutcome, job_table::StartRun};
 use crate::{
     event::{self, AlreadyLogged},
-    model::report::FailureKind,
+    model::report::{FailureKind, Trigger},
     run::{CompiledJob, Progress, Purpose, failure::RunStartError},
     state::State,
 };
@@ -91,20 +91,25 @@ async fn execute(run: Run) -> RunOutcome {
     } else {
         Purpose::Sync
     };
-    let work = event::without_repeats(
-        quiet,
-        prepared.run(&state, start.trigger, purpose, &cancel, &progress),
-    );
+    let work = async {
+        if start.trigger == Trigger::Changes {
+            return prepared.run_changes(&state, &cancel, &progress).await;
+        }
+        let report = prepared.run(&state, start.trigger, purpose, &cancel, &progress);
+        report.await.map(Some)
+    };
+    let work = event::without_repeats(quiet, work);
     tokio::select! {
         biased;
         ended = work => match ended {
-            Ok(report) => RunOutcome::Reported(Box::new(report)),
+            Ok(Some(report)) => RunOutcome::Reported(Box::new(report)),
+            Ok(None) => RunOutcome::NothingChanged,
             Err(RunStartError::Busy(_)) => RunOutcome::Busy,
             Err(error @ RunStartError::State(_)) => {
                 broken(FailureKind::State, error.to_string())
             }
             // Whoever asks is told so before it comes to this.
-            Err(error @ RunStartError::NotPlannable(_)) => {
+            Err(error @ (RunStartError::NotPlannable(_) | RunStartError::NoChanges(_))) => {
                 broken(FailureKind::Internal, error.to_string())
             }
         },

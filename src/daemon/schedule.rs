@@ -31,6 +31,38 @@ pub struct Schedule {
     lag: TimeDelta,
 }
 
+/// What a job is due for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Due {
+    /// A run of this job that reads everything.
+    Everything(String),
+    /// A run of this job that reads what changed.
+    Changes(String),
+}
+
+/// Follows the name of a job, which has no such character.
+const OF_CHANGES: &str = ":changes";
+
+impl Due {
+    /// The name of the schedule.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Everything(job) => job.clone(),
+            Self::Changes(job) => format!("{job}{OF_CHANGES}"),
+        }
+    }
+
+    /// What the schedule with this name is for.
+    #[must_use]
+    pub fn named(name: String) -> Self {
+        match name.strip_suffix(OF_CHANGES) {
+            Some(job) => Self::Changes(job.to_owned()),
+            None => Self::Everything(name),
+        }
+    }
+}
+
 /// What the hour field contains, which determines the handling of clock changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hours {
@@ -50,6 +82,18 @@ impl Schedule {
     pub fn of(name: &str, job: &Job, host: &str) -> Option<Self> {
         let expression = job.schedule.as_ref()?;
         Some(Self::new(expression, job.timezone, job.splay, host, name))
+    }
+
+    /// The schedules of a configured job, by their names.
+    pub fn all_of(name: &str, job: &Job, host: &str) -> impl Iterator<Item = (String, Self)> {
+        let changes = job.ldap().and_then(|ldap| ldap.changes_schedule.as_ref());
+        let changes = changes.map(|expression| {
+            let schedule = Self::new(expression, job.timezone, job.splay, host, name);
+            (Due::Changes(name.to_owned()).name(), schedule)
+        });
+        let everything = Self::of(name, job, host)
+            .map(|schedule| (Due::Everything(name.to_owned()).name(), schedule));
+        everything.into_iter().chain(changes)
     }
 
     /// The schedule of a job on a host.

@@ -64,7 +64,7 @@ impl Setup {
         let schedules = config
             .jobs
             .iter()
-            .filter_map(|(name, job)| Some((name.clone(), Schedule::of(name, job, host)?)))
+            .flat_map(|(name, job)| Schedule::all_of(name, job, host))
             .collect();
         Ok(Self {
             config,
@@ -102,6 +102,7 @@ impl Setup {
                     reads: job
                         .ldap()
                         .map_or(Reads::Ftrack, |job| Reads::Directory(job.directory.clone())),
+                    has_changes: job.ldap().is_some_and(|job| job.changes_schedule.is_some()),
                     retry: job.retry.clone(),
                     time_limit: TimeDelta::from_std(job.time_limit).unwrap_or(TimeDelta::MAX),
                 },

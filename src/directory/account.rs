@@ -116,7 +116,7 @@ fn after_1970(span: Option<TimeDelta>) -> DateTime<Utc> {
         .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-fn generalized_time(text: &str) -> Option<DateTime<Utc>> {
+pub(super) fn generalized_time(text: &str) -> Option<DateTime<Utc>> {
     let in_utc = |form: &&str| NaiveDateTime::parse_from_str(text, form).ok();
     let in_a_zone = |form: &&str| DateTime::parse_from_str(text, form).ok();
     IN_UTC

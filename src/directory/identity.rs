@@ -29,7 +29,12 @@ pub(super) struct ServerIdentity {
     pub naming_contexts: Vec<String>,
     /// How current its copy was before the first search.
     pub freshness: Freshness,
-    referrals: Referrals,
+    pub(super) referrals: Referrals,
+    /// Whether it offers content synchronization (RFC 4533).
+    pub offers_sync: bool,
+    /// The number of the last change of a server of Active Directory, and the DN of the entry that
+    /// identifies its database.
+    pub update_number: Option<(u64, String)>,
     /// Whether it leaves out references on request.
     leaves_out_continuations: bool,
     pub(super) schema: Option<Arc<Schema>>,
@@ -117,6 +122,8 @@ pub(super) async fn about(
         naming_contexts: root.naming_contexts.clone(),
         freshness,
         referrals: root.referrals(),
+        offers_sync: root.offers_sync(),
+        update_number: root.update_number.clone(),
         leaves_out_continuations: root.leaves_out_continuations(),
         schema,
     })

@@ -18,10 +18,12 @@ use super::{
     group_graph::Members,
     groups,
     identity::{FreshnessUse, SchemaUse, ServerIdentity},
+    look_again::GROUP,
     name_fault::NameFault,
     pool::DirectoryPool,
     reading::{Ids, Parts, Reading},
     request::{PeopleSearch, ReadFailure, ReadRequest},
+    search::Search,
     searches::{
         EntrySink, SearchRun, Searches, Servers, Wanted, bounded, of_request, run, run_over,
     },
@@ -69,6 +71,111 @@ pub async fn read<T: Kept>(
         .and_then(|server| collect.shows_members(server, request));
     match outcome {
         Ok(server) => Ok(collect.reading(pool, server, course).0),
+        Err(error) => Err(course.failure(error)),
+    }
+}
+
+/// What the entries of some people show: nothing about anybody else. That somebody is missing from
+/// it does not show that the person is absent.
+#[derive(Debug)]
+pub struct ChangedEntries<T> {
+    entries: Reading<T>,
+}
+
+impl<T> ChangedEntries<T> {
+    /// The entries, for a desired state that knows that these are not all.
+    pub(crate) fn into_part(self) -> Reading<T> {
+        self.entries
+    }
+
+    /// The same with ids of the attribute by which the people are known.
+    #[must_use]
+    pub fn known_by(self, attribute: &IdAttribute) -> Self {
+        Self {
+            entries: self.entries.known_by(attribute),
+        }
+    }
+
+    /// Where they were read, and how.
+    pub(crate) fn part(&self) -> &Reading<T> {
+        &self.entries
+    }
+}
+
+#[cfg(test)]
+impl<T> ChangedEntries<T> {
+    /// These entries, for tests of later steps.
+    pub(crate) fn for_tests(entries: Vec<(Option<DirectoryId>, T)>) -> Self {
+        Self {
+            entries: Reading::for_tests(entries),
+        }
+    }
+}
+
+/// Reads the entries of these people, as a whole read would show them: what is mapped, and whether
+/// they may sign in.
+///
+/// # Errors
+/// As for `read`, and that an id cannot be a value of the attribute.
+pub async fn read_changed<T: Kept>(
+    pool: &DirectoryPool,
+    server: &str,
+    request: &ReadRequest,
+    (id_attribute, ids): (&IdAttribute, &[DirectoryId]),
+    map: impl FnMut(ServerKind, &Entry) -> T,
+    cancel: &CancellationToken,
+) -> Result<ChangedEntries<T>, ReadFailure> {
+    let by_id: Vec<String> = ids
+        .iter()
+        .filter_map(|id| id_attribute.filter(id))
+        .collect();
+    let groups: Vec<String> = by_id.chunks(GROUP).map(filter::any).collect();
+    let of_groups = |searches: Vec<Search>| -> Vec<Search> {
+        let of_group = |search: &Search| {
+            let search = search.clone();
+            groups.iter().map(move |ids| Search {
+                filter: format!("(&{}{ids})", search.filter),
+                ..search.clone()
+            })
+        };
+        searches.iter().flat_map(of_group).collect()
+    };
+    let some = |about: &ServerIdentity| {
+        let all = searches(pool, request, about);
+        Searches {
+            list: of_groups(all.list),
+            disabled: of_groups(all.disabled),
+            referral_objects: ReferralObjects::LeftOut,
+            ..all
+        }
+    };
+    let wanted = Wanted {
+        bases: &request.bases,
+        schema: SchemaUse::Needed,
+        freshness: FreshnessUse::None,
+        searches: &some,
+    };
+    let mut collect = Collect::new(pool, request, map, |_| ());
+    collect.searches = request.bases.len() * groups.len();
+    let mut course = SearchRun::default();
+    let outcome = bounded(
+        run(
+            pool,
+            Servers::Only(server),
+            wanted,
+            &mut collect,
+            &mut course,
+        ),
+        request.deadline,
+        cancel,
+    )
+    .await;
+    match outcome.and_then(|server| names_mean_something(server, &course)) {
+        Ok(server) => {
+            let (entries, _) = collect.reading(pool, server, course);
+            let entries = entries.known_by(id_attribute);
+            Ok(ChangedEntries { entries })
+        }
         Err(error) => Err(course.failure(error)),
     }
 }

@@ -1,6 +1,8 @@
 //! What a server is and supports: its root DSE (RFC 4512 section 5.1).
 
-use super::{connection::Connection, dn::Dn, error::DirectoryError, lookup::look};
+use super::{
+    connection::Connection, dn::Dn, error::DirectoryError, lookup::look, sync_control::SYNC_REQUEST,
+};
 use crate::model::{entry::Entry, server_kind::ServerKind};
 
 /// The capability of an Active Directory (MS-ADTS section 3.1.1.3.4.3).
@@ -66,6 +68,9 @@ pub struct RootDse {
     pub sasl_mechanisms: Vec<String>,
     /// The DN of the schema.
     pub schema: Option<String>,
+    /// The number of its last change, and the DN of the entry that identifies its database, if it
+    /// is one of Active Directory (MS-ADTS section 3.1.1.3.2).
+    pub update_number: Option<(u64, String)>,
 }
 
 impl RootDse {
@@ -85,6 +90,8 @@ impl RootDse {
             "supportedSASLMechanisms",
             "subschemaSubentry",
             "ipaTopologyPluginVersion",
+            "highestCommittedUSN",
+            "dsServiceName",
         ];
         let nothing = || Entry::new(String::new(), Vec::new());
         let entry = match look(connection, "", "(objectClass=*)", &wanted).await {
@@ -124,6 +131,12 @@ impl RootDse {
         }
     }
 
+    /// Whether it offers content synchronization (RFC 4533).
+    #[must_use]
+    pub fn offers_sync(&self) -> bool {
+        self.offers(SYNC_REQUEST)
+    }
+
     /// Whether it leaves out references to other servers on request.
     pub(super) fn leaves_out_continuations(&self) -> bool {
         self.offers(DOMAIN_SCOPE)
@@ -161,6 +174,10 @@ impl RootDse {
                 .any(|oid| oid == WHO_AM_I),
             sasl_mechanisms: texts("supportedSASLMechanisms"),
             schema: texts("subschemaSubentry").into_iter().next(),
+            update_number: texts("highestCommittedUSN")
+                .first()
+                .and_then(|number| number.parse().ok())
+                .zip(texts("dsServiceName").into_iter().next()),
         }
     }
 }

@@ -76,7 +76,8 @@ impl AlreadyLogged {
             | Event::StateSetAside(_)
             | Event::EarlierChange { .. }
             | Event::RunConfirmed { .. }
-            | Event::RunRecovered(_) => false,
+            | Event::RunRecovered(_)
+            | Event::NothingChanged { .. } => false,
             Event::Builtin {
                 what: Builtin::Alarm(_),
                 ..

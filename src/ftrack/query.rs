@@ -149,6 +149,19 @@ pub fn holders_of(roles: &[EntityId]) -> Listing {
     }
 }
 
+/// Which security roles some users have.
+#[must_use]
+pub fn roles_of(users: &[EntityId]) -> Listing {
+    Listing {
+        what: "security roles of some users",
+        text: format!(
+            "select id, user_id, security_role_id from UserSecurityRole where user_id in ({}) \
+             order by id",
+            list(users)
+        ),
+    }
+}
+
 /// All custom attributes of users.
 #[must_use]
 pub fn custom_attributes() -> Listing {
@@ -267,7 +280,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{holders_of, links_of, members_of, users, users_by_id};
+    use super::{holders_of, links_of, members_of, roles_of, users, users_by_id};
     use crate::model::user::EntityId;
 
     #[test]
@@ -297,6 +310,7 @@ mod tests {
                 (links_of(&ids).page(7, 2), 1, 1),
                 (members_of(&ids).page(u32::MAX, u32::MAX), 1, 0),
                 (holders_of(&ids).page(0, 500), 1, 0),
+                (roles_of(&ids).page(0, 500), 1, 0),
             ] {
                 let quotes = expression.as_str().matches('"').count();
                 prop_assert_eq!(quotes, 2 * (ids.len() * lists + constants), "{}", expression);

@@ -1,6 +1,10 @@
 //! Reads everything in ftrack that a plan needs, and reads some users again after a write.
 
-use std::{collections::BTreeMap, iter::Peekable, vec};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    iter::Peekable,
+    vec,
+};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
@@ -20,6 +24,7 @@ use super::{
     row,
     row::{AttributeRow, LinkRow, NamedRow, Row, UserRow, ValueRow},
     session::{Reader, Until},
+    user_state::users_a_call,
 };
 use crate::{
     ftrack::signer::Signer,
@@ -135,6 +140,79 @@ async fn once(
         claims,
         read_calls: 0,
     }))
+}
+
+/// Reads some users by id, and all administrators beside them, with everything that a plan needs to
+/// know about them. The number of calls depends on the number of these users alone.
+///
+/// # Errors
+/// The error of any part.
+pub async fn read_some(
+    reader: &Reader,
+    request: ReadCurrent<'_>,
+    ids: &BTreeSet<EntityId>,
+    until: &Until,
+) -> Result<Current, FtrackError> {
+    let before = reader.calls().reads;
+    let ReadCurrent {
+        custom_attributes,
+        administrator_roles,
+        default_roles,
+    } = request;
+    let asked: Vec<EntityId> = ids.iter().cloned().collect();
+    let (user_types, holders, attributes) = tokio::try_join!(
+        user_types(reader, until),
+        roles::holders_among(reader, administrator_roles, default_roles, &asked, until),
+        known_attributes(reader, custom_attributes, until),
+    )?;
+    let mut all: Vec<EntityId> = asked;
+    all.extend(holders.administrators().iter().cloned());
+    all.sort_unstable();
+    all.dedup();
+    let (mut users, mut links) = (Vec::new(), Vec::new());
+    let mut values: Vec<Vec<ValueRow>> = attributes.iter().map(|_| Vec::new()).collect();
+    for ids in all.chunks(users_a_call(reader)) {
+        let (of_users, of_links) = (query::users_by_id(ids), query::links_of(ids));
+        let (some_users, some_links) = tokio::try_join!(
+            list::<UserRow>(reader, &of_users, until),
+            list::<LinkRow>(reader, &of_links, until),
+        )?;
+        users.extend(some_users);
+        links.extend(some_links);
+        for ((_, id, _), values) in attributes.iter().zip(&mut values) {
+            let listing = query::custom_values_of(id, ids);
+            values.extend(list::<ValueRow>(reader, &listing, until).await?);
+        }
+    }
+    row::are_usable(&users).map_err(|trouble| reader.error_of("reading users", trouble))?;
+    let warnings = odd_users(&users).collect();
+    let mut parts = Parts {
+        links: links.into_iter().peekable(),
+        values: values
+            .into_iter()
+            .map(|rows| rows.into_iter().peekable())
+            .collect(),
+        user_types: &user_types,
+        holders,
+        signer: reader.signer(),
+        claims: BTreeMap::new(),
+    };
+    let users = users.into_iter().map(|row| parts.user(row)).collect();
+    let claims = parts.claims;
+    let (custom_attributes, custom_kinds) = attributes
+        .into_iter()
+        .map(|(key, id, kind)| ((key, id), kind))
+        .unzip();
+    Ok(Current {
+        users,
+        custom_attributes,
+        custom_kinds,
+        user_types,
+        warnings,
+        orphans: BTreeSet::new(),
+        claims,
+        read_calls: reader.calls().reads - before,
+    })
 }
 
 /// Which of the keys are custom attributes of users, in the order of the keys: the id of each, or
@@ -314,19 +392,14 @@ struct Custom {
     values: Vec<Vec<ValueRow>>,
 }
 
-async fn custom_values(
+/// The mapped custom attributes: the key, the id and the kind of each.
+async fn known_attributes(
     reader: &Reader,
     keys: &[String],
     until: &Until,
-) -> Result<Custom, FtrackError> {
-    let (mut attributes, mut kinds) = (
-        Vec::with_capacity(keys.len()),
-        Vec::with_capacity(keys.len()),
-    );
-    for (key, found) in keys
-        .iter()
-        .zip(attributes_of_users(reader, keys, until).await?)
-    {
+) -> Result<Vec<(String, EntityId, CustomKind)>, FtrackError> {
+    let found = attributes_of_users(reader, keys, until).await?;
+    let known = keys.iter().zip(found).map(|(key, found)| {
         let unknown = || {
             reader.error_of(
                 "looking for the mapped custom attributes",
@@ -334,9 +407,21 @@ async fn custom_values(
             )
         };
         let (id, kind) = found.ok_or_else(unknown)?;
-        attributes.push((key.clone(), id));
-        kinds.push(kind);
-    }
+        Ok((key.clone(), id, kind))
+    });
+    known.collect()
+}
+
+async fn custom_values(
+    reader: &Reader,
+    keys: &[String],
+    until: &Until,
+) -> Result<Custom, FtrackError> {
+    let known = known_attributes(reader, keys, until).await?;
+    let (attributes, kinds): (Vec<_>, Vec<_>) = known
+        .into_iter()
+        .map(|(key, id, kind)| ((key, id), kind))
+        .unzip();
     let listings: Vec<_> = attributes
         .iter()
         .map(|(_, id)| query::custom_values(id))

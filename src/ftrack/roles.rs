@@ -9,6 +9,7 @@ use super::{
     query,
     row::{HolderRow, MemberRow, NamedRow},
     session::{Reader, Until},
+    user_state::users_a_call,
 };
 use crate::model::user::EntityId;
 
@@ -25,6 +26,11 @@ pub(super) struct Holders {
 }
 
 impl Holders {
+    /// The users who have one of the administrator roles, sorted.
+    pub fn administrators(&self) -> &[EntityId] {
+        &self.administrators
+    }
+
     /// Whether a user has one of the administrator roles.
     pub fn is_administrator(&self, user: &EntityId) -> bool {
         self.administrators.binary_search(user).is_ok()
@@ -52,8 +58,74 @@ pub(super) async fn holders(
     default_roles: &[String],
     until: &Until,
 ) -> Result<Holders, FtrackError> {
-    if administrator_roles.is_empty() {
+    let Some(Roles {
+        of_administrators,
+        further,
+    }) = roles(reader, administrator_roles, default_roles, until).await?
+    else {
         return Ok(Holders::default());
+    };
+    let (administrators, further) = tokio::try_join!(
+        members(reader, &of_administrators, until),
+        further_holders(reader, &further, until),
+    )?;
+    Ok(Holders {
+        administrators,
+        further,
+    })
+}
+
+/// The same where of other roles than the administrators' only those of some users matter: the
+/// administrators are all.
+///
+/// # Errors
+/// Those of [`administrators`].
+pub(super) async fn holders_among(
+    reader: &Reader,
+    administrator_roles: &[String],
+    default_roles: &[String],
+    users: &[EntityId],
+    until: &Until,
+) -> Result<Holders, FtrackError> {
+    let Some(Roles {
+        of_administrators,
+        further,
+    }) = roles(reader, administrator_roles, default_roles, until).await?
+    else {
+        return Ok(Holders::default());
+    };
+    let administrators = members(reader, &of_administrators, until).await?;
+    let mut rows = Vec::new();
+    for users in users.chunks(users_a_call(reader)) {
+        rows.extend(list::<HolderRow>(reader, &query::roles_of(users), until).await?);
+    }
+    let is_further = |row: &HolderRow| {
+        let role = row.security_role_id.as_ref();
+        role.is_none_or(|role| further.contains_key(role))
+    };
+    rows.retain(is_further);
+    Ok(Holders {
+        administrators,
+        further: named_holders(rows, &further),
+    })
+}
+
+/// The roles of a server, as far as they matter.
+struct Roles {
+    of_administrators: Vec<EntityId>,
+    /// With their names: neither those nor the ones that every new user gets.
+    further: BTreeMap<EntityId, Arc<str>>,
+}
+
+/// The roles that matter; none where no administrator role is named, and nothing is read.
+async fn roles(
+    reader: &Reader,
+    administrator_roles: &[String],
+    default_roles: &[String],
+    until: &Until,
+) -> Result<Option<Roles>, FtrackError> {
+    if administrator_roles.is_empty() {
+        return Ok(None);
     }
     let roles = list::<NamedRow>(reader, &query::security_roles(), until).await?;
     let of_administrators = administrator_ids(reader, administrator_roles, &roles)?;
@@ -69,14 +141,10 @@ pub(super) async fn holders(
             (role.id.clone(), name.into())
         })
         .collect();
-    let (administrators, further) = tokio::try_join!(
-        members(reader, &of_administrators, until),
-        further_holders(reader, &further, until),
-    )?;
-    Ok(Holders {
-        administrators,
+    Ok(Some(Roles {
+        of_administrators,
         further,
-    })
+    }))
 }
 
 /// Users with the name of each of these roles that they have.
@@ -90,6 +158,13 @@ async fn further_holders(
     }
     let ids: Vec<EntityId> = roles.keys().cloned().collect();
     let rows = list::<HolderRow>(reader, &query::holders_of(&ids), until).await?;
+    Ok(named_holders(rows, roles))
+}
+
+fn named_holders(
+    rows: Vec<HolderRow>,
+    roles: &BTreeMap<EntityId, Arc<str>>,
+) -> Vec<(EntityId, Arc<str>)> {
     let mut holders: Vec<(EntityId, Arc<str>)> = rows
         .into_iter()
         .filter_map(|row| {
@@ -101,7 +176,7 @@ async fn further_holders(
         .collect();
     holders.sort_unstable();
     holders.dedup();
-    Ok(holders)
+    holders
 }
 
 /// Which of the names are security roles, compared without case, in the order of the names; and the

@@ -169,6 +169,22 @@ pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     )
 }
 
+/// Bytes as hexadecimal digits, in what is saved.
+pub(crate) mod hex_bytes {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::{hex, unhex};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&hex(bytes))
+    }
+
+    pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(from)?;
+        unhex(&text).ok_or_else(|| D::Error::custom("no hexadecimal digits"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -96,6 +96,9 @@ pub enum Trigger {
     Startup,
     /// A failed run.
     Retry,
+    /// The schedule of the changes, or a person who asked for them; everything was read all the same
+    /// where the report says so.
+    Changes,
 }
 
 /// The outcome of a run.
@@ -243,6 +246,21 @@ pub struct DirectoryPart {
     /// The servers that were asked for the people who seemed to be absent.
     #[serde(default)]
     pub asked: Vec<String>,
+    /// What the server said that changed, where only that was read; then the read is not a complete
+    /// one. Omitted otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<ChangesPart>,
+}
+
+/// What a server said that changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangesPart {
+    /// How it said that: `cookie` (RFC 4533), `usn` or `time`.
+    pub by: String,
+    /// The entries that were added, or changed.
+    pub changed: usize,
+    /// The people whose entries are no longer among those that are searched for.
+    pub deleted: usize,
 }
 
 /// The server's job of ftrack's own synchronisation.

@@ -28,6 +28,20 @@ pub enum RunStartError {
     /// A dry run of a job whose changes cannot be planned.
     #[error(transparent)]
     NotPlannable(#[from] NotPlannable),
+    /// The job never reads only what changed.
+    #[error(transparent)]
+    NoChanges(#[from] NoChanges),
+}
+
+/// A job never reads only what changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the job {job:?} has no changes_schedule, so no run of it notes up to where the changes are \
+     known; set one, or run it without --changes"
+)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
+pub struct NoChanges {
+    pub job: String,
 }
 
 /// The changes of a job's run cannot be planned.

@@ -3,8 +3,15 @@
 use std::time::Instant;
 
 use super::{
-    Aim, Progress, RunContext, failure::Failure, last_known::LastKnownPeople, ldap_work::LdapWork,
-    memory, outcome, record, saved::SavedPlan,
+    Aim, Progress, RunContext,
+    administrators::AdministratorLock,
+    confirm_earlier::EarlierRuns,
+    failure::Failure,
+    known_changes::{Kept, Marks},
+    last_known::LastKnownPeople,
+    ldap_work::LdapWork,
+    memory, outcome, record,
+    saved::SavedPlan,
 };
 use crate::{
     event::{Event, RunName},
@@ -20,20 +27,37 @@ use crate::{
         stored_value::StoredOtherwise,
         user::Current,
     },
-    state::{Remembered, State, Written, journal::Journal},
+    state::{KnownChanges, Remembered, State, Written, journal::Journal},
     sync::{
         decision::Plan,
+        desired::Desired,
         guard,
         guard::{Approval, Vetted},
         settings::Settings,
     },
 };
 
+/// What is written, and what is saved after that.
+pub(super) struct Ready {
+    vetted: Vetted,
+    approval: Approval,
+    counted: Vec<Written>,
+    stored: StoredOtherwise,
+    /// People whose users need no change.
+    unchanged: usize,
+    is_first: bool,
+    /// What later runs of changes know, once this is written; none where they read everything.
+    known: Option<Kept>,
+    /// Held until everything is written.
+    _lock: Option<AdministratorLock>,
+}
+
 impl RunContext<'_, LdapWork> {
     /// The whole run: each step takes the values of those before it.
     pub(super) async fn execute(&mut self, aim: Aim, state: &State) -> Result<(), Failure> {
         let mut remembered = state.remembered(&self.prepared.name, self.reader.server())?;
         let request = self.read_request();
+        let position = self.position(&aim, &request, state).await?;
         let (reading, current) = self.read(&request).await?;
         let request = reading.asking_again(request);
         let earlier = self.confirm_earlier(state, &remembered, &current).await?;
@@ -44,55 +68,110 @@ impl RunContext<'_, LdapWork> {
         let settings = self.settings(&desired);
         let past = (&remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
-        let (mut vetted, approval) = self.vet(&plan, past, aim.approved())?;
+        let vetted = self.vet(&plan, past, aim.approved())?;
+        let known = self.known_after(position, &plan, &desired).map(|known| {
+            let marks = Marks::of(&desired, &current, &vetted.0, None);
+            (known, marks)
+        });
         match aim {
             Aim::Look => {
-                self.record_plan(&plan, &vetted);
+                self.record_plan(&plan, &vetted.0);
                 self.report.outcome = outcome(&self.report.counts);
                 Ok(())
             }
             Aim::Write { writer, .. } => {
-                let _lock = self.look_at_administrators(&mut vetted, approval).await?;
-                self.record_plan(&plan, &vetted);
-                self.remember(state, past, &plan, &current, &vetted, approval)?;
-                self.remember_freshness(state, &remembered, &desired, (&plan, &vetted), approval)?;
-                self.remember_dns(state, &plan, &desired)?;
-                let is_first = plan.is_first_contact;
-                let counted = memory::written(
-                    &self.report.run,
-                    &vetted,
-                    approval,
-                    (is_first, self.clocks()),
-                );
-                state.count_written(&self.prepared.name, &counted)?;
-                let unchanged = plan.unchanged();
-                let mut stored = remembered.stored_otherwise.clone();
-                for (user, field) in &plan.outdated {
-                    stored.forget(user, field);
-                }
+                let planned = (&plan, &desired, &current);
+                let ready = self.ready(state, past, planned, (vetted, known)).await?;
                 // What was read of the directory is the largest part of the memory.
                 drop(plan);
                 drop(desired);
-                let writes = &earlier.writes;
-                let applied = self
-                    .apply(unchanged, &vetted, (&current, writes), &writer, &mut stored)
-                    .await;
-                let (job, ftrack) = (&self.prepared.name, self.reader.server());
-                let before = &remembered.stored_otherwise;
-                let kept = state.set_stored_otherwise(job, ftrack, before, &stored);
-                // Also a run that ends early counts only what it wrote.
-                let settled = self.settled(counted, &vetted, approval);
-                let counted = state.count_written(job, &settled);
-                applied?;
-                kept?;
-                counted?;
-                if is_first {
-                    state.set_first_contact(job, ftrack, false)?;
-                }
-                self.forget_earlier(earlier);
-                Ok(())
+                self.carry_out(state, &remembered, ready, (&current, earlier), &writer)
+                    .await
             }
         }
+    }
+
+    /// Reports what is planned, and saves what later runs have to know, before anything is written.
+    pub(super) async fn ready(
+        &mut self,
+        state: &State,
+        past: (&Remembered, &Settings),
+        (plan, desired, current): (&Plan<'_>, &Desired, &Current),
+        ((mut vetted, approval), known): ((Vetted, Approval), Option<(KnownChanges, Marks)>),
+    ) -> Result<Ready, Failure> {
+        let lock = self.look_at_administrators(&mut vetted, approval).await?;
+        self.record_plan(plan, &vetted);
+        if desired.is_of_everybody() {
+            self.remember(state, past, plan, current, &vetted, approval)?;
+            self.remember_freshness(state, past.0, desired, (plan, &vetted), approval)?;
+            self.remember_dns(state, plan, desired)?;
+        } else {
+            self.remember_changes(state, past, (plan, desired, current), &vetted)?;
+        }
+        let known = self.index(state, desired, &vetted, known)?;
+        let is_first = plan.is_first_contact;
+        let counted = memory::written(
+            &self.report.run,
+            &vetted,
+            approval,
+            (is_first, self.clocks()),
+        );
+        state.count_written(&self.prepared.name, &counted)?;
+        let (remembered, _) = past;
+        let mut stored = remembered.stored_otherwise.clone();
+        for (user, field) in &plan.outdated {
+            stored.forget(user, field);
+        }
+        Ok(Ready {
+            vetted,
+            approval,
+            counted,
+            stored,
+            unchanged: plan.unchanged(),
+            is_first,
+            known,
+            _lock: lock,
+        })
+    }
+
+    /// Writes what may be written.
+    pub(super) async fn carry_out(
+        &mut self,
+        state: &State,
+        remembered: &Remembered,
+        ready: Ready,
+        (current, earlier): (&Current, EarlierRuns),
+        writer: &Writer,
+    ) -> Result<(), Failure> {
+        let Ready {
+            vetted,
+            approval,
+            counted,
+            mut stored,
+            unchanged,
+            is_first,
+            known,
+            _lock,
+        } = ready;
+        let writes = &earlier.writes;
+        let applied = self
+            .apply(unchanged, &vetted, (current, writes), writer, &mut stored)
+            .await;
+        let (job, ftrack) = (&self.prepared.name, self.reader.server());
+        let before = &remembered.stored_otherwise;
+        let kept = state.set_stored_otherwise(job, ftrack, before, &stored);
+        // Also a run that ends early counts only what it wrote.
+        let settled = self.settled(counted, &vetted, approval);
+        let counted = state.count_written(job, &settled);
+        applied?;
+        kept?;
+        counted?;
+        if is_first {
+            state.set_first_contact(job, ftrack, false)?;
+        }
+        self.keep_known(state, known)?;
+        self.forget_earlier(earlier);
+        Ok(())
     }
 
     /// Plans, without saving anything.
@@ -123,7 +202,7 @@ impl RunContext<'_, LdapWork> {
     }
 
     /// What may be written of a plan.
-    fn vet(
+    pub(super) fn vet(
         &self,
         plan: &Plan<'_>,
         (remembered, settings): (&Remembered, &Settings),

@@ -76,6 +76,10 @@ impl RunContext<'_, LdapWork> {
     /// without read access to metadata, or a list that was cut short, would leave all users without
     /// an owner. A person's approval overrides this.
     pub(super) fn fall_of_links(&self, plan: &Plan<'_>, remembered: &Remembered) -> Option<String> {
+        // Of what changed, there are only the users that it touches.
+        if remembered.users_before.is_some() {
+            return None;
+        }
         let LinkedUsers { owned, of_all } = remembered.linked?;
         let lost = owned.saturating_sub(plan.owned);
         // Users that another job took over have not lost their links.
@@ -199,6 +203,44 @@ impl RunContext<'_, LdapWork> {
         let now = shown.after(&seen, self.clocks().latest());
         state.set_freshness(&self.prepared.name, remembered, directory, &now)?;
         Ok(())
+    }
+
+    /// The same of a run that read only what changed: nothing about anybody else, and nothing that
+    /// only a complete reading shows.
+    pub(super) fn remember_changes(
+        &self,
+        state: &State,
+        (remembered, settings): (&Remembered, &Settings),
+        (plan, desired, current): (&Plan<'_>, &Desired, &Current),
+        vetted: &Vetted,
+    ) -> Result<(), Failure> {
+        let (job, ftrack) = (&self.prepared.name, self.reader.server());
+        state.set_clocks_agreed(job, self.clocks().agreed())?;
+        if plan.replica.is_none() {
+            let mut held = held_people(remembered, plan, &changed(remembered, settings), vetted);
+            for (by, kind, id, cause) in remembered.held.iter() {
+                let is_told = DirectoryId::new(id).is_some_and(|id| desired.tells_of(&id));
+                if !is_told {
+                    held.add(by, kind, id, cause);
+                }
+            }
+            state.set_held(job, &remembered.held, &held)?;
+        }
+        let known = remembered.inactive.iter().flatten().cloned();
+        let all = inactive(plan, current, vetted)
+            .into_iter()
+            .chain(known)
+            .collect();
+        state.set_inactive(job, ftrack, remembered, all)?;
+        let shown = desired.people().iter();
+        let shown = shown
+            .map(|(id, person)| (id.as_str(), &*person.dn))
+            .collect();
+        let gone = vetted.allowed().iter().map(|change| &change.directory_id);
+        let gone = gone
+            .filter(|id| desired.lacks(id))
+            .map(|id| id.as_str().to_owned());
+        Ok(state.change_dns(job, &shown, &gone.collect())?)
     }
 
     /// The number of entries of each search base. An empty base is no longer a reason for doubt

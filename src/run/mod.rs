@@ -18,11 +18,13 @@ use crate::{
 
 mod administrators;
 mod builtin;
+mod changes;
 mod compiled_rules;
 mod confirm;
 mod confirm_earlier;
 mod elsewhere;
 pub mod failure;
+mod known_changes;
 mod last_known;
 mod ldap;
 mod ldap_work;
@@ -51,8 +53,9 @@ use crate::{
     },
 };
 use builtin::OpenSync;
+use changes::ChangesEnd;
 pub use compiled_rules::CompiledRules;
-use failure::{Failure, NotPlannable, PlanError, RunStartError};
+use failure::{Failure, NoChanges, NotPlannable, PlanError, RunStartError};
 pub use ldap_work::{LdapRules, LdapWork};
 use saved::SavedPlan;
 use servers::Servers;
@@ -150,6 +153,9 @@ struct RunContext<'a, W> {
     progress: &'a (dyn Fn(Progress) + Sync),
     history: History,
     report: Report,
+    /// Warnings about the run as a whole, before there is a plan.
+    notes: Vec<String>,
+    has_begun: bool,
     reader: Reader,
 }
 
@@ -251,6 +257,41 @@ impl CompiledJob {
                 Ok(report)
             }
         }
+    }
+
+    /// One run that reads only what changed since the last one, or everything where that cannot be
+    /// told; without a report where nothing was to be done.
+    ///
+    /// # Errors
+    /// As for `run`, and that the job has no `changes_schedule`.
+    pub async fn run_changes(
+        &self,
+        state: &State,
+        cancel: &CancellationToken,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Option<Report>, RunStartError> {
+        let work = match &self.work {
+            Work::Ldap(work) if work.job.changes_schedule.is_some() => work,
+            Work::Ldap(_) | Work::FtrackLdap(_) => {
+                let job = self.name.clone();
+                return Err(NoChanges { job }.into());
+            }
+        };
+        let history = History::new(&self.config.state_dir);
+        let _lock = JobLock::take(&self.config.state_dir, &self.name)?;
+        self.recover(&history, state)?;
+        let (purpose, trigger) = (Purpose::Sync, Trigger::Changes);
+        let (mut context, writer) =
+            RunContext::start(self, &**work, trigger, &purpose, history, cancel, progress);
+        context.directory_part();
+        let aim = Aim::new(purpose, writer);
+        let ended = match Box::pin(context.execute_changes(aim, state)).await {
+            Ok(ChangesEnd::Nothing) => return Ok(None),
+            Ok(ChangesEnd::Done) => Ok(()),
+            Err(failure) => Err(failure),
+        };
+        context.begin()?;
+        Ok(Some(context.finish(ended, state)))
     }
 
     /// Reads both servers and plans, without saving anything: what `plan` shows.
@@ -381,13 +422,18 @@ impl<'a, W> RunContext<'a, W> {
             progress,
             history,
             report,
+            notes: Vec::new(),
+            has_begun: false,
             reader,
         };
         (context, writer)
     }
 
     /// From here on, a run that is killed leaves a report all the same.
-    fn begin(&self) -> Result<(), StateError> {
+    fn begin(&mut self) -> Result<(), StateError> {
+        if std::mem::replace(&mut self.has_begun, true) {
+            return Ok(());
+        }
         let state_dir = &self.prepared.config.state_dir;
         Journal::open(state_dir, &self.report, self.marks(None))?;
         Event::RunStarted {

@@ -157,12 +157,13 @@ impl<'a> RunContext<'a, LdapWork> {
             is_protect_changed: memory::changed(remembered, settings).contains(&Setting::Protect),
             freshness: remembered.freshness_of(desired.directory().map(|id| &**id)),
             begun: &remembered.begun,
+            users_before: remembered.users_before.as_ref(),
         };
         let rules = &self.work.rules;
         let matched = Matched::new(desired, current, rules, known, self.present(remembered));
         let matched = matched.map_err(Failure::refused)?;
         let mut evidence = self.look_again(&matched, desired, request).await?;
-        if matched.lacks_anybody() {
+        if matched.lacks_anybody() && desired.is_of_everybody() {
             evidence.emptied_bases = self.emptied_bases(remembered);
             if let Some(groups) = desired.groups() {
                 let before = self.earlier_groups(remembered);

@@ -47,7 +47,8 @@ impl RunContext<'_, LdapWork> {
             *self.report.planned.entry(change.action).or_default() += 1;
         }
         self.report.skipped = plan.skipped();
-        self.report.warnings = plan.warnings();
+        self.report.warnings = std::mem::take(&mut self.notes);
+        self.report.warnings.extend(plan.warnings());
         self.report.counts.unsettled = plan.unsettled.len();
         self.count(plan.unchanged());
         let of = self.name();
@@ -184,6 +185,7 @@ pub(super) fn part(reading: &Reading<Mapped>) -> DirectoryPart {
             .unwrap_or_default(),
         freshness: reading.freshness().lines(),
         asked: Vec::new(),
+        changes: None,
     }
 }
 

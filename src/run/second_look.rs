@@ -83,7 +83,7 @@ impl RunContext<'_, LdapWork> {
         let mut found = StillThere::default();
         self.ask_the_server_that_was_read(&gone, &read, request, &mut found)
             .await?;
-        let siblings = self.siblings(matched, desired.kind(), request);
+        let siblings = self.siblings((matched, desired), request);
         let of_this_directory = self
             .ask_the_siblings(&gone, &read, &siblings, &mut found)
             .await?;
@@ -128,10 +128,10 @@ impl RunContext<'_, LdapWork> {
     /// directories.
     fn siblings(
         &self,
-        matched: &Matched<'_>,
-        kind: ServerKind,
+        (matched, desired): (&Matched<'_>, &Desired),
         request: &ReadRequest,
     ) -> Vec<SiblingSearch> {
+        let kind = desired.kind();
         let own = &self.work.job;
         let (elsewhere, sources) = (matched.sources_elsewhere(), matched.sources());
         let is_sibling =
@@ -146,7 +146,8 @@ impl RunContext<'_, LdapWork> {
                 job: name.to_owned(),
                 table: job.directory.clone(),
                 shares_table: job.directory == own.directory,
-                owns_users: sources.contains(job.source.as_str()),
+                // Where only some users were read, it may own others.
+                owns_users: !desired.is_of_everybody() || sources.contains(job.source.as_str()),
                 request: of_job(job, kind, request),
             })
             .collect()

@@ -16,6 +16,8 @@
 //! | `bases` | how many entries each search base showed |
 //! | `groups` | how many members each group of `member_of`, and each group in them, named |
 //! | `people` | the DN of each person of a job in the last reading, and of those who are missing since |
+//! | `known_changes` | up to where the changes of each job's directory are known, for `changes_schedule` |
+//! | `known_users` | which users ftrack has, with digests of their logins and mail addresses, likewise |
 //! | `stored_values` | values that ftrack stores otherwise than they were written, as digests |
 //! | `inactive` | which users of a job are inactive although the program did not deactivate them |
 //!
@@ -36,6 +38,8 @@ mod columns;
 mod corruption;
 mod create;
 mod jobs;
+mod known;
+mod known_users;
 mod listing;
 mod lock;
 mod look;
@@ -48,6 +52,7 @@ mod schema;
 mod stored_values;
 mod values;
 
+pub use known::{Again, KnownChanges, KnownUser, Sought};
 pub use listing::each_run;
 pub use people::last_dns;
 pub use remembered::{has_refusals, known};

@@ -11,5 +11,6 @@ pub(crate) mod paths;
 mod rights;
 
 pub use database::{
-    LinkedUsers, RefusedAccount, Remembered, State, Written, has_refusals, known, last_dns,
+    Again, KnownChanges, KnownUser, LinkedUsers, RefusedAccount, Remembered, Sought, State,
+    Written, has_refusals, known, last_dns,
 };

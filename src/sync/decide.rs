@@ -9,6 +9,9 @@ use std::{
     sync::Arc,
 };
 
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
 use crate::{
     directory::{Absent, Location, LostGroup},
     model::{
@@ -76,6 +79,22 @@ pub struct Known<'a> {
     pub freshness: Option<&'a Freshness>,
     /// The users that an interrupted run of the job began to create.
     pub begun: &'a BTreeSet<EntityId>,
+    /// What the last complete reading showed of the job's users; it counts where only what changed
+    /// was read.
+    pub users_before: Option<&'a UsersBefore>,
+}
+
+/// What a complete reading shows of a job's users.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsersBefore {
+    /// Users that the job owned.
+    pub owned: usize,
+    /// Active ones among them.
+    pub owned_active: usize,
+    /// Users with a trusted link, of any source.
+    pub linked: usize,
+    /// When the job deactivated users of late, according to their links.
+    pub deactivated_at: Vec<DateTime<Utc>>,
 }
 
 /// What was found out about the people whose users are due to be deactivated, and where they would
@@ -264,11 +283,17 @@ impl<'a> Matched<'a> {
             user.administrator && user.is_active && !self.rules.is_api_user(&user.username)
         };
         let administrators = self.current.users.iter().filter(stays);
+        let UsersBefore {
+            owned,
+            owned_active,
+            linked,
+            deactivated_at,
+        } = self.users();
         Plan {
             active_administrators: administrators.map(|user| user.id.clone()).collect(),
-            owned: self.owned.users,
-            owned_active: self.owned.active,
-            linked: self.owned.linked,
+            owned,
+            owned_active,
+            linked,
             is_first_contact: self.is_first_contact(),
             outside_members: self
                 .desired
@@ -276,7 +301,7 @@ impl<'a> Matched<'a> {
                 .map(|groups| groups.outside().collect())
                 .unwrap_or_default(),
             inactive: self.owned.inactive.keys().map(|id| (*id).clone()).collect(),
-            deactivated_at: self.owned.deactivated_at.clone(),
+            deactivated_at,
             replica: self.replica(),
             directory: self
                 .desired
@@ -301,6 +326,22 @@ impl<'a> Matched<'a> {
             server: self.desired.server().to_owned(),
             why,
         })
+    }
+
+    /// The users of the job: of what changed they are not counted anew, since the limits are parts
+    /// of all of them.
+    fn users(&self) -> UsersBefore {
+        let known = self.owned.counts();
+        match self.known.users_before {
+            Some(before) if !self.desired.is_of_everybody() => {
+                let mut all = before.clone();
+                let new = known.deactivated_at.into_iter();
+                // Whoever is among both counts twice, which only holds more.
+                all.deactivated_at.extend(new);
+                all
+            }
+            Some(_) | None => known,
+        }
     }
 
     /// Whether the job has only begun with its people: it had no run that wrote what it should, and
@@ -483,8 +524,8 @@ impl<'a> Decider<'a, '_> {
         self.plan.decisions.splice(..0, changes);
         self.find_unsettled();
         self.notices();
-        if self.plan.replica.is_some() {
-            // A reading of a replica shows nobody absent, for later runs.
+        if self.plan.replica.is_some() || !self.matched.desired.is_of_everybody() {
+            // A reading of a replica, or of what changed, shows nobody absent for later runs.
             self.plan.absences.clone_from(self.matched.known.absences);
             self.plan.disabled.clone_from(self.matched.known.disabled);
         }

@@ -1,14 +1,17 @@
 //! The desired state according to the directory: people, and everybody who was seen at all.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
-use super::choice::{Place, Several, split_at_last_space};
+use super::{
+    choice::{Place, Several, split_at_last_space},
+    extent::Extent,
+};
 use crate::{
     config::{Filter, Limit, Limits, WhenAbsent},
-    directory::{GroupsRead, Reading},
+    directory::{ChangedEntries, GroupsRead, Reading},
     escape::{escape_control, is_unseen},
     model::{
         account::Account,
@@ -185,9 +188,11 @@ impl Kept for Mapped {
     }
 }
 
-/// The desired state, made only from a complete reading: nobody can be called absent without one.
+/// The desired state, made only from a complete reading, or from the entries that changed: nobody
+/// else can be called absent.
 #[derive(Debug, Default)]
 pub struct Desired {
+    extent: Extent,
     people: Vec<Identified>,
     left_out: HashSet<DirectoryId>,
     /// Of entries with an id that show anything but a person who may sign in.
@@ -243,7 +248,28 @@ impl Desired {
     /// The reading has fewer entries than the limits require, or more unusable ones than they
     /// allow.
     pub fn new(reading: Reading<Mapped>, limits: &Limits) -> Result<Self, UnfitReading> {
+        Self::of(reading, Extent::Everybody, limits)
+    }
+
+    /// Takes the entries that changed, and who was named as deleted; nobody else is missing.
+    /// `entries` is the number of those of the last complete reading, of which `limits.unusable` is
+    /// a part.
+    ///
+    /// # Errors
+    /// More of them are unusable than the limits allow.
+    pub fn of_changes(
+        changed: ChangedEntries<Mapped>,
+        deleted: BTreeSet<DirectoryId>,
+        entries: usize,
+        limits: &Limits,
+    ) -> Result<Self, UnfitReading> {
+        let extent = Extent::Changed { deleted, entries };
+        Self::of(changed.into_part(), extent, limits)
+    }
+
+    fn of(reading: Reading<Mapped>, extent: Extent, limits: &Limits) -> Result<Self, UnfitReading> {
         let mut desired = Self {
+            extent,
             entries: reading.entries().len(),
             id_attribute: reading.id_attribute().cloned(),
             directory: reading.directory_id().map(Into::into),
@@ -258,7 +284,7 @@ impl Desired {
         let is_alias = |entry: &&(_, Mapped)| matches!(entry.1, Mapped::Alias { .. });
         let aliases = reading.entries().iter().filter(is_alias).count();
         desired.entries = desired.entries.saturating_sub(aliases);
-        if desired.entries < limits.min_entries {
+        if desired.is_of_everybody() && desired.entries < limits.min_entries {
             return Err(UnfitReading::TooFew {
                 entries: desired.entries,
                 least: limits.min_entries,
@@ -338,10 +364,14 @@ impl Desired {
     /// Whether no more entries were skipped than the limit allows.
     fn are_usable(&self, limit: Limit) -> Result<(), UnfitReading> {
         let unusable = self.skipped.len();
+        let all = match &self.extent {
+            Extent::Everybody => self.entries,
+            Extent::Changed { entries, .. } => self.entries.max(*entries),
+        };
         let too_many = match limit {
             Limit::Count(most) => unusable > most,
             Limit::Percent(percent) => {
-                unusable.saturating_mul(100) > self.entries.saturating_mul(usize::from(percent))
+                unusable.saturating_mul(100) > all.saturating_mul(usize::from(percent))
             }
         };
         if !too_many {
@@ -375,14 +405,43 @@ impl Desired {
             .is_none_or(|read| read == attribute)
     }
 
-    /// Whether an id was not in the directory at all, not even as a skipped entry.
+    /// Whether an id was not in the directory at all, not even as a skipped entry; where only what
+    /// changed was read, whether the server named it as deleted.
     #[must_use]
     pub fn lacks(&self, id: &DirectoryId) -> bool {
-        !self.left_out.contains(id)
-            && self
+        let may_lack = match &self.extent {
+            Extent::Everybody => true,
+            Extent::Changed { deleted, .. } => deleted.contains(id),
+        };
+        may_lack && !self.shows(id)
+    }
+
+    /// Whether it says anything about an id.
+    #[must_use]
+    pub fn tells_of(&self, id: &DirectoryId) -> bool {
+        match &self.extent {
+            Extent::Everybody => true,
+            Extent::Changed { deleted, .. } => deleted.contains(id) || self.shows(id),
+        }
+    }
+
+    /// Whether everybody was read, and not only what changed.
+    #[must_use]
+    pub fn is_of_everybody(&self) -> bool {
+        matches!(self.extent, Extent::Everybody)
+    }
+
+    /// The ids that it shows, also of entries that are skipped.
+    pub fn shown(&self) -> impl Iterator<Item = &DirectoryId> {
+        self.people.iter().map(|(id, _)| id).chain(&self.left_out)
+    }
+
+    fn shows(&self, id: &DirectoryId) -> bool {
+        self.left_out.contains(id)
+            || self
                 .people
                 .binary_search_by(|(known, _)| known.cmp(id))
-                .is_err()
+                .is_ok()
     }
 
     /// What the entry with an id shows of its person's account.

@@ -63,6 +63,19 @@ fn created_id_of_source(source: &str, id: &DirectoryId) -> EntityId {
     entity_id(&format!("{}:{source}{}", source.len(), id.as_str()))
 }
 
+/// The ids of all users that this program, in any job or version, may have created for a person.
+pub fn possible_ids(
+    rules: &Rules,
+    attribute: Option<&IdAttribute>,
+    id: &DirectoryId,
+) -> impl Iterator<Item = EntityId> {
+    let now = attribute.map(|attribute| created_id(&rules.source, attribute, id));
+    let sources =
+        std::iter::once(&rules.source).chain(rules.siblings.iter().map(|sibling| &sibling.source));
+    let before = sources.map(|source| created_id_of_source(source, id));
+    now.into_iter().chain(before)
+}
+
 fn entity_id(name: &str) -> EntityId {
     let uuid = uuid::Uuid::new_v5(&NAMESPACE, name.as_bytes()).to_string();
     EntityId::new(&uuid).unwrap_or_else(|| unreachable!("a UUID is an entity id"))
@@ -202,15 +215,7 @@ impl<'a, 'o> Index<'a, 'o> {
         if users.is_empty() {
             return None;
         }
-        let now = desired
-            .id_attribute()
-            .map(|attribute| created_id(&rules.source, attribute, id));
-        let sources = std::iter::once(&rules.source)
-            .chain(rules.siblings.iter().map(|sibling| &sibling.source));
-        let before = sources.map(|source| created_id_of_source(source, id));
-        now.into_iter()
-            .chain(before)
-            .find_map(|user| users.get(&user).copied())
+        possible_ids(rules, desired.id_attribute(), id).find_map(|user| users.get(&user).copied())
     }
 }
 

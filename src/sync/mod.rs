@@ -7,6 +7,7 @@ pub(crate) mod decide;
 pub(crate) mod decision;
 pub(crate) mod desired;
 pub(crate) mod difference;
+mod extent;
 pub(crate) mod guard;
 pub(crate) mod mapping;
 pub mod matching;

@@ -82,6 +82,10 @@ impl<'a> Owners<'a> {
         let Some(now) = desired.directory() else {
             return Ok(owners);
         };
+        // What changed does not tell whose people most of them are.
+        if !desired.is_of_everybody() {
+            return Ok(owners);
+        }
         let mut directories = owners.directories(current);
         let (links_now, known_now) = directories.remove(now).unwrap_or_default();
         for (directory, (links, known)) in directories {
@@ -142,6 +146,9 @@ impl<'a> Owners<'a> {
         let Some(now) = self.desired.directory() else {
             return BTreeSet::new();
         };
+        if !self.desired.is_of_everybody() {
+            return BTreeSet::new();
+        }
         let (mut others, mut same) = (BTreeSet::new(), BTreeSet::new());
         for link in current.users.iter().filter_map(|user| user.link.link()) {
             match &link.directory {

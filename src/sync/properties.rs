@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod generators;
+pub(in crate::sync) mod generators;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,6 +54,7 @@ fn matched<'a>(
         has_another_writer: false,
         is_new: false,
         has_begun: false,
+        users_before: None,
         stored_otherwise: Box::leak(Box::default()),
         is_protect_changed: false,
         freshness: entries.seen.as_ref(),

@@ -15,7 +15,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use ftrack_ldap_sync::{
     daemon::{
-        commands::{CommandError, Commands, DaemonCommand, RunUpdate},
+        commands::{CommandError, Commands, DaemonCommand, RunUpdate, Wish},
         control,
         heartbeat::Heartbeat,
         http,
@@ -161,10 +161,11 @@ async fn coordinate(
         match order {
             DaemonCommand::Trigger {
                 job,
-                dry_run,
+                wish,
                 told,
                 answer,
             } => {
+                let dry_run = wish == Wish::DryRun;
                 let may = change(&job, &|_| ()).and_then(|now| match (now.phase, now.pause) {
                     (JobPhase::Running, _) => Err(CommandError::AlreadyRunning(job.clone())),
                     (_, Some(pause)) => Err(CommandError::Paused {

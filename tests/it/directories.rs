@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What a domain needs.
-const OF_SAMBA: &[&str] = &[
+pub const OF_SAMBA: &[&str] = &[
     "samba",
     "samba-tool",
     "socat",
@@ -25,7 +25,7 @@ const OF_SAMBA: &[&str] = &[
     "ldapmodify",
 ];
 /// What a 389 Directory Server needs.
-const OF_389: &[&str] = &[
+pub const OF_389: &[&str] = &[
     "ns-slapd",
     "certutil",
     "openssl",
@@ -55,7 +55,7 @@ fn on_active_directory() {
 
 /// A configuration that leaves the filter and the attributes to the kind of the directory, which is
 /// detected.
-fn situation(directory: &RealDirectory) -> Situation {
+pub fn situation(directory: &RealDirectory) -> Situation {
     let mut situation = Situation::of(&[]);
     situation.directory_url.clone_from(&directory.url);
     situation.filter.clear();

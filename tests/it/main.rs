@@ -13,6 +13,7 @@ mod apply;
 mod bad_input;
 mod bounds;
 mod builtin;
+mod changes;
 mod check;
 mod config;
 mod control;

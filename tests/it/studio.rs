@@ -54,7 +54,7 @@ pub struct Studio {
     pub directory_url: String,
     /// Where ftrack is said to be, if not where it is.
     pub ftrack_at: Option<String>,
-    /// Whose people are read.
+    /// Whose people are read; of several bases, with `|` between them.
     pub search_base: String,
     /// Which entries are people.
     pub filter: String,
@@ -269,13 +269,14 @@ impl Studio {
         } else {
             format!("attributes = {{ {attributes} }}\n")
         };
+        let search_bases: Vec<&str> = search_base.split('|').collect();
         let text = format!(
             "state_dir = {state:?}\n{top}[ftrack]\nserver = {server:?}\napi_user = \
              \"ldap-sync\"\napi_key_file = \
              \"ftrack-api-key\"\n{ftrack_settings}\n[directories.studio]\nurls = \
              [{directory_url:?}]\nbind_dn = {bind_dn:?}\nbind_password_file = \
              \"ldap-password\"\noperation_timeout = \"3s\"\n[jobs.artists]\ndirectory = \
-             \"studio\"\nsearch_bases = [{search_base:?}]\n{filter}{attributes}{job}\n"
+             \"studio\"\nsearch_bases = {search_bases:?}\n{filter}{attributes}{job}\n"
         );
         self.write("config.toml", &text);
         path

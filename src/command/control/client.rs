@@ -262,9 +262,10 @@ async fn whole(mut response: Response) -> Result<Vec<u8>, Stop> {
 /// A wrong request is bad usage; everything else is a failure.
 fn exit(kind: ApiErrorCode) -> Exit {
     match kind {
-        ApiErrorCode::UnknownJob | ApiErrorCode::CannotTell | ApiErrorCode::Malformed => {
-            Exit::Usage
-        }
+        ApiErrorCode::UnknownJob
+        | ApiErrorCode::CannotTell
+        | ApiErrorCode::NoChanges
+        | ApiErrorCode::Malformed => Exit::Usage,
         ApiErrorCode::AlreadyRunning
         | ApiErrorCode::Paused
         | ApiErrorCode::Refused

@@ -40,12 +40,12 @@ impl Requests {
         let (unanswered, command) = match command {
             DaemonCommand::Trigger {
                 job,
-                dry_run,
+                wish,
                 told,
                 answer,
             } => (
                 Some(Unanswered::Trigger { told, answer }),
-                Command::Trigger { job, dry_run },
+                Command::Trigger { job, wish },
             ),
             DaemonCommand::Pause { job, pause, answer } => {
                 (Some(Unanswered::Job(answer)), Command::Pause { job, pause })

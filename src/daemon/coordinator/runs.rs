@@ -95,7 +95,7 @@ impl Ending {
                 self.metrics.ended(report);
                 self.found_out(report)
             }
-            RunOutcome::Busy | RunOutcome::Broken { .. } => Vec::new(),
+            RunOutcome::NothingChanged | RunOutcome::Busy | RunOutcome::Broken { .. } => Vec::new(),
         };
         let outcome = match outcome {
             RunOutcome::Broken { kind, error, .. } => {
@@ -107,7 +107,9 @@ impl Ending {
                     state_error,
                 }
             }
-            outcome @ (RunOutcome::Reported(_) | RunOutcome::Busy) => outcome,
+            outcome @ (RunOutcome::Reported(_) | RunOutcome::NothingChanged | RunOutcome::Busy) => {
+                outcome
+            }
         };
         let input = Input::RunEnded {
             job,
@@ -154,7 +156,12 @@ impl Ending {
             let error = match prepared.recover_interrupted(&state) {
                 Err(error @ RunStartError::State(_)) => Some(error.to_string()),
                 // One that another program has under way needs no recovery.
-                Ok(_) | Err(RunStartError::Busy(_) | RunStartError::NotPlannable(_)) => None,
+                Ok(_)
+                | Err(
+                    RunStartError::Busy(_)
+                    | RunStartError::NotPlannable(_)
+                    | RunStartError::NoChanges(_),
+                ) => None,
             };
             (or_log(state.last_attempt(&job)).flatten(), error)
         });

@@ -7,25 +7,28 @@ use super::{
     persist::Then,
     watchers::Watcher,
 };
-use crate::{daemon::commands::CommandError, model::pause::Pause};
+use crate::{
+    daemon::commands::{CommandError, Wish},
+    model::pause::Pause,
+};
 
 /// A trigger that waits for fingerprints.
 #[derive(Debug)]
 pub(super) struct ParkedTrigger {
     from: Option<RequestId>,
     job: String,
-    dry_run: bool,
+    wish: Wish,
 }
 
 impl Core {
     pub(super) fn on_command(&mut self, from: Option<RequestId>, command: Command) {
         match command {
-            Command::Trigger { job, dry_run } => self.trigger(ParkedTrigger { from, job, dry_run }),
+            Command::Trigger { job, wish } => self.trigger(ParkedTrigger { from, job, wish }),
             Command::TriggerAll => {
                 let jobs: Vec<String> = self.jobs.names().map(str::to_owned).collect();
-                let (from, dry_run) = (None, false);
+                let (from, wish) = (None, Wish::Run);
                 for job in jobs {
-                    self.trigger(ParkedTrigger { from, job, dry_run });
+                    self.trigger(ParkedTrigger { from, job, wish });
                 }
             }
             Command::Pause { job, pause } => self.pause(from, job, pause),
@@ -46,10 +49,10 @@ impl Core {
     }
 
     pub(super) fn decide_trigger(&mut self, trigger: ParkedTrigger) {
-        let ParkedTrigger { from, job, dry_run } = trigger;
+        let ParkedTrigger { from, job, wish } = trigger;
         let zone = self.configuration.zone_of(&job);
         let accepted = self
-            .accept_trigger(&job, dry_run)
+            .accept_trigger(&job, wish)
             .map_err(|error| error.in_zone(zone));
         match (from, accepted) {
             (Some(to), Ok(())) => {
@@ -69,7 +72,7 @@ impl Core {
         }
     }
 
-    fn accept_trigger(&mut self, job: &str, dry_run: bool) -> Result<(), CommandError> {
+    fn accept_trigger(&mut self, job: &str, wish: Wish) -> Result<(), CommandError> {
         if self.stopping {
             return Err(CommandError::Stopping);
         }
@@ -77,7 +80,7 @@ impl Core {
         if let Some(locked) = self.lockouts.locked_out(&self.credentials_of(job), now) {
             return Err(locked.into());
         }
-        self.jobs.trigger(job, dry_run, now)
+        self.jobs.trigger(job, wish, now)
     }
 
     /// A pause is saved, since it outlasts a restart, or not done.

@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 use super::configuration::Loaded;
 use crate::{
     daemon::{
-        commands::{CommandError, RunUpdate},
+        commands::{CommandError, RunUpdate, Wish},
         job_table::{OutageChange, PersistedJob, StartRun},
         readiness::{Access, ProbeResult},
+        schedule::Due,
     },
     event::{AlreadyLogged, LoggedBefore, daemon::DaemonEvent},
     model::{
@@ -30,7 +31,7 @@ pub enum Input {
     /// The daemon starts, with what is remembered of the jobs of its configuration.
     Start(Persisted),
     /// A job's schedule says that it is to run.
-    Tick(String),
+    Tick(Due),
     /// A second went by.
     Second,
     /// A client wants something.
@@ -84,8 +85,8 @@ pub enum Command {
     /// A run of this job now.
     Trigger {
         job: String,
-        /// Whether it is to write nothing.
-        dry_run: bool,
+        /// What is wanted.
+        wish: Wish,
     },
     /// A run of every job that is not paused.
     TriggerAll,
@@ -105,6 +106,8 @@ pub enum Command {
 #[derive(Debug)]
 pub enum RunOutcome {
     Reported(Box<Report>),
+    /// It was to read what changed, and there was nothing to do: it is no run.
+    NothingChanged,
     /// It did not begin: another program runs the job.
     Busy,
     /// It did not begin, or was cut off, and left no report of its own.
@@ -237,6 +240,8 @@ pub enum Reply {
 pub enum Counter {
     /// A tick came while its job was at work.
     TickSkipped(String),
+    /// A reading of what changed found nothing to do.
+    NothingChanged(String),
     /// A reload was refused.
     ReloadFailed,
 }

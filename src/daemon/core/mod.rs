@@ -11,6 +11,7 @@ use super::{
     job_table::{JobTable, TickEffect},
     lockouts::Lockouts,
     readiness::{Access, Readiness},
+    schedule::Due,
 };
 use crate::state::RefusedAccount;
 
@@ -136,7 +137,8 @@ impl Core {
         self.now = now;
         match input {
             Input::Start(persisted) => self.on_start(persisted),
-            Input::Tick(job) => self.on_tick(job),
+            Input::Tick(Due::Everything(job)) => self.on_tick(job),
+            Input::Tick(Due::Changes(job)) => self.jobs.tick_changes(&job, self.now.time),
             Input::Second => self.on_second(),
             Input::Command { from, command } => self.on_command(from, command),
             Input::RunEnded {

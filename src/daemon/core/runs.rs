@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     ActiveRun, Core, Effect, IN_TURN,
-    effect::{LastRuns, Notice, RunOutcome, Write},
+    effect::{Counter, LastRuns, Notice, RunOutcome, Write},
 };
 use crate::{
     daemon::{
@@ -21,7 +21,7 @@ use crate::{
     },
     event::{AlreadyLogged, OutageLogged},
     model::{
-        report::{FailureKind, Outcome, Report},
+        report::{FailureKind, Outcome, Report, Trigger},
         summary::RunSummary,
     },
 };
@@ -118,6 +118,10 @@ impl Core {
                 end_of(report)
             }
             RunOutcome::Busy => RunEnd::Busy,
+            RunOutcome::NothingChanged => {
+                self.effect(Effect::Count(Counter::NothingChanged(job.to_owned())));
+                RunEnd::Nothing
+            }
             RunOutcome::Broken {
                 kind,
                 error,
@@ -141,14 +145,18 @@ impl Core {
             }
         };
         let change = self.jobs.ended(job, ended, self.now.time, self.now.jitter);
-        let backoff = self.jobs.backoff(job).cloned();
-        self.persist(Write::Backoff(job.to_owned(), backoff));
+        // What changes nothing need not be written each minute.
+        if !matches!(outcome, RunOutcome::NothingChanged) {
+            let backoff = self.jobs.backoff(job).cloned();
+            self.persist(Write::Backoff(job.to_owned(), backoff));
+        }
         if let Some(change) = change {
             let job = job.to_owned();
             self.notice(Notice::Outage { job, change });
         }
         match outcome {
             RunOutcome::Reported(report) => self.send_last(job, RunUpdate::Finished { report }),
+            RunOutcome::NothingChanged => self.send_last(job, RunUpdate::NothingChanged),
             RunOutcome::Broken { error, .. } => self.send_last(job, RunUpdate::Ended { error }),
             RunOutcome::Busy => self.waits_again(job),
         }
@@ -175,10 +183,14 @@ impl Core {
         if report.dry_run {
             return;
         }
+        past.run = Some(RunSummary::of(report));
+        // What changed says nothing about everybody else.
+        if report.trigger == Trigger::Changes {
+            return;
+        }
         if came_to_its_end(report.outcome) {
             past.success = Some(report.finished_at);
         }
-        past.run = Some(RunSummary::of(report));
         past.logged = past.logged.after(report);
     }
 }

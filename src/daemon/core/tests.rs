@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     daemon::{
-        commands::RunUpdate,
+        commands::{RunUpdate, Wish},
         job_table::{JobRules, OutageChange, PersistedJob, Reads},
         readiness::{Access, ProbeResult},
-        schedule::Schedule,
+        schedule::{Due, Schedule},
         status::Status,
     },
     model::{
@@ -47,6 +47,7 @@ fn loaded(jobs: &[(&str, &str)]) -> Loaded {
         let directory = format!("directory {directory}");
         let loaded = LoadedJob {
             rules: JobRules {
+                has_changes: true,
                 reads: Reads::Directory(directory.clone()),
                 retry: Retry {
                     initial: Duration::from_secs(60),
@@ -175,7 +176,7 @@ impl Daemon {
     }
 
     fn tick(&mut self, job: &str) -> Vec<String> {
-        self.step(Input::Tick(job.to_owned()))
+        self.step(Input::Tick(Due::Everything(job.to_owned())))
     }
 
     fn command(&mut self, command: Command) -> Vec<String> {
@@ -185,8 +186,8 @@ impl Daemon {
     }
 
     fn trigger(&mut self, job: &str) -> Vec<String> {
-        let (job, dry_run) = (job.to_owned(), false);
-        self.command(Command::Trigger { job, dry_run })
+        let (job, wish) = (job.to_owned(), Wish::Run);
+        self.command(Command::Trigger { job, wish })
     }
 
     fn pause(&mut self, job: &str, pause: Pause) -> Vec<String> {
@@ -280,6 +281,7 @@ fn words(effect: &Effect) -> String {
             Write::Refusal(server, None) => format!("save {id}: no refusal of {server}"),
         },
         Effect::Emit(notice) => format!("log {}", notice_words(notice)),
+        Effect::Count(Counter::NothingChanged(job)) => format!("count nothing changed of {job}"),
         Effect::Count(Counter::TickSkipped(job)) => format!("count skipped tick of {job}"),
         Effect::Count(Counter::ReloadFailed) => "count failed reload".to_owned(),
         Effect::Reply { to, reply } => match reply {
@@ -306,6 +308,7 @@ fn update_words(update: &RunUpdate) -> String {
         RunUpdate::Waiting => "waiting".to_owned(),
         RunUpdate::Started => "started".to_owned(),
         RunUpdate::Progress(_) => "progress".to_owned(),
+        RunUpdate::NothingChanged => "nothing changed".to_owned(),
         RunUpdate::Finished { .. } => "finished".to_owned(),
         RunUpdate::Ended { error } => format!("ended, {error}"),
     }

@@ -2,12 +2,9 @@
 //! will not begin.
 
 use super::{Core, Effect, effect::RequestId};
-use crate::{
-    daemon::{
-        commands::{CommandError, RunUpdate},
-        job_table::StartRun,
-    },
-    model::report::Trigger,
+use crate::daemon::{
+    commands::{CommandError, RunUpdate},
+    job_table::StartRun,
 };
 
 /// One who triggered a run.
@@ -30,10 +27,7 @@ impl Watcher {
 impl Core {
     /// Who is told of a run that begins: whoever triggered it, and nobody else.
     pub(super) fn watcher_of(&self, start: &StartRun) -> Option<RequestId> {
-        let watcher = self
-            .watchers
-            .get(&start.job)
-            .filter(|_| start.trigger == Trigger::Manual);
+        let watcher = self.watchers.get(&start.job).filter(|_| start.is_asked);
         watcher.map(|watcher| watcher.to)
     }
 

@@ -8,6 +8,7 @@ use super::{
     JobRules, OutageChange, PersistedJob, Reads, StartRun, TickEffect,
     blocks::{Block, Blocks, RunElsewhere},
 };
+use crate::daemon::commands::Wish;
 use crate::model::{
     backoff::{Backoff, Failed},
     pause::Pause,
@@ -71,6 +72,8 @@ pub struct RunningJob {
     pub trigger: Trigger,
     /// Whether it is a dry run.
     pub dry_run: bool,
+    /// Whether a person asked for it.
+    pub(super) is_asked: bool,
     /// When it started.
     pub since: DateTime<Utc>,
     /// Whether a tick that came meanwhile was logged as skipped.
@@ -133,7 +136,7 @@ impl Job {
         match &self.activity {
             Activity::Idle | Activity::Queued(Queue::Automatic(_)) => false,
             Activity::Queued(Queue::Manual { .. }) => true,
-            Activity::Running { run, .. } => run.trigger == Trigger::Manual,
+            Activity::Running { run, .. } => run.is_asked,
         }
     }
 
@@ -142,7 +145,8 @@ impl Job {
         matches!(self.activity, Activity::Idle) && self.pause().is_none()
     }
 
-    /// The schedule says that it is to run. A dry run does nothing of what the schedule is for.
+    /// The schedule says that it is to run. A dry run does nothing of what the
+    /// schedule is for, and a run of changes not all.
     pub(super) fn tick(&mut self, now: DateTime<Utc>) -> TickEffect {
         let scheduled = QueuedRun::automatic(Trigger::Schedule, now);
         match &mut self.activity {
@@ -150,11 +154,18 @@ impl Job {
                 self.activity = Activity::Queued(Queue::Automatic(scheduled));
                 TickEffect::Wanted
             }
-            Activity::Queued(Queue::Manual { run, then }) if run.dry_run && then.is_none() => {
+            Activity::Queued(Queue::Manual { run, then }) if run.is_partial() && then.is_none() => {
                 *then = Some(scheduled);
                 TickEffect::Wanted
             }
-            Activity::Running { run, next } if run.dry_run && next.is_none() => {
+            // Whatever it is, it is to read everything.
+            Activity::Queued(Queue::Automatic(run)) if run.trigger == Trigger::Changes => {
+                *run = scheduled;
+                TickEffect::Wanted
+            }
+            Activity::Running { run, next }
+                if (run.dry_run || run.trigger == Trigger::Changes) && next.is_none() =>
+            {
                 *next = Some(scheduled);
                 TickEffect::Wanted
             }
@@ -181,18 +192,22 @@ impl Job {
 
     /// Queues a run that a person wants; says whether it can, which it cannot beside another run
     /// that is not put off. A dry run takes nothing from what the schedule wants.
-    pub(super) fn trigger(&mut self, dry_run: bool, now: DateTime<Utc>) -> bool {
+    pub(super) fn trigger(&mut self, wish: Wish, now: DateTime<Utc>) -> bool {
         let then = match &self.activity {
             Activity::Idle => None,
+            Activity::Queued(Queue::Automatic(run)) if run.trigger == Trigger::Changes => None,
             Activity::Queued(Queue::Automatic(run)) if self.put_off(now).is_some() => Some(*run),
             Activity::Queued(_) | Activity::Running { .. } => return false,
         };
         let run = QueuedRun {
-            trigger: Trigger::Manual,
-            dry_run,
+            trigger: match wish {
+                Wish::Run | Wish::DryRun => Trigger::Manual,
+                Wish::Changes => Trigger::Changes,
+            },
+            dry_run: wish == Wish::DryRun,
             since: now,
         };
-        let then = then.filter(|_| dry_run);
+        let then = then.filter(|_| run.is_partial());
         self.activity = Activity::Queued(Queue::Manual { run, then });
         if let Some(elsewhere) = self.blocks.elsewhere() {
             let next_at = now;
@@ -260,9 +275,9 @@ impl Job {
         let Activity::Queued(queue) = &self.activity else {
             return None;
         };
-        let (queued, next) = match *queue {
-            Queue::Manual { run, then } => (run, then),
-            Queue::Automatic(run) => (run, None),
+        let (queued, next, is_asked) = match *queue {
+            Queue::Manual { run, then } => (run, then, true),
+            Queue::Automatic(run) => (run, None, false),
         };
         let QueuedRun {
             trigger, dry_run, ..
@@ -271,6 +286,7 @@ impl Job {
             reads: self.rules.reads.clone(),
             trigger,
             dry_run,
+            is_asked,
             since: now,
             skip_logged: false,
             stuck: false,
@@ -280,6 +296,7 @@ impl Job {
             job: name.to_owned(),
             trigger,
             dry_run,
+            is_asked,
             in_outage: self.backoff().is_some(),
         })
     }
@@ -325,11 +342,9 @@ impl Job {
             dry_run: run.dry_run,
             since: now,
         };
-        let queue = match (run.trigger, self.next()) {
-            (Trigger::Manual, then) => Queue::Manual { run: again, then },
-            (Trigger::Schedule | Trigger::Startup | Trigger::Retry, next) => {
-                Queue::Automatic(next.unwrap_or(again))
-            }
+        let queue = match (run.is_asked, self.next()) {
+            (true, then) => Queue::Manual { run: again, then },
+            (false, next) => Queue::Automatic(next.unwrap_or(again)),
         };
         self.activity = Activity::Queued(queue);
         let before = self.blocks.elsewhere();
@@ -387,6 +402,11 @@ impl Job {
 }
 
 impl QueuedRun {
+    /// Whether it does not do everything that the schedule is for.
+    fn is_partial(&self) -> bool {
+        self.dry_run || self.trigger == Trigger::Changes
+    }
+
     fn automatic(trigger: Trigger, since: DateTime<Utc>) -> Self {
         let dry_run = false;
         Self {

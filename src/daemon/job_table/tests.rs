@@ -13,6 +13,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
 
 fn rules(directory: &str) -> JobRules {
     JobRules {
+        has_changes: true,
         reads: match directory {
             "ftrack" => Reads::Ftrack,
             directory => Reads::Directory(directory.into()),
@@ -73,7 +74,7 @@ fn a_job_never_overlaps_itself_and_says_so_once_a_run() {
     );
     assert!(job_table.start(at(3), free).is_empty());
     assert_eq!(
-        job_table.trigger("a", false, at(3)),
+        job_table.trigger("a", Wish::Run, at(3)),
         Err(CommandError::AlreadyRunning("a".into()))
     );
     assert_eq!(job_table.standing("a", at(3)).unwrap().ticks_skipped, 2);
@@ -168,7 +169,7 @@ fn failures_are_retried_instead_of_ticks_and_success_ends_them() {
         job_table.ended("a", other, at(201), 0.0),
         Some(OutageChange::Changed(_))
     ));
-    job_table.trigger("a", false, at(202)).unwrap();
+    job_table.trigger("a", Wish::Run, at(202)).unwrap();
     job_table.start(at(202), free);
     let Some(OutageChange::Ended(ended)) = job_table.ended("a", RunEnd::Well, at(203), 0.0) else {
         panic!()
@@ -228,7 +229,7 @@ fn a_pause_is_stronger_than_everything_but_a_run_under_way() {
     job_table.retry(at(99));
     assert!(job_table.start(at(99), free).is_empty());
     assert!(matches!(
-        job_table.trigger("a", false, at(99)),
+        job_table.trigger("a", Wish::Run, at(99)),
         Err(CommandError::Paused { .. })
     ));
     assert!(!job_table.make_up("b", at(99)));
@@ -295,7 +296,7 @@ fn what_another_program_runs_is_tried_again_and_said_once() {
 fn a_pause_and_a_reload_are_stronger_than_what_another_program_runs() {
     let mut job_table = job_table(2, &[("a", "x"), ("b", "y")]);
     for job in ["a", "b"] {
-        job_table.trigger(job, false, at(0)).unwrap();
+        job_table.trigger(job, Wish::Run, at(0)).unwrap();
     }
     job_table.start(at(0), free);
     job_table.pause("a", pause(None)).unwrap();
@@ -312,7 +313,7 @@ fn a_pause_and_a_reload_are_stronger_than_what_another_program_runs() {
 #[test]
 fn a_dry_run_takes_no_run_from_the_schedule() {
     let mut job_table = job_table(1, &[("a", "x")]);
-    job_table.trigger("a", true, at(0)).unwrap();
+    job_table.trigger("a", Wish::DryRun, at(0)).unwrap();
     assert_eq!(job_table.tick("a", at(0)), TickEffect::Wanted);
     assert!(job_table.start(at(0), free)[0].dry_run);
     assert_eq!(
@@ -328,7 +329,7 @@ fn a_dry_run_takes_no_run_from_the_schedule() {
         (Trigger::Schedule, false)
     );
     job_table.ended("a", RunEnd::Well, at(3), 0.0);
-    job_table.trigger("a", true, at(4)).unwrap();
+    job_table.trigger("a", Wish::DryRun, at(4)).unwrap();
     job_table.start(at(4), free);
     assert_eq!(job_table.tick("a", at(5)), TickEffect::Wanted);
     job_table.ended("a", RunEnd::Well, at(6), 0.0);
@@ -363,7 +364,7 @@ fn a_person_does_not_wait_for_what_was_put_off() {
     let mut job_table = job_table(1, &[("a", "x")]);
     job_table.tick("a", at(0));
     job_table.start(at(0), |_| Some(at(500)));
-    job_table.trigger("a", true, at(1)).unwrap();
+    job_table.trigger("a", Wish::DryRun, at(1)).unwrap();
     let starts = job_table.start(at(1), free);
     assert_eq!(
         (starts[0].trigger, starts[0].dry_run),

@@ -159,6 +159,11 @@ pub const FAMILIES: &[Family] = &[
         "Ticks skipped during a run of the job.",
     ),
     counter(
+        "changes_reads_without_changes_total",
+        JOB,
+        "Readings of what changed in the directory that found nothing to do, and are no runs.",
+    ),
+    counter(
         "builtin_alarms_total",
         JOB,
         "Runs in which ftrack's own synchronisation deactivated or renamed more users than the \

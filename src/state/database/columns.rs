@@ -24,7 +24,11 @@ use crate::{
         summary::RunSummary,
         user::EntityId,
     },
-    state::database::{RefusedAccount, values::Written},
+    state::database::{
+        RefusedAccount,
+        known::{KnownChanges, KnownUser},
+        values::Written,
+    },
     sync::settings::Setting,
 };
 
@@ -155,6 +159,10 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
         row.get::<_, Ids>("ftrack_ids")
     })?;
     each(connection, "SELECT * FROM stored_values", stored_value)?;
+    each(connection, "SELECT known FROM known_changes", |row| {
+        row.get::<_, JsonText<KnownChanges>>("known").map(drop)
+    })?;
+    each(connection, "SELECT * FROM known_users", known_user)?;
     each(connection, "SELECT at FROM clocks_agreed", |row| {
         row.get::<_, Time>("at").map(drop)
     })?;
@@ -323,4 +331,17 @@ pub(super) fn absence(row: &Row<'_>) -> rusqlite::Result<(String, Absence)> {
         reads: row.get("reads")?,
     };
     Ok((row.get("directory_id")?, absence))
+}
+
+/// A row of the index.
+pub(super) fn known_user(row: &Row<'_>) -> rusqlite::Result<(EntityId, KnownUser)> {
+    let EnumText(id) = row.get("ftrack_id")?;
+    Ok((
+        id,
+        KnownUser {
+            directory_id: row.get("directory_id")?,
+            username: row.get("username")?,
+            email: row.get("email")?,
+        },
+    ))
 }

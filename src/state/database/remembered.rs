@@ -449,5 +449,6 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
         linked: runs::linked_before(connection, job, ftrack)?,
         has_succeeded: runs::has_succeeded(connection, job, ftrack)?,
         begun: BTreeSet::new(),
+        users_before: None,
     })
 }

@@ -54,12 +54,16 @@ impl State {
         self.newest(job, "dry_run = 0")
     }
 
-    /// The newest run of a job that was to write, and did not fail.
+    /// The newest run of a job that was to write, and did not fail; one that only looked for what
+    /// changed does not count.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn last_success(&self, job: &str) -> Result<Option<RunSummary>, StateError> {
-        self.newest(job, "dry_run = 0 AND outcome <> 'failed'")
+        self.newest(
+            job,
+            "dry_run = 0 AND outcome <> 'failed' AND \"trigger\" <> 'changes'",
+        )
     }
 
     fn newest(&self, job: &str, which: &'static str) -> Result<Option<RunSummary>, StateError> {
@@ -81,7 +85,7 @@ pub(super) fn linked_before(
     ftrack: &str,
 ) -> rusqlite::Result<Option<LinkedUsers>> {
     let query = "SELECT owned, linked FROM runs WHERE job = ?1 AND ftrack = ?2 AND dry_run = 0 \
-                 AND outcome <> 'failed' ORDER BY run DESC LIMIT 1";
+                 AND outcome <> 'failed' AND \"trigger\" <> 'changes' ORDER BY run DESC LIMIT 1";
     let users = |row: &rusqlite::Row<'_>| {
         let (Count(owned), of_all): (_, Option<Count>) = (row.get("owned")?, row.get("linked")?);
         Ok(LinkedUsers {
@@ -185,7 +189,7 @@ pub(super) fn prune(
         "DELETE FROM runs WHERE job = ?1
             AND run <> (SELECT max(run) FROM runs WHERE job = ?1)
             AND run NOT IN (SELECT max(run) FROM runs WHERE job = ?1 AND dry_run = 0 AND outcome \
-         <> 'failed' GROUP BY ftrack)
+         <> 'failed' AND \"trigger\" <> 'changes' GROUP BY ftrack)
             AND CASE WHEN {QUIET} THEN run NOT IN (SELECT run FROM runs WHERE job = ?1 AND {QUIET} \
          ORDER BY run DESC LIMIT ?2) ELSE run IN (SELECT run FROM runs WHERE job = ?1 AND NOT {QUIET} \
          AND finished_at < ?3 ORDER BY run LIMIT {AGED_AT_ONCE}) END

@@ -201,6 +201,27 @@ pub(super) const STEPS: &[&str] = &[
         newest       TEXT NOT NULL CHECK (json_valid(newest))
     ) STRICT, WITHOUT ROWID;
 ",
+    // Logins and mail addresses are digests, as above.
+    "
+    CREATE TABLE known_changes (
+        job          TEXT NOT NULL,
+        ftrack       TEXT NOT NULL,
+        known        TEXT NOT NULL CHECK (json_valid(known)),
+        PRIMARY KEY (job, ftrack)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE known_users (
+        job          TEXT NOT NULL,
+        ftrack       TEXT NOT NULL,
+        ftrack_id    TEXT NOT NULL,
+        directory_id TEXT,
+        username     TEXT NOT NULL,
+        email        TEXT,
+        PRIMARY KEY (job, ftrack, ftrack_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX known_users_by_person ON known_users (job, ftrack, directory_id);
+    CREATE INDEX known_users_by_login ON known_users (job, ftrack, username);
+    CREATE INDEX known_users_by_mail ON known_users (job, ftrack, email);
+",
 ];
 
 /// What a connection is for.

@@ -14,7 +14,7 @@ use crate::{
         stored_value::StoredOtherwise,
         user::EntityId,
     },
-    sync::settings::Settings,
+    sync::{decide::UsersBefore, settings::Settings},
 };
 
 /// What a job remembers.
@@ -56,6 +56,8 @@ pub struct Remembered {
     pub freshness: Option<(String, Freshness)>,
     /// The users that an interrupted run began to create, according to its journal.
     pub begun: BTreeSet<EntityId>,
+    /// What the last complete reading showed of the job's users; only for a run of changes.
+    pub users_before: Option<UsersBefore>,
 }
 
 /// The changes of one kind in one run.

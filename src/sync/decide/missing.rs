@@ -96,7 +96,11 @@ impl Matched<'_> {
             // Two are sufficient; a number that stops growing need not be saved after each run.
             Some(before) if !clocks.is_surely_before(&before.since) => Absence {
                 since: before.since,
-                reads: before.reads.saturating_add(1).min(ENOUGH_READS),
+                // Only a complete read counts.
+                reads: before
+                    .reads
+                    .saturating_add(u32::from(self.desired.is_of_everybody()))
+                    .min(ENOUGH_READS),
             },
             Some(_) | None => Absence {
                 since: clocks,

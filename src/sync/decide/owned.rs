@@ -8,6 +8,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
+use super::UsersBefore;
 use crate::{
     model::{
         entry::DirectoryId,
@@ -103,6 +104,9 @@ impl<'a> OwnedUsers<'a> {
             if matched.contains(&ptr::from_ref(user)) {
                 continue;
             }
+            if !desired.tells_of(&link.id) {
+                continue;
+            }
             if !desired.is_told_by(&link.attribute) {
                 owned.undecided.push((user, Reason::OtherIdAttribute));
             } else if desired.lacks(&link.id) {
@@ -131,6 +135,16 @@ impl<'a> OwnedUsers<'a> {
     pub fn otherwise_identified(&self) -> usize {
         let is_other = |(_, reason): &&(&User, Reason)| *reason == Reason::OtherIdAttribute;
         self.undecided.iter().filter(is_other).count()
+    }
+
+    /// The numbers of users.
+    pub fn counts(&self) -> UsersBefore {
+        UsersBefore {
+            owned: self.users,
+            owned_active: self.active,
+            linked: self.linked,
+            deactivated_at: self.deactivated_at.clone(),
+        }
     }
 
     fn count(&mut self, user: &'a User, link: &Link) {

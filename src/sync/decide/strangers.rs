@@ -39,6 +39,10 @@ pub(super) fn most_are_ours(
     owners: &Owners<'_>,
     matches: &[Match<'_>],
 ) -> Result<(), PlanRefused> {
+    // Of what changed, most may be other people's.
+    if !desired.is_of_everybody() {
+        return Ok(());
+    }
     let people = desired.people().len();
     let by_login = links_by_login(desired, current, matches);
     let mut counts: BTreeMap<Stranger, usize> = BTreeMap::new();

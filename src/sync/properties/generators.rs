@@ -339,6 +339,7 @@ fn job(users: Users) -> LdapJob {
     LdapJob {
         member_of: Vec::new(),
         group_bases: Vec::new(),
+        changes_schedule: None,
         source: "artists".into(),
         directory: "studio".into(),
         search_bases: vec!["dc=test".into()],

@@ -50,8 +50,10 @@ impl Drop for Keeper {
 impl RealDirectory {
     /// An OpenLDAP server with a password policy.
     pub fn openldap() -> Self {
-        let mut setup = Setup::new("").database("overlay ppolicy");
-        setup.global = "moduleload ppolicy\ninclude /etc/ldap/schema/nis.schema\n".into();
+        let mut setup = Setup::new("").database("overlay ppolicy\noverlay syncprov");
+        setup.global = "moduleload ppolicy\nmoduleload syncprov\n\
+                        include /etc/ldap/schema/nis.schema\n"
+            .into();
         let slapd = setup.start();
         Self {
             kind: ServerKind::OpenLdap,

@@ -21,7 +21,7 @@ fn a_reload_keeps_what_goes_on_and_lets_go_of_what_is_gone() {
     assert!(job_table.is_at_work(), "a's run goes on to its end");
     assert_eq!(job_table.tick("a", at(1)), TickEffect::Ignored);
     assert!(matches!(
-        job_table.trigger("a", false, at(1)),
+        job_table.trigger("a", Wish::Run, at(1)),
         Err(CommandError::UnknownJob { .. })
     ));
     assert_eq!(
@@ -42,6 +42,61 @@ fn a_clock_that_was_set_back_silences_nobody() {
     assert_eq!(names(&job_table.start(at(0), free)), ["a"]);
 }
 
+#[test]
+fn what_changed_is_read_beside_the_schedule_and_never_in_its_place() {
+    let triggers = |starts: Vec<StartRun>| -> Vec<Trigger> {
+        starts.iter().map(|start| start.trigger).collect()
+    };
+    let mut job_table = job_table(2, &[("a", "x")]);
+    job_table.tick_changes("a", at(0));
+    assert_eq!(triggers(job_table.start(at(0), free)), [Trigger::Changes]);
+    // The two schedules of a job never run at the same time, and the tick of the other one is not
+    // lost.
+    job_table.tick_changes("a", at(1));
+    assert_eq!(job_table.tick("a", at(1)), TickEffect::Wanted);
+    assert!(job_table.start(at(1), free).is_empty());
+    job_table.ended("a", RunEnd::Nothing, at(2), 0.0);
+    assert_eq!(triggers(job_table.start(at(2), free)), [Trigger::Schedule]);
+    job_table.tick_changes("a", at(3));
+    job_table.ended("a", RunEnd::Well, at(4), 0.0);
+    assert!(
+        job_table.start(at(4), free).is_empty(),
+        "everything was read"
+    );
+    // What waits to read what changed reads everything where that is due.
+    job_table.tick_changes("a", at(5));
+    assert_eq!(job_table.tick("a", at(5)), TickEffect::Wanted);
+    assert_eq!(triggers(job_table.start(at(5), free)), [Trigger::Schedule]);
+    // A failure is made up for by a run that reads everything, and no reading of what changed ends
+    // it.
+    job_table.ended("a", FAILED, at(6), 0.0);
+    job_table.tick_changes("a", at(7));
+    assert!(job_table.start(at(7), free).is_empty());
+    job_table.trigger("a", Wish::Changes, at(8)).unwrap();
+    let starts = job_table.start(at(8), free);
+    assert!(starts[0].is_asked, "{starts:?}");
+    job_table.ended("a", RunEnd::Well, at(9), 0.0);
+    assert!(job_table.backoff("a").is_some());
+    job_table.retry(at(4000));
+    assert_eq!(triggers(job_table.start(at(4000), free)), [Trigger::Retry]);
+}
+
+#[test]
+fn a_job_without_a_schedule_for_what_changed_refuses_to_read_that() {
+    let mut job_table = job_table(2, &[]);
+    let without = JobRules {
+        has_changes: false,
+        ..rules("x")
+    };
+    let all = BTreeMap::from([("a".to_owned(), without)]);
+    job_table.set(2, all, |_| PersistedJob::default());
+    let refused = job_table.trigger("a", Wish::Changes, at(0));
+    assert!(
+        matches!(refused, Err(CommandError::NoChanges(_))),
+        "{refused:?}"
+    );
+}
+
 proptest! {
     /// Whatever happens, never two runs of one job or on one directory, and never more than
     /// allowed.
@@ -54,8 +109,9 @@ proptest! {
             let now = at(second as i64 * 20);
             let (name, _) = jobs[job];
             match step {
+                0 if second % 2 == 0 => job_table.tick_changes(name, now),
                 0 => drop(job_table.tick(name, now)),
-                1 => drop(job_table.trigger(name, false, now)),
+                1 => drop(job_table.trigger(name, Wish::Run, now)),
                 2 => drop(job_table.pause(name, pause(None))),
                 3 => drop(job_table.resume(name)),
                 4 => job_table.retry(now),

@@ -1,0 +1,482 @@
+//! A run that reads only what changed. It takes the same way as any other: desired, decide, guard,
+//! write, report. Whatever cannot be told from the changes is left to a run that reads everything,
+//! and where that concerns the changes themselves, this run reads everything.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
+
+use super::{
+    Aim, RunContext,
+    confirm_earlier::EarlierRuns,
+    failure::{Failure, ReadError},
+    known_changes::Marks,
+    ldap_work::LdapWork,
+    memory, record,
+};
+use crate::{
+    directory,
+    directory::{
+        ChangedEntries,
+        changes::{ChangedIds, Changes, Position, Since},
+        dn::Dn,
+    },
+    event::Event,
+    ftrack,
+    ftrack::read::ReadCurrent,
+    model::{
+        entry::DirectoryId,
+        fold::fold,
+        report::{ChangesPart, RunPhase},
+        user::{Current, EntityId},
+    },
+    state::{Again, KnownChanges, Remembered, Sought, State, journal},
+    sync::{
+        desired::{Desired, DesiredValue, Mapped},
+        guard::Vetted,
+        matching::possible_ids,
+        several,
+    },
+};
+
+/// Of how many entries a part that is read by id costs less than reading all of them.
+const PART: usize = 5;
+/// So many entries are always read by id.
+const FEW: usize = 200;
+
+/// How a run of changes ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ChangesEnd {
+    /// There was nothing to do, and there is no report.
+    Nothing,
+    /// It did what was to be done.
+    Done,
+}
+
+/// What changed, as far as it concerns the job.
+struct Found {
+    position: Position,
+    /// The entries to be read.
+    ids: Vec<DirectoryId>,
+    /// Who was named as deleted, now or in an earlier run.
+    deleted: BTreeSet<DirectoryId>,
+    part: ChangesPart,
+    notes: Vec<String>,
+}
+
+/// Why nothing more is done, or everything is read.
+enum Instead {
+    Nothing,
+    Everything(String),
+}
+
+/// What is known before anything is asked.
+struct Before {
+    remembered: Remembered,
+    known: KnownChanges,
+}
+
+impl RunContext<'_, LdapWork> {
+    /// The whole run.
+    pub(super) async fn execute_changes(
+        &mut self,
+        aim: Aim,
+        state: &State,
+    ) -> Result<ChangesEnd, Failure> {
+        let why = match self.before(state)? {
+            Err(why) => why,
+            Ok(before) => match self.found(&before, state).await? {
+                Ok(found) => match self.plan_changes(&aim, state, before, found).await? {
+                    Ok(end) => return Ok(end),
+                    Err(why) => why,
+                },
+                Err(Instead::Nothing) => return Ok(ChangesEnd::Nothing),
+                Err(Instead::Everything(why)) => why,
+            },
+        };
+        self.notes.push(format!(
+            "everything was read instead of what changed: {why}"
+        ));
+        self.begin()?;
+        self.execute(aim, state).await?;
+        Ok(ChangesEnd::Done)
+    }
+
+    /// What is known, or why that is not sufficient.
+    fn before(&self, state: &State) -> Result<Result<Before, String>, Failure> {
+        let (job, ftrack) = (&self.prepared.name, self.reader.server());
+        let remembered = state.remembered(job, ftrack)?;
+        let Some(known) = state.known_changes(job, ftrack)? else {
+            let why = "no run has read everything and noted up to where the changes are known";
+            return Ok(Err(why.to_owned()));
+        };
+        let is_open = |remembered: &Remembered| {
+            !remembered.begun.is_empty()
+                || remembered.written.iter().any(|written| !written.is_settled)
+        };
+        let unsettled = journal::unsettled(&self.prepared.config.state_dir, job)?;
+        let why = if known.configuration != self.configuration() {
+            "the configuration changed"
+        } else if !remembered.has_succeeded {
+            "no run has come to its end yet"
+        } else if !unsettled.is_empty() || is_open(&remembered) {
+            "the results of an earlier run are not all known"
+        } else {
+            return Ok(Ok(Before { remembered, known }));
+        };
+        Ok(Err(why.to_owned()))
+    }
+
+    /// Asks the directory what changed.
+    async fn found(
+        &mut self,
+        before: &Before,
+        state: &State,
+    ) -> Result<Result<Found, Instead>, Failure> {
+        let began = Instant::now();
+        let known = &before.known;
+        let most = (known.entries / PART).max(FEW);
+        let since = Since {
+            position: &known.position,
+            id_attribute: &known.id_attribute,
+            most,
+        };
+        let (request, cancel) = (self.read_request(), self.until.cancel.clone());
+        let pool = &self.work.pool;
+        let changes = directory::changes::changes(pool, &request, since, &cancel).await;
+        self.record_phase(RunPhase::Directory, began.elapsed());
+        let changes =
+            changes.map_err(|unread| self.record_read_error(ReadError::Directory(unread)))?;
+        let named = match changes {
+            Changes::Named(named) => *named,
+            Changes::Unknown(why) => return Ok(Err(Instead::Everything(why))),
+        };
+        let found = match self.concerning_people(before, named, state)? {
+            Ok(found) => found,
+            Err(why) => return Ok(Err(Instead::Everything(why))),
+        };
+        if found.ids.is_empty() && found.deleted.is_empty() {
+            self.keep_position(state, known, found.position)?;
+            return Ok(Err(Instead::Nothing));
+        }
+        if found.ids.len().max(found.deleted.len()) > most {
+            let why = "so much changed that reading everything costs no more";
+            return Ok(Err(Instead::Everything(why.to_owned())));
+        }
+        Ok(Ok(found))
+    }
+
+    /// Which people of the job are concerned, or why everything has to be read.
+    fn concerning_people(
+        &self,
+        Before { known, .. }: &Before,
+        named: ChangedIds,
+        state: &State,
+    ) -> Result<Result<Found, String>, Failure> {
+        let ChangedIds {
+            position,
+            mut changed,
+            deleted: mut gone,
+            present,
+            unnamed,
+            by,
+        } = named;
+        let part = |deleted: usize| ChangesPart {
+            by: by.to_owned(),
+            changed: changed.len(),
+            deleted,
+        };
+        let again = |wanted| {
+            let again = known
+                .again
+                .iter()
+                .filter(move |(_, again)| **again == wanted);
+            again.filter_map(|(id, _)| DirectoryId::new(id))
+        };
+        let mut part = part(0);
+        let mut notes = Vec::new();
+        if unnamed > 0 {
+            notes.push(format!(
+                "{unnamed} entries are gone that the server does not name by the job's id \
+                 attribute; the next run that reads everything finds out whose they are"
+            ));
+        }
+        if known.leavers_wait {
+            // What was doubtful about the last complete reading is not known to be over.
+            gone.clear();
+        } else {
+            gone.extend(again(Again::Deleted));
+            if !gone.is_empty() || !present.is_empty() {
+                let people = state.people(&self.prepared.name)?;
+                for (base, ids) in &present {
+                    gone.extend(lacking(&people, base, ids));
+                }
+                gone.retain(|id| people.contains_key(id.as_str()));
+                if let Some(base) = self.emptied(&people, &gone) {
+                    return Ok(Err(format!("the search base {base} shows nobody any more")));
+                }
+            }
+        }
+        changed.extend(again(Again::Changed));
+        gone.retain(|id| !changed.contains(id));
+        part.deleted = gone.len();
+        if !gone.is_empty() {
+            let others = known.without_user.iter();
+            changed.extend(others.filter_map(|id| DirectoryId::new(id)));
+        }
+        Ok(Ok(Found {
+            position,
+            ids: changed.into_iter().collect(),
+            deleted: gone,
+            part,
+            notes,
+        }))
+    }
+
+    /// A search base all of whose people are gone.
+    fn emptied(
+        &self,
+        people: &BTreeMap<String, String>,
+        gone: &BTreeSet<DirectoryId>,
+    ) -> Option<String> {
+        let gone: BTreeSet<&str> = gone.iter().map(DirectoryId::as_str).collect();
+        let is_emptied = |base: &&String| {
+            let mut below = people_below(people, base).peekable();
+            below.peek().is_some() && below.all(|id| gone.contains(id))
+        };
+        let bases = &self.work.job.search_bases;
+        bases.iter().find(is_emptied).cloned()
+    }
+
+    /// Reads the people who are concerned, decides about them, and writes what may be written.
+    async fn plan_changes(
+        &mut self,
+        aim: &Aim,
+        state: &State,
+        before: Before,
+        found: Found,
+    ) -> Result<Result<ChangesEnd, String>, Failure> {
+        let Before {
+            mut remembered,
+            known,
+        } = before;
+        remembered.users_before = Some(known.users.clone());
+        let request = self.read_request();
+        let entries = self.read_entries(&known, &found).await?;
+        if let Some(why) = unlike_before(&entries, &known) {
+            return Ok(Err(why));
+        }
+        let (request, reading) = (
+            entries.part().asking_again(request),
+            record::part(entries.part()),
+        );
+        let is_preferred = entries.part().is_preferred();
+        let limits = &self.work.job.limits;
+        let desired = Desired::of_changes(entries, found.deleted.clone(), known.entries, limits);
+        let desired = desired
+            .map_err(Failure::refused)?
+            .noting(found.notes.clone());
+        let current = self
+            .read_users(state, &known, &desired, &found.deleted)
+            .await?;
+        self.work
+            .rules
+            .check_user_type(&current)
+            .map_err(Failure::refused)?;
+        let desired = several::settled(desired, &current, self.work.rules.users.adopt);
+        let settings = self.settings(&desired);
+        if !memory::changed(&remembered, &settings).is_empty() {
+            return Ok(Err(
+                "the settings are others than those of the last run".to_owned()
+            ));
+        }
+        let past = (&remembered, &settings);
+        let plan = self.decide(&desired, &current, past, &request).await?;
+        let (vetted, approval) = self.vet(&plan, past, None)?;
+        let marks = Marks::of(&desired, &current, &vetted, Some(&known));
+        if !is_news(&vetted, &marks, &known) {
+            self.keep_position(state, &known, found.position)?;
+            return Ok(Ok(ChangesEnd::Nothing));
+        }
+        self.begin()?;
+        let asked = std::mem::take(&mut self.directory_part().asked);
+        self.report.directory = Some(reading);
+        let part = self.directory_part();
+        part.complete = false;
+        part.asked = asked;
+        part.changes = Some(found.part);
+        self.report.ftrack.users = current.users.len();
+        let known = KnownChanges {
+            position: found.position,
+            leavers_wait: known.leavers_wait || !is_preferred,
+            ..known
+        };
+        let Aim::Write { writer, .. } = aim else {
+            return Ok(Ok(ChangesEnd::Nothing));
+        };
+        let planned = (&plan, &desired, &current);
+        let known = Some((known, marks));
+        let ready = self
+            .ready(state, past, planned, ((vetted, approval), known))
+            .await?;
+        let earlier = EarlierRuns::default();
+        self.carry_out(state, &remembered, ready, (&current, earlier), writer)
+            .await?;
+        Ok(Ok(ChangesEnd::Done))
+    }
+
+    async fn read_entries(
+        &mut self,
+        known: &KnownChanges,
+        found: &Found,
+    ) -> Result<ChangedEntries<Mapped>, Failure> {
+        let began = Instant::now();
+        let (work, request) = (self.work, self.read_request());
+        let entries = directory::read_changed(
+            &work.pool,
+            &found.position.server,
+            &request,
+            (&known.id_attribute, &found.ids),
+            |kind, entry| work.mappings.of(kind).map(entry),
+            &self.until.cancel,
+        )
+        .await;
+        self.record_phase(RunPhase::Directory, began.elapsed());
+        entries.map_err(|unread| self.record_read_error(ReadError::Directory(unread)))
+    }
+
+    /// Reads the users whom these people may concern: theirs, those that this program may have
+    /// created for them, and those that have their logins or mail addresses.
+    async fn read_users(
+        &mut self,
+        state: &State,
+        known: &KnownChanges,
+        desired: &Desired,
+        deleted: &BTreeSet<DirectoryId>,
+    ) -> Result<Current, Failure> {
+        let began = Instant::now();
+        let ids = self.users_of(state, known, desired, deleted)?;
+        self.reader
+            .take_key()
+            .await
+            .map_err(|error| self.record_read_error(ReadError::Ftrack(error)))?;
+        let config = &self.prepared.config.ftrack;
+        let wanted = ReadCurrent {
+            custom_attributes: self.work.custom_keys(),
+            administrator_roles: &config.administrator_roles,
+            default_roles: &config.default_roles,
+        };
+        let current = ftrack::read::read_some(&self.reader, wanted, &ids, &self.until).await;
+        self.record_phase(RunPhase::Ftrack, began.elapsed());
+        current.map_err(|error| self.record_read_error(ReadError::Ftrack(error)))
+    }
+
+    fn users_of(
+        &self,
+        state: &State,
+        known: &KnownChanges,
+        desired: &Desired,
+        deleted: &BTreeSet<DirectoryId>,
+    ) -> Result<BTreeSet<EntityId>, Failure> {
+        let mut sought = Sought {
+            people: desired.shown().chain(deleted).collect(),
+            ..Sought::default()
+        };
+        for (_, person) in desired.people() {
+            sought.logins.insert(fold(&person.username).into_owned());
+            if let DesiredValue::Text(mail) = &person.email {
+                sought.mails.insert(fold(mail).into_owned());
+            }
+        }
+        let (job, ftrack) = (&self.prepared.name, self.reader.server());
+        let mut ids = state.known_users(job, ftrack, &sought)?;
+        let (rules, attribute) = (&self.work.rules, Some(&known.id_attribute));
+        let created = sought.people.iter();
+        ids.extend(created.flat_map(|id| possible_ids(rules, attribute, id)));
+        Ok(ids)
+    }
+
+    /// Nothing had to be done about the changes up to there.
+    fn keep_position(
+        &self,
+        state: &State,
+        known: &KnownChanges,
+        position: Position,
+    ) -> Result<(), Failure> {
+        if known.position != position {
+            let known = KnownChanges {
+                position,
+                ..known.clone()
+            };
+            let (job, ftrack) = (&self.prepared.name, self.reader.server());
+            state.set_known_changes(job, ftrack, Some(&known))?;
+        }
+        Event::NothingChanged {
+            job: &self.prepared.name,
+        }
+        .emit();
+        Ok(())
+    }
+}
+
+/// Whether there is anything that the run before did not report.
+fn is_news(vetted: &Vetted, marks: &Marks, known: &KnownChanges) -> bool {
+    let is_new = |id: &DirectoryId| !known.again.contains_key(id.as_str());
+    !vetted.allowed().is_empty()
+        || vetted
+            .held()
+            .iter()
+            .any(|held| is_new(&held.change.directory_id))
+        || marks
+            .without_user
+            .iter()
+            .any(|id| !known.without_user.contains(id))
+}
+
+/// Why the entries that changed cannot be taken together with what the last complete reading
+/// showed.
+fn unlike_before(entries: &ChangedEntries<Mapped>, known: &KnownChanges) -> Option<String> {
+    let part = entries.part();
+    if part.directory_id() != known.position.directory.as_deref() {
+        return Some("the directory has another id than before".to_owned());
+    }
+    let attribute = part.id_attribute();
+    if attribute.is_some_and(|attribute| *attribute != known.id_attribute) {
+        return Some(format!("the entries do not show {}", known.id_attribute));
+    }
+    let filter = part.filter().map(ToString::to_string);
+    let is_another = |filter: &String| {
+        known
+            .position
+            .marks
+            .iter()
+            .any(|mark| mark.filter != *filter)
+    };
+    let is_another = filter.is_some_and(|filter| is_another(&filter));
+    is_another.then(|| "the filter for people is another one".to_owned())
+}
+
+/// The people below a base whom the server does not name among those who are there.
+fn lacking<'p>(
+    people: &'p BTreeMap<String, String>,
+    base: &'p str,
+    there: &BTreeSet<DirectoryId>,
+) -> impl Iterator<Item = DirectoryId> + 'p {
+    let there: BTreeSet<String> = there.iter().map(|id| id.as_str().to_owned()).collect();
+    people_below(people, base)
+        .filter(move |id| !there.contains(*id))
+        .filter_map(DirectoryId::new)
+}
+
+/// The ids of the people below a base.
+fn people_below<'p>(
+    people: &'p BTreeMap<String, String>,
+    base: &str,
+) -> impl Iterator<Item = &'p str> {
+    let base = Dn::parse(base);
+    people.iter().filter_map(move |(id, dn)| {
+        Dn::parse(dn)?.depth_below(base.as_ref()?)?;
+        Some(id.as_str())
+    })
+}
