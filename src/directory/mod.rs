@@ -45,6 +45,7 @@ mod start_tls;
 mod sync_control;
 mod tls;
 mod transport;
+mod way_out;
 mod wire;
 
 pub use contact::contact;

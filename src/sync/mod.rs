@@ -14,6 +14,7 @@ pub mod matching;
 pub(crate) mod observed;
 pub(crate) mod order;
 pub(crate) mod owner;
+mod person;
 pub(crate) mod rules;
 pub(crate) mod settings;
 pub(crate) mod several;

@@ -106,11 +106,14 @@ fn a_database_is_made_whole_or_not_at_all() {
     let Some(disk) = Disk::mount(&studio.state_dir()) else {
         return;
     };
-    let mut refused = 0;
-    for room in (0..=112).step_by(4) {
+    let (mut made, mut refused) = (0, 0);
+    for room in (0..=160).step_by(4) {
         disk.leave(room);
         match State::open(&config) {
-            Ok((state, _)) => drop(state),
+            Ok((state, _)) => {
+                made += 1;
+                drop(state);
+            }
             Err(error) => {
                 refused += 1;
                 assert!(error.to_string().contains("no space is left"), "{error}");
@@ -122,7 +125,7 @@ fn a_database_is_made_whole_or_not_at_all() {
         drop(open(&config));
         fs::remove_file(database(&studio)).unwrap();
     }
-    assert!((1..28).contains(&refused), "{refused} of 29 found no room");
+    assert!(made > 0 && refused > 0, "{made} found room, {refused} none");
 
     // A damaged one stays where it is until there is room for another.
     fs::write(database(&studio), "damaged").unwrap();
