@@ -130,8 +130,8 @@ pub async fn changes(
     cancel: &CancellationToken,
 ) -> Result<Changes, ReadFailure> {
     match ask(pool, request, Question::Since(since), cancel).await? {
-        Told::Changes(changes) => Ok(changes),
-        Told::Position(_) => Ok(Changes::Unknown("nothing was asked".to_owned())),
+        Answer::Changes(changes) => Ok(changes),
+        Answer::Position(_) => Ok(Changes::Unknown("nothing was asked".to_owned())),
     }
 }
 
@@ -147,8 +147,8 @@ pub async fn position(
     cancel: &CancellationToken,
 ) -> Result<Option<Position>, ReadFailure> {
     match ask(pool, request, Question::Position(before), cancel).await? {
-        Told::Position(position) => Ok(Some(position)),
-        Told::Changes(_) => Ok(None),
+        Answer::Position(position) => Ok(Some(position)),
+        Answer::Changes(_) => Ok(None),
     }
 }
 
@@ -161,7 +161,7 @@ enum Question<'a> {
 
 /// Its answer.
 #[derive(Debug)]
-enum Told {
+enum Answer {
     Position(Position),
     Changes(Changes),
 }
@@ -171,7 +171,7 @@ async fn ask(
     request: &ReadRequest,
     question: Question<'_>,
     cancel: &CancellationToken,
-) -> Result<Told, ReadFailure> {
+) -> Result<Answer, ReadFailure> {
     let mut course = SearchRun::default();
     let work = ask_in_order(pool, request, question, &mut course);
     match bounded(work, request.deadline, cancel).await {
@@ -185,7 +185,7 @@ async fn ask_in_order(
     request: &ReadRequest,
     question: Question<'_>,
     course: &mut SearchRun,
-) -> Result<Told, DirectoryError> {
+) -> Result<Answer, DirectoryError> {
     let mut failures = Vec::new();
     for server in pool.in_order().await? {
         course.server = Some(server.connector.server().into());
@@ -203,7 +203,7 @@ async fn ask_one(
     server: &Server,
     request: &ReadRequest,
     question: Question<'_>,
-) -> Result<Told, DirectoryError> {
+) -> Result<Answer, DirectoryError> {
     loop {
         let mut lent = server.get().await?;
         match over(pool, &mut lent, request, question).await {
@@ -231,7 +231,7 @@ async fn over(
     connection: &mut Connection,
     request: &ReadRequest,
     question: Question<'_>,
-) -> Result<Told, DirectoryError> {
+) -> Result<Answer, DirectoryError> {
     let bases: Vec<&str> = request.bases.iter().map(String::as_str).collect();
     let schema = match question {
         // The filter of the reading before is used.
@@ -274,7 +274,7 @@ async fn over(
         (Question::Since(_), Some(Err(why))) => Ok(unknown(&why)),
         (Question::Since(_), Some(Ok(known))) => since(connection, &asking, known, position)
             .await
-            .map(Told::Changes),
+            .map(Answer::Changes),
         (Question::Position(_), known) => {
             let known = known.and_then(Result::ok);
             let filter = about.people(request).to_string();
@@ -284,13 +284,13 @@ async fn over(
                 let (base, filter) = (base.clone(), filter.clone());
                 position.marks.push(Mark { base, filter, at });
             }
-            Ok(Told::Position(position))
+            Ok(Answer::Position(position))
         }
     }
 }
 
-fn unknown(why: &str) -> Told {
-    Told::Changes(Changes::Unknown(why.to_owned()))
+fn unknown(why: &str) -> Answer {
+    Answer::Changes(Changes::Unknown(why.to_owned()))
 }
 
 /// Why a position says nothing about this server.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::wire::ber::{Element, element};
+use super::wire::ber::{Element, Parts, element};
 
 /// The control with which changes are asked for (RFC 4533 section 2.2).
 pub(super) const SYNC_REQUEST: &str = "1.3.6.1.4.1.4203.1.9.1.1";
@@ -136,19 +136,6 @@ fn sequence(value: &[u8]) -> Option<Parts<'_>> {
     let whole =
         element(value).filter(|part| part.tag == 0x30 && part.is_whole && part.rest.is_empty())?;
     Some(Parts(whole.content))
-}
-
-/// The elements within one.
-struct Parts<'a>(&'a [u8]);
-
-impl<'a> Iterator for Parts<'a> {
-    type Item = Element<'a>;
-
-    fn next(&mut self) -> Option<Element<'a>> {
-        let part = element(self.0).filter(|part| part.is_whole)?;
-        self.0 = part.rest;
-        Some(part)
-    }
 }
 
 #[cfg(test)]

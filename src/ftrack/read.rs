@@ -117,17 +117,7 @@ async fn once(
         kinds: custom_kinds,
         values,
     } = custom;
-    let mut parts = Parts {
-        links: links.into_iter().peekable(),
-        values: values
-            .into_iter()
-            .map(|rows| rows.into_iter().peekable())
-            .collect(),
-        user_types: &user_types,
-        holders,
-        signer: reader.signer(),
-        claims: BTreeMap::new(),
-    };
+    let mut parts = Parts::new((links, values), &user_types, holders, reader.signer());
     let users = users.into_iter().map(|row| parts.user(row)).collect();
     let claims = parts.claims;
     Ok(Ok(Current {
@@ -186,17 +176,7 @@ pub async fn read_some(
     }
     row::are_usable(&users).map_err(|trouble| reader.error_of("reading users", trouble))?;
     let warnings = odd_users(&users).collect();
-    let mut parts = Parts {
-        links: links.into_iter().peekable(),
-        values: values
-            .into_iter()
-            .map(|rows| rows.into_iter().peekable())
-            .collect(),
-        user_types: &user_types,
-        holders,
-        signer: reader.signer(),
-        claims: BTreeMap::new(),
-    };
+    let mut parts = Parts::new((links, values), &user_types, holders, reader.signer());
     let users = users.into_iter().map(|row| parts.user(row)).collect();
     let claims = parts.claims;
     let (custom_attributes, custom_kinds) = attributes
@@ -278,7 +258,24 @@ struct Parts<'a> {
     claims: BTreeMap<DirectoryId, EntityId>,
 }
 
-impl Parts<'_> {
+impl<'a> Parts<'a> {
+    fn new(
+        (links, values): (Vec<LinkRow>, Vec<Vec<ValueRow>>),
+        user_types: &'a BTreeMap<String, EntityId>,
+        holders: Holders,
+        signer: &'a Signer,
+    ) -> Self {
+        let values = values.into_iter();
+        Self {
+            links: links.into_iter().peekable(),
+            values: values.map(|rows| rows.into_iter().peekable()).collect(),
+            user_types,
+            holders,
+            signer,
+            claims: BTreeMap::new(),
+        }
+    }
+
     fn user(&mut self, row: UserRow) -> User {
         let link = match next_of(&mut self.links, &row.id) {
             Some(found) => {

@@ -37,6 +37,19 @@ pub(in crate::directory) fn element(bytes: &[u8]) -> Option<Element<'_>> {
     })
 }
 
+/// The elements within one, until one is not whole.
+pub(in crate::directory) struct Parts<'a>(pub &'a [u8]);
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Element<'a>;
+
+    fn next(&mut self) -> Option<Element<'a>> {
+        let part = element(self.0).filter(|part| part.is_whole)?;
+        self.0 = part.rest;
+        Some(part)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -1,7 +1,7 @@
 //! Checks that a message other than an entry is built according to RFC 4511 before it reaches the
 //! library, which would otherwise panic. No I/O.
 
-use crate::directory::wire::ber::{Element, element};
+use crate::directory::wire::ber::{Element, Parts, element};
 
 /// A search result entry, which is not inspected here (RFC 4511 section 4.5.2).
 pub(in crate::directory) const ENTRY: u8 = 0x64;
@@ -37,7 +37,7 @@ pub(in crate::directory) fn check(message: &[u8]) -> Result<(), Fault> {
     }
     match operation.tag {
         0x61 | 0x65 | 0x78 => result(Parts(operation.content))?, // of a bind, a search, an extended operation
-        0x73 if Parts(operation.content).all_are_texts() => {}   // a reference
+        0x73 if all_are_texts(Parts(operation.content)) => {}    // a reference
         0x73 => return Err(Fault::Misbuilt("a reference without addresses")),
         ENTRY | 0x79 => {} // 0x79 is an intermediate response
         _ => {
@@ -82,7 +82,7 @@ fn result(mut parts: Parts<'_>) -> Result<(), Fault> {
         return Err(Fault::Misbuilt("a result with an invalid DN or text"));
     }
     let is_right = |part: Element<'_>| match part.tag {
-        0xa3 => Parts(part.content).all_are_texts(), // where it is referred to
+        0xa3 => all_are_texts(Parts(part.content)), // where it is referred to
         0x8a => std::str::from_utf8(part.content).is_ok(),
         tag => !matches!(tag & 0x1f, 3 | 7 | 10 | 11) || matches!(tag, 0x87 | 0x8b),
     };
@@ -118,7 +118,7 @@ fn is_control(control: Element<'_>) -> bool {
         Some(critical) if critical.tag == 0x01 && !critical.content.is_empty() => parts.next(),
         other => other,
     };
-    is_named && next.is_none_or(|value| value.tag == 0x04) && parts.is_at_end()
+    is_named && next.is_none_or(|value| value.tag == 0x04) && parts.0.is_empty()
 }
 
 fn is_number(part: &Element<'_>) -> bool {
@@ -129,27 +129,8 @@ fn is_text(part: &Element<'_>) -> bool {
     part.tag == 0x04 && std::str::from_utf8(part.content).is_ok()
 }
 
-/// The elements within one.
-struct Parts<'a>(&'a [u8]);
-
-impl Parts<'_> {
-    fn is_at_end(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn all_are_texts(mut self) -> bool {
-        self.all(|part| is_text(&part)) && self.is_at_end()
-    }
-}
-
-impl<'a> Iterator for Parts<'a> {
-    type Item = Element<'a>;
-
-    fn next(&mut self) -> Option<Element<'a>> {
-        let part = element(self.0).filter(|part| part.is_whole)?;
-        self.0 = part.rest;
-        Some(part)
-    }
+fn all_are_texts(mut parts: Parts<'_>) -> bool {
+    parts.all(|part| is_text(&part)) && parts.0.is_empty()
 }
 
 #[cfg(test)]
