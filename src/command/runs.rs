@@ -215,7 +215,7 @@ fn what(run: &RunSummary) -> String {
         (counts.skipped, "skipped"),
         (run.unsettled, "to be decided"),
     ];
-    let changes: Vec<(usize, String)> = if run.dry_run {
+    let changes: Vec<(usize, String)> = if run.dry_run || run.observed {
         planned.into()
     } else {
         in_words(&written)
@@ -236,7 +236,11 @@ fn what(run: &RunSummary) -> String {
     } else if what.is_empty() {
         what.push("nothing to do".to_owned());
     }
-    let dry = if run.dry_run { "dry run: " } else { "" };
+    let dry = match (run.dry_run, run.observed) {
+        (true, _) => "dry run: ",
+        (false, true) => "observed: ",
+        (false, false) => "",
+    };
     format!("{dry}{}", what.join(", "))
 }
 

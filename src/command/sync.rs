@@ -173,7 +173,7 @@ async fn run(
     drop(line);
     super::lift_lockouts(config, &servers);
     let report = report.map_err(|error| match error {
-        RunStartError::NoChanges(_) => Stop::usage(&error),
+        RunStartError::NoChanges(_) | RunStartError::OnlyObserves(_) => Stop::usage(&error),
         RunStartError::Busy(_) | RunStartError::State(_) | RunStartError::NotPlannable(_) => {
             Stop::failed(&error)
         }

@@ -38,6 +38,9 @@ const LONGEST: u64 = 7 * DAY;
 pub struct JobTable {
     /// What a run does.
     pub kind: Kind,
+    /// Whether its runs write what they plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
     /// When it runs: a cron expression of five fields (six with seconds first), or a nickname such
     /// as `@daily`; only on request when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,7 +111,8 @@ pub struct JobTable {
 }
 
 /// The keys that only a job that reads a directory has.
-pub const LDAP_KEYS: [&str; 13] = [
+pub const LDAP_KEYS: [&str; 14] = [
+    "mode",
     "changes_schedule",
     "source",
     "directory",
@@ -128,6 +132,7 @@ impl Default for JobTable {
     fn default() -> Self {
         Self {
             kind: Kind::Ldap,
+            mode: Some(Mode::default()),
             schedule: None,
             changes_schedule: None,
             timezone: chrono_tz::UTC,
@@ -161,6 +166,17 @@ pub enum Kind {
     Ldap,
     /// It starts ftrack's own LDAP synchronisation.
     FtrackLdap,
+}
+
+/// Whether the runs of a job write what they plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", expecting = r#""sync" or "observe""#)]
+pub enum Mode {
+    /// They write.
+    #[default]
+    Sync,
+    /// They read, plan and report as all runs do, and write nothing to ftrack.
+    Observe,
 }
 
 /// How deep a search goes.
@@ -223,6 +239,7 @@ impl Job {
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "the table of a job describes the keys")]
 pub struct LdapJob {
+    pub mode: Mode,
     /// There is one only beside a schedule.
     pub changes_schedule: Option<CronExpression>,
     /// The job's own name unless configured.
@@ -324,6 +341,14 @@ fn ldap(
              the server's saying so, and what changed in ftrack is found only when everything is read",
         );
     }
+    let mode = table.mode.unwrap_or_default();
+    if mode == Mode::Observe && table.changes_schedule.is_some() {
+        notes.find(
+            &at.key("changes_schedule"),
+            "a job with mode = \"observe\" cannot have it: what was not written is not known to later \
+             runs, so each of them reads everything",
+        );
+    }
     let directory = directory(
         notes,
         &at.key("directory"),
@@ -367,6 +392,7 @@ fn ldap(
         is_mapped || notes.is_judged(&mapping.key("email"))
     });
     Some(LdapJob {
+        mode,
         changes_schedule: table.changes_schedule.take(),
         source: table.source.take().unwrap_or_else(|| name.to_owned()),
         directory: directory?,
@@ -423,6 +449,7 @@ impl From<Job> for JobTable {
             JobKind::Ldap(job) => (*job).into(),
             JobKind::FtrackLdap(job) => Self {
                 kind: Kind::FtrackLdap,
+                mode: None,
                 scope: None,
                 disabled: None,
                 config_change: None,
@@ -449,6 +476,7 @@ impl From<LdapJob> for JobTable {
         let attributes = attributes.map(|(name, rule)| (name.clone(), attributes::written(rule)));
         Self {
             kind: Kind::Ldap,
+            mode: Some(job.mode),
             changes_schedule: job.changes_schedule,
             source: Some(job.source),
             directory: Some(job.directory),

@@ -37,7 +37,7 @@ pub use file::{Http, Reports};
 use files::SecretFiles;
 pub use finding::{Finding, Findings, KeyPath, Place};
 pub use ftrack::Ftrack;
-pub use job::{ConfigChange, Job, JobKind, LdapJob, Scope};
+pub use job::{ConfigChange, Job, JobKind, LdapJob, Mode, Scope};
 pub use kerberos::Kerberos;
 pub use kind::{PeopleFilter, attributes as default_mapping};
 pub use layers::{Environment, proxy_variable};

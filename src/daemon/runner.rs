@@ -109,7 +109,11 @@ async fn execute(run: Run) -> RunOutcome {
                 broken(FailureKind::State, error.to_string())
             }
             // Whoever asks is told so before it comes to this.
-            Err(error @ (RunStartError::NotPlannable(_) | RunStartError::NoChanges(_))) => {
+            Err(
+                error @ (RunStartError::NotPlannable(_)
+                | RunStartError::NoChanges(_)
+                | RunStartError::OnlyObserves(_)),
+            ) => {
                 broken(FailureKind::Internal, error.to_string())
             }
         },

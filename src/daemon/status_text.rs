@@ -79,11 +79,12 @@ impl StatusRow {
             last_run: last.map_or_else(|| "never".to_owned(), |last| at(last.finished_at)),
             outcome: last
                 .map(|last| {
-                    format!(
-                        "{}{}",
-                        last.outcome.as_str(),
-                        if last.dry_run { " (dry run)" } else { "" }
-                    )
+                    let looked = match (last.dry_run, last.observed) {
+                        (true, _) => " (dry run)",
+                        (false, true) => " (observed)",
+                        (false, false) => "",
+                    };
+                    format!("{}{looked}", last.outcome.as_str())
                 })
                 .unwrap_or_default(),
             next_run: job.next_run.map_or_else(|| nothing_next(job), at),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::model::{
     change::{Action, Change, HeldBy, Hold, Skipped},
@@ -27,6 +28,10 @@ pub struct Report {
     pub approved_by: Option<Approver>,
     /// Whether nothing was to be written.
     pub dry_run: bool,
+    /// What became of what the run before would have done, where the job only observes; omitted where
+    /// it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Observed>,
     pub started_at: DateTime<Utc>,
     pub finished_at: DateTime<Utc>,
     pub outcome: Outcome,
@@ -62,6 +67,42 @@ pub struct Report {
     /// Skipped entries, each named.
     pub skipped: Vec<Skipped>,
     pub warnings: Vec<String>,
+}
+
+/// What an observing run found of what the one before it would have done.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    /// The run before; null where there is none, or its report is gone.
+    pub run: Option<String>,
+    /// What became of each of its changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ObservedChange>,
+}
+
+/// A change that a run would have made, and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct ObservedChange {
+    pub action: Action,
+    pub username: String,
+    /// The user that has the values now; null where there is none.
+    pub ftrack_id: Option<EntityId>,
+    pub became: Became,
+    /// The values that ftrack has now, of those that are neither the old nor the new ones.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<Field, Value>,
+}
+
+/// What became of a change that a run would have made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Became {
+    /// Somebody else made it.
+    Done,
+    /// Nobody made it.
+    NotDone,
+    /// ftrack has other values than before, and not, or not all, those that were planned.
+    Otherwise,
 }
 
 /// The person who approved what a run writes.
@@ -392,8 +433,8 @@ pub struct Reported {
     pub held_by: Option<HeldBy>,
     /// Why it is held or failed, or why nothing had to be written; null otherwise.
     pub error: Option<String>,
-    /// What is to be known of it although it was applied: values that ftrack stores otherwise.
-    /// Omitted where there is nothing.
+    /// What is to be known of it: values that ftrack stores otherwise although it was applied, or why
+    /// it would be held, where the job only observes. Omitted where there is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// The values that are known to be written of a change that failed as a whole, or is
@@ -471,6 +512,27 @@ impl Reported {
     #[must_use]
     pub fn is_so_already(&self) -> bool {
         self.result == ChangeResult::Planned && self.error.is_some()
+    }
+
+    /// Why it is held, or would be, where the job only observes; none where nothing holds it.
+    #[must_use]
+    pub fn hold(&self) -> Option<&str> {
+        self.held_by?;
+        match self.result {
+            ChangeResult::Held => self.error.as_deref(),
+            ChangeResult::Planned => self.note.as_deref(),
+            ChangeResult::Applied | ChangeResult::Failed | ChangeResult::Unconfirmed => None,
+        }
+    }
+
+    /// A change that would be held.
+    #[must_use]
+    pub fn would_be_held(change: &Change, hold: &Hold) -> Self {
+        Self {
+            held_by: Some(hold.by),
+            note: Some(hold.why.clone()),
+            ..Self::new(change, ChangeResult::Planned)
+        }
     }
 
     /// A change that is held.

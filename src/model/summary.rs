@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use crate::model::{
     change::Action,
@@ -19,6 +19,9 @@ pub struct RunSummary {
     pub trigger: Trigger,
     /// Whether nothing was to be written.
     pub dry_run: bool,
+    /// Whether the job only observed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub observed: bool,
     pub started_at: DateTime<Utc>,
     pub finished_at: DateTime<Utc>,
     pub outcome: Outcome,
@@ -63,6 +66,8 @@ pub struct ReportHead {
     job: String,
     trigger: Trigger,
     dry_run: bool,
+    #[serde(default)]
+    observed: Option<IgnoredAny>,
     started_at: DateTime<Utc>,
     finished_at: DateTime<Utc>,
     outcome: Outcome,
@@ -92,6 +97,7 @@ impl RunSummary {
             job: report.job.clone(),
             trigger: report.trigger,
             dry_run: report.dry_run,
+            observed: report.observed.as_ref().map(|_| IgnoredAny),
             started_at: report.started_at,
             finished_at: report.finished_at,
             outcome: report.outcome,
@@ -115,6 +121,7 @@ impl From<ReportHead> for RunSummary {
             job,
             trigger,
             dry_run,
+            observed,
             started_at,
             finished_at,
             outcome,
@@ -132,6 +139,7 @@ impl From<ReportHead> for RunSummary {
             job,
             trigger,
             dry_run,
+            observed: observed.is_some(),
             started_at,
             finished_at,
             outcome,

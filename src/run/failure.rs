@@ -31,6 +31,19 @@ pub enum RunStartError {
     /// The job never reads only what changed.
     #[error(transparent)]
     NoChanges(#[from] NoChanges),
+    /// The job only observes.
+    #[error(transparent)]
+    OnlyObserves(#[from] OnlyObserves),
+}
+
+/// What a person approved is for a job that only observes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the job {job:?} has mode = \"observe\" and writes nothing: to apply a plan, set mode = \"sync\""
+)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
+pub struct OnlyObserves {
+    pub job: String,
 }
 
 /// A job never reads only what changed.

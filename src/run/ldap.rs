@@ -79,6 +79,7 @@ impl RunContext<'_, LdapWork> {
                 self.report.outcome = outcome(&self.report.counts);
                 Ok(())
             }
+            Aim::Observe => self.observe(state, &remembered, (&plan, &vetted.0), &current),
             Aim::Write { writer, .. } => {
                 let planned = (&plan, &desired, &current);
                 let ready = self.ready(state, past, planned, (vetted, known)).await?;

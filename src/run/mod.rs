@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Config, FtrackLdapJob, Job},
+    config::{Config, FtrackLdapJob, Job, Mode},
     event::{Event, RunName},
     ftrack::session::{Reader, Session, Until, Writer},
 };
@@ -29,6 +29,7 @@ mod last_known;
 mod ldap;
 mod ldap_work;
 mod memory;
+mod observe;
 mod read_and_plan;
 mod record;
 pub mod saved;
@@ -40,7 +41,9 @@ mod unsettled_changes;
 use crate::{
     model::{
         clocks::Clocks,
-        report::{Approver, Counts, FailureKind, FtrackPart, Outcome, Report, RunPhase, Trigger},
+        report::{
+            Approver, Counts, FailureKind, FtrackPart, Observed, Outcome, Report, RunPhase, Trigger,
+        },
         summary::RunSummary,
     },
     state::{
@@ -55,7 +58,7 @@ use crate::{
 use builtin::OpenSync;
 use changes::ChangesEnd;
 pub use compiled_rules::CompiledRules;
-use failure::{Failure, NoChanges, NotPlannable, PlanError, RunStartError};
+use failure::{Failure, NoChanges, NotPlannable, OnlyObserves, PlanError, RunStartError};
 pub use ldap_work::{LdapRules, LdapWork};
 use saved::SavedPlan;
 use servers::Servers;
@@ -100,6 +103,8 @@ pub enum Purpose {
 /// A purpose, with the means for it: what only looks has no writer.
 enum Aim {
     Look,
+    /// The same, for the runs of a job that never writes.
+    Observe,
     Write {
         writer: Writer,
         /// What a person approved, if the run is for that.
@@ -108,14 +113,16 @@ enum Aim {
 }
 
 impl Aim {
-    fn new(purpose: Purpose, writer: Writer) -> Self {
-        match purpose {
-            Purpose::DryRun => Self::Look,
-            Purpose::Sync => Self::Write {
+    fn new(purpose: Purpose, mode: Mode, writer: Writer) -> Self {
+        match (purpose, mode) {
+            (Purpose::DryRun, _) => Self::Look,
+            // What is approved for such a job has ended before it comes to this.
+            (Purpose::Sync | Purpose::Approved { .. }, Mode::Observe) => Self::Observe,
+            (Purpose::Sync, Mode::Sync) => Self::Write {
                 writer,
                 approved: None,
             },
-            Purpose::Approved { plan, by: _ } => Self::Write {
+            (Purpose::Approved { plan, by: _ }, Mode::Sync) => Self::Write {
                 writer,
                 approved: Some(plan),
             },
@@ -125,7 +132,7 @@ impl Aim {
     /// What a person approved, if the run is for that.
     fn approved(&self) -> Option<&SavedPlan> {
         match self {
-            Self::Look => None,
+            Self::Look | Self::Observe => None,
             Self::Write { approved, .. } => approved.as_ref(),
         }
     }
@@ -220,14 +227,21 @@ impl CompiledJob {
         self.recover(&history, state)?;
         match &self.work {
             Work::Ldap(work) => {
+                let mode = work.job.mode;
+                if let (Purpose::Approved { .. }, Mode::Observe) = (&purpose, mode) {
+                    let job = self.name.clone();
+                    return Err(OnlyObserves { job }.into());
+                }
                 let (mut context, writer) =
                     RunContext::start(self, &**work, trigger, &purpose, history, cancel, progress);
                 // Also the report of a run that is killed must say that none was reached.
                 context.directory_part();
+                let is_observing = mode == Mode::Observe && !context.report.dry_run;
+                context.report.observed = is_observing.then(Observed::default);
                 context.begin()?;
                 // On the heap: both kinds of runs in one value exceed a thread's stack in a debug
                 // build.
-                let aim = Aim::new(purpose, writer);
+                let aim = Aim::new(purpose, mode, writer);
                 let ended = Box::pin(context.execute(aim, state)).await;
                 Ok(context.finish(ended, state))
             }
@@ -284,7 +298,7 @@ impl CompiledJob {
         let (mut context, writer) =
             RunContext::start(self, &**work, trigger, &purpose, history, cancel, progress);
         context.directory_part();
-        let aim = Aim::new(purpose, writer);
+        let aim = Aim::new(purpose, Mode::Sync, writer);
         let ended = match Box::pin(context.execute_changes(aim, state)).await {
             Ok(ChangesEnd::Nothing) => return Ok(None),
             Ok(ChangesEnd::Done) => Ok(()),
@@ -386,6 +400,7 @@ impl<'a, W> RunContext<'a, W> {
                 Purpose::Approved { plan: _, by } => Some(by.clone()),
             },
             dry_run: matches!(purpose, Purpose::DryRun),
+            observed: None,
             started_at: now,
             finished_at: now,
             outcome: Outcome::Failed,

@@ -33,10 +33,10 @@ impl RunContext<'_, LdapWork> {
             .allowed()
             .iter()
             .map(|change| Reported::new(change, ChangeResult::Planned));
-        let held = vetted
-            .held()
-            .iter()
-            .map(|held| Reported::held(&held.change, &held.hold));
+        let held = vetted.held().iter().map(|held| match self.report.observed {
+            None => Reported::held(&held.change, &held.hold),
+            Some(_) => Reported::would_be_held(&held.change, &held.hold),
+        });
         self.report.changes = allowed.chain(held).collect();
         let people = LastKnownPeople::of_plan(plan);
         for change in &mut self.report.changes {

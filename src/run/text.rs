@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod changes;
+mod observed;
 
 /// How much of a plan or report is shown; what is left out is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,11 @@ pub fn report(report: &Report, extent: Extent) -> String {
         .signed_duration_since(report.started_at)
         .as_seconds_f64()
         .max(0.0);
-    let dry = if report.dry_run { ", dry run" } else { "" };
+    let dry = match (report.dry_run, &report.observed) {
+        (true, _) => ", dry run",
+        (false, Some(_)) => ", observing",
+        (false, None) => "",
+    };
     let alarm = if report.alarm { ", ALARM" } else { "" };
     let outcome = paint(
         outcome_style(report.outcome),
@@ -91,6 +96,9 @@ pub fn report(report: &Report, extent: Extent) -> String {
     ftrack_line(&mut text, report);
     if let Some(builtin) = &report.builtin {
         builtin_line(&mut text, builtin);
+    }
+    if let Some(observed) = &report.observed {
+        observed::write(&mut text, observed, extent);
     }
     let changes = changes::write(&mut text, &report.changes, extent);
     held(&mut text, &report.changes, extent);
@@ -337,13 +345,8 @@ const ON_A_SCREEN: usize = 8;
 /// Why changes are held, each reason once.
 fn held(text: &mut String, changes: &[Reported], extent: Extent) {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-    for change in changes
-        .iter()
-        .filter(|change| change.result == ChangeResult::Held)
-    {
-        *reasons
-            .entry(change.error.as_deref().unwrap_or_default())
-            .or_default() += 1;
+    for reason in changes.iter().filter_map(Reported::hold) {
+        *reasons.entry(reason).or_default() += 1;
     }
     let few = extent.few();
     let more = reasons.len().saturating_sub(few);
@@ -364,7 +367,7 @@ fn planned(changes: &[Reported], left_out: usize) -> String {
     if changes.is_empty() && left_out == 0 {
         return "nothing to do".into();
     }
-    let held = users(changes, &|change| change.result == ChangeResult::Held);
+    let held = users(changes, &|change| change.hold().is_some());
     let mut parts: Vec<String> = Action::ALL
         .into_iter()
         .map(|action| (action, users(changes, &|change| change.action == action)))
@@ -399,7 +402,7 @@ fn summary(report: &Report) -> String {
         .error
         .as_deref()
         .is_some_and(journal::is_in_the_middle);
-    if report.dry_run {
+    if report.dry_run || report.observed.is_some() && report.error.is_none() {
         return format!(
             "Nothing was written. {}; {} unchanged.",
             capital(&planned(&report.changes, counts.skipped)),
@@ -489,9 +492,7 @@ fn skipped(text: &mut String, skipped: &[Skipped], extent: Extent) -> usize {
 /// Writes the warnings but those that are the reason of a held change, which is shown; returns how
 /// many are left out.
 fn warnings(text: &mut String, warnings: &[String], changes: &[Reported], extent: Extent) -> usize {
-    let is_held = |change: &Reported| change.result == ChangeResult::Held;
-    let held = changes.iter().filter(|change| is_held(change));
-    let held: BTreeSet<&str> = held.filter_map(|change| change.error.as_deref()).collect();
+    let held: BTreeSet<&str> = changes.iter().filter_map(Reported::hold).collect();
     let warnings: Vec<&String> = warnings
         .iter()
         .filter(|warning| !held.contains(warning.as_str()))

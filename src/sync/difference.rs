@@ -199,7 +199,7 @@ fn shown_text<'a>(user: &'a User, attribute: &Attribute) -> Option<&'a str> {
 }
 
 /// The value of a user's attribute.
-fn value_of(user: &User, attribute: &Attribute, current: &Current) -> Value {
+pub(super) fn value_of(user: &User, attribute: &Attribute, current: &Current) -> Value {
     match attribute {
         Attribute::Username | Attribute::FirstName | Attribute::LastName | Attribute::Email => {
             shown_text(user, attribute).map_or(Value::Null, text)

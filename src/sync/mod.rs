@@ -1,6 +1,7 @@
 //! Decides: the desired state, the current state, and the changes between them. Values in, values
 //! out: no I/O, clock, log or async.
 
+pub(crate) mod became;
 mod choice;
 pub(crate) mod custom;
 pub(crate) mod decide;

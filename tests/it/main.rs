@@ -42,6 +42,7 @@ mod ldap_proxy;
 mod lists_cut_short;
 mod log;
 mod nobody_wrongly;
+mod observe;
 mod odd_directory;
 mod official_clients;
 mod quiet;

@@ -160,7 +160,8 @@ impl Ending {
                 | Err(
                     RunStartError::Busy(_)
                     | RunStartError::NotPlannable(_)
-                    | RunStartError::NoChanges(_),
+                    | RunStartError::NoChanges(_)
+                    | RunStartError::OnlyObserves(_),
                 ) => None,
             };
             (or_log(state.last_attempt(&job)).flatten(), error)

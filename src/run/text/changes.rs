@@ -83,9 +83,10 @@ fn one_change(text: &mut String, change: &Reported) {
         Action::Reactivate => ('^', green()),
         Action::Deactivate => ('-', red()),
     };
+    let hold = change.hold();
     let result = match change.result {
-        ChangeResult::Applied | ChangeResult::Planned => String::new(),
-        ChangeResult::Held => paint(magenta(), " HELD"),
+        ChangeResult::Planned | ChangeResult::Held if hold.is_some() => paint(magenta(), " HELD"),
+        ChangeResult::Applied | ChangeResult::Planned | ChangeResult::Held => String::new(),
         ChangeResult::Failed => paint(red(), " FAILED"),
         ChangeResult::Unconfirmed => paint(red(), " UNCONFIRMED"),
     };
@@ -123,18 +124,15 @@ fn one_change(text: &mut String, change: &Reported) {
         text,
         &format!("      {}", paint(dim(), &escape_control(&change.reason))),
     );
-    if let Some(note) = &change.note {
+    // Many changes are held for the same reason, which is shown once for all.
+    let is_shown = |text: &&String| hold != Some(text.as_str());
+    if let Some(note) = change.note.as_ref().filter(is_shown) {
         line(
             text,
             &format!("      {}", paint(yellow(), &escape_control(note))),
         );
     }
-    // Many changes are held for the same reason, which is shown once for all.
-    if let Some(error) = change
-        .error
-        .as_ref()
-        .filter(|_| change.result != ChangeResult::Held)
-    {
+    if let Some(error) = change.error.as_ref().filter(is_shown) {
         line(
             text,
             &format!("      {}", paint(red(), &escape_control(error))),

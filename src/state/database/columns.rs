@@ -204,6 +204,7 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
         job: row.get("job")?,
         trigger: row.get("trigger").map(|EnumText(word)| word)?,
         dry_run: row.get("dry_run")?,
+        observed: row.get("observed")?,
         started_at: time("started_at")?,
         finished_at: time("finished_at")?,
         outcome: row.get("outcome").map(|EnumText(word)| word)?,

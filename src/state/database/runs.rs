@@ -46,7 +46,7 @@ impl State {
         self.newest(job, "TRUE")
     }
 
-    /// The newest run of a job that was to write, however it ended.
+    /// The newest run of a job but its dry runs, however it ended.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -54,7 +54,7 @@ impl State {
         self.newest(job, "dry_run = 0")
     }
 
-    /// The newest run of a job that was to write, and did not fail; one that only looked for what
+    /// The newest run of a job but its dry runs that did not fail; one that only looked for what
     /// changed does not count.
     ///
     /// # Errors
@@ -64,6 +64,14 @@ impl State {
             job,
             "dry_run = 0 AND outcome <> 'failed' AND \"trigger\" <> 'changes'",
         )
+    }
+
+    /// The newest run of a job that only observed, and did not fail.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn last_observed(&self, job: &str) -> Result<Option<RunSummary>, StateError> {
+        self.newest(job, "observed = 1 AND outcome <> 'failed'")
     }
 
     fn newest(&self, job: &str, which: &'static str) -> Result<Option<RunSummary>, StateError> {
@@ -85,7 +93,7 @@ pub(super) fn linked_before(
     ftrack: &str,
 ) -> rusqlite::Result<Option<LinkedUsers>> {
     let query = "SELECT owned, linked FROM runs WHERE job = ?1 AND ftrack = ?2 AND dry_run = 0 \
-                 AND outcome <> 'failed' AND \"trigger\" <> 'changes' ORDER BY run DESC LIMIT 1";
+                 AND observed = 0 AND outcome <> 'failed' AND \"trigger\" <> 'changes' ORDER BY run DESC LIMIT 1";
     let users = |row: &rusqlite::Row<'_>| {
         let (Count(owned), of_all): (_, Option<Count>) = (row.get("owned")?, row.get("linked")?);
         Ok(LinkedUsers {
@@ -107,7 +115,7 @@ pub(super) fn has_succeeded(
     connection
         .prepare(
             "SELECT 1 FROM runs WHERE job = ?1 AND ftrack = ?2 AND dry_run = 0 \
-             AND outcome IN ('succeeded', 'partial')",
+             AND observed = 0 AND outcome IN ('succeeded', 'partial')",
         )?
         .exists(params![job, ftrack])
 }
@@ -119,6 +127,7 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         job,
         trigger,
         dry_run,
+        observed,
         started_at,
         finished_at,
         outcome,
@@ -137,9 +146,9 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         alarm,
     } = run;
     let mut statement = connection.prepare_cached(
-        "INSERT OR REPLACE INTO runs (job, run, \"trigger\", dry_run, started_at, finished_at, \
+        "INSERT OR REPLACE INTO runs (job, run, \"trigger\", dry_run, observed, started_at, finished_at, \
          outcome, error_kind, error, ftrack, entries, owned, owned_active, linked, held, failed, \
-         unsettled, changed, counts, planned, alarm) VALUES (:job, :run, :trigger, :dry_run, :started_at, \
+         unsettled, changed, counts, planned, alarm) VALUES (:job, :run, :trigger, :dry_run, :observed, :started_at, \
          :finished_at, :outcome, :error_kind, :error, :ftrack, :entries, :owned, :owned_active, \
          :linked, :held, :failed, :unsettled, :changed, :counts, :planned, :alarm)",
     )?;
@@ -148,6 +157,7 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         ":run": run,
         ":trigger": EnumText(trigger),
         ":dry_run": dry_run,
+        ":observed": observed,
         ":started_at": Time(*started_at),
         ":finished_at": Time(*finished_at),
         ":outcome": EnumText(outcome),
@@ -188,8 +198,8 @@ pub(super) fn prune(
     let mut statement = connection.prepare(&format!(
         "DELETE FROM runs WHERE job = ?1
             AND run <> (SELECT max(run) FROM runs WHERE job = ?1)
-            AND run NOT IN (SELECT max(run) FROM runs WHERE job = ?1 AND dry_run = 0 AND outcome \
-         <> 'failed' AND \"trigger\" <> 'changes' GROUP BY ftrack)
+            AND run NOT IN (SELECT max(run) FROM runs WHERE job = ?1 AND dry_run = 0 AND observed \
+         = 0 AND outcome <> 'failed' AND \"trigger\" <> 'changes' GROUP BY ftrack)
             AND CASE WHEN {QUIET} THEN run NOT IN (SELECT run FROM runs WHERE job = ?1 AND {QUIET} \
          ORDER BY run DESC LIMIT ?2) ELSE run IN (SELECT run FROM runs WHERE job = ?1 AND NOT {QUIET} \
          AND finished_at < ?3 ORDER BY run LIMIT {AGED_AT_ONCE}) END

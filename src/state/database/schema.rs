@@ -222,6 +222,10 @@ pub(super) const STEPS: &[&str] = &[
     CREATE INDEX known_users_by_login ON known_users (job, ftrack, username);
     CREATE INDEX known_users_by_mail ON known_users (job, ftrack, email);
 ",
+    // Whether the job only observed.
+    "
+    ALTER TABLE runs ADD COLUMN observed INTEGER NOT NULL DEFAULT 0 CHECK (observed IN (0, 1));
+",
 ];
 
 /// What a connection is for.

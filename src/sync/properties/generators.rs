@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::{
     config::{
-        Adopt, AttributeRule, ConfigChange, DisabledKey, LdapJob, Limit, Limits, Scope, Source,
-        Target, Users, WhenAbsent,
+        Adopt, AttributeRule, ConfigChange, DisabledKey, LdapJob, Limit, Limits, Mode, Scope,
+        Source, Target, Users, WhenAbsent,
     },
     directory::Reading,
     model::{
@@ -339,6 +339,7 @@ fn job(users: Users) -> LdapJob {
     LdapJob {
         member_of: Vec::new(),
         group_bases: Vec::new(),
+        mode: Mode::Sync,
         changes_schedule: None,
         source: "artists".into(),
         directory: "studio".into(),
