@@ -3,47 +3,43 @@
 
 use crate::config::Scope;
 
+/// Ends each RDN of a normalised DN, and is in none of them: their blanks are single spaces.
+const END: char = '\n';
+
 /// A DN for which the spelling does not matter: case, blanks around separators, and which
 /// characters are escaped.
 ///
 /// Attribute types are compared by their names as written; values ignore case, as servers do for
 /// almost all attributes used in DNs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dn(
-    /// The RDNs, from the root to the entry.
-    Vec<String>,
+    /// The normalised RDNs, from the entry to the root.
+    String,
 );
 
 impl Dn {
     /// Parses a DN; the empty text is the root, and `None` means that the text is not a DN.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if text.trim().is_empty() {
-            return Some(Self(Vec::new()));
+        let mut key = String::with_capacity(text.len() + 1);
+        if !is_root(text) {
+            write_rdns(text, &mut key)?;
         }
-        let mut rdns = Vec::new();
-        for rdn in split(text, |separator| matches!(separator, ',' | ';')) {
-            let mut parts = split(rdn, |separator| separator == '+')
-                .map(part)
-                .collect::<Option<Vec<_>>>()?;
-            parts.sort_unstable();
-            rdns.push(parts.join("+"));
-        }
-        rdns.reverse();
-        Some(Self(rdns))
+        Some(Self(key))
     }
 
     /// The DN as one text, by which DNs are found; equal DNs have equal texts, and others have not.
     #[must_use]
-    pub fn key(&self) -> Box<str> {
-        // Blanks are single spaces, so this separates nothing within a value.
-        self.0.join("\n").into()
+    pub fn key(&self) -> &str {
+        &self.0
     }
 
     /// The number of RDNs below another DN (0 for the same DN); `None` when it is not below it.
     #[must_use]
     pub fn depth_below(&self, base: &Self) -> Option<usize> {
-        self.0.strip_prefix(base.0.as_slice()).map(<[String]>::len)
+        let below = self.0.strip_suffix(&base.0)?;
+        let is_whole = below.is_empty() || below.ends_with(END);
+        is_whole.then(|| below.matches(END).count())
     }
 
     /// Whether a search with that base and scope covers it (RFC 4511 section 4.5.1.2).
@@ -56,40 +52,161 @@ impl Dn {
     }
 }
 
+/// The keys of DNs, one after the other; most have the parent of the one before, which is written
+/// once: directories have a million members.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    key: String,
+    /// The last parent as text, and its key.
+    parent: Option<(Box<str>, Box<str>)>,
+}
+
+impl Keys {
+    /// The key that `Dn::parse` gives a DN; none where the text is not one.
+    pub fn of(&mut self, text: &str) -> Option<&str> {
+        self.key.clear();
+        if is_root(text) {
+            return Some(&self.key);
+        }
+        let (rdn, parent) = split_first(text, is_between_rdns);
+        write_rdn(rdn, &mut self.key)?;
+        if let Some(parent) = parent {
+            self.write_parent(parent)?;
+        }
+        Some(&self.key)
+    }
+
+    fn write_parent(&mut self, text: &str) -> Option<()> {
+        match &self.parent {
+            Some((same, key)) if **same == *text => self.key.push_str(key),
+            Some(_) | None => {
+                let start = self.key.len();
+                write_rdns(text, &mut self.key)?;
+                self.parent = Some((text.into(), self.key.get(start..)?.into()));
+            }
+        }
+        Some(())
+    }
+}
+
+fn is_root(text: &str) -> bool {
+    text.trim().is_empty()
+}
+
+fn write_rdns(text: &str, key: &mut String) -> Option<()> {
+    split(text, is_between_rdns).try_for_each(|rdn| write_rdn(rdn, key))
+}
+
+/// A DN as people read it, from its key.
+pub(super) fn from_key(key: &str) -> String {
+    key.trim_end_matches(END).replace(END, ",")
+}
+
+fn write_rdn(rdn: &str, key: &mut String) -> Option<()> {
+    if is_simple(rdn) {
+        write_simple(rdn, key)?;
+    } else {
+        write_any(rdn, key)?;
+    }
+    key.push(END);
+    Some(())
+}
+
+/// Whether an RDN is ASCII, of one value and without escapes, as most are.
+fn is_simple(rdn: &str) -> bool {
+    rdn.bytes()
+        .all(|byte| byte.is_ascii() && !matches!(byte, b'\\' | b'+'))
+}
+
+/// Writes a simple RDN as any other, in less time.
+fn write_simple(rdn: &str, key: &mut String) -> Option<()> {
+    let (kind, value) = rdn.split_once('=')?;
+    let kind = kind.trim();
+    let begin = key.len();
+    key.push_str(kind);
+    key.push('=');
+    for (place, word) in value.split_whitespace().enumerate() {
+        if place > 0 {
+            key.push(' ');
+        }
+        key.push_str(word);
+    }
+    key.get_mut(begin..)?.make_ascii_lowercase();
+    is_type(kind).then_some(())
+}
+
+fn write_any(rdn: &str, key: &mut String) -> Option<()> {
+    let parts = split(rdn, |separator| separator == b'+').map(part);
+    let mut parts = parts.collect::<Option<Vec<_>>>()?;
+    parts.sort_unstable();
+    key.push_str(&parts.join("+"));
+    Some(())
+}
+
+fn is_type(kind: &str) -> bool {
+    !kind.is_empty() && !kind.contains(END)
+}
+
 /// The values in the name of the entry itself, its RDN, without escapes; none where the text is not
 /// a DN.
 #[must_use]
 pub fn naming_values(dn: &str) -> Vec<String> {
-    let rdn = split(dn, |separator| matches!(separator, ',' | ';')).next();
-    let parts = split(rdn.unwrap_or_default(), |separator| separator == '+');
+    let rdn = split(dn, is_between_rdns).next();
+    let parts = split(rdn.unwrap_or_default(), |separator| separator == b'+');
     parts
         .filter_map(|part| unescaped(part.split_once('=')?.1))
         .collect()
 }
 
+fn is_between_rdns(separator: u8) -> bool {
+    matches!(separator, b',' | b';')
+}
+
 /// The parts of a text between unescaped separators.
-fn split(text: &str, is_separator: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
-    let mut escaped = false;
-    text.split(move |character: char| {
-        let separates = !escaped && is_separator(character);
-        escaped = !escaped && character == '\\';
-        separates
+fn split(text: &str, is_separator: impl Fn(u8) -> bool) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let (part, after) = split_first(rest?, &is_separator);
+        rest = after;
+        Some(part)
     })
+}
+
+/// A text before and after the first unescaped separator, which is ASCII.
+fn split_first(text: &str, is_separator: impl Fn(u8) -> bool) -> (&str, Option<&str>) {
+    let mut escaped = false;
+    let end = text.bytes().position(|byte| {
+        let separates = !escaped && is_separator(byte);
+        escaped = !escaped && byte == b'\\';
+        separates
+    });
+    let parts = end.and_then(|end| text.split_at_checked(end));
+    parts.map_or((text, None), |(part, after)| (part, after.get(1..)))
 }
 
 /// One attribute of an RDN, as `type=value`.
 fn part(text: &str) -> Option<String> {
     let (kind, value) = text.split_once('=')?;
-    let kind = kind.trim().to_ascii_lowercase();
-    let value = unescaped(value)?;
-    // Separators and equals signs of a value must not be confused with those of the name.
-    let value = value
+    let kind = kind.trim();
+    let mut part = kind.to_ascii_lowercase();
+    part.push('=');
+    for (place, word) in unescaped(value)?
+        .to_lowercase()
         .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .to_lowercase();
-    (!kind.is_empty())
-        .then(|| format!("{kind}={}", value.replace('\\', "\\\\").replace('+', "\\+")))
+        .enumerate()
+    {
+        if place > 0 {
+            part.push(' ');
+        }
+        for character in word.chars() {
+            // Plus signs of a value must not be confused with those between parts.
+            if matches!(character, '\\' | '+') {
+                part.push('\\');
+            }
+            part.push(character);
+        }
+    }
+    is_type(kind).then_some(part)
 }
 
 /// A value without its escapes; `None` where one is incomplete.
@@ -119,7 +236,8 @@ fn unescaped(value: &str) -> Option<String> {
         kept = bytes.len();
     }
     bytes.truncate(kept);
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    let text = String::from_utf8(bytes);
+    Some(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 #[cfg(test)]
@@ -153,9 +271,66 @@ mod tests {
         ] {
             assert_ne!(dn(one), dn(other), "{one} {other}");
         }
-        for none in ["people", "=x", "cn=a,,dc=test", "cn=a\\"] {
+        for none in ["people", "=x", "c\nn=x", "cn=a,,dc=test", "cn=a,", "cn=a\\"] {
             assert_eq!(Dn::parse(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_simple_rdn_is_written_as_any_other() {
+        let any = |rdn: &str| {
+            let mut key = String::new();
+            write_any(rdn, &mut key).map(|()| key)
+        };
+        let simple = |rdn: &str| {
+            let mut key = String::new();
+            write_simple(rdn, &mut key).map(|()| key)
+        };
+        for rdn in [
+            "uid=ada",
+            " UID = Ada  Adams\t",
+            "cn=a=b",
+            "cn=",
+            "=x",
+            " = x",
+            "x",
+            "cn=\u{b}a\u{1c}b",
+        ] {
+            assert!(is_simple(rdn), "{rdn}");
+            assert_eq!(simple(rdn), any(rdn), "{rdn}");
+        }
+        for rdn in ["cn=Å", "cn=a+uid=b", "cn=a\\2C b"] {
+            assert!(!is_simple(rdn), "{rdn}");
+        }
+    }
+
+    #[test]
+    fn keys_one_after_the_other_are_those_of_the_dns() {
+        let mut keys = Keys::default();
+        for text in [
+            "uid=a,",
+            "uid=a,ou=people,dc=test",
+            "UID=b,ou=people,dc=test",
+            "uid=b, ou=people,dc=test",
+            "uid=c\\,ou=people,dc=test",
+            "uid=d,people",
+            "uid=e,people",
+            "uid=f,",
+            "uid=g, ",
+            " ",
+            "uid=h",
+            "ou=people,dc=test",
+            "uid=i,ou=people,dc=test",
+        ] {
+            let dn = Dn::parse(text);
+            assert_eq!(keys.of(text), dn.as_ref().map(Dn::key), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_as_people_read_it() {
+        let dn = dn("UID=Ada, OU=People ,dc=test");
+        assert_eq!(from_key(dn.key()), "uid=ada,ou=people,dc=test");
     }
 
     #[test]
@@ -174,6 +349,7 @@ mod tests {
             ("uid=ada,ou=people,dc=test", true, true),
             ("uid=ada,ou=a,OU=People,dc=test", true, false),
             ("ou=people,dc=test", true, false),
+            ("uid=ada,xou=people,dc=test", false, false),
             ("uid=ada,ou=more people,dc=test", false, false),
             ("dc=test", false, false),
         ] {

@@ -1,13 +1,10 @@
 //! Groups with their members, and who is in which of them, however they are nested. No I/O.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     budget::{Budget, OverBudget},
-    dn::Dn,
+    dn::{Dn, Keys, from_key},
 };
 use crate::model::entry::{Entry, of_bytes};
 
@@ -32,12 +29,42 @@ const MOST_NAMED: usize = 3;
 /// The groups of a directory.
 #[derive(Debug, Default)]
 pub(super) struct GroupGraph {
-    /// The number of each DN that is a group or a member.
-    numbers: HashMap<Arc<str>, u32>,
-    dns: Vec<Arc<str>>,
+    dns: Dns,
     groups: HashMap<u32, Group>,
     /// Values that are not DNs.
     unreadable: usize,
+}
+
+/// The DNs of groups and members, each with a number, from 0 on: a member of several groups is kept
+/// as text once.
+#[derive(Debug, Default)]
+struct Dns {
+    /// By their keys.
+    numbers: HashMap<Box<str>, u32>,
+    keys: Keys,
+}
+
+impl Dns {
+    /// The number of a DN, which it gets if it has none; none where the text is not a DN.
+    fn number(&mut self, dn: &str, budget: &mut Budget) -> Result<Option<u32>, OverBudget> {
+        let Some(key) = self.keys.of(dn) else {
+            return Ok(None);
+        };
+        if let Some(number) = self.numbers.get(key) {
+            return Ok(Some(*number));
+        }
+        let Ok(number) = u32::try_from(self.numbers.len()) else {
+            return Ok(None);
+        };
+        budget.take(of_bytes(key.len()) + 2 * size_of::<(Box<str>, u32)>())?;
+        self.numbers.insert(key.into(), number);
+        Ok(Some(number))
+    }
+
+    /// The number of a DN that has one.
+    fn find(&mut self, dn: &str) -> Option<u32> {
+        self.numbers.get(self.keys.of(dn)?).copied()
+    }
 }
 
 /// One group, with its own members.
@@ -69,13 +96,14 @@ impl Group {
 impl GroupGraph {
     /// Adds a group; one that came before stays.
     pub fn add(&mut self, entry: &Entry, budget: &mut Budget) -> Result<(), OverBudget> {
-        let Some(number) = self.number(&entry.dn, budget)? else {
+        let Some(number) = self.dns.number(&entry.dn, budget)? else {
             return Ok(());
         };
         if self.groups.contains_key(&number) {
             return Ok(());
         }
-        let mut members = Vec::new();
+        let named = BY_DN.iter().map(|name| entry.values(name).len());
+        let mut members = Vec::with_capacity(named.sum());
         for name in BY_DN {
             for value in entry.values(name) {
                 let text = String::from_utf8_lossy(value);
@@ -83,7 +111,7 @@ impl GroupGraph {
                     UNIQUE_MEMBER => without_bits(&text),
                     _ => &text,
                 };
-                match self.number(dn, budget)? {
+                match self.dns.number(dn, budget)? {
                     Some(member) => members.push(member),
                     None => self.unreadable = self.unreadable.saturating_add(1),
                 }
@@ -102,28 +130,10 @@ impl GroupGraph {
         Ok(())
     }
 
-    /// The number of a DN; none where the text is not one.
-    fn number(&mut self, dn: &str, budget: &mut Budget) -> Result<Option<u32>, OverBudget> {
-        let Some(key) = Dn::parse(dn).map(|dn| dn.key()) else {
-            return Ok(None);
-        };
-        if let Some(number) = self.numbers.get(&*key) {
-            return Ok(Some(*number));
-        }
-        let Ok(number) = u32::try_from(self.dns.len()) else {
-            return Ok(None);
-        };
-        budget.take(of_bytes(key.len()) + 2 * size_of::<(Arc<str>, u32)>())?;
-        let key: Arc<str> = key.into();
-        self.dns.push(Arc::clone(&key));
-        self.numbers.insert(key, number);
-        Ok(Some(number))
-    }
-
     /// The place of the group with this DN.
-    pub fn find(&self, dn: &str) -> Option<Place> {
-        let number = self.numbers.get(&*Dn::parse(dn)?.key())?;
-        self.groups.contains_key(number).then_some(Place(*number))
+    pub fn find(&mut self, dn: &str) -> Option<Place> {
+        let number = self.dns.find(dn)?;
+        self.groups.contains_key(&number).then_some(Place(number))
     }
 
     /// Whether a group names its members as a search, which the server did not carry out.
@@ -133,46 +143,50 @@ impl GroupGraph {
     }
 
     /// Who is a member of each of these groups, directly or through others.
-    pub fn members(&self, groups: &[Place], budget: &mut Budget) -> Result<Members, OverBudget> {
+    pub fn members(self, groups: &[Place], budget: &mut Budget) -> Result<Members, OverBudget> {
+        let mut seen = vec![false; self.dns.numbers.len()];
         let mut members = Members {
+            unread: seen.clone(),
             unreadable: self.unreadable,
             ..Members::default()
         };
-        for (place, Place(group)) in groups.iter().enumerate() {
+        for (place, Place(group)) in (0..).zip(groups) {
+            seen.fill(false);
+            is_first(&mut seen, *group);
             let mut open = vec![*group];
-            let mut known = HashSet::from([*group]);
             while let Some(group) = open.pop().and_then(|number| self.groups.get(&number)) {
-                let reached = members.reached.entry(group.dn.as_ref().to_owned());
-                reached.or_insert_with(|| group.len());
-                for uid in &group.uids {
-                    let of_uid = members.by_uid.entry(uid.clone());
-                    put(of_uid.or_default(), place, budget)?;
-                }
-                if let Some(primary) = &group.primary {
-                    let of_primary = members.by_primary.entry(primary.clone());
-                    put(of_primary.or_default(), place, budget)?;
-                }
-                for number in group.members.iter().filter(|number| known.insert(**number)) {
+                members.reach(group, place, budget)?;
+                for number in &group.members {
+                    if !is_first(&mut seen, *number) {
+                        continue;
+                    }
                     if self.groups.contains_key(number) {
                         open.push(*number);
-                    } else if let Some(dn) = self.dns.get(*number as usize) {
-                        let of_dn = members.by_dn.entry(Arc::clone(dn)).or_default();
-                        put(&mut of_dn.groups, place, budget)?;
+                    } else {
+                        members.add(*number, place, budget)?;
                     }
                 }
             }
         }
+        members.by_dn.sort_unstable();
+        members.dns = self.dns;
         Ok(members)
     }
+}
+
+/// Whether a number is seen for the first time; it has been, from then on.
+fn is_first(seen: &mut [bool], number: u32) -> bool {
+    let seen = seen.get_mut(number as usize);
+    seen.is_some_and(|seen| !std::mem::replace(seen, true))
 }
 
 /// Where a group stands in a [`GroupGraph`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place(u32);
 
-fn put(places: &mut Vec<usize>, place: usize, budget: &mut Budget) -> Result<(), OverBudget> {
+fn put(places: &mut Vec<u32>, place: u32, budget: &mut Budget) -> Result<(), OverBudget> {
     if places.last() != Some(&place) {
-        budget.take(4 * size_of::<usize>())?;
+        budget.take(of_bytes(4 * size_of::<u32>()))?;
         places.push(place);
     }
     Ok(())
@@ -201,9 +215,13 @@ fn folded(uid: &[u8]) -> Box<str> {
 /// them.
 #[derive(Debug, Default)]
 pub(super) struct Members {
-    by_dn: HashMap<Arc<str>, Member>,
-    by_uid: HashMap<Box<str>, Vec<usize>>,
-    by_primary: HashMap<Box<str>, Vec<usize>>,
+    dns: Dns,
+    /// The members by the numbers of their DNs, each with a group, in order.
+    by_dn: Vec<(u32, u32)>,
+    by_uid: HashMap<Box<str>, Vec<u32>>,
+    by_primary: HashMap<Box<str>, Vec<u32>>,
+    /// For each number whether it is that of a member whose entry was not read so far.
+    unread: Vec<bool>,
     /// Every group through which somebody may be a member, with the number of its own members.
     reached: BTreeMap<String, usize>,
     unreadable: usize,
@@ -211,21 +229,43 @@ pub(super) struct Members {
     shows_primary: bool,
 }
 
-#[derive(Debug, Default)]
-struct Member {
-    groups: Vec<usize>,
-    /// Whether such an entry was among those that were read.
-    is_read: bool,
-}
-
 impl Members {
+    /// Adds a group through which its members are in the group at that position, with those whom it
+    /// does not name by their DNs.
+    fn reach(&mut self, group: &Group, place: u32, budget: &mut Budget) -> Result<(), OverBudget> {
+        let reached = self.reached.entry(group.dn.as_ref().to_owned());
+        reached.or_insert_with(|| group.len());
+        for uid in &group.uids {
+            put(self.by_uid.entry(uid.clone()).or_default(), place, budget)?;
+        }
+        if let Some(primary) = &group.primary {
+            let of_primary = self.by_primary.entry(primary.clone());
+            put(of_primary.or_default(), place, budget)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a member of the group at that position.
+    fn add(&mut self, number: u32, place: u32, budget: &mut Budget) -> Result<(), OverBudget> {
+        budget.take(2 * size_of::<(u32, u32)>())?;
+        self.by_dn.push((number, place));
+        if let Some(unread) = self.unread.get_mut(number as usize) {
+            *unread = true;
+        }
+        Ok(())
+    }
+
     /// The positions of the groups that an entry belongs to.
-    pub fn groups_of(&mut self, entry: &Entry) -> BTreeSet<usize> {
+    pub fn groups_of(&mut self, entry: &Entry) -> BTreeSet<u32> {
         let mut groups = BTreeSet::new();
-        let key = Dn::parse(&entry.dn).map(|dn| dn.key());
-        if let Some(member) = key.and_then(|key| self.by_dn.get_mut(&*key)) {
-            member.is_read = true;
-            groups.extend(&member.groups);
+        if let Some(number) = self.dns.find(&entry.dn) {
+            if let Some(unread) = self.unread.get_mut(number as usize) {
+                *unread = false;
+            }
+            let first = self.by_dn.partition_point(|(member, _)| *member < number);
+            let of_member = self.by_dn.iter().skip(first);
+            let of_member = of_member.take_while(|(member, _)| *member == number);
+            groups.extend(of_member.map(|(_, place)| *place));
         }
         for uid in entry.values(UID) {
             self.shows_uid = true;
@@ -248,10 +288,12 @@ impl Members {
 
     /// What remains to be known when the people were read.
     pub fn groups_read(self) -> GroupsRead {
-        let outside = self.by_dn.into_iter().filter(|(_, member)| !member.is_read);
+        let is_unread = |number: u32| self.unread.get(number as usize) == Some(&true);
+        let dns = self.dns.numbers.into_iter();
+        let outside = dns.filter(|(_, number)| is_unread(*number));
         GroupsRead {
             reached: self.reached,
-            outside: outside.map(|(dn, _)| dn).collect(),
+            outside: outside.map(|(key, _)| key).collect(),
             unreadable: self.unreadable,
         }
     }
@@ -261,8 +303,8 @@ impl Members {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupsRead {
     reached: BTreeMap<String, usize>,
-    /// The DNs of members, normalised, that are neither groups nor among the entries of the reading.
-    outside: BTreeSet<Arc<str>>,
+    /// The keys of the DNs of members that are neither groups nor among the entries of the reading.
+    outside: BTreeSet<Box<str>>,
     /// Members that are not named by a DN.
     unreadable: usize,
 }
@@ -288,19 +330,19 @@ impl GroupsRead {
     /// have them.
     #[must_use]
     pub fn lost(&self, before: &BTreeMap<String, usize>) -> Vec<LostGroup> {
-        let now: HashMap<Box<str>, usize> = self
+        let now: HashMap<Dn, usize> = self
             .reached
             .iter()
-            .filter_map(|(dn, members)| Some((Dn::parse(dn)?.key(), *members)))
+            .filter_map(|(dn, members)| Some((Dn::parse(dn)?, *members)))
             .collect();
         let had_members = before.iter().filter(|(_, members)| **members > 0);
         let lost = had_members.filter_map(|(dn, _)| {
-            let key = Dn::parse(dn)?.key();
-            match now.get(&key) {
+            let parsed = Dn::parse(dn)?;
+            match now.get(&parsed) {
                 Some(0) => Some(LostGroup::Empty(dn.clone())),
                 Some(_) => None,
                 None => {
-                    let is_member = self.outside.contains(&*key);
+                    let is_member = self.outside.contains(parsed.key());
                     is_member.then(|| LostGroup::Hidden(dn.clone()))
                 }
             }
@@ -311,16 +353,13 @@ impl GroupsRead {
     /// Whether a group names the DN as a member, and no entry that was read has it.
     #[must_use]
     pub fn names_in_vain(&self, dn: &str) -> bool {
-        Dn::parse(dn).is_some_and(|dn| self.outside.contains(&*dn.key()))
+        Dn::parse(dn).is_some_and(|dn| self.outside.contains(dn.key()))
     }
 
     /// The DNs of members that are neither groups nor among the entries of the reading, normalised:
     /// one that is new may be a group that the account cannot see.
     pub fn outside(&self) -> impl Iterator<Item = String> {
-        self.outside.iter().map(|key| {
-            let rdns: Vec<&str> = key.rsplit('\n').collect();
-            rdns.join(",")
-        })
+        self.outside.iter().map(|key| from_key(key))
     }
 
     /// What is to be said about members who were not read.

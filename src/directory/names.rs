@@ -2,7 +2,7 @@
 //! own spelling. No I/O.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -195,20 +195,12 @@ fn each_once(mut values: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     if values.len() < 2 {
         return values;
     }
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by_key(|place| values.get(*place));
-    let repeated: BTreeSet<usize> = order
-        .windows(2)
-        .filter_map(|pair| match pair {
-            [one, other] if values.get(*one) == values.get(*other) => Some(*other),
-            _ => None,
-        })
-        .collect();
-    let mut place = 0;
-    values.retain(|_| {
-        place += 1;
-        !repeated.contains(&(place - 1))
-    });
+    let mut seen = HashSet::with_capacity(values.len());
+    let is_first: Vec<bool> = values.iter().map(|value| seen.insert(&**value)).collect();
+    if seen.len() < values.len() {
+        let mut is_first = is_first.into_iter();
+        values.retain(|_| is_first.next() == Some(true));
+    }
     values
 }
 

@@ -336,11 +336,8 @@ pub(super) fn unseen_member(evidence: &Evidence) -> Option<&str> {
     }
     let former = evidence.last_dns.values().map(String::as_str);
     let elsewhere = evidence.locations.values().filter_map(Location::dn);
-    let of_people: BTreeSet<Box<str>> = former
-        .chain(elsewhere)
-        .filter_map(|dn| Some(Dn::parse(dn)?.key()))
-        .collect();
-    let is_persons = |dn: &str| Dn::parse(dn).is_some_and(|dn| of_people.contains(&dn.key()));
+    let of_people: BTreeSet<Dn> = former.chain(elsewhere).filter_map(Dn::parse).collect();
+    let is_persons = |dn: &str| Dn::parse(dn).is_some_and(|dn| of_people.contains(&dn));
     let mut new = evidence.new_members.iter().map(String::as_str);
     new.find(|dn| !is_persons(dn))
 }
