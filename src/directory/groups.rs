@@ -111,77 +111,96 @@ fn highest(bases: Vec<String>) -> Vec<String> {
 /// then be nobody's.
 pub(super) async fn read(
     connection: &mut Connection,
-    GroupSearches { list, groups }: &GroupSearches,
+    wanted: &GroupSearches,
     about: &ServerIdentity,
     searches: &mut Vec<SearchEvidence>,
     budget: &mut Budget,
 ) -> Result<Members, DirectoryError> {
-    let server = connection.server().to_owned();
-    let hidden = |group: &str, reason: &str| DirectoryError::Group {
-        server: server.clone(),
-        group: group.to_owned(),
-        reason: reason.to_owned(),
-    };
-    let all = groups.first().map(String::as_str).unwrap_or_default();
-    if OF_GLOBAL_CATALOGUES
-        .iter()
-        .any(|port| server.ends_with(port))
-    {
-        let reason = "a global catalogue (ports 3268 and 3269) does not have the members of all \
-                      groups; name the domain controllers' own ports";
-        return Err(hidden(all, reason));
-    }
-    if list.is_empty() {
-        let reason = "no naming context of the server contains it; set group_bases";
-        return Err(hidden(all, reason));
-    }
+    shows_all_members(connection, wanted)?;
     let mut graph = GroupGraph::default();
-    for wanted in list {
-        searches.push(SearchEvidence::of(wanted));
-        let references = (ReferralObjects::LeftOut, Continuations::LeftOut);
-        let wanted = about.suited(wanted, references);
-        let mut names = Names::new(&wanted.attributes, about.schema());
-        let Some(evidence) = searches.last_mut() else {
-            continue;
-        };
-        let mut too_large = None;
-        let each = |entry, _: &SearchEvidence, budget: &mut Budget| {
-            let entry = names.resolve(entry);
-            if entry.is_too_large() {
-                too_large.get_or_insert(entry.dn);
-                return Ok(());
-            }
-            graph.add(&entry, budget)
-        };
-        search(connection, &wanted, evidence, budget, each).await?;
-        if let Some(group) = too_large {
-            return Err(hidden(
-                &group,
-                "it is larger than is read from a server at once",
-            ));
+    for search in &wanted.list {
+        // Before the search, of which nothing else remains when it is stopped.
+        searches.push(SearchEvidence::of(search));
+        if let Some(evidence) = searches.last_mut() {
+            add_found(connection, search, about, evidence, &mut graph, budget).await?;
         }
     }
-    let mut wanted = Vec::new();
-    for group in groups {
-        let place = match graph.find(group) {
-            Some(place) => place,
-            None => elsewhere(connection, &graph, group).await?,
-        };
-        if graph.is_left_to_compute(place) {
-            let reason = "it names its members by memberURL, and the server does not compute them";
-            return Err(hidden(group, reason));
-        }
-        wanted.push(place);
+    let mut places = Vec::new();
+    for group in &wanted.groups {
+        places.push(place(connection, &mut graph, group).await?);
     }
-    graph
-        .members(&wanted, budget)
-        .map_err(|over| over.error(connection))
+    let members = graph.members(&places, budget);
+    members.map_err(|over| over.error(connection))
+}
+
+/// Whether the server has all groups with all of their members.
+fn shows_all_members(
+    connection: &Connection,
+    wanted: &GroupSearches,
+) -> Result<(), DirectoryError> {
+    let server = connection.server();
+    let is_catalogue = OF_GLOBAL_CATALOGUES
+        .iter()
+        .any(|port| server.ends_with(port));
+    let reason = if is_catalogue {
+        "a global catalogue (ports 3268 and 3269) does not have the members of all groups; name the \
+         domain controllers' own ports"
+    } else if wanted.list.is_empty() {
+        "no naming context of the server contains it; set group_bases"
+    } else {
+        return Ok(());
+    };
+    let first = wanted.groups.first().map(String::as_str);
+    Err(unusable(connection, first.unwrap_or_default(), reason))
+}
+
+/// Adds the groups that a search finds.
+async fn add_found(
+    connection: &mut Connection,
+    wanted: &Search,
+    about: &ServerIdentity,
+    evidence: &mut SearchEvidence,
+    graph: &mut GroupGraph,
+    budget: &mut Budget,
+) -> Result<(), DirectoryError> {
+    let references = (ReferralObjects::LeftOut, Continuations::LeftOut);
+    let wanted = about.suited(wanted, references);
+    let mut names = Names::new(&wanted.attributes, about.schema());
+    let mut too_large = None;
+    let each = |entry, _: &SearchEvidence, budget: &mut Budget| {
+        let entry = names.resolve(entry);
+        if entry.is_too_large() {
+            too_large.get_or_insert(entry.dn);
+            return Ok(());
+        }
+        graph.add(&entry, budget)
+    };
+    search(connection, &wanted, evidence, budget, each).await?;
+    let reason = "it is larger than is read from a server at once";
+    too_large.map_or(Ok(()), |group| Err(unusable(connection, &group, reason)))
+}
+
+/// The place of a group that is wanted.
+async fn place(
+    connection: &mut Connection,
+    graph: &mut GroupGraph,
+    group: &str,
+) -> Result<Place, DirectoryError> {
+    let place = match graph.find(group) {
+        Some(place) => place,
+        None => elsewhere(connection, graph, group).await?,
+    };
+    if graph.is_left_to_compute(place) {
+        let reason = "it names its members by memberURL, and the server does not compute them";
+        return Err(unusable(connection, group, reason));
+    }
+    Ok(place)
 }
 
 /// The place of a group that was not found under its name: servers know other names for it.
 async fn elsewhere(
     connection: &mut Connection,
-    graph: &GroupGraph,
+    graph: &mut GroupGraph,
     group: &str,
 ) -> Result<Place, DirectoryError> {
     let found = match look(connection, group, ANYTHING, &["objectClass"]).await {
@@ -200,11 +219,15 @@ async fn elsewhere(
         },
         None => "it does not exist, or is not visible to the account",
     };
-    Err(DirectoryError::Group {
+    Err(unusable(connection, group, reason))
+}
+
+fn unusable(connection: &Connection, group: &str, reason: &str) -> DirectoryError {
+    DirectoryError::Group {
         server: connection.server().into(),
         group: group.to_owned(),
         reason: reason.to_owned(),
-    })
+    }
 }
 
 /// The names by which people are asked for, with those by which they may be members.
