@@ -412,6 +412,17 @@ impl PooledConnection {
         self.is_fresh
     }
 
+    /// Whether an error may only say that the connection was unused for a while: one from the pool may
+    /// have been closed already, or forgotten by a firewall in silence, which says nothing about the
+    /// server.
+    pub(super) fn may_have_been_dead(&self, error: &DirectoryError) -> bool {
+        let is_loss = matches!(
+            error,
+            DirectoryError::Lost { .. } | DirectoryError::TimedOut { .. }
+        );
+        is_loss && !self.is_fresh
+    }
+
     /// Returns the connection: every request on it was answered completely.
     pub fn give_back(mut self) {
         self.is_sound = true;

@@ -198,11 +198,7 @@ async fn run_on(
                 lent.give_back();
                 return Ok(());
             }
-            // A connection from the pool may have been closed already, or forgotten by a firewall in
-            // silence, which says nothing about the server.
-            Err(DirectoryError::Lost { .. } | DirectoryError::TimedOut { .. })
-                if !lent.is_fresh() && course.is_untouched() =>
-            {
+            Err(error) if course.is_untouched() && lent.may_have_been_dead(&error) => {
                 server.close_idle();
             }
             Err(error) => {
