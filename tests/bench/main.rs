@@ -3,7 +3,8 @@
 //!
 //! `studio ldif COUNT` prints; `studio serve COUNT` serves an ftrack in which this many of the same
 //! people are users with a link, prints its address, and ends when its standard input does. `studio
-//! world COUNT` also serves a directory with this many people, whose ftrack is empty.
+//! world COUNT` also serves a directory with this many people, whose ftrack is empty. `studio groups`
+//! prints groups of them as LDIF.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,6 +12,7 @@
     clippy::disallowed_macros
 )]
 
+mod groups;
 mod world;
 
 use std::{
@@ -57,6 +59,7 @@ fn main() {
     {
         ["ldif", count] => print_ldif(count.parse().expect("a number")),
         ["serve", count] => serve(count.parse().expect("a number")),
+        ["groups", numbers @ ..] => groups::print_ldif(numbers),
         ["world", count] => world::serve(count.parse().expect("a number")),
         _ => eprintln!("run tests/bench/run instead"),
     }

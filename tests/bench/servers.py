@@ -33,14 +33,14 @@ access to * by users read by * none
 
 
 class Slapd:
-    """A private OpenLDAP server with so many people, on a free port."""
+    """A private OpenLDAP server with so many people, on a free port, and with more lines in its configuration."""
 
-    def __init__(self, folder, studio, count):
+    def __init__(self, folder, studio, count, more=""):
         self.folder = folder / "slapd"
         shutil.rmtree(self.folder, ignore_errors=True)
         (self.folder / "db").mkdir(parents=True)
         conf = self.folder / "slapd.conf"
-        conf.write_text(SLAPD_CONF.format(folder=self.folder, suffix=SUFFIX))
+        conf.write_text(SLAPD_CONF.format(folder=self.folder, suffix=SUFFIX) + more)
         people = self.folder / "people.ldif"
         with people.open("wb") as out:
             subprocess.run([studio, "ldif", str(count)], stdout=out, check=True)
