@@ -97,9 +97,22 @@ fn write_rdns(text: &str, key: &mut String) -> Option<()> {
     split(text, is_between_rdns).try_for_each(|rdn| write_rdn(rdn, key))
 }
 
-/// A DN as people read it, from its key.
+/// A DN as people read it, from its key, which it has as well.
 pub(super) fn from_key(key: &str) -> String {
-    key.trim_end_matches(END).replace(END, ",")
+    let mut dn = String::with_capacity(key.len());
+    let mut characters = key.trim_end_matches(END).chars();
+    while let Some(character) = characters.next() {
+        match character {
+            END => dn.push(','),
+            '\\' => {
+                dn.push('\\');
+                dn.extend(characters.next());
+            }
+            ',' | ';' => dn.extend(['\\', character]),
+            _ => dn.push(character),
+        }
+    }
+    dn
 }
 
 fn write_rdn(rdn: &str, key: &mut String) -> Option<()> {
@@ -329,8 +342,17 @@ mod tests {
 
     #[test]
     fn a_key_as_people_read_it() {
-        let dn = dn("UID=Ada, OU=People ,dc=test");
-        assert_eq!(from_key(dn.key()), "uid=ada,ou=people,dc=test");
+        for (text, read) in [
+            ("UID=Ada, OU=People ,dc=test", "uid=ada,ou=people,dc=test"),
+            (r"CN=Holm\2C Anna,dc=test", r"cn=holm\, anna,dc=test"),
+            (r"cn=a\+b\\\;c+uid=d,dc=test", r"cn=a\+b\\\;c+uid=d,dc=test"),
+            ("", ""),
+        ] {
+            let dn = dn(text);
+            let from_key = from_key(dn.key());
+            assert_eq!(from_key, read);
+            assert_eq!(Dn::parse(&from_key), Some(dn));
+        }
     }
 
     #[test]

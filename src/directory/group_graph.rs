@@ -23,6 +23,8 @@ pub(super) const PRIMARY_GROUP_TOKEN: &str = "primaryGroupToken";
 pub(super) const PRIMARY_GROUP_ID: &str = "primaryGroupID";
 /// Who is a member of a group that the server computes.
 pub(super) const MEMBER_URL: &str = "memberURL";
+/// The object class of Active Directory's groups.
+const OF_DOMAIN: &[u8] = b"group";
 /// The most members that are named in a note.
 const MOST_NAMED: usize = 3;
 
@@ -75,6 +77,8 @@ struct Group {
     uids: Vec<Box<str>>,
     primary: Option<Box<str>>,
     is_computed: bool,
+    /// Whether it is one of Active Directory's.
+    is_of_domain: bool,
 }
 
 impl Group {
@@ -124,6 +128,10 @@ impl GroupGraph {
             uids: entry.values(BY_UID).iter().map(|uid| folded(uid)).collect(),
             primary: entry.values(PRIMARY_GROUP_TOKEN).first().map(text),
             is_computed: !entry.values(MEMBER_URL).is_empty(),
+            is_of_domain: entry
+                .values("objectClass")
+                .iter()
+                .any(|class| class.eq_ignore_ascii_case(OF_DOMAIN)),
         };
         budget.take(group.size())?;
         self.groups.insert(number, group);
@@ -227,6 +235,9 @@ pub(super) struct Members {
     unreadable: usize,
     shows_uid: bool,
     shows_primary: bool,
+    /// A group of Active Directory among those that does not show its number, so that whose primary
+    /// group it is is not known.
+    unnumbered: Option<Box<str>>,
 }
 
 impl Members {
@@ -238,9 +249,15 @@ impl Members {
         for uid in &group.uids {
             put(self.by_uid.entry(uid.clone()).or_default(), place, budget)?;
         }
-        if let Some(primary) = &group.primary {
-            let of_primary = self.by_primary.entry(primary.clone());
-            put(of_primary.or_default(), place, budget)?;
+        match &group.primary {
+            Some(primary) => {
+                let of_primary = self.by_primary.entry(primary.clone());
+                put(of_primary.or_default(), place, budget)?;
+            }
+            None if group.is_of_domain => {
+                self.unnumbered.get_or_insert_with(|| group.dn.clone());
+            }
+            None => {}
         }
         Ok(())
     }
@@ -277,6 +294,20 @@ impl Members {
             groups.extend(self.by_primary.get(&*id).into_iter().flatten());
         }
         groups
+    }
+
+    /// A group of Active Directory, through which somebody may be a member, that does not show its
+    /// number.
+    pub fn unnumbered(&self) -> Option<&str> {
+        self.unnumbered.as_deref()
+    }
+
+    /// The attribute that an entry lacks, and by which it may be a member although no group names it.
+    pub fn unclear_by(&self, entry: &Entry) -> Option<&'static str> {
+        let lacks = |name: &str| entry.values(name).is_empty();
+        let uid = (!self.by_uid.is_empty() && lacks(UID)).then_some(UID);
+        let primary = !self.by_primary.is_empty() && lacks(PRIMARY_GROUP_ID);
+        uid.or(primary.then_some(PRIMARY_GROUP_ID))
     }
 
     /// The attribute that all entries lack, and without which some are members of nothing.
@@ -357,7 +388,7 @@ impl GroupsRead {
     }
 
     /// The DNs of members that are neither groups nor among the entries of the reading, normalised:
-    /// one that is new may be a group that the account cannot see.
+    /// one of them may be a group that the account cannot see.
     pub fn outside(&self) -> impl Iterator<Item = String> {
         self.outside.iter().map(|key| from_key(key))
     }

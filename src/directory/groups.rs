@@ -57,10 +57,14 @@ fn searches_of(
     about: &ServerIdentity,
 ) -> GroupSearches {
     let mut attributes: Vec<String> = BY_DN.map(ToOwned::to_owned).to_vec();
-    attributes.extend(["objectClass", BY_UID, MEMBER_URL].map(ToOwned::to_owned));
-    if about.kind.is_active_directory() {
-        attributes.push(PRIMARY_GROUP_TOKEN.to_owned());
-    }
+    attributes.extend(["objectClass", MEMBER_URL].map(ToOwned::to_owned));
+    // A domain's own members are those by DN: logins beside them are what Services for UNIX left.
+    let own = if about.kind.is_active_directory() {
+        PRIMARY_GROUP_TOKEN
+    } else {
+        BY_UID
+    };
+    attributes.push(own.to_owned());
     let of_base = |base: String| Search {
         base,
         scope: ldap3::Scope::Subtree,
@@ -130,7 +134,15 @@ pub(super) async fn read(
         places.push(place(connection, &mut graph, group).await?);
     }
     let members = graph.members(&places, budget);
-    members.map_err(|over| over.error(connection))
+    let members = members.map_err(|over| over.error(connection))?;
+    match members.unnumbered() {
+        Some(group) if about.kind.is_active_directory() => {
+            let reason = "it does not show primaryGroupToken, without which whose primary group it \
+                          is is not known";
+            Err(unusable(connection, group, reason))
+        }
+        Some(_) | None => Ok(members),
+    }
 }
 
 /// Whether the server has all groups with all of their members.

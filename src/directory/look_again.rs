@@ -117,6 +117,7 @@ pub async fn look_again(
     let Answer {
         there,
         no_members,
+        unclear,
         doubtful,
         ..
     } = ask(pool, Some(server), request, id_attribute, ids, cancel).await?;
@@ -130,6 +131,12 @@ pub async fn look_again(
                 "{server} found an entry when the person was asked for by {id_attribute}, but \
                      its {id_attribute} is not one that was asked for; can the bind account read \
                      it?"
+            )));
+        }
+        if let Some(attribute) = unclear.get(id) {
+            absent.doubted(AbsenceDoubt::Unclear(format!(
+                "the person's entry does not show {attribute}, by which groups of member_of have \
+                 members: can the bind account read it? If the person left the groups, approve it"
             )));
         }
         (id.clone(), absent)
@@ -147,6 +154,8 @@ pub struct Answer {
     pub there: BTreeMap<DirectoryId, String>,
     /// Those whose entries are in none of the groups that people must be in.
     pub no_members: BTreeSet<DirectoryId>,
+    /// Those of them who may be members all the same, with the attribute that would show it.
+    pub unclear: BTreeMap<DirectoryId, &'static str>,
     /// Those for whom it is unclear: an entry came back that has none of the ids that were asked
     /// for.
     pub doubtful: BTreeSet<DirectoryId>,
@@ -271,6 +280,7 @@ impl Found<'_> {
         let Answer {
             there,
             mut no_members,
+            unclear,
             mut doubtful,
             directory_id,
         } = self.answer;
@@ -279,6 +289,7 @@ impl Found<'_> {
         Answer {
             there,
             no_members,
+            unclear,
             doubtful,
             directory_id,
         }
@@ -321,8 +332,13 @@ impl EntrySink for Found<'_> {
             .as_mut()
             .map(|members| members.groups_of(entry));
         let is_member = groups.is_none_or(|groups| !groups.is_empty());
+        let members = self.members.as_ref();
+        let unclear = members.and_then(|members| members.unclear_by(entry));
         for id in meant {
             if !is_member {
+                if let Some(attribute) = unclear {
+                    self.answer.unclear.insert(id.clone(), attribute);
+                }
                 self.answer.no_members.insert(id.clone());
                 continue;
             }

@@ -26,6 +26,7 @@ mod lookup;
 mod name_fault;
 mod names;
 mod outage;
+pub(crate) mod outside_members;
 pub(crate) mod place;
 pub mod pool;
 pub mod probe;

@@ -8,6 +8,7 @@ use super::{
     RunContext, failure::Failure, ldap_work::LdapWork, unsettled_changes::UnsettledChange,
 };
 use crate::{
+    directory::dn::Dn,
     model::{
         change::{Action, Change, ChangeId, HeldBy},
         change_kind::ChangeKind,
@@ -135,44 +136,48 @@ impl RunContext<'_, LdapWork> {
             plan.directory.as_deref(),
             &self.bases(plan, vetted, approval),
         )?;
-        let is_settled = is_settled(plan, vetted, approval);
-        if is_settled {
+        if is_settled(plan, vetted, approval) {
             state.set_referrals(job, remembered, self.referrals())?;
         }
-        let groups = self.groups(remembered, plan, vetted, is_settled);
+        let groups = self.groups(remembered, plan, vetted, approval);
         state.set_groups(job, remembered, &groups)?;
         Ok(())
     }
 
-    /// The number of members of each group, and of what is neither a group nor among the entries,
-    /// none. One that shows none any longer, or is not seen, is a reason for doubt until nobody is
-    /// missing or a person approved it; a new one that is not seen, until nobody is held who may be in
-    /// it.
+    /// The number of members of each group, and of members that are known to be no groups, none. A
+    /// group that shows none any longer, or is not seen and still a member of another one, keeps those
+    /// that it had, and what may be a group is not known, until a person approves that somebody is a
+    /// member no more.
     fn groups(
         &self,
         remembered: &Remembered,
         plan: &Plan<'_>,
         vetted: &Vetted,
-        is_settled: bool,
+        approval: Approval,
     ) -> BTreeMap<String, usize> {
+        let mut allowed = vetted.allowed().iter();
+        let is_approved = approval == Approval::Given
+            && allowed.any(|change| change.reason == Reason::NotAMember);
         let read = self.report.directory.iter();
-        let mut groups: BTreeMap<String, usize> =
-            read.flat_map(|read| read.groups.clone()).collect();
-        let may_be_in_it = |held: &Held| held.change.reason == Reason::NotAMember;
-        let is_open = plan.replica.is_some() || vetted.held().iter().any(may_be_in_it);
-        let outside = plan.outside_members.iter();
-        let known = outside.filter(|dn| !is_open || remembered.groups.contains_key(*dn));
-        for dn in known {
-            groups.entry(dn.clone()).or_default();
+        let mut groups = by_dn(read.flat_map(|read| &read.groups));
+        let before = by_dn(&remembered.groups);
+        for dn in &plan.outside_members {
+            let Some(key) = Dn::parse(dn) else { continue };
+            if is_approved || plan.member_accounts.contains(dn) {
+                groups.insert(key, (dn, 0));
+            } else if let Some(known) = before.get(&key) {
+                groups.insert(key, *known);
+            }
         }
-        let doubtful = remembered.groups.iter().filter(|_| !is_settled);
-        for (dn, members) in doubtful.filter(|(_, members)| **members > 0) {
-            let shown = groups.entry(dn.clone()).or_default();
-            if *shown == 0 {
+        for (key, (_, members)) in before.iter().filter(|_| !is_approved) {
+            if let Some((_, shown @ 0)) = groups.get_mut(key) {
                 *shown = *members;
             }
         }
+        let groups = groups.into_values();
         groups
+            .map(|(dn, members)| (dn.to_owned(), members))
+            .collect()
     }
 
     /// Saves how current the directory was. A server that lags behind shows nothing new, unless a
@@ -268,6 +273,16 @@ impl RunContext<'_, LdapWork> {
             })
             .collect()
     }
+}
+
+/// Numbers of members, by the DNs of their groups, whatever the spelling.
+fn by_dn<'g>(
+    groups: impl IntoIterator<Item = (&'g String, &'g usize)>,
+) -> BTreeMap<Dn, (&'g str, usize)> {
+    let groups = groups.into_iter();
+    groups
+        .filter_map(|(dn, members)| Some((Dn::parse(dn)?, (dn.as_str(), *members))))
+        .collect()
 }
 
 /// Whether what was read is no longer a reason for doubt: nobody is missing, nothing is doubtful, or

@@ -24,6 +24,7 @@ mod confirm;
 mod confirm_earlier;
 mod elsewhere;
 pub mod failure;
+mod group_members;
 mod known_changes;
 mod last_known;
 mod ldap;

@@ -166,10 +166,10 @@ impl<'a> RunContext<'a, LdapWork> {
         if matched.lacks_anybody() && desired.is_of_everybody() {
             evidence.emptied_bases = self.emptied_bases(remembered);
             if let Some(groups) = desired.groups() {
-                let before = self.earlier_groups(remembered);
+                let before = self.earlier_groups(remembered).into_owned();
                 evidence.lost_groups = groups.lost(&before);
-                let is_new = |dn: &String| !before.is_empty() && !before.contains_key(dn);
-                evidence.new_members = groups.outside().filter(is_new).collect();
+                self.look_at_members(groups, &before, request, &mut evidence)
+                    .await?;
             }
             let referrals = (remembered.referrals, self.referrals());
             evidence.changed_referrals = (referrals.0 != referrals.1).then_some(referrals);

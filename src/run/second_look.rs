@@ -456,7 +456,8 @@ impl StillThere {
             emptied_bases: Vec::new(),
             changed_referrals: None,
             lost_groups: Vec::new(),
-            new_members: BTreeSet::new(),
+            unseen_members: BTreeSet::new(),
+            member_accounts: BTreeSet::new(),
         }
     }
 }

@@ -54,7 +54,7 @@ mod values;
 
 pub use known::{Again, KnownChanges, KnownUser, Sought};
 pub use listing::each_run;
-pub use people::last_dns;
+pub use people::{all_dns, last_dns};
 pub use remembered::{has_refusals, known};
 pub use values::{LinkedUsers, RefusedAccount, Remembered, Written};
 

@@ -12,5 +12,5 @@ mod rights;
 
 pub use database::{
     Again, KnownChanges, KnownUser, LinkedUsers, RefusedAccount, Remembered, Sought, State,
-    Written, has_refusals, known, last_dns,
+    Written, all_dns, has_refusals, known, last_dns,
 };

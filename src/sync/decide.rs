@@ -119,9 +119,10 @@ pub struct Evidence {
     pub changed_referrals: Option<(usize, usize)>,
     /// Groups that had members before and do not show them, although they may still have them.
     pub lost_groups: Vec<LostGroup>,
-    /// The DNs of members of groups, normalised, whom no earlier reading showed, and this one neither
-    /// shows as groups nor as people.
-    pub new_members: BTreeSet<String>,
+    /// The DNs of members of groups, normalised, that may be groups which the account cannot see.
+    pub unseen_members: BTreeSet<String>,
+    /// Those that are known to be none.
+    pub member_accounts: BTreeSet<String>,
 }
 
 /// Both servers were read completely, but the combined result must not be used.
@@ -233,7 +234,10 @@ impl<'a> Matched<'a> {
         let mut decider = Decider {
             matched: self,
             evidence,
-            plan: self.first_facts(),
+            plan: Plan {
+                member_accounts: evidence.member_accounts.clone(),
+                ..self.first_facts()
+            },
             changes: Vec::new(),
             newcomers: self.newcomers(),
             unusable: self.unusable(evidence),
@@ -300,6 +304,7 @@ impl<'a> Matched<'a> {
                 .groups()
                 .map(|groups| groups.outside().collect())
                 .unwrap_or_default(),
+            member_accounts: BTreeSet::new(),
             inactive: self.owned.inactive.keys().map(|id| (*id).clone()).collect(),
             deactivated_at,
             replica: self.replica(),

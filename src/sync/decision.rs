@@ -140,6 +140,8 @@ pub struct Plan<'a> {
     pub unsettled: BTreeSet<DirectoryId>,
     /// The DNs of members of groups, normalised, that are neither groups nor among the entries.
     pub outside_members: Vec<String>,
+    /// Those of them that were found out to be no groups.
+    pub member_accounts: BTreeSet<String>,
     /// Where the entries of those whose users are deactivated were when a run last saw them.
     pub last_dns: BTreeMap<DirectoryId, String>,
     /// When users that the job owns were deactivated, according to their links.

@@ -75,6 +75,23 @@ fn differences<'d>(
     Ok((new, gone))
 }
 
+/// The last known DNs of all people of a job, without creating or changing anything.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn all_dns(state_dir: &Path, job: &str) -> Result<Vec<String>, StateError> {
+    let found = look(state_dir, |connection| {
+        let mut statement = connection.prepare("SELECT dn FROM people WHERE job = ?1")?;
+        statement
+            .query_map(params![job], |row| row.get(0))?
+            .collect()
+    });
+    Ok(match found? {
+        Looked::Read(dns) => dns,
+        Looked::Unusable | Looked::Missing => Vec::new(),
+    })
+}
+
 /// The last known DNs of these people of a job, by directory id, without creating or changing
 /// anything.
 ///

@@ -6,7 +6,7 @@ use chrono::{SecondsFormat, Utc};
 
 use super::{Decider, Evidence, Matched, owned::MissingPerson, subject::Subject};
 use crate::{
-    directory::{AbsenceDoubt, Absent, Location, dn::Dn},
+    directory::{AbsenceDoubt, Absent, Location, LostGroup, dn::Dn},
     model::{
         absence::Absence,
         change::{Action, HeldBy, Hold},
@@ -240,14 +240,32 @@ impl<'a> Decider<'a, '_> {
         Some(Hold::new(HeldBy::Doubt, why))
     }
 
-    /// Holds the deactivation of somebody who may be a member of a group that is new among the others,
-    /// and that the account cannot see.
+    /// Holds the deactivation of somebody who may still be in a group that had members before, and does
+    /// not show them.
+    fn lost_group(&self, absent: &Absent) -> Option<Hold> {
+        let lost = self.evidence.lost_groups.first();
+        let what = match lost.filter(|_| absent.is_no_member())? {
+            LostGroup::Empty(dn) => {
+                format!("the group {dn} shows no members, and had some before")
+            }
+            LostGroup::Hidden(dn) => format!(
+                "the group {dn} is not seen any longer, and is still a member of another one"
+            ),
+        };
+        let why = format!(
+            "{what}: can the bind account still read it and its members? If so, and the person left \
+             the groups, approve it"
+        );
+        Some(Hold::new(HeldBy::Doubt, why))
+    }
+
+    /// Holds the deactivation of somebody who may be a member of a group that the account cannot see.
     fn unseen_group(&self, absent: &Absent) -> Option<Hold> {
         let unseen = self.unseen_member.filter(|_| absent.is_no_member())?;
         let why = format!(
-            "the groups of member_of have a new member that is not seen, {unseen}: if it is a group, \
-             let the bind account read it, since the person may be in it; or, if the person left the \
-             groups, approve it"
+            "the groups of member_of have a member that is not seen, {unseen}: if it is a group, let \
+             the bind account read it, since the person may be in it; or, if the person left the \
+             groups, approve it, after which this member is taken for no group"
         );
         Some(Hold::new(HeldBy::Doubt, why))
     }
@@ -305,6 +323,7 @@ impl<'a> Decider<'a, '_> {
         }
         let hold = self
             .still_named(absent)
+            .or_else(|| self.lost_group(absent))
             .or_else(|| self.unseen_group(absent));
         if let Some(hold) = hold {
             self.hold(user, hold);
@@ -328,18 +347,18 @@ impl<'a> Decider<'a, '_> {
     }
 }
 
-/// A new member of the groups that is not seen; of people who are absent, groups may still name the
+/// A member of the groups that is not seen; of people who are absent, groups may still name the
 /// former entry, and the present one elsewhere.
 pub(super) fn unseen_member(evidence: &Evidence) -> Option<&str> {
-    if evidence.new_members.is_empty() {
+    if evidence.unseen_members.is_empty() {
         return None;
     }
     let former = evidence.last_dns.values().map(String::as_str);
     let elsewhere = evidence.locations.values().filter_map(Location::dn);
     let of_people: BTreeSet<Dn> = former.chain(elsewhere).filter_map(Dn::parse).collect();
     let is_persons = |dn: &str| Dn::parse(dn).is_some_and(|dn| of_people.contains(&dn));
-    let mut new = evidence.new_members.iter().map(String::as_str);
-    new.find(|dn| !is_persons(dn))
+    let mut unseen = evidence.unseen_members.iter().map(String::as_str);
+    unseen.find(|dn| !is_persons(dn))
 }
 
 fn missing_since(absence: &Absence, after: After) -> Reason {

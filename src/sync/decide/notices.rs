@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::Decider;
 use crate::{
-    directory::LostGroup,
     model::{edit::Values, readable_time::readable_time, user::User},
     sync::{
         decision::{Decision, MayLag, Outcome, Replica},
@@ -34,7 +33,6 @@ impl Decider<'_, '_> {
             .notices
             .extend(self.evidence.unanswered.iter().cloned());
         self.of_emptied_bases();
-        self.of_lost_groups();
         self.of_referrals();
         self.of_other_writers();
         self.of_the_clocks();
@@ -183,29 +181,6 @@ impl Decider<'_, '_> {
                 "people are missing, and the search base {base} shows nobody at all: can the bind \
                  account still read the entries below it, and is it not an alias? If so, approve \
                  it"
-            );
-            self.plan.notices.push(doubt.clone());
-            self.plan.doubts.push(doubt);
-        }
-    }
-
-    /// The same for groups: whoever was a member through one of them seems to be none any longer.
-    fn of_lost_groups(&mut self) {
-        if self.plan.absences.is_empty() {
-            return;
-        }
-        for group in &self.evidence.lost_groups {
-            let what = match group {
-                LostGroup::Empty(dn) => {
-                    format!("the group {dn} shows no members, and had some before")
-                }
-                LostGroup::Hidden(dn) => format!(
-                    "the group {dn} is not seen any longer, and is still a member of another one"
-                ),
-            };
-            let doubt = format!(
-                "people are missing, and {what}: can the bind account still read it and its \
-                 members? If so, approve it"
             );
             self.plan.notices.push(doubt.clone());
             self.plan.doubts.push(doubt);

@@ -109,3 +109,105 @@ fn one_attribute_in_several_parts_is_one() {
     directory.set(|odd| odd.is_split = false);
     situation.sync_changes_nothing();
 }
+
+#[test]
+fn whoever_hides_the_uid_by_which_it_is_a_member_is_no_leaver() {
+    let of_logins = [
+        ("objectClass", &["posixGroup"] as &[&str]),
+        ("memberUid", &["ada", "bob", "cyd"]),
+    ];
+    let (directory, situation) = with_group(&["ada", "bob", "cyd"], &of_logins);
+    assert_eq!(situation.sync().counts.created, 3);
+    // An access rule hides the uid of one entry: without member_of, it would be skipped and its user
+    // stay.
+    directory.set(|odd| odd.put("bob", "uid", &[]));
+    let report = situation.sync();
+    assert_eq!(report.counts.deactivated, 0, "{report:#?}");
+}
+
+/// Lets it be one of Active Directory.
+fn make_domain(odd: &mut Odd) {
+    odd.root.push((
+        "supportedCapabilities".into(),
+        vec!["1.2.840.113556.1.4.800".into()],
+    ));
+    for (number, (_, attributes)) in (1..).zip(&mut odd.entries) {
+        attributes.push(("objectGUID".into(), vec![vec![number; 16]]));
+        attributes.push(("userAccountControl".into(), vec!["512".into()]));
+        attributes.push(("accountExpires".into(), vec!["0".into()]));
+    }
+}
+
+/// A domain of people whose primary group is the job's.
+fn of_primary_group() -> (OddDirectory, Situation) {
+    let uids = ["ada", "bob", "cyd"];
+    let mut odd = Odd::of(&uids);
+    make_domain(&mut odd);
+    for uid in uids {
+        odd.put(uid, "primaryGroupID", &["513"]);
+    }
+    odd.entries.push(entry(
+        ARTISTS,
+        &[
+            ("objectClass", &["group"]),
+            ("member", &["uid=cyd,ou=people,dc=studio,dc=test"]),
+            ("primaryGroupToken", &["513"]),
+        ],
+    ));
+    let directory = OddDirectory::start(odd);
+    let situation = situation(&directory).job(&format!(
+        "member_of = [{ARTISTS:?}]\nlimits = {{ deactivate = 10 }}"
+    ));
+    (directory, situation)
+}
+
+#[test]
+fn a_group_that_hides_its_primary_group_token_takes_nobody_along() {
+    let (directory, situation) = of_primary_group();
+    assert_eq!(situation.sync().counts.created, 3);
+    set(
+        &directory,
+        &[
+            ("objectClass", &["group"]),
+            ("member", &["uid=cyd,ou=people,dc=studio,dc=test"]),
+        ],
+    );
+    let report = situation.sync();
+    assert_eq!(report.counts.deactivated, 0, "{report:#?}");
+}
+
+#[test]
+fn whoever_hides_the_primary_group_is_no_leaver() {
+    let (directory, situation) = of_primary_group();
+    assert_eq!(situation.sync().counts.created, 3);
+    directory.set(|odd| odd.put("bob", "primaryGroupID", &[]));
+    let report = situation.sync();
+    assert_eq!(report.counts.deactivated, 0, "{report:#?}");
+}
+
+#[test]
+fn a_domain_whose_groups_also_have_posix_members_is_read() {
+    // Services for UNIX left memberUid in the groups, and nobody has a uid: sAMAccountName is the
+    // login.
+    let mut odd = Odd::of(&["ada"]);
+    make_domain(&mut odd);
+    odd.put("ada", "uid", &[]);
+    odd.put("ada", "primaryGroupID", &["514"]);
+    odd.put("ada", "sAMAccountName", &["ada"]);
+    odd.entries.push(entry(
+        ARTISTS,
+        &[
+            ("objectClass", &["group"]),
+            ("member", &["uid=ada,ou=people,dc=studio,dc=test"]),
+            ("memberUid", &["ada"]),
+            ("primaryGroupToken", &["513"]),
+        ],
+    ));
+    let directory = OddDirectory::start(odd);
+    let mut situation = situation(&directory).job(&format!("member_of = [{ARTISTS:?}]"));
+    situation.attributes = situation
+        .attributes
+        .replace("\"uid\"", "\"sAMAccountName\"");
+    let report = situation.sync();
+    assert_eq!(report.counts.created, 1, "{report:#?}");
+}

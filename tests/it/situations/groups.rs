@@ -191,7 +191,7 @@ fn a_nested_group_that_is_hidden_takes_nobody_along() {
           is_active: true -> false
           the person is still in the directory, but is in none of the groups of the job's member_of
 
-      1 change is held: people are missing, and the group cn=lighting,ou=groups,dc=studio,dc=test is not seen any longer, and is still a member of another one: can the bind account still read it and its members? If so, approve it
+      1 change is held: the group cn=lighting,ou=groups,dc=studio,dc=test is not seen any longer, and is still a member of another one: can the bind account still read it and its members? If so, and the person left the groups, approve it
 
       Warnings:
         members of the groups are not among the entries that were read (outside of the search bases, excluded by the filter, or gone): cn=lighting,ou=groups,dc=studio,dc=test
@@ -226,7 +226,7 @@ fn a_new_group_that_is_not_seen_may_have_whoever_left_the_others() {
           is_active: true -> false
           the person is still in the directory, but is in none of the groups of the job's member_of
 
-      1 change is held: the groups of member_of have a new member that is not seen, cn=effects,ou=groups,dc=studio,dc=test: if it is a group, let the bind account read it, since the person may be in it; or, if the person left the groups, approve it
+      1 change is held: the groups of member_of have a member that is not seen, cn=effects,ou=groups,dc=studio,dc=test: if it is a group, let the bind account read it, since the person may be in it; or, if the person left the groups, approve it, after which this member is taken for no group
 
       Warnings:
         members of the groups are not among the entries that were read (outside of the search bases, excluded by the filter, or gone): cn=effects,ou=groups,dc=studio,dc=test
@@ -282,7 +282,7 @@ fn a_group_that_is_suddenly_empty_takes_nobody_along() {
           is_active: true -> false
           the person is still in the directory, but is in none of the groups of the job's member_of
 
-      1 change is held: people are missing, and the group cn=lighting,ou=groups,dc=studio,dc=test shows no members, and had some before: can the bind account still read it and its members? If so, approve it
+      1 change is held: the group cn=lighting,ou=groups,dc=studio,dc=test shows no members, and had some before: can the bind account still read it and its members? If so, and the person left the groups, approve it
     ");
     assert_eq!(situation.sync().counts.held, 1);
     set_logins(&situation, &["bob"]);
@@ -363,4 +363,133 @@ fn who_is_renamed_and_stands_in_the_groups_under_the_former_name_is_held() {
     ada: active, "Given" "ada" <ada@studio.test>; artists, settled
     robert: active, "Given" "bob" <bob@studio.test>; artists, settled
     "#);
+}
+
+/// Lets time go by for those who are missing.
+fn pass(studio: &Studio, time: chrono::Duration) {
+    crate::nobody_wrongly::let_pass(studio, time);
+    crate::rules::move_times(studio, "absences", &["since", "since_ftrack"], -time);
+}
+
+#[test]
+fn a_new_group_that_is_not_seen_stays_a_doubt_while_people_wait() {
+    let situation = artists(&["ada", "bob"], &[&dn("ada"), &group_dn("lighting")])
+        .job(&format!(
+            "{OF_ARTISTS}\nusers = {{ deactivate_after = \"2d\" }}"
+        ))
+        .entry(group("lighting", &[&dn("bob")]))
+        .after_sync()
+        .then(|studio| {
+            // The nested group moves where the account cannot see it, and the server changes the
+            // reference along, as Active Directory does.
+            studio.tree().remove(&group_dn("lighting")).unwrap();
+            set_members(studio, "artists", &[&dn("ada"), &group_dn("effects")]);
+        });
+    assert_eq!(situation.sync().counts.deactivated, 0, "it waits");
+    pass(&situation, chrono::Duration::days(3));
+    let report = situation.sync();
+    assert_eq!(
+        (report.counts.deactivated, report.counts.held),
+        (0, 1),
+        "{report:#?}"
+    );
+}
+
+#[test]
+fn a_group_that_was_never_seen_may_have_whoever_left_the_others() {
+    // Somebody first puts the hidden group into the group, and later takes the people out who are in
+    // both.
+    let situation = artists(&["ada", "bob"], &[&dn("ada"), &dn("bob")])
+        .after_sync()
+        .then(|studio| {
+            set_members(
+                studio,
+                "artists",
+                &[&dn("ada"), &dn("bob"), &group_dn("effects")],
+            );
+        })
+        .after_sync()
+        .then(|studio| set_members(studio, "artists", &[&dn("ada"), &group_dn("effects")]));
+    let report = situation.sync();
+    assert_eq!(
+        (report.counts.deactivated, report.counts.held),
+        (0, 1),
+        "{report:#?}"
+    );
+}
+
+#[test]
+fn a_member_who_moved_away_is_no_unseen_group_whatever_its_name() {
+    // As Active Directory names people: "Last, First".
+    let holm = |ou: &str| format!("cn=Holm\\, Anna,{ou}dc=studio,dc=test");
+    let anna = TreeEntry::new(holm("ou=people,"))
+        .with("objectClass", "inetOrgPerson")
+        .with("uid", "anna")
+        .with("cn", "Holm, Anna")
+        .with("sn", "Holm")
+        .with("mail", "anna@studio.test");
+    let situation = artists(
+        &["ada", "bob"],
+        &[&dn("ada"), &dn("bob"), &holm("ou=people,")],
+    )
+    .entry(anna)
+    .after_sync()
+    .then(|studio| {
+        // Anna moves out of the bases, and the server changes the reference along; bob leaves the
+        // group.
+        let to = holm("ou=groups,");
+        studio.tree().rename(&holm("ou=people,"), &to).unwrap();
+        set_members(studio, "artists", &[&dn("ada"), &to]);
+    });
+    let report = situation.sync();
+    assert_eq!(
+        (report.counts.deactivated, report.counts.held),
+        (2, 0),
+        "{report:#?}"
+    );
+}
+
+#[test]
+fn the_approval_of_another_change_releases_nobody_who_may_be_in_an_unseen_group() {
+    let situation = artists(&["ada", "bob"], &[&dn("ada"), &group_dn("lighting")])
+        .entry(group("lighting", &[&dn("bob")]))
+        .after_sync()
+        .then(|studio| studio.tree().replace(&dn("ada"), "sn", &["New"]).unwrap());
+    // A plan that changes the name of ada, and nobody else.
+    let plan = situation.folder().join("of-ada.json");
+    let plan = plan.to_str().unwrap();
+    situation.plan(&["--out", plan]).unwrap();
+    situation.tree().remove(&group_dn("lighting")).unwrap();
+    set_members(&situation, "artists", &[&dn("ada"), &group_dn("effects")]);
+    let report = situation.synced(&["apply", plan, "--format", "json"]);
+    assert_eq!(
+        (report.counts.updated, report.counts.deactivated),
+        (1, 0),
+        "{report:#?}"
+    );
+    let report = situation.sync();
+    assert_eq!(
+        (report.counts.deactivated, report.counts.held),
+        (0, 1),
+        "{report:#?}"
+    );
+}
+
+#[test]
+fn a_nested_group_that_is_hidden_stays_a_doubt_though_nobody_was_missing_at_first() {
+    let both = [&*dn("ada"), &dn("bob"), &group_dn("lighting")].map(ToOwned::to_owned);
+    let both: Vec<&str> = both.iter().map(String::as_str).collect();
+    let situation = artists(&["ada", "bob"], &both)
+        .entry(group("lighting", &[&dn("bob")]))
+        .after_sync()
+        .then(|studio| studio.tree().remove(&group_dn("lighting")).unwrap())
+        .after_sync()
+        // Bob is in the hidden group, and need not stand in the other one as well.
+        .then(|studio| set_members(studio, "artists", &[&dn("ada"), &group_dn("lighting")]));
+    let report = situation.sync();
+    assert_eq!(
+        (report.counts.deactivated, report.counts.held),
+        (0, 1),
+        "{report:#?}"
+    );
 }
