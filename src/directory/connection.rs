@@ -16,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     error::{DirectoryError, scrubbed, words},
+    place::Place,
     transport::Transport,
 };
 use crate::{
@@ -38,6 +39,7 @@ pub struct Connection {
     is_ended: bool,
     password: Option<Secret>,
     kind: Option<ServerKind>,
+    is_to_global_catalogue: bool,
     principal: Option<String>,
 }
 
@@ -82,6 +84,7 @@ impl Connection {
             is_ended: false,
             password,
             kind: None,
+            is_to_global_catalogue: false,
             principal: None,
         })
     }
@@ -103,6 +106,19 @@ impl Connection {
     /// The same to a server of this kind, whatever it says about itself, if one is configured.
     pub(super) fn of_kind(self, kind: Option<ServerKind>) -> Self {
         Self { kind, ..self }
+    }
+
+    /// The same to a server that listens there.
+    pub(super) fn to(self, place: &Place) -> Self {
+        Self {
+            is_to_global_catalogue: place.is_global_catalogue(),
+            ..self
+        }
+    }
+
+    /// Whether it leads to the global catalogue of an Active Directory.
+    pub(super) fn is_to_global_catalogue(&self) -> bool {
+        self.is_to_global_catalogue
     }
 
     /// The configured kind of the server.

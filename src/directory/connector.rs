@@ -164,7 +164,7 @@ impl Connector {
 
     /// Whether it leads to the global catalogue of an Active Directory, by its port.
     pub(super) fn is_to_global_catalogue(&self) -> bool {
-        matches!(&self.place, Place::Host(host) if matches!(host.port, 3268 | 3269))
+        self.place.is_global_catalogue()
     }
 
     /// Whether the connection is encrypted from the start.
@@ -337,7 +337,8 @@ impl Connector {
             presented.secret().cloned(),
         )
         .await?
-        .of_kind(self.access.kind);
+        .of_kind(self.access.kind)
+        .to(&self.place);
         let mut ldap = connection.ldap.clone();
         ldap.with_timeout(self.access.operation_timeout);
         let binds = Arc::clone(&self.binds);
@@ -418,6 +419,7 @@ impl Connector {
                 Ok(start
                     .await?
                     .of_kind(self.access.kind)
+                    .to(&self.place)
                     .of_principal(principal))
             }
             Ok(Ok(Ok(Outcome::Refused { code, text }))) => Err(DirectoryError::BindRefused {

@@ -27,9 +27,6 @@ use super::{
 const GROUPS: &str = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)\
     (objectClass=posixGroup)(objectClass=group)(objectClass=groupOfMembers)\
     (objectClass=groupOfURLs))";
-/// The ports of a global catalogue
-/// (<https://learn.microsoft.com/windows-server/identity/ad-ds/plan/planning-global-catalog-server-placement>).
-const OF_GLOBAL_CATALOGUES: [&str; 2] = [":3268", ":3269"];
 
 /// The attributes of people by which they may be members of groups, beside their DNs.
 pub(super) const OF_MEMBERS: [&str; 2] = [UID, PRIMARY_GROUP_ID];
@@ -151,10 +148,7 @@ fn shows_all_members(
     wanted: &GroupSearches,
 ) -> Result<(), DirectoryError> {
     let server = connection.server();
-    let is_catalogue = OF_GLOBAL_CATALOGUES
-        .iter()
-        .any(|port| server.ends_with(port));
-    let reason = if is_catalogue {
+    let reason = if connection.is_to_global_catalogue() {
         "a global catalogue (ports 3268 and 3269) does not have the members of all groups; name the \
          domain controllers' own ports"
     } else if wanted.list.is_empty() {

@@ -19,6 +19,9 @@ use crate::config::{is_socket, sockets};
 /// After this time without an answer the next address of a name is tried as well (RFC 8305 section
 /// 5).
 const NEXT_AFTER: Duration = Duration::from_millis(250);
+/// The ports of a global catalogue, without and with TLS
+/// (<https://learn.microsoft.com/windows-server/identity/ad-ds/plan/planning-global-catalog-server-placement>).
+const OF_GLOBAL_CATALOGUES: [u16; 2] = [3268, 3269];
 /// The most addresses of one name that are tried.
 const MOST_ADDRESSES: usize = 16;
 
@@ -58,6 +61,15 @@ impl Place {
             name: name.to_owned(),
             port: url.port().unwrap_or(usual_port),
         }))
+    }
+
+    /// Whether it is the global catalogue of an Active Directory, by its port: nothing else tells it
+    /// from the domain itself.
+    pub(super) fn is_global_catalogue(&self) -> bool {
+        match self {
+            Self::Host(host) => OF_GLOBAL_CATALOGUES.contains(&host.port),
+            Self::Socket(_) => false,
+        }
     }
 }
 
