@@ -7,6 +7,7 @@ use super::{
     error::DirectoryError,
     freshness,
     lookup::look,
+    partitions::Partitions,
     request::ReadRequest,
     schema::Schema,
     search::Search,
@@ -37,6 +38,8 @@ pub(super) struct ServerIdentity {
     pub update_number: Option<(u64, String)>,
     /// Whether it leaves out references on request.
     leaves_out_continuations: bool,
+    /// What it leaves out then.
+    partitions: Partitions,
     pub(super) schema: Option<Arc<Schema>>,
 }
 
@@ -62,10 +65,22 @@ impl ServerIdentity {
             referral_objects,
             continuations: match continuations {
                 Continuations::LeftOut if self.leaves_out_continuations => Continuations::LeftOut,
-                Continuations::LeftOut | Continuations::EndTheSearch => Continuations::EndTheSearch,
+                Continuations::LeftOutWithoutPeople
+                    if self.partitions.leads_to_nobody(&wanted.base) =>
+                {
+                    Continuations::LeftOut
+                }
+                Continuations::LeftOut
+                | Continuations::LeftOutWithoutPeople
+                | Continuations::EndTheSearch => Continuations::EndTheSearch,
             },
             ..wanted.clone()
         }
+    }
+
+    /// An error of a search, with what is known of the parts to which the server refers.
+    pub fn explained(&self, error: DirectoryError) -> DirectoryError {
+        self.partitions.explained(error)
     }
 }
 
@@ -111,6 +126,7 @@ pub(super) async fn about(
     };
     let candidates = IdAttribute::candidates(root.kind);
     let directory_id = directory_id(connection, &root, bases).await?;
+    let partitions = Partitions::read(connection, &root, bases).await?;
     let schema = match schema {
         SchemaUse::Needed => Schema::read(connection, &root).await?.map(Arc::new),
         SchemaUse::None => None,
@@ -125,6 +141,7 @@ pub(super) async fn about(
         offers_sync: root.offers_sync(),
         update_number: root.update_number.clone(),
         leaves_out_continuations: root.leaves_out_continuations(),
+        partitions,
         schema,
     })
 }

@@ -219,7 +219,7 @@ pub async fn ask(
             meant: Vec::new(),
             people: None,
             referral_objects: ReferralObjects::LeftOut,
-            continuations: Continuations::EndTheSearch,
+            continuations: Continuations::LeftOutWithoutPeople,
         }
     };
     let wanted = Wanted {

@@ -14,6 +14,11 @@ use crate::model::entry::Entry;
 
 /// The most addresses of a referral that an error names.
 const MOST_ADDRESSES: usize = 10;
+/// The most references that are taken from one search.
+const MOST_REFERENCES: usize = 1000;
+/// A filter that nobody matches, and that Active Directory need not compare with every entry.
+const NOBODY: &str =
+    "(objectGUID=\\00\\00\\00\\00\\00\\00\\00\\00\\00\\00\\00\\00\\00\\00\\00\\00)";
 
 /// Reads only the base entry, without paging; the answer contains one entry, or none when the
 /// filter does not match.
@@ -57,6 +62,40 @@ pub(super) async fn first(
     let result = stream.finish().await;
     concluded(connection, base, &tried, &result)?;
     Ok(found)
+}
+
+/// The addresses to which a server refers from everything below a base (RFC 4511 section 4.5.3).
+///
+/// # Errors
+/// As for `search`; references themselves are none.
+pub(super) async fn references(
+    connection: &mut Connection,
+    base: &str,
+) -> Result<Vec<String>, DirectoryError> {
+    let tried = format!("asking what is below {base:?}");
+    let limit = connection.operation_timeout;
+    let mut ldap = connection.ldap.clone();
+    let mut stream = ldap
+        .with_search_options(SearchOptions::new().deref(DerefAliases::Never))
+        .with_timeout(limit)
+        .streaming_search(base, Scope::Subtree, NOBODY, vec!["1.1"])
+        .await
+        .map_err(|error| connection.failure(&tried, &error))?;
+    let mut to = Vec::new();
+    while let Some(message) = connection.next(&mut stream, &tried).await? {
+        if message.is_ref() {
+            to.extend(strings(connection, message.0));
+        }
+        if to.len() > MOST_REFERENCES {
+            return Err(DirectoryError::TooMuch {
+                server: connection.server().into(),
+                reason: format!("it refers to more than {MOST_REFERENCES} places below {base:?}"),
+            });
+        }
+    }
+    let result = stream.finish().await;
+    concluded(connection, base, &tried, &result)?;
+    Ok(to)
 }
 
 /// Interprets the final result of a search.

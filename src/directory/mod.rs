@@ -27,6 +27,7 @@ mod name_fault;
 mod names;
 mod outage;
 pub(crate) mod outside_members;
+mod partitions;
 pub(crate) mod place;
 pub mod pool;
 pub mod probe;

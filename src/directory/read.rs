@@ -272,7 +272,7 @@ fn searches(pool: &DirectoryPool, request: &ReadRequest, about: &ServerIdentity)
         meant: dedup(meant.collect()),
         people: Some(filter),
         referral_objects: ReferralObjects::Counted,
-        continuations: Continuations::EndTheSearch,
+        continuations: Continuations::LeftOutWithoutPeople,
     }
 }
 

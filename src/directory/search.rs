@@ -311,7 +311,7 @@ fn controls(search: &Search, cookie: Vec<u8>) -> Vec<RawControl> {
             crit: true,
             val: None,
         }),
-        Continuations::EndTheSearch => {}
+        Continuations::EndTheSearch | Continuations::LeftOutWithoutPeople => {}
     }
     controls
 }

@@ -255,7 +255,8 @@ pub(super) async fn run_over(
             }
             sink.entry(place, &names.resolve(entry), budget)
         };
-        search(connection, &wanted, evidence, &mut budget, each).await?;
+        let searched = search(connection, &wanted, evidence, &mut budget, each).await;
+        searched.map_err(|error| course.about.explained(error))?;
         if is_of_people {
             entries += evidence.entries;
         }

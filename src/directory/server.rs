@@ -42,6 +42,8 @@ pub(super) enum ReferralObjects {
 pub(super) enum Continuations {
     /// They end the search, which is not complete.
     EndTheSearch,
+    /// The server is asked to send none, if that hides no people: see `partitions`.
+    LeftOutWithoutPeople,
     /// The server is asked to send none, if it offers that.
     LeftOut,
 }
@@ -60,6 +62,8 @@ pub struct RootDse {
     /// The vendor and version, if shown (RFC 3045).
     pub vendor: Option<String>,
     pub naming_contexts: Vec<String>,
+    /// The DN of the configuration of an Active Directory forest.
+    pub configuration: Option<String>,
     /// The supported controls, by OID.
     pub supported_controls: Vec<String>,
     /// Whether it says as whom it knows a connection (RFC 4532).
@@ -84,6 +88,7 @@ impl RootDse {
             "vendorName",
             "vendorVersion",
             "namingContexts",
+            "configurationNamingContext",
             "supportedControl",
             "supportedCapabilities",
             "supportedExtension",
@@ -168,6 +173,7 @@ impl RootDse {
             detected,
             vendor,
             naming_contexts: texts("namingContexts"),
+            configuration: texts("configurationNamingContext").into_iter().next(),
             supported_controls: texts("supportedControl"),
             tells_identity: texts("supportedExtension")
                 .iter()

@@ -36,7 +36,11 @@ impl DirectoryError {
             }),
             Self::NoSuchBase { .. } => Some("check the search base and the account's rights"),
             Self::Refused { code, .. } => code_advice(*code),
-            Self::Referred { .. } => Some("choose search bases that are on this server"),
+            Self::Referred { .. } => Some(
+                "choose search bases that are on this server; the root of an Active Directory domain \
+                 can be one if no other domain lies below it, and the bind account can read \
+                 CN=Partitions of the configuration",
+            ),
             Self::UnknownNames { .. } => Some("write the attribute's name as the directory does"),
             Self::Group { .. } => Some(
                 "check the group's DN in the job's member_of, the bind account's rights, and \

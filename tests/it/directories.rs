@@ -12,7 +12,7 @@ use crate::{
     check::world::World,
     rules::approve,
     situations::Situation,
-    slapd::{PEOPLE, ldif_entry},
+    slapd::{PEOPLE, SUFFIX, ldif_entry},
 };
 
 /// What a domain needs.
@@ -229,7 +229,38 @@ fn follow(directory: &RealDirectory) {
     for number in 0..PAGED {
         assert!(situation.user(&format!("p{number:02}")).is_active);
     }
-    follow_groups(directory, situation);
+    let situation = follow_groups(directory, situation);
+    if directory.kind.is_active_directory() {
+        from_the_root(directory, situation);
+    }
+}
+
+/// The whole domain, which refers to its other naming contexts.
+fn from_the_root(directory: &RealDirectory, situation: Situation) {
+    let mut situation = situation.job("limits = { deactivate = 10, reactivate = 10 }");
+    situation.search_base = SUFFIX.into();
+    let report = situation.sync();
+    // The account that reads is outside of the people's container.
+    assert_eq!((report.error, report.counts.deactivated), (None, 0));
+    assert!(situation.user("ldap-sync").is_active);
+    situation.sync_changes_nothing();
+    let checked = situation.run(&["check"]);
+    assert_eq!(checked.status, 0, "{}", checked.stdout);
+    directory.join("zoe");
+    assert_eq!(situation.sync().counts.created, 1);
+    directory.change(
+        "dn: cn=zoe,ou=people,dc=studio,dc=test\nchangetype: modrdn\nnewrdn: cn=zoe\n\
+         deleteoldrdn: 1\nnewsuperior: ou=services,dc=studio,dc=test\n",
+    );
+    situation.sync_changes_nothing();
+    directory.change("dn: cn=zoe,ou=services,dc=studio,dc=test\nchangetype: delete\n");
+    let plan = situation.plan_text();
+    assert!(
+        plan.contains("the person is no longer in the directory"),
+        "{plan}"
+    );
+    assert_eq!(situation.sync().counts.deactivated, 1);
+    situation.sync_changes_nothing();
 }
 
 /// Groups in two containers.
@@ -238,7 +269,7 @@ const LIGHTING: &str = "cn=lighting,ou=groups,dc=studio,dc=test";
 const EFFECTS: &str = "cn=fx\\, and more,ou=services,dc=studio,dc=test";
 
 /// The same people, of whom only the members of groups are the job's from now on.
-fn follow_groups(directory: &RealDirectory, situation: Situation) {
+fn follow_groups(directory: &RealDirectory, situation: Situation) -> Situation {
     if directory.kind.is_active_directory() {
         let unit = [("objectClass", "organizationalUnit")];
         directory.change(&ldif_entry("ou=groups,dc=studio,dc=test", &unit));
@@ -285,6 +316,7 @@ fn follow_groups(directory: &RealDirectory, situation: Situation) {
     let situation = situation.job(&job(&everybody));
     let plan = situation.plan_text().to_lowercase();
     assert!(plan.contains("^ reactivate o'hara"), "{plan}");
+    situation
 }
 
 /// More people than fit on a page, and as many in the last page as in the others.

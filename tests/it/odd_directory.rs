@@ -10,6 +10,7 @@
 
 mod aliases_and_referrals;
 mod checked;
+mod domains;
 mod groups;
 mod identity;
 mod kinds;
@@ -64,6 +65,13 @@ pub struct Odd {
     /// The DN of somebody whom a search for all people does not show; from then on, the server does
     /// not say what it is.
     pub is_asked_again: Option<String>,
+    /// The DNs of naming contexts below its own, to which it refers; asked to refer nowhere, it leaves
+    /// out what is in them.
+    pub below: Vec<String>,
+    /// The DN of an entry that no search shows, but one of the entry itself by its GUID.
+    pub not_indexed: Option<String>,
+    /// Whether it shows entries by their GUIDs.
+    pub finds_by_guid: bool,
 }
 
 /// What a server does when all of its naming context is searched.
@@ -79,6 +87,8 @@ pub enum Whole {
     /// It refers to another server before it answers, unless it is asked not to, as Active Directory
     /// does.
     Referred,
+    /// The same, but nobody can ask it not to.
+    AlwaysReferred,
 }
 
 /// The running server.
@@ -303,6 +313,7 @@ impl Odd {
             let code = LdapResultCode::UnavailableCriticalExtension;
             return vec![LdapMsg::new(id, LdapOp::SearchResultDone(result(code)))];
         }
+        let is_alone = controls.iter().any(is_domain_scope);
         let is_whole =
             search.base == "dc=studio,dc=test" && search.scope == LdapSearchScope::Subtree;
         let mut references = Vec::new();
@@ -312,12 +323,20 @@ impl Odd {
                 return vec![LdapMsg::new(id, LdapOp::SearchResultDone(result(code)))];
             }
             Whole::Silent if is_whole => return Vec::new(),
-            Whole::Referred if is_whole && !controls.iter().any(is_domain_scope) => {
-                let uris = vec!["ldap://elsewhere.test/dc=child,dc=studio,dc=test".into()];
-                let reference = LdapSearchResultReference { uris };
-                references.push(LdapMsg::new(id, LdapOp::SearchResultReference(reference)));
-            }
-            Whole::Answered | Whole::Refused | Whole::Silent | Whole::Referred => {}
+            Whole::Referred if is_whole && !is_alone => references = self.references(id),
+            Whole::AlwaysReferred if is_whole => references = self.references(id),
+            Whole::Answered
+            | Whole::Refused
+            | Whole::Silent
+            | Whole::Referred
+            | Whole::AlwaysReferred => {}
+        }
+        if let Some(guid) = search.base.strip_prefix("<GUID=")
+            && self.finds_by_guid
+            && !self.has_guid(guid.trim_end_matches('>'))
+        {
+            let code = LdapResultCode::NoSuchObject;
+            return vec![LdapMsg::new(id, LdapOp::SearchResultDone(result(code)))];
         }
         let found: Vec<LdapSearchResultEntry> = match search.base.as_str() {
             "" => vec![self.root_dse()],
@@ -325,7 +344,7 @@ impl Odd {
                 SCHEMA,
                 &[("attributeTypes".into(), bytes(&self.schema))],
             )],
-            _ => self.matching(search),
+            _ => self.matching(search, is_alone),
         };
         let done = LdapOp::SearchResultDone(result(LdapResultCode::Success));
         let (found, controls) = match paged {
@@ -358,14 +377,43 @@ impl Odd {
         sent("", &root)
     }
 
-    fn matching(&self, search: &LdapSearchRequest) -> Vec<LdapSearchResultEntry> {
+    fn references(&self, id: i32) -> Vec<LdapMsg> {
+        let below = self.below.iter().map(|dn| {
+            let uris = vec![format!("ldap://elsewhere.test/{dn}")];
+            let reference = LdapSearchResultReference { uris };
+            LdapMsg::new(id, LdapOp::SearchResultReference(reference))
+        });
+        below.collect()
+    }
+
+    fn has_guid(&self, guid: &str) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| guid_of(entry).is_some_and(|known| known == guid))
+    }
+
+    fn matching(&self, search: &LdapSearchRequest, is_alone: bool) -> Vec<LdapSearchResultEntry> {
         let base = search.base.to_lowercase();
+        let is_in = |dn: &str, base: &str| dn == base || dn.ends_with(&format!(",{base}"));
+        let is_left_out = |dn: &str| {
+            let mut below = self.below.iter().map(|below| below.to_lowercase());
+            is_alone && below.any(|below| is_in(dn, &below) && !is_in(&base, &below))
+        };
+        let is_hidden = |dn: &str| {
+            let hidden = self.not_indexed.as_ref();
+            hidden.is_some_and(|hidden| hidden.eq_ignore_ascii_case(dn))
+        };
         let lies_in = |dn: &str| match search.scope {
             LdapSearchScope::Base => dn == base,
-            _ => dn == base || dn.ends_with(&format!(",{base}")),
+            _ => is_in(dn, &base) && !is_hidden(dn) && !is_left_out(dn),
+        };
+        let is_it = |entry: &OddEntry| match base.strip_prefix("<guid=") {
+            Some(guid) if self.finds_by_guid => {
+                guid_of(entry).is_some_and(|known| known == guid.trim_end_matches('>'))
+            }
+            Some(_) | None => lies_in(&entry.0.to_lowercase()),
         };
         let entries = self.entries.iter();
-        let found = entries.filter(|(dn, _)| lies_in(&dn.to_lowercase()));
+        let found = entries.filter(|entry| is_it(entry));
         found
             .filter(|entry| self.matches(&search.filter, entry))
             .map(|(dn, attributes)| sent(dn, &self.selected(attributes, &search.attrs)))
@@ -424,6 +472,13 @@ impl Odd {
             _ => false,
         }
     }
+}
+
+/// The GUID of an entry.
+fn guid_of((_, attributes): &OddEntry) -> Option<String> {
+    let (_, values) = attributes.iter().find(|(name, _)| name == "objectGUID")?;
+    let guid = uuid::Uuid::from_slice_le(values.first()?).ok()?;
+    Some(guid.to_string())
 }
 
 /// Whether a value has these parts, in this order (RFC 4511 section 4.5.1.7.2).

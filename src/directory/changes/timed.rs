@@ -173,9 +173,14 @@ impl Asking<'_> {
             referral_objects: ReferralObjects::LeftOut,
             continuations: Continuations::EndTheSearch,
         };
+        let references = (
+            ReferralObjects::LeftOut,
+            Continuations::LeftOutWithoutPeople,
+        );
+        let wanted = self.about.suited(&wanted, references);
         let mut evidence = SearchEvidence::of(&wanted);
         let mut budget = Budget::of_a_reading();
-        search(
+        let searched = search(
             connection,
             &wanted,
             &mut evidence,
@@ -186,6 +191,7 @@ impl Asking<'_> {
                 Ok(())
             },
         )
-        .await
+        .await;
+        searched.map_err(|error| self.about.explained(error))
     }
 }

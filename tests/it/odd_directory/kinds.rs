@@ -23,7 +23,7 @@ const EXCHANGE: [&str; 2] = [
 
 /// A domain with somebody, an account of the system and a mailbox of Exchange's own, which refers to
 /// its other naming contexts when it is searched from its root.
-fn domain() -> Odd {
+pub fn domain() -> Odd {
     let account = |name: &str, id: u8, more: &[(&str, &str)]| {
         let (dn, byte) = (dn(name), [id; 16]);
         let mut account = entry(
@@ -66,12 +66,13 @@ fn domain() -> Odd {
             ),
         ],
         whole: Whole::Referred,
+        below: vec!["dc=child,dc=studio,dc=test".into()],
         ..Odd::default()
     }
 }
 
 /// A configuration that leaves filter and attributes to the kind.
-fn by_kind(directory: &OddDirectory) -> Situation {
+pub fn by_kind(directory: &OddDirectory) -> Situation {
     let mut situation = situation(directory);
     let studio: &mut Studio = &mut situation;
     studio.filter.clear();

@@ -18,6 +18,7 @@ fn ada_moves(whole: Whole, controls: &[&str]) -> (OddDirectory, Situation) {
         .after_sync();
     directory.set(|odd| {
         odd.whole = whole;
+        odd.below = vec!["dc=child,dc=studio,dc=test".into()];
         for (known, _) in &mut odd.entries {
             if *known == dn("ada") {
                 *known = "uid=ada,ou=former,dc=studio,dc=test".into();
