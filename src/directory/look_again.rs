@@ -7,11 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     budget::{Budget, OverBudget},
+    by_guid::{self, ByGuid, Shown},
     error::DirectoryError,
     filter,
     group_graph::Members,
     groups,
     identity::{FreshnessUse, SchemaUse, ServerIdentity},
+    locate::Location,
     pool::DirectoryPool,
     request::{ReadFailure, ReadRequest},
     searches::{EntrySink, SearchRun, Searches, Servers, Wanted, bounded, of_request, run},
@@ -100,6 +102,52 @@ pub struct LookedAgain {
     pub there: BTreeSet<DirectoryId>,
     /// All others.
     pub absent: BTreeMap<DirectoryId, Absent>,
+    /// Where the entries of some of those are, as far as this shows it.
+    pub locations: BTreeMap<DirectoryId, Location>,
+}
+
+impl LookedAgain {
+    /// Adds what an Active Directory shows of the people by their GUIDs. That it shows one of them
+    /// whom its searches do not, makes its searches doubtful for all who were not asked for so.
+    fn add(&mut self, shown: BTreeMap<DirectoryId, Shown>) {
+        let is_whole = shown.is_empty() || shown.len() < by_guid::MOST;
+        let mut is_doubtful = false;
+        let asked: BTreeSet<DirectoryId> = shown.keys().cloned().collect();
+        for (id, shown) in shown {
+            match shown {
+                Shown::Nothing => {
+                    self.locations.insert(id, Location::Nowhere);
+                }
+                Shown::NotAmongPeople(location) => {
+                    self.locations.insert(id, location);
+                }
+                // Whether they are members of groups is not known, and does not matter: they are not
+                // absent.
+                Shown::AmongPeople => {
+                    self.absent.remove(&id);
+                    self.there.insert(id);
+                    is_doubtful = true;
+                }
+                Shown::Unclear(why) => {
+                    is_doubtful = true;
+                    if let Some(absent) = self.absent.get_mut(&id) {
+                        absent.doubted(AbsenceDoubt::Unclear(why));
+                    }
+                }
+            }
+        }
+        if is_whole || !is_doubtful {
+            return;
+        }
+        let others = self.absent.iter_mut();
+        for (_, absent) in others.filter(|(id, _)| !asked.contains(*id)) {
+            absent.doubted(AbsenceDoubt::Unclear(
+                "the server does not show others in its searches who are there: see whether its \
+                 database is damaged"
+                    .to_owned(),
+            ));
+        }
+    }
 }
 
 /// Asks the server that was read once more for the people whom the read did not show, by id.
@@ -114,13 +162,19 @@ pub async fn look_again(
     ids: &[DirectoryId],
     cancel: &CancellationToken,
 ) -> Result<LookedAgain, ReadFailure> {
+    let (answer, about) =
+        ask_as_read(pool, Some(server), request, id_attribute, ids, cancel).await?;
     let Answer {
         there,
         no_members,
         unclear,
         doubtful,
         ..
-    } = ask(pool, Some(server), request, id_attribute, ids, cancel).await?;
+    } = answer;
+    let found = |id: &&DirectoryId| {
+        there.contains_key(id) || no_members.contains(id) || doubtful.contains(id)
+    };
+    let lost: Vec<DirectoryId> = ids.iter().filter(|id| !found(id)).cloned().collect();
     let absent = ids.iter().filter(|id| !there.contains_key(id)).map(|id| {
         let mut absent = Absent {
             is_no_member: no_members.contains(id),
@@ -141,10 +195,20 @@ pub async fn look_again(
         }
         (id.clone(), absent)
     });
-    Ok(LookedAgain {
+    let mut looked = LookedAgain {
         absent: absent.collect(),
-        there: there.into_keys().collect(),
-    })
+        there: there.keys().cloned().collect(),
+        locations: BTreeMap::new(),
+    };
+    if about.kind.is_active_directory() && *id_attribute == IdAttribute::ObjectGuid {
+        let by_guid = ByGuid {
+            request,
+            about: &about,
+            ids: &lost,
+        };
+        looked.add(by_guid.ask(pool, server, cancel).await?);
+    }
+    Ok(looked)
 }
 
 /// What one server returned for people who were asked for by id; made only from complete searches.
@@ -179,6 +243,20 @@ pub async fn ask(
     ids: &[DirectoryId],
     cancel: &CancellationToken,
 ) -> Result<Answer, ReadFailure> {
+    ask_as_read(pool, server, request, id_attribute, ids, cancel)
+        .await
+        .map(|(answer, _)| answer)
+}
+
+/// The same, with what the server is.
+async fn ask_as_read(
+    pool: &DirectoryPool,
+    server: Option<&str>,
+    request: &ReadRequest,
+    id_attribute: &IdAttribute,
+    ids: &[DirectoryId],
+    cancel: &CancellationToken,
+) -> Result<(Answer, ServerIdentity), ReadFailure> {
     let (mut filters, mut asked) = (Vec::new(), Vec::new());
     for group in ids.chunks(GROUP) {
         let of_group: Vec<String> = group
@@ -200,7 +278,7 @@ pub async fn ask(
         filters.push(filter::any(&of_group));
     }
     if filters.is_empty() {
-        return Ok(Answer::default());
+        return Ok((Answer::default(), ServerIdentity::default()));
     }
     let mut attributes = vec![id_attribute.name().to_owned()];
     if request.groups.is_some() {
@@ -243,10 +321,12 @@ pub async fn ask(
     )
     .await
     {
-        Ok(_) => Ok(Answer {
-            directory_id: pool.id().map(str::to_owned).or(course.about.directory_id),
-            ..sink.answer()
-        }),
+        Ok(_) => {
+            let mut answer = sink.answer();
+            let directory_id = course.about.directory_id.clone();
+            answer.directory_id = pool.id().map(str::to_owned).or(directory_id);
+            Ok((answer, course.about))
+        }
         Err(error) => Err(course.failure(error)),
     }
 }

@@ -3,6 +3,7 @@
 mod account;
 mod binds;
 mod budget;
+mod by_guid;
 pub(crate) mod certificate;
 pub mod changes;
 pub(crate) mod connection;

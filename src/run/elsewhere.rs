@@ -13,31 +13,37 @@ use super::{
 };
 use crate::{
     directory,
-    directory::{Absent, LocateRequest, Location, ReadFailure, ReadRequest},
+    directory::{LocateRequest, Location, ReadFailure, ReadRequest},
     model::entry::DirectoryId,
+    sync::decide::Evidence,
 };
 
 /// How long a run looks for entries, whatever its own time limit: it only finds the cause.
 const LONGEST: Duration = Duration::from_secs(10);
 
 impl RunContext<'_, LdapWork> {
-    /// Where absent people are on the server that was read. Whoever cannot be located within that
-    /// time has no location in it, and stays absent.
+    /// Where those absent people are on the server that was read of whom that is not known yet.
+    /// Whoever cannot be located within that time has no location in it, and stays absent.
     ///
     /// # Errors
     /// Only a stop, and the deadline of the run.
     pub(super) async fn locations(
         &mut self,
         gone: &MissingByTable,
-        absent: &BTreeMap<DirectoryId, Absent>,
+        known: &Evidence,
         server: &str,
         request: &ReadRequest,
     ) -> Result<BTreeMap<DirectoryId, Location>, Failure> {
         let mut locations = BTreeMap::new();
         let deadline = request.deadline.min(Instant::now() + LONGEST);
         for (id_attribute, ids) in gone.values() {
-            let ids = ids.iter().filter(|id| absent.contains_key(id));
-            let ids: Vec<DirectoryId> = ids.cloned().collect();
+            let is_open = |id: &&DirectoryId| {
+                known.absent.contains_key(id) && !known.locations.contains_key(id)
+            };
+            let ids: Vec<DirectoryId> = ids.iter().filter(is_open).cloned().collect();
+            if ids.is_empty() {
+                continue;
+            }
             let (pool, cancel) = (self.work.pool.clone(), self.until.cancel.clone());
             let wanted = LocateRequest {
                 id_attribute,

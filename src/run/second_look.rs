@@ -16,8 +16,8 @@ use crate::{
     config::LdapJob,
     directory,
     directory::{
-        AbsenceDoubt, Absent, Answer, DirectoryError, DirectoryPool, LookedAgain, ReadFailure,
-        ReadRequest, dn::Dn,
+        AbsenceDoubt, Absent, Answer, DirectoryError, DirectoryPool, Location, LookedAgain,
+        ReadFailure, ReadRequest, dn::Dn,
     },
     model::{entry::DirectoryId, id::IdAttribute, report::FailureKind, server_kind::ServerKind},
     sync::{
@@ -52,6 +52,8 @@ struct StillThere {
     there: BTreeSet<DirectoryId>,
     /// Nowhere on that server.
     absent: BTreeMap<DirectoryId, Absent>,
+    /// Where their entries are, as far as that server showed it.
+    locations: BTreeMap<DirectoryId, Location>,
     /// Among the people of another job, and of which.
     of_sibling: BTreeMap<DirectoryId, String>,
     /// Servers that did not answer, as warnings.
@@ -91,9 +93,10 @@ impl RunContext<'_, LdapWork> {
             .await?;
         let mut evidence = found.evidence();
         evidence.last_dns = self.last_dns(&evidence.absent);
-        evidence.locations = self
-            .locations(&gone, &evidence.absent, read.server, request)
+        let located = self
+            .locations(&gone, &evidence, read.server, request)
             .await?;
+        evidence.locations.extend(located);
         Ok(evidence)
     }
 
@@ -115,10 +118,14 @@ impl RunContext<'_, LdapWork> {
                 &self.until.cancel,
             )
             .await;
-            let LookedAgain { there, absent } =
-                answer.map_err(|failure| self.record_read_error(ReadError::Directory(failure)))?;
+            let LookedAgain {
+                there,
+                absent,
+                locations,
+            } = answer.map_err(|failure| self.record_read_error(ReadError::Directory(failure)))?;
             found.there.extend(there);
             found.absent.extend(absent);
+            found.locations.extend(locations);
         }
         self.directory_part().asked.push(read.server.to_owned());
         Ok(())
@@ -451,7 +458,7 @@ impl StillThere {
             there: self.there,
             of_job: self.of_sibling,
             unanswered: self.unanswered,
-            locations: BTreeMap::new(),
+            locations: self.locations,
             last_dns: BTreeMap::new(),
             emptied_bases: Vec::new(),
             changed_referrals: None,

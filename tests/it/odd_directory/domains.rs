@@ -1,10 +1,11 @@
-//! Domains of Active Directory that are read from their roots, where they refer to what lies below.
+//! Domains of Active Directory that are read from their roots, where they refer to what lies below, and
+//! people whom only their GUIDs find.
 
 use ftrack_ldap_sync::model::report::Outcome;
 use insta::assert_snapshot;
 
 use super::{
-    Odd, OddDirectory, Whole, entry,
+    Odd, OddDirectory, Whole, attribute, entry,
     kinds::{by_kind, domain},
 };
 use crate::{situations::Situation, studio::dn};
@@ -152,5 +153,63 @@ fn servers_that_hold_other_domains_show_their_people_as_ever() {
         let situation = from_the_root(&directory);
         assert_eq!(situation.sync().counts.created, 3, "{address}");
         situation.sync_changes_nothing();
+    }
+}
+
+#[test]
+fn whom_no_search_shows_is_asked_for_by_guid() {
+    let directory = OddDirectory::start(whole_domain());
+    let situation = by_kind(&directory)
+        .job("limits = { deactivate = 10 }")
+        .after_sync();
+    directory.set(|odd| odd.not_indexed = Some(dn("ada")));
+    let report = situation.sync_changes_nothing();
+    assert_eq!(report.counts.deactivated, 0);
+    assert!(situation.user("ada").is_active);
+    // Nor where groups matter, by which nobody knows her.
+    let group = "cn=artists,dc=studio,dc=test";
+    directory.set(|odd| {
+        odd.entries
+            .push(entry(group, &[("objectClass", &["group"])]));
+        let people = ["ada", "bob", "health"].map(dn);
+        let people: Vec<&str> = people.iter().map(String::as_str).collect();
+        let (_, attributes) = odd.entries.last_mut().unwrap();
+        attributes.push(attribute("member", &people));
+    });
+    let situation = situation.job(&format!(
+        "limits = {{ deactivate = 10 }}\nmember_of = [{group:?}]"
+    ));
+    assert_eq!(situation.sync().counts.deactivated, 0);
+    assert!(situation.user("ada").is_active);
+}
+
+#[test]
+fn the_guid_shows_where_the_entry_is() {
+    for whole in [Whole::Refused, Whole::Silent] {
+        let directory = OddDirectory::start(whole_domain());
+        let situation = by_kind(&directory).after_sync();
+        directory.set(|odd| {
+            odd.whole = whole;
+            moved(odd, "ada", "ou=former,dc=studio,dc=test");
+        });
+        insta::allow_duplicates! {
+            assert_snapshot!(situation.plan_text(), @r#"
+            Plan for artists: 1 to deactivate
+
+              - deactivate ada  uid=ada,ou=former,dc=studio,dc=test
+                  is_active: true -> false
+                  the person is still in the directory, but the entry is outside of the job's search bases and scope
+
+              Warnings:
+                no entry shows mail, and the directory shows no schema, so it is not known whether that is the name of an attribute
+                nobody has a value for attributes.email ("mail"): check the name, and whether the bind account may read it
+            "#);
+        }
+        directory.set(|odd| odd.put("health", "sAMAccountType", &["805306369"]));
+        let plan = situation.plan_text();
+        assert!(
+            plan.contains("no longer matches the job's filter"),
+            "{plan}"
+        );
     }
 }
