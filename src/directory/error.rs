@@ -548,7 +548,18 @@ mod tests {
     #[test]
     fn the_reason_of_active_directory_is_told() {
         for (data, reason) in [
+            (
+                "57",
+                "the server cannot read the bind: check bind_dn and the password's characters",
+            ),
+            ("525", "the account does not exist"),
+            ("530", "the account may not log on at this time"),
+            ("531", "the account may not log on from here"),
+            ("532", "the password has expired"),
             ("533", "the account is disabled"),
+            ("701", "the account has expired"),
+            ("773", "the password must be changed first"),
+            ("775", "the account is locked"),
             (
                 "52e",
                 "the name or the password is wrong; a name is written as user@studio.test, \

@@ -4,6 +4,8 @@
 
 pub mod servers;
 
+use std::fs;
+
 use ftrack_ldap_sync::{command, model::server_kind::ServerKind};
 
 use self::servers::RealDirectory;
@@ -12,7 +14,7 @@ use crate::{
     check::world::World,
     rules::approve,
     situations::Situation,
-    slapd::{PEOPLE, SUFFIX, ldif_entry},
+    slapd::{PEOPLE, SUFFIX, SYNC_DN, ldif_entry},
 };
 
 /// What a domain needs.
@@ -208,6 +210,9 @@ p00: active, "Given" "p00" <p00@studio.test>; artists, settled
 
 fn follow(directory: &RealDirectory) {
     works_as_the_example_says(directory);
+    if directory.kind.is_active_directory() {
+        binds_under_any_name(directory);
+    }
     let situation = situation(directory);
     for (what, happens, expected) in SITUATIONS {
         happens(directory);
@@ -369,6 +374,70 @@ fn works_as_the_example_says(directory: &RealDirectory) {
             .well(&format!("directory studio {}", directory.url))
             .contains(&"kind")
     );
+}
+
+/// Active Directory takes several names for an account (MS-ADTS section 5.1.1.1.1), and says why it
+/// takes none.
+fn binds_under_any_name(directory: &RealDirectory) {
+    let situation = situation(directory);
+    let configured = fs::read_to_string(situation.folder().join("config.d/more.toml")).unwrap();
+    let check = |name: &str| {
+        let own = format!("bind_dn = {:?}", directory.bind_dn);
+        let other = format!("bind_dn = {name:?}");
+        crate::rules::add_config(&situation, &configured.replace(&own, &other));
+        situation.run(&["check"]).stdout
+    };
+    for name in [
+        directory.bind_dn,
+        "ldap-sync@studio",
+        "STUDIO\\ldap-sync",
+        "studio.test\\ldap-sync",
+        SYNC_DN,
+    ] {
+        let checked = check(name);
+        assert!(checked.contains("is accepted"), "{name}: {checked}");
+    }
+    let checked = check("nobody@studio.test");
+    assert!(
+        checked.contains("the name or the password is wrong"),
+        "{checked}"
+    );
+    let set = |attribute: &str, value: &str| {
+        directory.change(&format!(
+            "dn: {SYNC_DN}\nchangetype: modify\nreplace: {attribute}\n{attribute}: {value}\n"
+        ));
+    };
+    for (attribute, value, before, why) in [
+        (
+            "userAccountControl",
+            "66050",
+            "66048",
+            "the account is disabled",
+        ),
+        (
+            "accountExpires",
+            "134116992000000000",
+            "0",
+            "the account has expired",
+        ),
+    ] {
+        set(attribute, value);
+        let checked = check(directory.bind_dn);
+        assert!(checked.contains(why), "{checked}");
+        set(attribute, before);
+    }
+    // A password that must be changed, of an account whose passwords end.
+    set("userAccountControl", "512");
+    set("pwdLastSet", "0");
+    let checked = check(directory.bind_dn);
+    assert!(
+        checked.contains("the password must be changed first"),
+        "{checked}"
+    );
+    set("pwdLastSet", "-1");
+    set("userAccountControl", "66048");
+    let checked = check(directory.bind_dn);
+    assert!(checked.contains("is accepted"), "{checked}");
 }
 
 fn join(directory: &RealDirectory) {
