@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod days;
+mod domain;
 mod each;
 mod ftrack_side;
 mod groups;

@@ -10,10 +10,10 @@
 
 mod aliases_and_referrals;
 mod checked;
-mod domains;
+pub mod domains;
 mod groups;
 mod identity;
-mod kinds;
+pub mod kinds;
 mod locations;
 mod names;
 mod random;
@@ -72,6 +72,12 @@ pub struct Odd {
     pub not_indexed: Option<String>,
     /// Whether it shows entries by their GUIDs.
     pub finds_by_guid: bool,
+    /// The result of every search by a GUID, if not what it finds.
+    pub guid_result: Option<LdapResultCode>,
+    /// The most entries of a page, whatever is asked for; no limit where it is zero.
+    pub most_entries: usize,
+    /// The most values of `member` that are sent at once; no limit where it is zero.
+    pub most_values: usize,
 }
 
 /// What a server does when all of its naming context is searched.
@@ -139,6 +145,11 @@ impl OddDirectory {
     /// Where it listens.
     pub fn url(&self) -> String {
         format!("ldap://{}", self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Changes what it sends from now on.
@@ -333,10 +344,12 @@ impl Odd {
         }
         if let Some(guid) = search.base.strip_prefix("<GUID=")
             && self.finds_by_guid
-            && !self.has_guid(guid.trim_end_matches('>'))
         {
-            let code = LdapResultCode::NoSuchObject;
-            return vec![LdapMsg::new(id, LdapOp::SearchResultDone(result(code)))];
+            let is_there = self.has_guid(guid.trim_end_matches('>'));
+            let is_lost = (!is_there).then_some(LdapResultCode::NoSuchObject);
+            if let Some(code) = self.guid_result.clone().or(is_lost) {
+                return vec![LdapMsg::new(id, LdapOp::SearchResultDone(result(code)))];
+            }
         }
         let found: Vec<LdapSearchResultEntry> = match search.base.as_str() {
             "" => vec![self.root_dse()],
@@ -349,7 +362,7 @@ impl Odd {
         let done = LdapOp::SearchResultDone(result(LdapResultCode::Success));
         let (found, controls) = match paged {
             Some(control) => {
-                let (page, next) = page(found, control);
+                let (page, next) = page(found, control, self.most_entries);
                 (page, Some(next))
             }
             None => (found, None),
@@ -425,8 +438,18 @@ impl Odd {
         attributes: &[(String, Vec<Vec<u8>>)],
         asked: &[String],
     ) -> Vec<(String, Vec<Vec<u8>>)> {
-        let is_asked = |name: &str| asked.iter().any(|asked| self.means(asked, name));
+        let is_range = |asked: &str, name: &str| {
+            let of = asked.split_once(";range=");
+            of.is_some_and(|(of, _)| of == name)
+        };
+        let is_asked = |name: &str| {
+            let mut asked = asked.iter();
+            asked.any(|asked| self.means(asked, name) || is_range(asked, name))
+        };
         let selected = attributes.iter().filter(|(name, _)| is_asked(name));
+        if self.most_values > 0 {
+            return self.in_ranges(selected, asked);
+        }
         if !self.is_split {
             return selected.cloned().collect();
         }
@@ -436,6 +459,36 @@ impl Odd {
                 .map(|value| (name.clone(), vec![value.clone()]))
         });
         parts.collect()
+    }
+
+    /// The same with not more values of `member` at once than are sent (MS-ADTS section
+    /// 3.1.1.3.1.3.3).
+    fn in_ranges<'a>(
+        &self,
+        selected: impl Iterator<Item = &'a (String, Vec<Vec<u8>>)>,
+        asked: &[String],
+    ) -> Vec<(String, Vec<Vec<u8>>)> {
+        let first = asked.iter().find_map(|asked| {
+            let (first, _) = asked.strip_prefix("member;range=")?.split_once('-')?;
+            first.parse::<usize>().ok()
+        });
+        let in_range = |(name, values): &(String, Vec<Vec<u8>>)| {
+            let first = first.unwrap_or_default();
+            if name != "member" || first + values.len() <= self.most_values {
+                return (name.clone(), values.clone());
+            }
+            let rest: Vec<_> = values.iter().skip(first).cloned().collect();
+            let is_last = rest.len() <= self.most_values;
+            let part: Vec<_> = rest.into_iter().take(self.most_values).collect();
+            let last = first + part.len() - 1;
+            let last = if is_last {
+                "*".into()
+            } else {
+                last.to_string()
+            };
+            (format!("member;range={first}-{last}"), part)
+        };
+        selected.map(in_range).collect()
     }
 
     /// Whether a description that is there belongs to one that is asked for (RFC 4512 section
@@ -502,11 +555,13 @@ fn has_parts(value: &str, parts: &LdapSubstringFilter) -> bool {
 fn page(
     found: Vec<LdapSearchResultEntry>,
     asked: &LdapControl,
+    most: usize,
 ) -> (Vec<LdapSearchResultEntry>, LdapControl) {
     let LdapControl::SimplePagedResults { size, cookie } = asked else {
         panic!("{asked:?}");
     };
     let size = usize::try_from(*size).unwrap();
+    let size = if most == 0 { size } else { size.min(most) };
     let before = match cookie.as_slice() {
         [] => 0,
         cookie => std::str::from_utf8(cookie).unwrap().parse().unwrap(),

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{situations::Situation, studio::dn};
 
-const ROOT: &str = "dc=studio,dc=test";
+pub const ROOT: &str = "dc=studio,dc=test";
 const CONFIGURATION: &str = "CN=Configuration,dc=studio,dc=test";
-const EU: &str = "dc=eu,dc=studio,dc=test";
+pub const EU: &str = "dc=eu,dc=studio,dc=test";
 /// The naming contexts of every domain, with the flags of their crossRef objects.
 const USUAL: [(&str, &str); 3] = [
     ("DC=studio,DC=test", "3"),
@@ -34,7 +34,7 @@ fn cross_reference(context: &str, flags: &str) -> super::OddEntry {
 }
 
 /// A domain that refers to its configuration and to the zones of its names, as they all do.
-fn whole_domain() -> Odd {
+pub fn whole_domain() -> Odd {
     let mut odd = domain();
     odd.root.push((
         "configurationNamingContext".into(),
@@ -66,7 +66,7 @@ fn moved(odd: &mut Odd, uid: &str, place: &str) {
 }
 
 /// There is a domain below.
-fn with_eu(odd: &mut Odd) {
+pub fn with_eu(odd: &mut Odd) {
     odd.below.push(EU.into());
     odd.entries.push(cross_reference(EU, "3"));
 }

@@ -3,7 +3,7 @@
 use ftrack_ldap_sync::model::report::Outcome;
 use insta::assert_snapshot;
 
-use super::{Odd, OddDirectory, Whole, attribute, entry, situation};
+use super::{Odd, OddDirectory, OddEntry, Whole, attribute, entry, situation};
 use crate::{
     situations::Situation,
     studio::{Studio, dn},
@@ -21,29 +21,31 @@ const EXCHANGE: [&str; 2] = [
     "( 1.2.3.2 NAME 'msExchRecipientTypeDetails' )",
 ];
 
+/// The entry of an account, with these attributes beside those that every account has.
+pub fn account(name: &str, id: u8, more: &[(&str, &str)]) -> OddEntry {
+    let (dn, byte) = (dn(name), [id; 16]);
+    let mut account = entry(
+        &dn,
+        &[
+            ("objectClass", &["user"]),
+            ("sAMAccountType", &["805306368"]),
+            ("sAMAccountName", &[name]),
+            ("userAccountControl", &["512"]),
+            ("accountExpires", &["9223372036854775807"]),
+            ("givenName", &["Given"]),
+            ("sn", &[name]),
+        ],
+    );
+    account.1.push(("objectGUID".into(), vec![byte.to_vec()]));
+    account
+        .1
+        .extend(more.iter().map(|(name, value)| attribute(name, &[value])));
+    account
+}
+
 /// A domain with somebody, an account of the system and a mailbox of Exchange's own, which refers to
 /// its other naming contexts when it is searched from its root.
 pub fn domain() -> Odd {
-    let account = |name: &str, id: u8, more: &[(&str, &str)]| {
-        let (dn, byte) = (dn(name), [id; 16]);
-        let mut account = entry(
-            &dn,
-            &[
-                ("objectClass", &["user"]),
-                ("sAMAccountType", &["805306368"]),
-                ("sAMAccountName", &[name]),
-                ("userAccountControl", &["512"]),
-                ("accountExpires", &["9223372036854775807"]),
-                ("givenName", &["Given"]),
-                ("sn", &[name]),
-            ],
-        );
-        account.1.push(("objectGUID".into(), vec![byte.to_vec()]));
-        account
-            .1
-            .extend(more.iter().map(|(name, value)| attribute(name, &[value])));
-        account
-    };
     let mut context = entry("dc=studio,dc=test", &[("objectClass", &["domainDNS"])]);
     context.1.push(("objectGUID".into(), vec![vec![9; 16]]));
     let root = OF_A_DOMAIN
