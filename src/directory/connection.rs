@@ -40,6 +40,7 @@ pub struct Connection {
     password: Option<Secret>,
     kind: Option<ServerKind>,
     is_to_global_catalogue: bool,
+    detected: Option<ServerKind>,
     principal: Option<String>,
 }
 
@@ -85,6 +86,7 @@ impl Connection {
             password,
             kind: None,
             is_to_global_catalogue: false,
+            detected: None,
             principal: None,
         })
     }
@@ -124,6 +126,16 @@ impl Connection {
     /// The configured kind of the server.
     pub(super) fn kind(&self) -> Option<ServerKind> {
         self.kind
+    }
+
+    /// Notes the kind that the server shows.
+    pub(super) fn shows_kind(&mut self, detected: ServerKind) {
+        self.detected = Some(detected);
+    }
+
+    /// The kind of the server: as configured, or else as it has shown itself.
+    pub(super) fn known_kind(&self) -> Option<ServerKind> {
+        self.kind.or(self.detected)
     }
 
     /// The server's URL.
@@ -223,6 +235,7 @@ impl Connection {
                 tried: tried.into(),
                 code: result.rc,
                 text: self.words(&result.text),
+                kind: self.known_kind(),
             };
         }
         match self.end.get() {

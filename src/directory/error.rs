@@ -7,7 +7,7 @@ use super::{
     name_fault::NameFault,
     result_code::{code_name, is_refusal},
 };
-use crate::{config::Secret, tls::TlsFault};
+use crate::{config::Secret, model::server_kind::ServerKind, tls::TlsFault};
 
 /// A way to bind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +127,8 @@ pub enum DirectoryError {
         code: u32,
         /// The server's words.
         text: String,
+        /// The kind of the server, if it is known.
+        kind: Option<ServerKind>,
     },
     /// A part of the tree is on another server, so the answer is incomplete.
     Referred {
@@ -347,6 +349,7 @@ impl DirectoryError {
                 tried,
                 code,
                 text,
+                ..
             } => {
                 let name = code_name(*code);
                 format!("{server}: {tried} ended with {name} ({code}): {text}")

@@ -129,6 +129,7 @@ pub(super) fn concluded(
             tried: tried.into(),
             code,
             text: connection.words(&result.text),
+            kind: connection.known_kind(),
         }),
     }
 }

@@ -21,6 +21,7 @@ mod gssapi;
 mod gssapi_fault;
 mod id_search;
 mod identity;
+mod limits;
 mod locate;
 pub(crate) mod look_again;
 mod lookup;

@@ -8,6 +8,7 @@ use super::{
     credentials::Credentials,
     error::DirectoryError,
     identity::directory_id,
+    limits::{Limits, limit_advice},
     lookup::look,
     name_fault::NameFault,
     place::Place,
@@ -53,6 +54,8 @@ pub enum Probed {
     RootDse,
     /// The kind of server, and what follows from it.
     Kind,
+    /// The limits of searches that the server shows.
+    Limits,
     /// The directory's id.
     DirectoryId,
     /// How current its copy of the directory is.
@@ -97,6 +100,7 @@ pub struct Entered<'a> {
     pool: &'a DirectoryPool,
     connection: Connection,
     root: RootDse,
+    limits: Limits,
     /// Its schema, if it shows one.
     pub schema: Option<Schema>,
 }
@@ -185,17 +189,34 @@ impl<'a> Probe<'a> {
         )
         .await;
         let (root, schema) = described.ok()?;
-        if root.tells_identity
-            && let Some(identity) = connection.identity().await
-            && let Some(bind) = self.server.get_mut(bind)
-        {
-            let accepted = accepted(credentials, connection.principal());
-            bind.found = accepted_as(credentials, accepted, &identity);
+        let mut identity = None;
+        if root.tells_identity {
+            identity = connection.identity().await;
         }
+        if let (Some(identity), Some(bind)) = (&identity, self.server.get_mut(bind)) {
+            let accepted = accepted(credentials, connection.principal());
+            bind.found = accepted_as(credentials, accepted, identity);
+        }
+        let account = identity
+            .as_deref()
+            .and_then(|name| name.strip_prefix("dn:"));
+        let read = Limits::read(&mut connection, &root, account.map(str::trim)).await;
+        let limits = match read {
+            Ok(limits) => limits,
+            Err(error) => {
+                self.server
+                    .push(step(Probed::Limits, Observation::Failed(error)));
+                return None;
+            }
+        };
+        let found = of_limits(&limits, self.pool.page_size());
+        self.server
+            .extend(found.map(|found| step(Probed::Limits, found)));
         Some(Entered {
             pool: self.pool,
             connection,
             root,
+            limits,
             schema,
         })
     }
@@ -264,6 +285,9 @@ impl Entered<'_> {
                     let base = Probed::People(search.base.clone());
                     step(base, people(&search.base, &filter, search.entries))
                 }));
+                let most = reading.searches().iter().map(|search| search.entries).max();
+                let soon = self.limits.soon_reached(most.unwrap_or_default());
+                steps.extend(soon.map(|seen| step(Probed::Limits, reached(seen, self.root.kind))));
                 Ok(Some(People { reading, names }))
             }
             Err(failure) => {
@@ -335,6 +359,26 @@ fn accepted_as(credentials: &Credentials, accepted: String, identity: &str) -> O
             way_out: "see which account the server has for it, and its log".into(),
         },
         (false, _) => Observation::Well(format!("{accepted}; the server knows it as {identity}")),
+    }
+}
+
+/// The limits that a server shows; a page size above them ends the reads of many people.
+fn of_limits(limits: &Limits, page_size: i32) -> Option<Observation> {
+    if let Some(seen) = limits.smaller_page(page_size) {
+        let way_out = limit_advice(4, Some(ServerKind::Ds389)).unwrap_or_default();
+        return Some(Observation::Doubtful {
+            seen,
+            way_out: way_out.into(),
+        });
+    }
+    limits.words().map(Observation::Well)
+}
+
+/// A limit that will end the reads when some more people are there.
+fn reached(seen: String, kind: ServerKind) -> Observation {
+    Observation::Doubtful {
+        seen,
+        way_out: limit_advice(11, Some(kind)).unwrap_or_default().into(),
     }
 }
 

@@ -47,16 +47,6 @@ pub(super) fn is_refusal(code: u32) -> bool {
 pub(super) fn code_advice(code: u32) -> Option<&'static str> {
     Some(match code {
         1 => "the server may require a bind first, or have a problem of its own (see its log)",
-        3 => "raise the server's time limit for this account, or narrow the search",
-        4 => {
-            "raise the server's size limit for this account (slapd: limits … \
-             size.prtotal=unlimited)"
-        }
-        11 => {
-            "the request exceeds the server's limits for this account: lower page_size, or raise \
-             its limits (slapd: size.pr, 389-ds: nsslapd-lookthroughlimit and \
-             nsPagedLookThroughLimit)"
-        }
         12 => {
             "the server does not offer paged results (RFC 2696), without which completeness \
              cannot be proven"

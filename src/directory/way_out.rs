@@ -2,6 +2,7 @@
 
 use super::{
     error::{BindMethod, DirectoryError},
+    limits::limit_advice,
     result_code::{bind_advice, code_advice, ticket_advice},
 };
 
@@ -35,7 +36,9 @@ impl DirectoryError {
                 BindMethod::Ticket => ticket_advice(*code, text),
             }),
             Self::NoSuchBase { .. } => Some("check the search base and the account's rights"),
-            Self::Refused { code, .. } => code_advice(*code),
+            Self::Refused { code, kind, .. } => {
+                limit_advice(*code, *kind).or_else(|| code_advice(*code))
+            }
             Self::Referred { .. } => Some(
                 "choose search bases that are on this server; the root of an Active Directory domain \
                  can be one if no other domain lies below it, and the bind account can read \

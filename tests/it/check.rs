@@ -6,6 +6,7 @@
 mod configuration;
 mod directory;
 mod ftrack;
+mod limits;
 mod settings;
 mod stalls;
 pub mod world;

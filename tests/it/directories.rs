@@ -2,6 +2,7 @@
 //! Directory Server, and an Active Directory domain by Samba.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod ds389;
 pub mod servers;
 
 use std::fs;
@@ -369,10 +370,16 @@ fn works_as_the_example_says(directory: &RealDirectory) {
     directory.join("ada");
     let checked = world.check(&[]);
     assert_eq!((checked.status, checked.trouble()), (0, Vec::new()));
-    assert!(
-        checked
-            .well(&format!("directory studio {}", directory.url))
-            .contains(&"kind")
+    let well = checked.well(&format!("directory studio {}", directory.url));
+    assert!(well.contains(&"kind"), "{well:?}");
+    // To an ordinary account, only a domain shows the limits of everybody.
+    let mut findings = checked.findings.iter();
+    let limits = findings.find(|finding| finding.check == "limits");
+    let of_domain = "1000 entries in a page, larger ones are cut (MaxPageSize); 1500 values of an \
+                     attribute at once (MaxValRange); 120 seconds for a page (MaxQueryDuration)";
+    assert_eq!(
+        limits.map(|limits| limits.detail.as_str()),
+        directory.kind.is_active_directory().then_some(of_domain)
     );
 }
 

@@ -186,6 +186,7 @@ async fn look_at_jobs(
                 | Probed::Bind
                 | Probed::RootDse
                 | Probed::Kind
+                | Probed::Limits
                 | Probed::DirectoryId
                 | Probed::Freshness
                 | Probed::Filter
@@ -274,6 +275,7 @@ fn tell(about: &mut About, connector: &Connector, step: &Step, gravity: Severity
         Probed::Bind => "bind",
         Probed::RootDse => "server",
         Probed::Kind => "kind",
+        Probed::Limits => "limits",
         Probed::DirectoryId => "directory_id",
         Probed::Freshness => "freshness",
         Probed::Filter => "filter",

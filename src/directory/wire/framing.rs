@@ -106,6 +106,7 @@ impl ConnectionEnd {
                 tried: format!("{tried} (the server hung up)"),
                 code: *code,
                 text: words(text),
+                kind: None,
             },
         }
     }

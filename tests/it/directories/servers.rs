@@ -230,6 +230,15 @@ impl RealDirectory {
         );
     }
 
+    /// Replaces an attribute of an entry; without values, it is removed.
+    pub fn replace(&self, dn: &str, attribute: &str, values: &[&str]) {
+        let lines = values.iter().map(|value| format!("{attribute}: {value}\n"));
+        self.change(&format!(
+            "dn: {dn}\nchangetype: modify\nreplace: {attribute}\n{}",
+            lines.collect::<String>()
+        ));
+    }
+
     /// Somebody tries a wrong password.
     pub fn fails_to_bind(&self, dn: &str) {
         let output = client("ldapwhoami", &self.url)
