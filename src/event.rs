@@ -171,6 +171,7 @@ const OF_AN_UNWRITTEN_CHANGE: &[&str] = &[
     "directory_id",
     "ftrack_id",
     "reason",
+    "cause",
     "fields",
     "error",
 ];
@@ -239,6 +240,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
             "directory_id",
             "ftrack_id",
             "reason",
+            "cause",
             "fields",
             "note",
         ],

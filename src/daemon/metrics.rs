@@ -18,6 +18,7 @@ use crate::{
     model::{
         backoff::Backoff,
         change::Action,
+        reason::Cause,
         report::{ChangeResult, Outcome, Report, Trigger},
         summary::RunSummary,
     },
@@ -62,6 +63,7 @@ pub struct Metrics {
     registry: Registry,
     runs: IntCounterVec,
     changes: IntCounterVec,
+    deactivations: IntCounterVec,
     seconds: HistogramVec,
     ticks_skipped: IntCounterVec,
     nothing_changed: IntCounterVec,
@@ -155,6 +157,7 @@ impl Metrics {
         Ok(Self {
             runs: counter("runs_total")?,
             changes: counter("changes_total")?,
+            deactivations: counter("deactivations_total")?,
             seconds: register(&registry, HistogramVec::new(buckets, family.labels)?)?,
             ticks_skipped: counter("ticks_skipped_total")?,
             nothing_changed: counter("changes_reads_without_changes_total")?,
@@ -182,6 +185,12 @@ impl Metrics {
                 &[job, change.action.as_str(), change.result.as_str()],
                 1,
             );
+        }
+        let deactivated = report.changes.iter().filter(|change| {
+            change.action == Action::Deactivate && change.result == ChangeResult::Applied
+        });
+        for change in deactivated {
+            add(&self.deactivations, &[job, cause(change.cause)], 1);
         }
         add(&self.builtin_alarms, &[job], u64::from(report.alarm));
         let whole = report
@@ -267,10 +276,18 @@ impl Metrics {
         {
             add(&self.changes, &[job, action.as_str(), result.as_str()], 0);
         }
+        for of in Cause::ALL.map(Some).into_iter().chain([None]) {
+            add(&self.deactivations, &[job, cause(of)], 0);
+        }
         add(&self.ticks_skipped, &[job], 0);
         add(&self.nothing_changed, &[job], 0);
         add(&self.builtin_alarms, &[job], 0);
     }
+}
+
+/// The label of a cause, also of one that is not known.
+fn cause(cause: Option<Cause>) -> &'static str {
+    cause.map_or("unknown", Cause::as_str)
 }
 
 fn add(counter: &IntCounterVec, labels: &[&str], count: u64) {

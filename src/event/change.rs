@@ -10,6 +10,7 @@ use crate::{
     escape::escape_control,
     model::{
         edit::Field,
+        reason::Cause,
         report::{ChangeResult, Reported},
     },
 };
@@ -28,6 +29,7 @@ struct Said<'a> {
     directory_id: &'a str,
     ftrack_id: &'a str,
     reason: String,
+    cause: &'static str,
     fields: String,
 }
 
@@ -40,6 +42,7 @@ impl<'a> Said<'a> {
             directory_id: change.directory_id.as_deref().unwrap_or_default(),
             ftrack_id: change.ftrack_id.as_str(),
             reason: escape_control(&beginning(&change.reason)).into_owned(),
+            cause: change.cause.map_or("", Cause::as_str),
             fields: values(change),
         }
     }
@@ -54,21 +57,22 @@ pub(super) fn emit(level: Level, RunName { job, run }: RunName<'_>, change: &Rep
         directory_id,
         ftrack_id,
         reason,
+        cause,
         fields,
     } = Said::of(change);
     let note = escape_control(&beginning(change.note.as_deref().unwrap_or_default())).into_owned();
     match change.result {
         ChangeResult::Applied => {
-            say!(level, event = "change.applied", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, %fields, %note, "changed")
+            say!(level, event = "change.applied", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, cause, %fields, %note, "changed")
         }
         ChangeResult::Held => {
-            say!(level, event = "change.held", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, %fields, %error, "held")
+            say!(level, event = "change.held", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, cause, %fields, %error, "held")
         }
         ChangeResult::Failed => {
-            say!(level, event = "change.failed", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, %fields, %error, "not applied")
+            say!(level, event = "change.failed", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, cause, %fields, %error, "not applied")
         }
         ChangeResult::Unconfirmed => {
-            say!(level, event = "change.unconfirmed", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, %fields, %error, "not known to be applied")
+            say!(level, event = "change.unconfirmed", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, cause, %fields, %error, "not known to be applied")
         }
         ChangeResult::Planned => {}
     }

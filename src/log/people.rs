@@ -160,7 +160,8 @@ impl Said {
         match name {
             "message" => self.message = value,
             "job" => self.job = value,
-            "event" | "run" | "directory_id" | "ftrack_id" => {}
+            // A cause is told by the words of the reason.
+            "event" | "run" | "directory_id" | "ftrack_id" | "cause" => {}
             _ if value.is_empty() => {}
             "since" | "until" | "retry_at" => {
                 let time = DateTime::parse_from_rfc3339(&value);

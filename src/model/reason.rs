@@ -284,6 +284,21 @@ pub enum Cause {
     Disabled,
 }
 
+impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Absent, Self::OutOfScope, Self::Disabled];
+
+    /// The name in reports, events and labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::OutOfScope => "out_of_scope",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
 impl Reason {
     /// Why the person's user is deactivated; none where that is not known, or it is not.
     #[must_use]

@@ -219,6 +219,10 @@ fn a_change_says_why_and_which_values_from_what_to_what() {
     );
     assert_eq!(applied["username"], "bob");
     assert_eq!(applied["fields"], "is_active: true -> false");
+    assert_eq!(
+        (&applied["cause"], &failed["cause"]),
+        (&"absent".into(), &"".into())
+    );
     assert!(
         applied["reason"]
             .as_str()

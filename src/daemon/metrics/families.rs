@@ -110,6 +110,11 @@ pub const FAMILIES: &[Family] = &[
         &["job", "action", "result"],
         "Changes of runs that ended, by action and result.",
     ),
+    counter(
+        "deactivations_total",
+        &["job", "cause"],
+        "Users that runs deactivated, by cause.",
+    ),
     gauge(
         "directory_entries",
         JOB,

@@ -16,7 +16,9 @@ use ftrack_ldap_sync::{
     },
     model::{
         backoff::Backoff,
-        report::{FailureKind, Outcome, Trigger},
+        change::Action,
+        reason::Cause,
+        report::{ChangeResult, FailureKind, Outcome, Reported, Trigger},
         summary::RunSummary,
     },
 };
@@ -24,13 +26,14 @@ use ftrack_ldap_sync::{
 use super::{Daemon, at, job, report, status};
 
 /// The names that monitoring is built on.
-const CONTRACT: [&str; 17] = [
+const CONTRACT: [&str; 18] = [
     "ftrack_ldap_sync_last_attempt_timestamp_seconds",
     "ftrack_ldap_sync_last_success_timestamp_seconds",
     "ftrack_ldap_sync_next_run_timestamp_seconds",
     "ftrack_ldap_sync_runs_total",
     "ftrack_ldap_sync_run_duration_seconds",
     "ftrack_ldap_sync_changes_total",
+    "ftrack_ldap_sync_deactivations_total",
     "ftrack_ldap_sync_directory_entries",
     "ftrack_ldap_sync_owned_users",
     "ftrack_ldap_sync_held_changes",
@@ -149,6 +152,41 @@ fn full() -> (Metrics, Status) {
         progress: None,
     });
     (metrics, status(vec![artists]))
+}
+
+#[test]
+fn deactivations_are_counted_by_their_cause() {
+    let metrics = Metrics::new().unwrap();
+    let mut leavers = report("artists", Outcome::Succeeded);
+    let change = leavers.changes.pop().unwrap();
+    let (applied, held) = (ChangeResult::Applied, ChangeResult::Held);
+    let of = |(cause, result)| Reported {
+        action: Action::Deactivate,
+        cause,
+        result,
+        ..change.clone()
+    };
+    leavers.changes = [
+        (Some(Cause::Disabled), applied),
+        (Some(Cause::Disabled), applied),
+        (Some(Cause::Absent), applied),
+        (Some(Cause::Absent), held),
+        (None, applied),
+    ]
+    .map(of)
+    .into();
+    metrics.ended(&leavers);
+    let status = status(vec![job("artists")]);
+    let scraped = Scraped::of(&metrics.render(&status, &figures()).unwrap());
+    for (cause, expected) in [
+        ("disabled", 2.0),
+        ("absent", 1.0),
+        ("out_of_scope", 0.0),
+        ("unknown", 1.0),
+    ] {
+        let series = format!("deactivations_total{{cause=\"{cause}\",job=\"artists\"}}");
+        assert_eq!(scraped.value(&series), Some(expected), "{series}");
+    }
 }
 
 #[test]
