@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     connection::Connection,
+    dn::Dn,
     error::DirectoryError,
     freshness,
     lookup::look,
@@ -17,6 +18,9 @@ use crate::{
     config::Filter,
     model::{freshness::Freshness, id::IdAttribute, server_kind::ServerKind},
 };
+
+/// The tree in which FreeIPA keeps people who are no users.
+const PROVISIONING: &str = "cn=accounts,cn=provisioning";
 
 /// What a server says about itself before it is searched.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +51,23 @@ impl ServerIdentity {
     /// The filter for the people of a request.
     pub fn people(&self, request: &ReadRequest) -> Filter {
         request.filter(self.kind, self.schema.as_deref())
+    }
+
+    /// Where nobody is a user, though entries there look like people: those whom FreeIPA has not made
+    /// users yet (*staged*), and those who are none any more (*preserved*). Not where a search base
+    /// is within it.
+    // freeipa: install/updates/30-provisioning.update
+    pub fn left_out(&self, bases: &[String]) -> Vec<Dn> {
+        if self.kind != ServerKind::FreeIpa {
+            return Vec::new();
+        }
+        let bases: Vec<Dn> = bases.iter().filter_map(|base| Dn::parse(base)).collect();
+        let places = self
+            .naming_contexts
+            .iter()
+            .filter_map(|context| Dn::parse(&format!("{PROVISIONING},{context}")));
+        let holds_no_base = |place: &Dn| bases.iter().all(|base| base.depth_below(place).is_none());
+        places.filter(holds_no_base).collect()
     }
 
     /// Its schema, if it was read.
@@ -182,5 +203,33 @@ async fn context_id(
         // A refusal for this entry says nothing about the search; "busy" does.
         Err(error @ DirectoryError::Refused { .. }) if !error.concerns_one_server() => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_freeipa_has_people_who_are_no_users_and_only_outside_of_bases_within_their_place() {
+        let server = |kind| ServerIdentity {
+            kind,
+            naming_contexts: vec!["dc=studio,dc=test".into(), "o=ipaca".into()],
+            ..ServerIdentity::default()
+        };
+        let place = |dn: &str| Dn::parse(dn);
+        let of = |kind, base: &str| {
+            let places = server(kind).left_out(&[base.into()]);
+            places.into_iter().map(Some).collect::<Vec<_>>()
+        };
+        let studio = place("cn=accounts,cn=provisioning,dc=studio,dc=test");
+        let other = place("cn=accounts,cn=provisioning,o=ipaca");
+        for base in ["dc=studio,dc=test", "CN=provisioning, dc=studio,dc=test"] {
+            let places = of(ServerKind::FreeIpa, base);
+            assert_eq!(places, [studio.clone(), other.clone()], "{base}");
+            assert_eq!(of(ServerKind::Ds389, base), []);
+        }
+        let staged = "cn=staged users,cn=accounts,cn=provisioning,dc=studio,dc=test";
+        assert_eq!(of(ServerKind::FreeIpa, staged), [other]);
     }
 }

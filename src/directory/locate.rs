@@ -209,6 +209,7 @@ async fn entries<'a>(
             disabled: disabled.unwrap_or_default(),
             meant: Vec::new(),
             people: None,
+            left_out: Vec::new(),
             referral_objects: ReferralObjects::LeftOut,
             continuations: Continuations::LeftOut,
         }

@@ -296,6 +296,7 @@ async fn ask_as_read(
             disabled: Vec::new(),
             meant: Vec::new(),
             people: None,
+            left_out: about.left_out(&request.bases),
             referral_objects: ReferralObjects::LeftOut,
             continuations: Continuations::LeftOutWithoutPeople,
         }

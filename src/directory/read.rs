@@ -271,6 +271,7 @@ fn searches(pool: &DirectoryPool, request: &ReadRequest, about: &ServerIdentity)
         disabled: disabled.unwrap_or_default(),
         meant: dedup(meant.collect()),
         people: Some(filter),
+        left_out: about.left_out(&request.bases),
         referral_objects: ReferralObjects::Counted,
         continuations: Continuations::LeftOutWithoutPeople,
     }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     budget::{Budget, OverBudget},
     connection::Connection,
+    dn::Dn,
     error::DirectoryError,
     group_graph::Members,
     groups,
@@ -58,6 +59,8 @@ pub(super) struct Searches {
     pub meant: Vec<String>,
     /// The filter for people, in a read.
     pub people: Option<Filter>,
+    /// Where entries are nobody's, though they are found.
+    pub left_out: Vec<Dn>,
     /// What is done about referral objects, where the server returns them as entries.
     pub referral_objects: ReferralObjects,
     /// What is done about references to other servers.
@@ -248,10 +251,13 @@ pub(super) async fn run_over(
         let wanted = course.about.suited(wanted, references);
         let is_of_people = place < searches.list.len();
         let mut pages = 0;
-        let each = |entry, so_far: &SearchEvidence, budget: &mut Budget| {
+        let each = |entry: Entry, so_far: &SearchEvidence, budget: &mut Budget| {
             if is_of_people && so_far.pages != pages {
                 pages = so_far.pages;
                 sink.page(entries + so_far.entries);
+            }
+            if is_below(&entry.dn, &searches.left_out) {
+                return Ok(());
             }
             sink.entry(place, &names.resolve(entry), budget)
         };
@@ -266,6 +272,14 @@ pub(super) async fn run_over(
         course.name_faults = names.faults(&searches.meant);
     }
     Ok(())
+}
+
+/// Whether the entry with this DN lies in one of these places.
+fn is_below(dn: &str, places: &[Dn]) -> bool {
+    // Of most directories there are none, and their DNs need not be parsed.
+    !places.is_empty()
+        && Dn::parse(dn)
+            .is_some_and(|dn| places.iter().any(|place| dn.depth_below(place).is_some()))
 }
 
 /// One search for each base of a request.

@@ -1,10 +1,17 @@
 //! What only 389 Directory Server and FreeIPA have.
 
+use std::time::Duration;
+
 use super::{OF_389, servers::RealDirectory, situation};
 use crate::{
     ability::must_skip_as_root,
     check::world::{Checked, World},
+    situations::Situation,
+    slapd::{PEOPLE, SUFFIX, wait_until},
 };
+
+/// How long the server may take to compute roles anew.
+const LONGEST: Duration = Duration::from_secs(30);
 
 #[test]
 fn what_only_389_directory_server_has() {
@@ -16,6 +23,8 @@ fn what_only_389_directory_server_has() {
         directory.join(&format!("p{number}"));
     }
     limits(&directory);
+    locked_by_role(&directory);
+    preserved(&directory);
 }
 
 /// `check` with pages of 7 entries.
@@ -112,4 +121,243 @@ fn limits(directory: &RealDirectory) {
     fails("sizeLimitExceeded (4)", way_out);
     set(directory, "nsSizeLimit", &[]);
     set(directory, "nsTimeLimit", &[]);
+}
+
+/// A role whose members are locked, as `dsidm DIRECTORY role lock` makes it: `nsAccountLock` is not an
+/// attribute of anybody's entry, and is computed of the role.
+const LOCKED_ROLE: &str = "\
+dn: cn=leavers,dc=studio,dc=test
+objectClass: top
+objectClass: LDAPsubentry
+objectClass: nsRoleDefinition
+objectClass: nsSimpleRoleDefinition
+objectClass: nsManagedRoleDefinition
+cn: leavers
+
+dn: cn=nsManagedDisabledRole,dc=studio,dc=test
+objectClass: top
+objectClass: LDAPsubentry
+objectClass: nsRoleDefinition
+objectClass: nsSimpleRoleDefinition
+objectClass: nsManagedRoleDefinition
+cn: nsManagedDisabledRole
+
+dn: cn=nsDisabledRole,dc=studio,dc=test
+objectClass: top
+objectClass: LDAPsubentry
+objectClass: nsRoleDefinition
+objectClass: nsComplexRoleDefinition
+objectClass: nsNestedRoleDefinition
+cn: nsDisabledRole
+nsRoleDN: cn=nsManagedDisabledRole,dc=studio,dc=test
+nsRoleDN: cn=leavers,dc=studio,dc=test
+
+dn: cn=nsAccountInactivationTmp,dc=studio,dc=test
+objectClass: top
+objectClass: nsContainer
+cn: nsAccountInactivationTmp
+
+dn: cn=\"cn=nsDisabledRole,dc=studio,dc=test\",cn=nsAccountInactivationTmp,dc=studio,dc=test
+objectClass: top
+objectClass: extensibleObject
+objectClass: costemplate
+objectClass: ldapsubentry
+cosPriority: 1
+nsAccountLock: true
+cn: cn=nsDisabledRole,dc=studio,dc=test
+
+dn: cn=nsAccountInactivation_cos,dc=studio,dc=test
+objectClass: top
+objectClass: LDAPsubentry
+objectClass: cosSuperDefinition
+objectClass: cosClassicDefinition
+cosTemplateDn: cn=nsAccountInactivationTmp,dc=studio,dc=test
+cosSpecifier: nsRole
+cosAttribute: nsAccountLock operational
+cn: nsAccountInactivation_cos
+";
+
+/// What the next sync would do, in lower case; a few more deactivations than usual are allowed.
+fn plan(situation: &Situation) -> String {
+    situation.plan_text().to_lowercase()
+}
+
+/// Whoever gets a role that is locked may not sign in.
+fn locked_by_role(directory: &RealDirectory) {
+    let situation = situation(directory).after_sync();
+    directory.change(LOCKED_ROLE);
+    situation.sync_changes_nothing();
+    for (dn, role) in [
+        ("cn=p1,ou=people,dc=studio,dc=test", "cn=leavers"),
+        (
+            "cn=p2,ou=people,dc=studio,dc=test",
+            "cn=nsManagedDisabledRole",
+        ),
+    ] {
+        directory.replace(dn, "nsRoleDN", &[&format!("{role},dc=studio,dc=test")]);
+    }
+    // The cache of roles follows a little later.
+    let is_locked = wait_until(LONGEST, || {
+        directory.shows("(&(cn=p1)(nsRole=cn=nsDisabledRole,*))")
+    });
+    assert!(is_locked);
+    assert_eq!(
+        plan(&situation).trim(),
+        r"
+plan for artists: 2 to deactivate
+
+  - deactivate p1  cn=p1,ou=people,dc=studio,dc=test
+      is_active: true -> false
+      the person's account is disabled in the directory
+
+  - deactivate p2  cn=p2,ou=people,dc=studio,dc=test
+      is_active: true -> false
+      the person's account is disabled in the directory
+"
+        .trim()
+    );
+    situation.sync();
+    situation.sync_changes_nothing();
+    directory.replace("cn=p1,ou=people,dc=studio,dc=test", "nsRoleDN", &[]);
+    assert!(
+        plan(&situation).starts_with("plan for artists: 1 to reactivate\n\n  ^ reactivate p1 ")
+    );
+    situation.sync();
+    directory.replace("cn=p2,ou=people,dc=studio,dc=test", "nsRoleDN", &[]);
+    situation.sync();
+    situation.sync_changes_nothing();
+}
+
+/// The tree of FreeIPA for people who are not users yet, and for those who were, whose accounts a class
+/// of service locks; and the end of accounts.
+// freeipa: install/updates/30-provisioning.update, install/share/60kerberos.ldif.
+const OF_FREEIPA: &str = "\
+dn: cn=schema
+changetype: modify
+add: attributeTypes
+attributeTypes: ( 2.16.840.1.113719.1.301.4.6.1 NAME 'krbPrincipalExpiration' \
+EQUALITY generalizedTimeMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.24 SINGLE-VALUE )
+-
+add: objectClasses
+objectClasses: ( 2.16.840.1.113719.1.301.6.8.1 NAME 'krbPrincipalAux' AUXILIARY MAY krbPrincipalExpiration )
+
+dn: cn=provisioning,dc=studio,dc=test
+changetype: add
+objectClass: nsContainer
+cn: provisioning
+
+dn: cn=accounts,cn=provisioning,dc=studio,dc=test
+changetype: add
+objectClass: nsContainer
+cn: accounts
+
+dn: cn=staged users,cn=accounts,cn=provisioning,dc=studio,dc=test
+changetype: add
+objectClass: nsContainer
+cn: staged users
+
+dn: cn=deleted users,cn=accounts,cn=provisioning,dc=studio,dc=test
+changetype: add
+objectClass: nsContainer
+cn: deleted users
+
+dn: cn=Inactivation cos template,cn=accounts,cn=provisioning,dc=studio,dc=test
+changetype: add
+objectClass: top
+objectClass: extensibleObject
+objectClass: cosTemplate
+cosPriority: 1
+cn: Inactivation cos template
+nsAccountLock: true
+
+dn: cn=provisioning accounts lock,cn=accounts,cn=provisioning,dc=studio,dc=test
+changetype: add
+objectClass: top
+objectClass: cosSuperDefinition
+objectClass: cosPointerDefinition
+objectClass: ldapSubEntry
+costemplatedn: cn=Inactivation cos template,cn=accounts,cn=provisioning,dc=studio,dc=test
+cosAttribute: nsaccountlock operational
+cn: provisioning accounts lock
+
+dn: cn=new,cn=staged users,cn=accounts,cn=provisioning,dc=studio,dc=test
+changetype: add
+objectClass: inetOrgPerson
+uid: new
+cn: new
+sn: new
+";
+
+/// `ipa user-del --preserve`, which moves the entry with its ids, and `ipa user-undel`.
+fn moved(name: &str, from: &str, to: &str) -> String {
+    format!(
+        "dn: cn={name},{from}\nchangetype: modrdn\nnewrdn: cn={name}\ndeleteoldrdn: 1\n\
+         newsuperior: {to}\n"
+    )
+}
+
+/// Of a directory of FreeIPA's, nobody is a user who is not one yet or was one, though the search base
+/// is the whole directory; and whoever's account has ended is not either.
+fn preserved(directory: &RealDirectory) {
+    const DELETED: &str = "cn=deleted users,cn=accounts,cn=provisioning,dc=studio,dc=test";
+    directory.change(OF_FREEIPA);
+    for disabled in ["auto", "never"] {
+        let mut situation = situation(directory);
+        SUFFIX.clone_into(&mut situation.search_base);
+        let job = format!("{}\ndisabled = {disabled:?}", situation.job);
+        let situation = situation
+            .job(&job)
+            .config(&format!(
+                "[directories.studio]\nbind_dn = {:?}\nca_file = {:?}\nkind = \"freeipa\"\n",
+                directory.bind_dn, directory.ca_file
+            ))
+            .after_sync();
+        assert_eq!(
+            situation.users().lines().count(),
+            10,
+            "{}",
+            situation.users()
+        );
+        directory.change(&moved("p3", PEOPLE, DELETED));
+        let why = if disabled == "auto" {
+            "the person's account is disabled in the directory, and the entry is no longer among \
+             the job's people"
+        } else {
+            "the person is still in the directory, but the entry no longer matches the job's filter"
+        };
+        assert_eq!(
+            plan(&situation).trim(),
+            format!(
+                "plan for artists: 1 to deactivate\n\n  - deactivate p3  cn=p3,{DELETED}\n      \
+                 is_active: true -> false\n      {why}"
+            )
+        );
+        situation.sync();
+        situation.sync_changes_nothing();
+        directory.change(&moved("p3", DELETED, PEOPLE));
+        assert!(plan(&situation).starts_with("plan for artists: 1 to reactivate\n"));
+        situation.sync();
+
+        let end = |values: &[&str]| {
+            directory.replace(
+                "cn=p4,ou=people,dc=studio,dc=test",
+                "krbPrincipalExpiration",
+                values,
+            );
+        };
+        directory.change(
+            "dn: cn=p4,ou=people,dc=studio,dc=test\nchangetype: modify\nreplace: objectClass\n\
+             objectClass: inetOrgPerson\nobjectClass: krbPrincipalAux\n",
+        );
+        for (time, is_past) in [("20991231235959Z", false), ("20260101000000Z", true)] {
+            end(&[time]);
+            let plan = plan(&situation);
+            let is_deactivated = plan.starts_with("plan for artists: 1 to deactivate\n");
+            assert_eq!(is_deactivated, is_past && disabled == "auto", "{plan}");
+        }
+        situation.sync();
+        end(&[]);
+        situation.sync();
+        assert!(situation.user("p4").is_active);
+    }
 }
