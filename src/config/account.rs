@@ -133,6 +133,13 @@ pub enum DisabledFlag {
 }
 
 impl DisabledFlag {
+    /// All of them.
+    pub const ALL: [Self; 3] = [
+        Self::UserAccountControl,
+        Self::NsAccountLock,
+        Self::PwdAccountLockedTime,
+    ];
+
     /// The attribute.
     #[must_use]
     pub const fn attribute(self) -> &'static str {

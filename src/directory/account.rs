@@ -37,6 +37,13 @@ pub(super) fn shown(rule: &AccountRule, entry: &Entry) -> Account {
     ends.fold(flag, Account::and)
 }
 
+/// Whether an attribute of any kind of server shows that the account is disabled.
+#[must_use]
+pub fn is_flagged(entry: &Entry) -> bool {
+    let mut flags = DisabledFlag::ALL.into_iter();
+    flags.any(|flag| flagged(flag, entry) == Account::Disabled)
+}
+
 fn flagged(flag: DisabledFlag, entry: &Entry) -> Account {
     let name = flag.attribute();
     let values = entry.values(name);

@@ -1,6 +1,6 @@
 //! LDAP: a directory read that is complete, or an error.
 
-mod account;
+pub(crate) mod account;
 mod binds;
 mod budget;
 mod by_guid;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::{
     finding::{About, Finding},
     people,
-    people::{Counted, JobAtServer, OF_DISABLED_ACCOUNTS},
+    people::{Counted, JobAtServer},
 };
 use crate::{
-    config::Directory,
+    config::{Directory, DisabledFlag},
     directory::{
         DirectoryPool,
         connector::Connector,
@@ -170,7 +170,7 @@ async fn look_at_jobs(
         let looked = entered
             .search(
                 &request,
-                &OF_DISABLED_ACCOUNTS,
+                &DisabledFlag::ALL.map(DisabledFlag::attribute),
                 |_, entry| counted.map(entry, mapping),
                 &mut steps,
             )

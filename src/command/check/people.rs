@@ -8,7 +8,9 @@ use super::finding::About;
 use crate::{
     config,
     config::{AccountRule, AttributeRule, Source},
-    directory::{NameFault, Reading, SearchEvidence, probe::People, schema::Schema},
+    directory::{
+        NameFault, Reading, SearchEvidence, account::is_flagged, probe::People, schema::Schema,
+    },
     model::{account::Account, entry::Entry, server_kind::ServerKind},
     run::LdapWork,
     sync::{
@@ -17,17 +19,6 @@ use crate::{
     },
 };
 
-/// The attributes that show whether an account is disabled: of Active Directory, of 389-ds and
-/// FreeIPA, and of OpenLDAP.
-pub const OF_DISABLED_ACCOUNTS: [&str; 3] = [
-    "userAccountControl",
-    "nsAccountLock",
-    "pwdAccountLockedTime",
-];
-/// `ADS_UF_ACCOUNTDISABLE` of userAccountControl.
-const DISABLED: i64 = 2;
-/// The pwdAccountLockedTime of an account that only an administrator unlocks.
-const LOCKED_FOR_GOOD: &[u8] = b"000001010000Z";
 /// The most DNs of skipped entries that are named.
 const MOST_NAMED: usize = 3;
 
@@ -66,7 +57,7 @@ impl Counted {
                 add(lacking);
             }
         }
-        if is_disabled(entry) {
+        if is_flagged(entry) {
             add(&self.disabled);
         }
         mapped
@@ -75,23 +66,6 @@ impl Counted {
 
 fn add(count: &Cell<usize>) {
     count.set(count.get().saturating_add(1));
-}
-
-/// Whether an account is disabled; a lockout after wrong passwords is not meant.
-fn is_disabled(entry: &Entry) -> bool {
-    let has =
-        |name: &str, is: &dyn Fn(&[u8]) -> bool| entry.values(name).iter().any(|value| is(value));
-    let control = |value: &[u8]| {
-        let number = std::str::from_utf8(value)
-            .ok()
-            .and_then(|text| text.parse::<i64>().ok());
-        number.is_some_and(|number| number & DISABLED != 0)
-    };
-    has("userAccountControl", &control)
-        || has("nsAccountLock", &|value| {
-            value.eq_ignore_ascii_case(b"true")
-        })
-        || has("pwdAccountLockedTime", &|value| value == LOCKED_FOR_GOOD)
 }
 
 /// A job at a server of some kind.

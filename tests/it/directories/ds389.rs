@@ -23,6 +23,7 @@ fn what_only_389_directory_server_has() {
         directory.join(&format!("p{number}"));
     }
     limits(&directory);
+    by_socket(&directory);
     locked_by_role(&directory);
     preserved(&directory);
 }
@@ -121,6 +122,33 @@ fn limits(directory: &RealDirectory) {
     fails("sizeLimitExceeded (4)", way_out);
     set(directory, "nsSizeLimit", &[]);
     set(directory, "nsTimeLimit", &[]);
+}
+
+/// At its socket, with a password, and as the account that the server has for the user of this process
+/// (*autobind*).
+fn by_socket(directory: &RealDirectory) {
+    let account = directory.bind_dn;
+    directory.replace("cn=config", "nsslapd-ldapimaprootdn", &[account]);
+    let password = format!("bind_dn = {account:?}\nbind_password_file = \"ldap-password\"");
+    for (bind, how) in [
+        (&*password, "a bind with a password as cn=ldap-sync"),
+        ("sasl = \"external\"", "a bind as this machine's user 0"),
+    ] {
+        let mut world = World::at(directory.socket_url());
+        world.bind = bind.into();
+        world.password = directory.password.into();
+        let checked = world.check(&[]);
+        assert_eq!((checked.status, checked.trouble()), (0, Vec::new()));
+        let mut findings = checked.findings.iter();
+        let bind = findings.find(|finding| finding.check == "bind").unwrap();
+        assert!(
+            bind.detail.starts_with(how)
+                && bind
+                    .detail
+                    .ends_with(&format!("; the server knows it as dn: {account}")),
+            "{bind:?}"
+        );
+    }
 }
 
 /// A role whose members are locked, as `dsidm DIRECTORY role lock` makes it: `nsAccountLock` is not an

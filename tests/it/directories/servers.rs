@@ -16,7 +16,8 @@ use tempfile::TempDir;
 
 use crate::slapd::{
     ADMIN_DN, ADMIN_PASSWORD, Certificate, PEOPLE, SUFFIX, SYNC_DN, SYNC_PASSWORD, Setup,
-    base_ldif, free_port, ldif_entry, ldif_entry_of_bytes, program, wait_until, write_certificates,
+    base_ldif, free_port, ldif_entry, ldif_entry_of_bytes, program, socket_url, wait_until,
+    write_certificates,
 };
 
 /// How long a server may take to be made and to start.
@@ -141,6 +142,12 @@ impl RealDirectory {
         );
         directory.change(&(units.concat() + &account));
         directory
+    }
+
+    /// The URL of the socket of a 389 Directory Server.
+    pub fn socket_url(&self) -> String {
+        let folder = self._folder.as_ref().unwrap().path();
+        socket_url(&folder.join("run/ldapi")).into()
     }
 
     /// The port of a domain's plain LDAP, and a folder with the configuration of Kerberos and a keytab
