@@ -63,6 +63,9 @@ table! {
         /// Kerberos ticket.
         #[serde(skip_serializing_if = "Option::is_none")]
         sasl: Option<Sasl> => Option<Sasl> = None,
+        /// The account of `sasl = "gssapi"`, where the keytab or the credential caches have several.
+        #[serde(deserialize_with = "line", skip_serializing_if = "Option::is_none")]
+        principal: Option<String> => Option<String> = None,
         /// Entries per page; servers refuse more than their own limit, which is 1000 for Active
         /// Directory.
         // OpenLDAP's default size limit does not allow larger pages either.
@@ -132,7 +135,10 @@ impl Directory {
             (None, _) => self.bind_dn.clone(),
             (Some(Sasl::External), Some(file)) => Some(format!("certificate {}", file.display())),
             (Some(Sasl::External), None) => Some("the program's user".into()),
-            (Some(Sasl::Gssapi), _) => Some("a Kerberos ticket".into()),
+            (Some(Sasl::Gssapi), _) => Some(match &self.principal {
+                Some(principal) => format!("a Kerberos ticket of {principal}"),
+                None => "a Kerberos ticket".into(),
+            }),
         }
     }
 }
@@ -283,6 +289,12 @@ fn check_authentication(
     let (dn, password) = (at.key("bind_dn"), at.key("bind_password"));
     let certificate = table.client_cert_file.is_some();
     let has_tls = has_tls(table);
+    if table.principal.is_some() && table.sasl != Some(Sasl::Gssapi) {
+        notes.find(
+            &at.key("principal"),
+            "is for sasl = \"gssapi\"; set that, or remove it",
+        );
+    }
     if table.sasl == Some(Sasl::Gssapi) {
         check_gssapi(notes, &at.key("sasl"), table, has_password);
     } else if table.sasl.is_some() {

@@ -28,21 +28,39 @@ static READERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::
 pub struct Kerberos {
     keytab: Option<String>,
     cache: Option<String>,
+    principal: Option<String>,
 }
 
 impl Kerberos {
-    /// By the environment of this process.
+    /// By the environment of this process: the keys and tickets of this account, if it is named, and
+    /// else of the one that the library uses first.
     #[must_use]
-    pub fn of_process() -> Self {
+    pub fn of_process(principal: Option<&str>) -> Self {
         Self {
             keytab: kerberos_variable(KEYTAB),
             cache: kerberos_variable(CACHE),
+            principal: principal.map(str::to_owned),
         }
+    }
+
+    /// The account, if it is named.
+    #[must_use]
+    pub fn principal(&self) -> Option<&str> {
+        self.principal.as_deref()
     }
 
     /// In words, for messages.
     #[must_use]
     pub fn words(&self) -> String {
+        let place = self.place();
+        match &self.principal {
+            Some(principal) => format!("the account {principal} of {place}"),
+            None => format!("the account of {place}"),
+        }
+    }
+
+    /// Where keys and tickets are.
+    fn place(&self) -> String {
         match (&self.keytab, &self.cache) {
             (Some(keytab), None) => format!("the keytab {keytab} ({KEYTAB})"),
             (Some(keytab), Some(cache)) => {
@@ -90,6 +108,20 @@ impl Kerberos {
         }
     }
 
+    /// Reads the keytab, where it is a file.
+    ///
+    /// # Errors
+    /// As for [`Self::key`].
+    pub fn try_keytab(&self) -> Result<(), Unreadable> {
+        let Some(file) = self.file() else {
+            return Ok(());
+        };
+        match files::read(&file, LIMIT).and_then(a_keytab) {
+            Ok(_) => Ok(()),
+            Err(problem) => Err(Unreadable { file, problem }),
+        }
+    }
+
     /// The keytab, where it is a file (krb5.conf(5), "Keytab name").
     fn file(&self) -> Option<PathBuf> {
         let name = self.keytab.as_deref()?;
@@ -126,6 +158,7 @@ mod tests {
             let kerberos = Kerberos {
                 keytab: Some(name.into()),
                 cache: None,
+                principal: None,
             };
             assert_eq!(kerberos.file(), file.map(PathBuf::from), "{name}");
         }

@@ -395,13 +395,17 @@ impl Connector {
             Place::Host(host) => host.name.clone(),
             Place::Socket(_) => String::new(),
         };
+        let principal = match self.credentials() {
+            Credentials::Ticket { kerberos, .. } => kerberos.principal().map(str::to_owned),
+            Credentials::Anonymous | Credentials::Simple { .. } | Credentials::External(_) => None,
+        };
         let limit = self.access.operation_timeout;
         let until = Moment::now() + limit;
         let (server, binds, tried) = (self.server.clone(), Arc::clone(&self.binds), key.clone());
         // In a task of its own, so that the answer is awaited in any case.
         let bound = tokio::spawn(async move {
             let trial = binds.begin();
-            let bind = sasl::bind(transport, &server, &host, until);
+            let bind = sasl::bind(transport, &server, (&host, principal), until);
             let outcome = timeout_at(until, bind).await;
             match &outcome {
                 Ok(Ok(Outcome::Bound(..))) => trial.answered(0, Some(&tried)),

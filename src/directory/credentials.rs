@@ -68,8 +68,8 @@ impl Credentials {
                 Err("sasl = \"external\" needs neither bind_dn nor a password")
             }
             (Some(Sasl::Gssapi), None, None) => {
-                let kerberos = Kerberos::of_process();
-                let who = format!("the account of {} (SASL GSSAPI)", kerberos.words());
+                let kerberos = Kerberos::of_process(directory.principal.as_deref());
+                let who = format!("{} (SASL GSSAPI)", kerberos.words());
                 Ok(Self::Ticket { kerberos, who })
             }
             (Some(Sasl::Gssapi), ..) => {

@@ -43,6 +43,8 @@ pub enum KerberosCause {
     UnknownServer,
     /// It refuses the account, or its key.
     Account,
+    /// The credential cache has tickets of another account.
+    OtherPrincipal,
     /// No key distribution centre answers.
     Unreachable,
     /// The configuration of Kerberos lacks the realm.
@@ -162,6 +164,8 @@ impl KerberosCause {
             -1_765_328_228 | -1_765_328_164 => Self::Unreachable,
             -1_765_328_205..=-1_765_328_200 | -1_765_328_154 | -1_765_328_149 => Self::Keytab,
             -1_765_328_243 | -1_765_328_189 => Self::NoTicket,
+            // KG_CCACHE_NOMATCH of the library's own table.
+            39_756_032 => Self::OtherPrincipal,
             _ => Self::Other,
         }
     }
@@ -174,6 +178,7 @@ impl KerberosCause {
             Self::Keytab => "the keytab cannot be used",
             Self::UnknownServer => "Kerberos does not know this server's LDAP service",
             Self::Account => "Kerberos refuses the account or its key",
+            Self::OtherPrincipal => "the credential cache has tickets of another account",
             Self::Unreachable => "no Kerberos server answers",
             Self::Realm => "this machine's Kerberos configuration does not know the realm",
             Self::Other => "Kerberos failed",
@@ -202,6 +207,10 @@ impl KerberosCause {
             Self::Account => {
                 "check that the account exists and is enabled, and whether its password has \
                  changed since the keytab was made"
+            }
+            Self::OtherPrincipal => {
+                "let each principal have a cache of its own: KRB5CCNAME=DIR:PATH in the environment of \
+                 this program, with the path of a directory"
             }
             Self::Unreachable => {
                 "check the realm's kdc in krb5.conf or DNS (_kerberos._udp), and any firewall in \

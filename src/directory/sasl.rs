@@ -22,14 +22,15 @@ pub(super) enum Outcome {
     },
 }
 
-/// A bind at the server with this URL, as whose host the ticket is for.
+/// A bind at the server with this URL, as whose host the ticket is for; by a ticket of this account,
+/// if one is named.
 ///
 /// # Errors
 /// `Gssapi`, `Lost`, `Garbled`.
 pub(super) async fn bind(
     transport: Transport,
     server: &str,
-    host: &str,
+    (host, principal): (&str, Option<String>),
     until: Moment,
 ) -> Result<Outcome, DirectoryError> {
     let (protection, binding) = match &transport {
@@ -50,6 +51,7 @@ pub(super) async fn bind(
     let service = format!("ldap/{host}@");
     let initiator = Initiator {
         service,
+        principal,
         protection,
         binding,
     };

@@ -74,6 +74,7 @@ impl Faulty {
             client_cert_file: None,
             client_key_file: None,
             sasl: None,
+            principal: None,
             page_size: 2,
             connect_timeout: Duration::from_secs(2),
             operation_timeout: Duration::from_secs(2),

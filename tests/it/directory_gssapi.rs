@@ -217,6 +217,74 @@ fn at_openldap() {
     );
 }
 
+#[test]
+fn two_directories_are_entered_by_two_accounts() {
+    if must_skip("two_directories_are_entered_by_two_accounts", OF_KDC) {
+        return;
+    }
+    let kdc = Kdc::start();
+    let slapd = kdc.slapd("");
+    let keys = kdc.keys();
+    let (url, ca) = (ldaps(&slapd), slapd.ca_file());
+    let mut world = world(url.clone(), "", &ca, &keys);
+    world.job = format!(
+        "[directories.office]\nurls = [{url:?}]\nca_file = {ca:?}\nsasl = \"gssapi\"\n\
+         principal = \"ldap-other@STUDIO.TEST\"\n[jobs.office]\ndirectory = \"office\"\n\
+         search_bases = {:?}\nattributes = {{ username = \"uid\" }}\n",
+        world.bases
+    );
+    world.directory_settings += "\nprincipal = \"ldap-sync@STUDIO.TEST\"";
+    world.job = format!("directory = \"studio\"\n{}", world.job);
+    let details = |world: &World, arguments: &[&str], check: &str| -> Vec<String> {
+        let findings = world.check(arguments).findings.into_iter();
+        let of_check = findings.filter(|finding| finding.check == check);
+        of_check.map(|finding| finding.detail).collect()
+    };
+    let keytab = format!("the keytab {} (KRB5_CLIENT_KTNAME)", keys.keytab.display());
+    let from = |account: &str, cache: &str| {
+        format!(
+            "the account {account}@STUDIO.TEST of {keytab}, with its tickets in {cache} (KRB5CCNAME)"
+        )
+    };
+    // Each account has a cache of its own.
+    let caches = format!("DIR:{}", kdc.folder.path().display());
+    world.environment.push(("KRB5CCNAME", (&caches).into()));
+    assert_eq!(
+        details(&world, &["--offline"], "kerberos"),
+        [("office", "ldap-other"), ("studio", "ldap-sync")].map(|(name, account)| format!(
+            "directory {name} is entered by a ticket for {}",
+            from(account, &caches)
+        ))
+    );
+    let binds = details(&world, &[], "bind");
+    assert_eq!(binds.len(), 2, "{binds:?}");
+    for (bind, account) in binds.iter().zip(["ldap-other", "ldap-sync"]) {
+        let begins = format!(
+            "a bind as {account}@STUDIO.TEST is accepted, {}",
+            from(account, &caches)
+        );
+        assert!(bind.starts_with(&begins), "{begins}\n{bind}");
+    }
+    // One cache is one account's.
+    let cache = kdc.folder.path().join("cache");
+    world.environment.push(("KRB5CCNAME", cache));
+    // The first time, there is none yet when both look for it.
+    details(&world, &[], "bind");
+    let binds = details(&world, &[], "bind");
+    let another = "the credential cache has tickets of another account (";
+    let refused = binds.iter().filter(|bind| bind.starts_with(another));
+    assert_eq!(refused.count(), 1, "{binds:?}");
+    // A keytab that is not there is found without a server.
+    world
+        .environment
+        .push(("KRB5_CLIENT_KTNAME", "/no/keytab".into()));
+    let offline = details(&world, &["--offline"], "kerberos");
+    assert!(
+        offline[0].starts_with("the keytab /no/keytab for directory office cannot be read: "),
+        "{offline:?}"
+    );
+}
+
 /// A server in between with a certificate that is trusted, but is not the directory's.
 struct Between {
     child: Child,

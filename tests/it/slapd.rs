@@ -235,6 +235,7 @@ impl Slapd {
             client_cert_file: None,
             client_key_file: None,
             sasl: None,
+            principal: None,
             page_size: 100,
             connect_timeout: Duration::from_secs(5),
             operation_timeout: Duration::from_secs(5),

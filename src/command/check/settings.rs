@@ -7,7 +7,10 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::finding::About;
 use crate::{
-    config::{Adopt, Config, Credential, Job, LdapJob, Limit, Scope},
+    config::{
+        Adopt, Config, Credential, Directory, Job, Kerberos, LdapJob, Limit, Sasl, Scope,
+        Unreadable,
+    },
     directory::{certificate::expiry, dn::Dn},
 };
 
@@ -27,6 +30,9 @@ pub fn of_program(about: &mut About, config: &Config, now: DateTime<Utc>) {
         secrets.extend(password.map(|password| (key("bind_password_file"), password)));
         if let Some(file) = &directory.client_key_file {
             secret_file(about, &key("client_key_file"), file);
+        }
+        if directory.sasl == Some(Sasl::Gssapi) {
+            keys(about, name, directory);
         }
         certificates.push((key("ca_file"), &directory.ca_file));
         certificates.push((key("client_cert_file"), &directory.client_cert_file));
@@ -56,6 +62,29 @@ fn listener(about: &mut About, config: &Config) {
             ),
             "listen on 127.0.0.1, or let only a proxy that authenticates reach it",
         );
+    }
+}
+
+/// Where the tickets of a directory come from, in the environment of this process.
+fn keys(about: &mut About, name: &str, directory: &Directory) {
+    let kerberos = Kerberos::of_process(directory.principal.as_deref());
+    match kerberos.try_keytab() {
+        Ok(()) => about.ok(
+            "kerberos",
+            format!(
+                "directory {name} is entered by a ticket for {}",
+                kerberos.words()
+            ),
+        ),
+        // The daemon may have another environment.
+        Err(Unreadable { file, problem }) => about.warn(
+            "kerberos",
+            format!(
+                "the keytab {} for directory {name} {problem}",
+                file.display()
+            ),
+            "name another file in KRB5_CLIENT_KTNAME, or let this program's user read it",
+        ),
     }
 }
 

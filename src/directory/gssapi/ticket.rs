@@ -36,6 +36,8 @@ static CALLS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::ne
 pub(in crate::directory) struct Initiator {
     /// The principal of the service; without a realm after the `@`, Kerberos finds out which.
     pub service: String,
+    /// The account, if it is named.
+    pub principal: Option<String>,
     pub protection: Protection,
     /// The channel binding.
     pub binding: Option<Vec<u8>>,
@@ -77,7 +79,15 @@ impl Initiator {
 
     fn initiate(self) -> Result<(Ticket, Vec<u8>), Error> {
         let mechanisms = OidSet::singleton(GSS_MECH_KRB5)?;
-        let own = Cred::acquire(None, None, CredUsage::Initiate, Some(&mechanisms))?;
+        let principal = self.principal.as_deref().map(str::as_bytes);
+        let principal = principal.map(|name| Name::new(name, Some(GSS_NT_KRB5_PRINCIPAL)));
+        let principal = principal.transpose()?;
+        let own = Cred::acquire(
+            principal.as_ref(),
+            None,
+            CredUsage::Initiate,
+            Some(&mechanisms),
+        )?;
         // As it is written: a host's name is looked up nowhere.
         let service = Name::new(self.service.as_bytes(), Some(GSS_NT_KRB5_PRINCIPAL))?
             .canonicalize(Some(GSS_MECH_KRB5))?;

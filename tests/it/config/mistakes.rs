@@ -90,6 +90,7 @@ fn wrong_types() {
         (FILTER, "+ users.deactivate = 10", &["config.toml:15: jobs.artists.users.deactivate: true or false is expected, not a whole number; a limit goes in [jobs.artists.limits]: deactivate"]),
         (BIND_DN, r#"+ start_tls = "yes""#, &["config.toml:10: directories.studio.start_tls: true or false is expected, not text"]),
         (BIND_DN, r#"+ sasl = "extrenal""#, &[r#"config.toml:10: directories.studio.sasl: "extrenal" is not one of "external", "gssapi"; did you mean "external"?"#]),
+        (BIND_DN, "+ principal = \"sync@STUDIO.TEST\"", &["config.toml:10: directories.studio.principal: is for sasl = \"gssapi\"; set that, or remove it"]),
         (BIND_DN, "+ sasl = 1", &["config.toml:10: directories.studio.sasl: the name of a SASL mechanism in quotes is expected, not a whole number"]),
         (FILTER, r#"+ scope = "sub""#, &[r#"config.toml:15: jobs.artists.scope: "sub" is not one of "subtree", "one""#]),
         (FILTER, r#"+ scope = "subtre""#, &[r#"config.toml:15: jobs.artists.scope: "subtre" is not one of "subtree", "one"; did you mean "subtree"?"#]),

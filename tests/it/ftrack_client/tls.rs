@@ -201,6 +201,7 @@ async fn faults(server: &Studio) -> (Option<String>, Option<String>) {
         client_cert_file: None,
         client_key_file: None,
         sasl: None,
+        principal: None,
         page_size: 100,
         connect_timeout: Duration::from_secs(5),
         // It speaks TLS, and no LDAP.
