@@ -1,5 +1,6 @@
 //! Range retrieval: attributes of which a server returns the values in parts (MS-ADTS section
-//! 3.1.1.3.1.3.3); all parts are fetched.
+//! 3.1.1.3.1.3.3); all parts are fetched. Each begins with the last value of the one before it, so that
+//! no value escapes when one before it is removed meanwhile.
 
 use super::{budget::Budget, connection::Connection, error::DirectoryError, lookup::look};
 use crate::model::entry::{Entry, of_bytes};
@@ -22,7 +23,7 @@ pub(super) struct Gap {
 pub(super) fn started(entry: &mut Entry) -> Result<Vec<Gap>, String> {
     let mut gaps = Vec::new();
     let mut plain = Vec::new();
-    for (description, _) in entry.attributes_mut() {
+    for (description, values) in entry.attributes_mut() {
         let Some(range) = Range::of(description)? else {
             continue;
         };
@@ -33,6 +34,9 @@ pub(super) fn started(entry: &mut Entry) -> Result<Vec<Gap>, String> {
             ));
         }
         if let Some(last) = range.last {
+            if last + 1 != values.len() {
+                return Err(format!("{} values in {}", values.len(), short(description)));
+            }
             gaps.push(Gap {
                 name: range.name.clone(),
                 next: last + 1,
@@ -61,54 +65,91 @@ pub(super) async fn complete(
     let mut taken = 0;
     for Gap { name, mut next } in gaps {
         loop {
-            let wanted = format!("{name};range={next}-*");
-            let answer = look(connection, &entry.dn, ANYTHING, &[&wanted]).await?;
-            let not_proven = |reason: String| DirectoryError::NotProven {
-                server: connection.server().into(),
-                base: entry.dn.clone(),
-                reason,
-            };
-            let mut part = answer.ok_or_else(|| {
-                not_proven(format!(
-                    "the entry was deleted while the values of {name} were fetched"
-                ))
-            })?;
-            let mut found = None;
-            for (description, values) in part.attributes_mut() {
-                let range = Range::of(description).map_err(|reason| connection.garbled(&reason))?;
-                if let Some(range) = range
-                    .filter(|range| range.name.eq_ignore_ascii_case(&name) && range.first == next)
-                {
-                    found = Some((range.last, std::mem::take(values)));
-                }
-            }
-            let (last, values) = found
-                .ok_or_else(|| not_proven(format!("the values {wanted} were not returned")))?;
-            let last_is_right =
-                last.is_none_or(|last| last >= next && last - next + 1 == values.len());
-            if !last_is_right || next + values.len() > MAX_VALUES {
-                return Err(not_proven(format!(
-                    "the values {wanted} are inconsistent, or more than {MAX_VALUES}"
-                )));
-            }
-            next += values.len();
+            let part = next_part(connection, entry, &name, next).await?;
+            next += part.values.len();
             let bytes = |value: &Vec<u8>| size_of::<Vec<u8>>() + of_bytes(value.len());
-            let bytes = values.iter().map(bytes).sum();
+            let bytes = part.values.iter().map(bytes).sum();
             budget.take(bytes).map_err(|over| over.error(connection))?;
             taken += bytes;
-            if let Some((_, all)) = entry
-                .attributes_mut()
-                .iter_mut()
-                .find(|(description, _)| description.eq_ignore_ascii_case(&name))
-            {
-                all.extend(values);
+            if let Some(all) = values_of(entry, &name) {
+                all.extend(part.values);
             }
-            if last.is_none() {
+            if part.is_last {
                 break;
             }
         }
     }
     Ok(taken)
+}
+
+/// What follows the values of an attribute that are known.
+struct Part {
+    values: Vec<Vec<u8>>,
+    is_last: bool,
+}
+
+/// Fetches the values from this number on, with the one before them.
+async fn next_part(
+    connection: &mut Connection,
+    entry: &mut Entry,
+    name: &str,
+    next: usize,
+) -> Result<Part, DirectoryError> {
+    let first = next.saturating_sub(1);
+    let wanted = format!("{name};range={first}-*");
+    let answer = look(connection, &entry.dn, ANYTHING, &[&wanted]).await?;
+    let dn = entry.dn.clone();
+    let not_proven = |reason: String| DirectoryError::NotProven {
+        server: connection.server().into(),
+        base: dn.clone(),
+        reason,
+    };
+    let mut part = answer.ok_or_else(|| {
+        not_proven(format!(
+            "the entry was deleted while the values of {name} were fetched"
+        ))
+    })?;
+    let mut found = None;
+    for (description, values) in part.attributes_mut() {
+        let range = Range::of(description).map_err(|reason| connection.garbled(&reason))?;
+        if let Some(range) =
+            range.filter(|range| range.name.eq_ignore_ascii_case(name) && range.first == first)
+        {
+            found = Some((range.last, std::mem::take(values)));
+        }
+    }
+    let (last, mut values) =
+        found.ok_or_else(|| not_proven(format!("the values {wanted} were not returned")))?;
+    let as_many = |last: usize| last >= first && last - first + 1 == values.len();
+    if !last.is_none_or(as_many) || first + values.len() > MAX_VALUES {
+        return Err(not_proven(format!(
+            "the values {wanted} are inconsistent, or more than {MAX_VALUES}"
+        )));
+    }
+    let known = values_of(entry, name).and_then(|all| all.last());
+    if values.is_empty() || values.first() != known {
+        return Err(not_proven(format!(
+            "the values of {name} changed while they were fetched"
+        )));
+    }
+    values.remove(0);
+    if values.is_empty() && last.is_some() {
+        return Err(not_proven(format!(
+            "the values {wanted} do not come to an end"
+        )));
+    }
+    Ok(Part {
+        values,
+        is_last: last.is_none(),
+    })
+}
+
+/// The values of an attribute that an entry has under this name.
+fn values_of<'e>(entry: &'e mut Entry, name: &str) -> Option<&'e mut Vec<Vec<u8>>> {
+    let mut attributes = entry.attributes_mut().iter_mut();
+    attributes
+        .find(|(description, _)| description.eq_ignore_ascii_case(name))
+        .map(|(_, values)| values)
 }
 
 /// The beginning of a description, for an error.
@@ -205,6 +246,7 @@ mod tests {
             "member;range=x-y",
             "member;range=5-*",
             "member;range=0-18446744073709551615",
+            "member;range=0-1",
         ] {
             assert!(started(&mut entry(&[(name, 1)])).is_err(), "{name}");
         }

@@ -543,21 +543,34 @@ fn members(from: usize, to: usize) -> Vec<String> {
     (from..to).map(|nth| format!("cn=m{nth}")).collect()
 }
 
-#[tokio::test]
-async fn every_value_range_is_fetched() {
-    let server = Faulty::start(|id, _, asked| match asked {
-        "member;range=3-*" => vec![
-            entry_with(id, 1, "member;range=3-5", &members(3, 6)),
-            done(id, 0),
-        ],
-        "member;range=6-*" => vec![
-            entry_with(id, 1, "member;range=6-*", &members(6, 8)),
-            done(id, 0),
-        ],
-        _ => vec![
+/// A server that shows the first three values of an attribute, and then what the test says.
+async fn in_parts(
+    answer: impl Fn(i32, &str) -> Vec<Act> + Send + Sync + Clone + 'static,
+) -> Faulty {
+    let first = |id| {
+        vec![
             entry_with(id, 1, "member;range=0-2", &members(0, 3)),
             page_end(id, b""),
-        ],
+        ]
+    };
+    Faulty::start(move |id, _, asked| {
+        if asked.contains("range=") {
+            answer(id, asked)
+        } else {
+            first(id)
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn every_value_range_is_fetched() {
+    let server = in_parts(|id, asked| {
+        let (name, values) = match asked {
+            "member;range=2-*" => ("member;range=2-5", members(2, 6)),
+            _ => ("member;range=5-*", members(5, 8)),
+        };
+        vec![entry_with(id, 1, name, &values), done(id, 0)]
     })
     .await;
     let reading = server.read().await.unwrap();
@@ -566,33 +579,59 @@ async fn every_value_range_is_fetched() {
 }
 
 #[tokio::test]
-async fn a_value_range_that_does_not_come_fails_the_read() {
-    let without = |act: fn(i32) -> Vec<Act>| {
-        Faulty::start(move |id, _, asked| match asked {
-            "member;range=3-*" => act(id),
-            _ => vec![
-                entry_with(id, 1, "member;range=0-2", &members(0, 3)),
-                page_end(id, b""),
-            ],
-        })
-    };
-    assert!(matches!(
-        without(|id| vec![done(id, 32)]).await.error().await,
-        DirectoryError::NoSuchBase { .. }
-    ));
-    assert!(matches!(
-        without(|id| vec![done(id, 0)]).await.error().await,
-        DirectoryError::NotProven { .. }
-    ));
-    let short = without(|id| {
+async fn values_that_were_removed_behind_those_known_are_no_fault() {
+    let server = in_parts(|id, _| {
         vec![
-            entry_with(id, 1, "member;range=3-9", &members(3, 5)),
+            entry_with(id, 1, "member;range=2-*", &members(2, 3)),
             done(id, 0),
         ]
     })
     .await;
+    let reading = server.read().await.unwrap();
+    assert_eq!(reading.entries()[0].1.values("member").len(), 3);
+}
+
+#[tokio::test]
+async fn a_value_range_that_does_not_come_fails_the_read() {
+    let gone = in_parts(|id, _| vec![done(id, 32)]).await;
     assert!(matches!(
-        short.error().await,
+        gone.error().await,
+        DirectoryError::NoSuchBase { .. }
+    ));
+    let nothing = in_parts(|id, _| vec![done(id, 0)]).await;
+    assert!(matches!(
+        nothing.error().await,
         DirectoryError::NotProven { .. }
     ));
+    // Fewer than it says; those before; none; no more, though more follow; and one that was before
+    // them was removed, so that another one is not among either part.
+    for (name, from, to) in [
+        ("member;range=2-9", 2, 5),
+        ("member;range=0-2", 0, 3),
+        ("member;range=2-*", 2, 2),
+        ("member;range=2-2", 2, 3),
+        ("member;range=2-*", 3, 5),
+    ] {
+        let part =
+            in_parts(move |id, _| vec![entry_with(id, 1, name, &members(from, to)), done(id, 0)])
+                .await;
+        let error = part.error().await;
+        assert!(
+            matches!(error, DirectoryError::NotProven { .. }),
+            "{name} {from} {to}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_first_value_range_that_is_not_whole_fails_the_read() {
+    let server = Faulty::start(|id, _, _| {
+        vec![
+            entry_with(id, 1, "member;range=0-2", &members(0, 2)),
+            page_end(id, b""),
+        ]
+    })
+    .await;
+    let error = server.error().await;
+    assert!(error.to_string().contains("2 values in member"), "{error}");
 }
