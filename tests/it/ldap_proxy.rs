@@ -1,19 +1,28 @@
-//! A proxy that understands LDAP and breaks one search answer, or one bind, as programmed;
-//! everything else passes byte for byte.
+//! A proxy that understands LDAP and breaks one search answer, or one bind, as programmed, and that
+//! shows a server with limits that it has not; everything else passes byte for byte.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod ber;
 mod broken_answers;
 mod connection;
+pub mod quirks;
 
 use std::{
     net::SocketAddr,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard},
     thread::JoinHandle,
 };
 
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
+
+use self::quirks::Quirks;
 
 /// One thing that goes wrong, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +56,14 @@ enum Place {
     Bind { nth: usize },
     EveryBind,
     Search { nth: usize, after: usize },
+    AnySearch { after: usize },
+}
+
+/// The server behind the proxy.
+#[derive(Clone)]
+struct Upstream {
+    address: SocketAddr,
+    tls: Option<TlsConnector>,
 }
 
 /// The proxy, on a thread of its own, so that it also serves tests that wait for a program without
@@ -62,6 +79,7 @@ pub struct LdapProxy {
 #[derive(Default)]
 struct Program {
     fault: Option<Fault>,
+    quirks: Option<Quirks>,
     binds: usize,
     searches: usize,
     injected: bool,
@@ -78,6 +96,14 @@ impl Fault {
         assert!(nth > 0, "searches are counted from 1");
         Self {
             place: Place::Search { nth, after },
+            trouble,
+        }
+    }
+
+    /// The same in the first search that has so many entries.
+    pub fn in_any_search(after: usize, trouble: Trouble) -> Self {
+        Self {
+            place: Place::AnySearch { after },
             trouble,
         }
     }
@@ -108,8 +134,35 @@ impl Fault {
 impl LdapProxy {
     /// Listens on a free loopback port and forwards to an LDAP server.
     pub fn start(upstream: SocketAddr, fault: impl Into<Option<Fault>>) -> Self {
+        let upstream = Upstream {
+            address: upstream,
+            tls: None,
+        };
+        Self::before(upstream, fault.into())
+    }
+
+    /// The same to a server that is reached by TLS; the client needs none.
+    pub fn over_tls(upstream: SocketAddr, ca_file: &Path) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_file(ca_file).unwrap())
+            .unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let upstream = Upstream {
+            address: upstream,
+            tls: Some(TlsConnector::from(Arc::new(config))),
+        };
+        Self::before(upstream, None)
+    }
+
+    fn before(upstream: Upstream, fault: Option<Fault>) -> Self {
         let program = Arc::new(Mutex::new(Program {
-            fault: fault.into(),
+            fault,
             ..Program::default()
         }));
         let stop = CancellationToken::new();
@@ -143,10 +196,17 @@ impl LdapProxy {
 
     /// Programs another fault, or none, and counts from the start again.
     pub fn set_fault(&self, fault: impl Into<Option<Fault>>) {
-        *lock(&self.program) = Program {
+        let mut program = lock(&self.program);
+        *program = Program {
             fault: fault.into(),
+            quirks: program.quirks,
             ..Program::default()
         };
+    }
+
+    /// From now on the server has these limits, or its own again.
+    pub fn set_quirks(&self, quirks: impl Into<Option<Quirks>>) {
+        lock(&self.program).quirks = quirks.into();
     }
 
     /// Whether the fault has happened.
@@ -176,7 +236,7 @@ impl Program {
         let is_due = |fault: &Fault| match fault.place {
             Place::Bind { nth } => nth == self.binds && !self.injected,
             Place::EveryBind => true,
-            Place::Search { .. } => false,
+            Place::Search { .. } | Place::AnySearch { .. } => false,
         };
         let due = self.fault.filter(is_due)?;
         self.injected = true;
@@ -193,11 +253,13 @@ impl Program {
     /// comes next, or does not.
     fn due(&mut self, search: usize, sent: usize, at_end: bool) -> Option<Trouble> {
         let fault = self.fault.filter(|_| !self.injected)?;
-        let Place::Search { nth, after } = fault.place else {
-            return None;
+        let (is_meant, after) = match fault.place {
+            Place::Search { nth, after } => (nth == search, after),
+            Place::AnySearch { after } => (true, after),
+            Place::Bind { .. } | Place::EveryBind => return None,
         };
         let waits_for_end = matches!(fault.trouble, Trouble::EndlessCookie | Trouble::NoControl);
-        let due = nth == search && sent >= after && (at_end || !waits_for_end);
+        let due = is_meant && sent >= after && (at_end || !waits_for_end);
         self.injected = due;
         due.then_some(fault.trouble)
     }
@@ -207,14 +269,14 @@ fn lock(program: &Mutex<Program>) -> MutexGuard<'_, Program> {
     program.lock().unwrap()
 }
 
-async fn accept(
-    listener: std::net::TcpListener,
-    upstream: SocketAddr,
-    program: Arc<Mutex<Program>>,
-) {
+async fn accept(listener: std::net::TcpListener, upstream: Upstream, program: Arc<Mutex<Program>>) {
     let listener = TcpListener::from_std(listener).unwrap();
     loop {
         let (client, _) = listener.accept().await.unwrap();
-        tokio::spawn(connection::forward(client, upstream, Arc::clone(&program)));
+        tokio::spawn(connection::forward(
+            client,
+            upstream.clone(),
+            Arc::clone(&program),
+        ));
     }
 }

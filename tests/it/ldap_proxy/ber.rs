@@ -73,6 +73,11 @@ impl<'a> Message<'a> {
         element(rest).1 == [0]
     }
 
+    /// Whether a search request asks for pages.
+    pub fn is_paged(&self) -> bool {
+        self.controls().any(|(oid, _)| oid == PAGED_RESULTS)
+    }
+
     /// The cookie of the paged results control; empty when there is none.
     pub fn cookie(&self) -> &'a [u8] {
         let paged = self.controls().find(|(oid, _)| *oid == PAGED_RESULTS);
@@ -84,11 +89,26 @@ impl<'a> Message<'a> {
 
     /// The message with another cookie.
     pub fn with_cookie(&self, cookie: &[u8]) -> Vec<u8> {
+        self.with_page(|size, _| (size.to_vec(), cookie.to_vec()))
+    }
+
+    /// The message with pages of at most so many entries.
+    pub fn with_page_size(&self, most: u8) -> Vec<u8> {
+        self.with_page(|size, cookie| {
+            let is_larger = size.len() > 1 || size[0] > most;
+            let size = if is_larger { vec![most] } else { size.to_vec() };
+            (size, cookie.to_vec())
+        })
+    }
+
+    /// The message with another size and cookie in its paged results control.
+    fn with_page(&self, other: impl Fn(&[u8], &[u8]) -> (Vec<u8>, Vec<u8>)) -> Vec<u8> {
         let mut controls = Vec::new();
         for (oid, control) in self.controls() {
             if oid == PAGED_RESULTS {
-                let (_, size, _) = element(page(control));
-                let value = tlv(0x30, &[tlv(0x02, size), tlv(0x04, cookie)].concat());
+                let (_, size, cookie) = element(page(control));
+                let (size, cookie) = other(size, element(cookie).1);
+                let value = tlv(0x30, &[tlv(0x02, &size), tlv(0x04, &cookie)].concat());
                 controls.extend(tlv(0x30, &[tlv(0x04, oid), tlv(0x04, &value)].concat()));
             } else {
                 controls.extend(tlv(0x30, control));
@@ -104,13 +124,33 @@ impl<'a> Message<'a> {
 
     /// Each control's OID and content.
     fn controls(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        let mut rest = self.controls;
-        std::iter::from_fn(move || {
-            let (_, control, after) = (!rest.is_empty()).then(|| element(rest))?;
-            rest = after;
-            Some((element(control).1, control))
-        })
+        elements(self.controls).map(|control| (element(control).1, control))
     }
+}
+
+/// The DN of a search entry.
+pub fn dn<'a>(entry: &Message<'a>) -> &'a [u8] {
+    element(entry.content).1
+}
+
+/// A search entry with other attributes: those of each name and its values.
+pub fn with_attributes(
+    entry: &Message<'_>,
+    other: impl Fn(String, Vec<&[u8]>) -> Vec<(String, Vec<Vec<u8>>)>,
+) -> Vec<u8> {
+    let (_, dn, rest) = element(entry.content);
+    let mut attributes = Vec::new();
+    for attribute in elements(element(rest).1) {
+        let (_, name, values) = element(attribute);
+        let name = String::from_utf8(name.to_vec()).unwrap();
+        for (name, values) in other(name, elements(element(values).1).collect()) {
+            let values: Vec<u8> = values.iter().flat_map(|value| tlv(0x04, value)).collect();
+            let both = [tlv(0x04, name.as_bytes()), tlv(0x31, &values)].concat();
+            attributes.extend(tlv(0x30, &both));
+        }
+    }
+    let content = [tlv(0x04, dn), tlv(0x30, &attributes)].concat();
+    message(entry.id, &tlv(SEARCH_ENTRY, &content), entry.controls)
 }
 
 /// A search entry with another attribute, of so many equal values.
@@ -176,6 +216,15 @@ fn page(control: &[u8]) -> &[u8] {
     let (tag, value, rest) = element(rest);
     let value = if tag == 0x01 { element(rest).1 } else { value };
     element(value).1
+}
+
+/// The contents of all elements.
+fn elements(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (_, content, after) = (!rest.is_empty()).then(|| element(rest))?;
+        rest = after;
+        Some(content)
+    })
 }
 
 /// The first element: its tag, its content, and what follows.

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -10,7 +9,7 @@ use std::{
 use futures_util::StreamExt as _;
 use socket2::SockRef;
 use tokio::{
-    io::AsyncWriteExt as _,
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -21,17 +20,20 @@ use tokio::{
 use tokio_util::{bytes::Bytes, codec::FramedRead};
 
 use super::{
-    Program, Trouble,
+    Program, Trouble, Upstream,
     ber::{self, ENDLESS, Message, Messages},
     lock,
+    quirks::Quirks,
 };
 
 type Reader = FramedRead<OwnedReadHalf, Messages>;
+type FromServer = Box<dyn AsyncRead + Send + Unpin>;
+type ToServer = Box<dyn AsyncWrite + Send + Unpin>;
 
 struct Connection {
     program: Arc<Mutex<Program>>,
     client: OwnedWriteHalf,
-    server: OwnedWriteHalf,
+    server: ToServer,
     /// What is to happen to the answers of these binds.
     binds: HashMap<Vec<u8>, Trouble>,
     /// To which search these messages belong.
@@ -43,7 +45,12 @@ struct Connection {
     endless: Option<usize>,
     /// Messages whose answer is ended already.
     ended: HashSet<Vec<u8>>,
+    /// Searches without pages, and how many of their entries have come.
+    unpaged: HashMap<Vec<u8>, u8>,
 }
+
+/// A result code (RFC 4511 section 4.1.9).
+const SIZE_LIMIT_EXCEEDED: u8 = 4;
 
 /// How a connection ends before its time.
 #[derive(Clone, Copy)]
@@ -54,15 +61,13 @@ enum Cut {
 }
 
 /// Forwards one connection until an end of it is closed, or the fault ends it.
-pub async fn forward(client: TcpStream, upstream: SocketAddr, program: Arc<Mutex<Program>>) {
+pub async fn forward(client: TcpStream, upstream: Upstream, program: Arc<Mutex<Program>>) {
     // A server that is down looks like one that hangs up.
-    let Ok(server) = TcpStream::connect(upstream).await else {
+    let Some((from_server, to_server)) = reached(upstream).await else {
         return;
     };
     client.set_nodelay(true).unwrap();
-    server.set_nodelay(true).unwrap();
-    let ((from_client, to_client), (from_server, to_server)) =
-        (client.into_split(), server.into_split());
+    let (from_client, to_client) = client.into_split();
     let mut requests = FramedRead::new(from_client, Messages);
     let mut answers = FramedRead::new(from_server, Messages);
     let mut connection = Connection {
@@ -75,6 +80,7 @@ pub async fn forward(client: TcpStream, upstream: SocketAddr, program: Arc<Mutex
         sent: 0,
         endless: None,
         ended: HashSet::new(),
+        unpaged: HashMap::new(),
     };
     loop {
         let passed = select! {
@@ -96,6 +102,19 @@ pub async fn forward(client: TcpStream, upstream: SocketAddr, program: Arc<Mutex
     }
 }
 
+/// A connection to the server.
+async fn reached(upstream: Upstream) -> Option<(FromServer, ToServer)> {
+    let server = TcpStream::connect(upstream.address).await.ok()?;
+    server.set_nodelay(true).unwrap();
+    let Some(tls) = upstream.tls else {
+        let (from, to) = server.into_split();
+        return Some((Box::new(from), Box::new(to)));
+    };
+    let name = upstream.address.ip().into();
+    let (from, to) = tokio::io::split(tls.connect(name, server).await.ok()?);
+    Some((Box::new(from), Box::new(to)))
+}
+
 impl Connection {
     async fn request(&mut self, bytes: &Bytes) -> std::io::Result<Option<Cut>> {
         let message = Message::new(bytes);
@@ -113,13 +132,28 @@ impl Connection {
                 self.searches.insert(message.id.to_vec(), self.current);
                 if message.cookie() == ENDLESS {
                     self.server.write_all(&message.with_cookie(b"")).await?;
+                    self.server.flush().await?;
                     return Ok(None);
                 }
             }
             _ => {}
         }
-        self.server.write_all(bytes).await?;
+        match self.quirks() {
+            Some(quirks) if message.tag == ber::SEARCH_REQUEST => {
+                if !message.is_paged() {
+                    self.unpaged.insert(message.id.to_vec(), 0);
+                }
+                let capped = message.with_page_size(quirks.page_size);
+                self.server.write_all(&capped).await?;
+            }
+            _ => self.server.write_all(bytes).await?,
+        }
+        self.server.flush().await?;
         Ok(None)
+    }
+
+    fn quirks(&self) -> Option<Quirks> {
+        lock(&self.program).quirks
     }
 
     async fn answer(&mut self, bytes: &Bytes) -> std::io::Result<Option<Cut>> {
@@ -191,8 +225,40 @@ impl Connection {
     }
 
     async fn pass(&mut self, bytes: &[u8]) -> std::io::Result<Option<Cut>> {
-        self.client.write_all(bytes).await?;
+        match self.quirks().map(|quirks| self.limited(quirks, bytes)) {
+            Some(Some(limited)) => self.client.write_all(&limited).await?,
+            Some(None) => {}
+            None => self.client.write_all(bytes).await?,
+        }
         Ok(None)
+    }
+
+    /// An answer within the limits; none for an entry beyond them.
+    fn limited(&mut self, quirks: Quirks, bytes: &[u8]) -> Option<Vec<u8>> {
+        let message = Message::new(bytes);
+        match message.tag {
+            ber::SEARCH_ENTRY => {
+                if let Some(entries) = self.unpaged.get_mut(message.id) {
+                    *entries = entries.saturating_add(1);
+                    if *entries > quirks.page_size {
+                        return None;
+                    }
+                }
+                Some(quirks.entry(bytes))
+            }
+            ber::SEARCH_DONE => {
+                let entries = self.unpaged.remove(message.id).unwrap_or_default();
+                if entries > quirks.page_size {
+                    return Some(ber::result(
+                        message.id,
+                        ber::SEARCH_DONE,
+                        SIZE_LIMIT_EXCEEDED,
+                    ));
+                }
+                Some(bytes.to_vec())
+            }
+            _ => Some(bytes.to_vec()),
+        }
     }
 
     /// Ends the connection as the fault asks for.
