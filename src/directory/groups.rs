@@ -147,7 +147,6 @@ fn shows_all_members(
     connection: &Connection,
     wanted: &GroupSearches,
 ) -> Result<(), DirectoryError> {
-    let server = connection.server();
     let reason = if connection.is_to_global_catalogue() {
         "a global catalogue (ports 3268 and 3269) does not have the members of all groups; name the \
          domain controllers' own ports"

@@ -75,8 +75,6 @@ pub struct RootDse {
     /// The number of its last change, and the DN of the entry that identifies its database, if it
     /// is one of Active Directory (MS-ADTS section 3.1.1.3.2).
     pub update_number: Option<(u64, String)>,
-    /// The DN of the configuration of a forest of Active Directory.
-    pub configuration: Option<String>,
 }
 
 impl RootDse {
@@ -99,7 +97,6 @@ impl RootDse {
             "ipaTopologyPluginVersion",
             "highestCommittedUSN",
             "dsServiceName",
-            "configurationNamingContext",
         ];
         let nothing = || Entry::new(String::new(), Vec::new());
         let entry = match look(connection, "", "(objectClass=*)", &wanted).await {
@@ -188,7 +185,6 @@ impl RootDse {
                 .first()
                 .and_then(|number| number.parse().ok())
                 .zip(texts("dsServiceName").into_iter().next()),
-            configuration: texts("configurationNamingContext").into_iter().next(),
         }
     }
 }

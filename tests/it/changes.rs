@@ -12,7 +12,7 @@ mod openldap;
 mod others;
 
 /// The key of the job.
-const SCHEDULES: &str = "schedule = \"0 3 * * *\"\nchanges_schedule = \"* * * * *\"\n";
+pub const SCHEDULES: &str = "schedule = \"0 3 * * *\"\nchanges_schedule = \"* * * * *\"\n";
 
 /// A person's entry, as `ldapmodify -a` and `slapadd` take it.
 fn person(uid: &str) -> String {
@@ -36,7 +36,7 @@ fn studio(url: &str) -> Studio {
 }
 
 /// A run of changes; none where there was nothing to do.
-fn changes(studio: &Studio) -> Option<Report> {
+pub fn changes(studio: &Studio) -> Option<Report> {
     studio.ftrack().forget();
     let ended = studio.run(&["sync", "--changes", "--format", "json"]);
     let report: Option<Report> = serde_json::from_str(&ended.stdout)

@@ -156,10 +156,18 @@ impl World {
 
     /// Starts `check` and lets it go on.
     pub fn start(&self, arguments: &[&str]) -> Child {
+        self.start_command(&[&["check"], arguments].concat())
+    }
+
+    /// Runs another command.
+    pub fn command(&self, arguments: &[&str]) -> Ended {
+        Ended::of(self.start_command(arguments))
+    }
+
+    fn start_command(&self, arguments: &[&str]) -> Child {
         Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"))
             .arg("--config")
             .arg(self.config())
-            .arg("check")
             .args(arguments)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")

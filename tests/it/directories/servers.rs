@@ -14,10 +14,14 @@ use std::{
 use ftrack_ldap_sync::model::server_kind::ServerKind;
 use tempfile::TempDir;
 
-use crate::slapd::{
-    ADMIN_DN, ADMIN_PASSWORD, Certificate, PEOPLE, SUFFIX, SYNC_DN, SYNC_PASSWORD, Setup,
-    base_ldif, free_port, ldif_entry, ldif_entry_of_bytes, program, socket_url, wait_until,
-    write_certificates,
+use crate::{
+    ability::cached,
+    ldap_proxy::LdapProxy,
+    slapd::{
+        ADMIN_DN, ADMIN_PASSWORD, Certificate, PEOPLE, SUFFIX, SYNC_DN, SYNC_PASSWORD, Setup,
+        base_ldif, free_port, ldif_entry, ldif_entry_of_bytes, program, socket_url, wait_until,
+        write_certificates,
+    },
 };
 
 /// How long a server may take to be made and to start.
@@ -51,7 +55,12 @@ impl Drop for Keeper {
 impl RealDirectory {
     /// An OpenLDAP server with a password policy.
     pub fn openldap() -> Self {
-        let mut setup = Setup::new("").database("overlay ppolicy\noverlay syncprov");
+        Self::openldap_of("")
+    }
+
+    /// The same with these entries.
+    pub fn openldap_of(entries: &str) -> Self {
+        let mut setup = Setup::new(entries).database("overlay ppolicy\noverlay syncprov");
         setup.global = "moduleload ppolicy\nmoduleload syncprov\n\
                         include /etc/ldap/schema/nis.schema\n"
             .into();
@@ -70,6 +79,11 @@ impl RealDirectory {
 
     /// A 389 Directory Server.
     pub fn ds389() -> Self {
+        Self::ds389_of("")
+    }
+
+    /// The same with these entries.
+    pub fn ds389_of(entries: &str) -> Self {
         let folder = folder();
         let ldif = folder.path().join("base.ldif");
         let may_read = "aci: (targetattr=\"*\")(version 3.0; acl \"sync\"; allow (read,search,compare) \
@@ -82,7 +96,7 @@ impl RealDirectory {
                 .collect::<Vec<_>>()
                 .join("\n")
                 .replacen("\n\n", &format!("\n{may_read}"), 1);
-        fs::write(&ldif, base).unwrap();
+        fs::write(&ldif, base + "\n\n" + entries).unwrap();
         let (port, tls_port) = (free_port(), free_port());
         let keeper = start(
             "ds389",
@@ -108,8 +122,14 @@ impl RealDirectory {
 
     /// An Active Directory domain, by Samba.
     pub fn samba() -> Self {
+        Self::samba_of(0)
+    }
+
+    /// The same with so many people, as `tests/servers/samba` makes them.
+    pub fn samba_of(people: usize) -> Self {
         let folder = folder();
-        let keeper = start("samba", folder.path(), &[]);
+        let new = cached("samba").join("domain").display().to_string();
+        let keeper = start("samba", folder.path(), &[new, people.to_string()]);
         let port = forward(folder.path().join("ldaps"));
         let directory = Self::started(
             ServerKind::Samba,
@@ -219,14 +239,30 @@ impl RealDirectory {
         }
     }
 
+    /// A proxy before the server, which its clients reach without TLS.
+    pub fn proxy(&self) -> LdapProxy {
+        let address = self.url.trim_start_matches("ldaps://").parse().unwrap();
+        LdapProxy::over_tls(address, &self.ca_file)
+    }
+
     /// Changes the directory as its administrator, by `ldapmodify -a`.
     pub fn change(&self, ldif: &str) {
+        self.modify(&["-a"], ldif);
+    }
+
+    /// The same for referral objects themselves, and not for what they refer to (RFC 3296).
+    pub fn change_referral(&self, ldif: &str) {
+        self.modify(&["-M"], ldif);
+    }
+
+    fn modify(&self, options: &[&str], ldif: &str) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("change.ldif");
         fs::write(&file, ldif).unwrap();
         let (dn, password) = self.administrator;
         let output = client("ldapmodify", &self.url)
-            .args(["-a", "-D", dn, "-w", password, "-f"])
+            .args(options)
+            .args(["-D", dn, "-w", password, "-f"])
             .arg(&file)
             .output()
             .unwrap();
@@ -292,6 +328,15 @@ impl RealDirectory {
         self.change(&ldif_entry(dn, &attributes));
     }
 
+    /// Adds many members to a group at once.
+    pub fn add_members(&self, group: &str, members: &[String]) {
+        let lines = members.iter().map(|member| format!("member: {member}\n"));
+        let lines: String = lines.collect();
+        self.change(&format!(
+            "dn: {group}\nchangetype: modify\nadd: member\n{lines}"
+        ));
+    }
+
     /// Adds a member to a group, or deletes one.
     pub fn members(&self, group: &str, change: &str, member: &str) {
         self.change(&format!(
@@ -316,6 +361,11 @@ impl RealDirectory {
 
     /// Somebody joins.
     pub fn join(&self, name: &str) {
+        self.join_at(name, PEOPLE);
+    }
+
+    /// Somebody joins below another entry.
+    pub fn join_at(&self, name: &str, place: &str) {
         let of_kind = if self.kind.is_active_directory() {
             // 544: a normal account that needs no password.
             format!("objectClass: user\nsAMAccountName: {name}\nuserAccountControl: 544")
@@ -323,7 +373,7 @@ impl RealDirectory {
             format!("objectClass: inetOrgPerson\nuid: {name}\ncn: {name}")
         };
         self.change(&format!(
-            "dn: cn={name},ou=people,dc=studio,dc=test\n{of_kind}\ngivenName: Given\nsn: {name}\n\
+            "dn: cn={name},{place}\n{of_kind}\ngivenName: Given\nsn: {name}\n\
              mail: {name}@studio.test\n"
         ));
     }
