@@ -155,18 +155,18 @@ impl ByGuid<'_> {
                 entry.dn
             ))));
         };
-        let shown = if !self.is_searched(&dn) {
-            let account = account(connection, (&name, rule), &entry).await?;
-            let dn = entry.dn;
-            Shown::NotAmongPeople(Location::Outside(Elsewhere { dn, account }))
-        } else if matches(connection, &name, people.as_str()).await? {
-            Shown::AmongPeople
+        let is_searched = self.is_searched(&dn);
+        if is_searched && matches(connection, &name, people.as_str()).await? {
+            return Ok(Some(Shown::AmongPeople));
+        }
+        let account = account(connection, (&name, rule), &entry).await?;
+        let dn = entry.dn;
+        let elsewhere = Elsewhere { dn, account };
+        Ok(Some(Shown::NotAmongPeople(if is_searched {
+            Location::Filtered(elsewhere)
         } else {
-            let account = account(connection, (&name, rule), &entry).await?;
-            let dn = entry.dn;
-            Shown::NotAmongPeople(Location::Filtered(Elsewhere { dn, account }))
-        };
-        Ok(Some(shown))
+            Location::Outside(elsewhere)
+        })))
     }
 
     /// Whether an entry lies where people are searched for.

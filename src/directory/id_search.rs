@@ -9,6 +9,9 @@ use crate::model::{
     server_kind::ServerKind,
 };
 
+/// Ids per search.
+pub(super) const GROUP: usize = 100;
+
 impl IdAttribute {
     /// The attributes that may identify the entries of a kind of server, the best first. An
     /// attribute that every entry has comes first: one that only newer entries have (entryUUID in

@@ -12,6 +12,7 @@ use super::{
     filter,
     group_graph::Members,
     groups,
+    id_search::GROUP,
     identity::{FreshnessUse, SchemaUse, ServerIdentity},
     locate::Location,
     pool::DirectoryPool,
@@ -23,9 +24,6 @@ use crate::model::{
     entry::{DirectoryId, Entry, Kept},
     id::IdAttribute,
 };
-
-/// Ids per search.
-pub(super) const GROUP: usize = 100;
 
 /// A person whom a complete read did not show, and a complete search by id on the same server did
 /// not find either; only the second look makes one.

@@ -91,16 +91,14 @@ impl Partitions {
 
     /// The same error, naming those below its base that may hold people, where the server named one
     /// of them all.
-    pub fn explained(&self, error: DirectoryError) -> DirectoryError {
-        match error {
-            DirectoryError::Referred { server, base, to } => {
-                let below = self.0.iter().find(|below| below.base == base);
-                let below = below.filter(|below| !below.with_people.is_empty());
-                let to = below.map_or(to, |below| below.with_people.clone());
-                DirectoryError::Referred { server, base, to }
+    pub fn explained(&self, mut error: DirectoryError) -> DirectoryError {
+        if let DirectoryError::Referred { base, to, .. } = &mut error {
+            let below = self.0.iter().find(|below| below.base == *base);
+            if let Some(below) = below.filter(|below| !below.with_people.is_empty()) {
+                to.clone_from(&below.with_people);
             }
-            error => error,
         }
+        error
     }
 }
 
@@ -135,10 +133,13 @@ fn dn_of(uri: &str) -> Option<Dn> {
 
 /// Whether a server refuses to tell something, and nothing else is wrong.
 fn is_no_answer(error: &DirectoryError) -> bool {
-    match error {
-        DirectoryError::NoSuchBase { .. } | DirectoryError::Referred { .. } => true,
-        error => matches!(error, DirectoryError::Refused { .. }) && !error.concerns_one_server(),
-    }
+    let is_of_the_entry = matches!(
+        error,
+        DirectoryError::NoSuchBase { .. }
+            | DirectoryError::Referred { .. }
+            | DirectoryError::Refused { .. }
+    );
+    is_of_the_entry && !error.concerns_one_server()
 }
 
 /// The naming contexts of the forest, as far as the account may see them.

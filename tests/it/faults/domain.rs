@@ -123,7 +123,12 @@ impl Day {
                 Some(format!("uid={name},ou=fx,ou=people,dc=studio,dc=test"))
             }
             Fate::MovesOut if is_over => Some(format!("uid={name},ou=other,dc=studio,dc=test")),
-            _ => Some(dn(&name)),
+            Fate::Stays
+            | Fate::Leaves
+            | Fate::IsDisabled
+            | Fate::MovesWithin
+            | Fate::MovesOut
+            | Fate::LeavesTheGroup => Some(dn(&name)),
         }
     }
 
@@ -212,7 +217,7 @@ fn live_through(day: &Day) {
             domains::with_eu(&mut today);
             let place = day.dn(whom, true);
             let moved = today.entries.iter_mut();
-            for (dn, _) in moved.filter(|(dn, _)| Some(&*dn) == place.as_ref()) {
+            for (dn, _) in moved.filter(|(dn, _)| Some(dn.as_str()) == place.as_deref()) {
                 *dn = format!("uid=p{whom},{}", domains::EU);
             }
             if day.base != domains::ROOT {
