@@ -3,7 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{OF_389, OF_SAMBA, servers::RealDirectory, views::behind};
+use super::{
+    OF_389, OF_SAMBA,
+    servers::RealDirectory,
+    views::{PATIENT, behind},
+};
 use crate::{
     ability::must_skip_as_root, ldap_proxy::quirks::OF_MICROSOFT, situations::Situation,
     slapd::ldif_entry,
@@ -42,12 +46,13 @@ fn count(directory: &RealDirectory) {
             "limits = {{ create = {CROWD}, deactivate = 10 }}\nmember_of = [{GROUP:?}]"
         ))
         .config(&format!(
-            "[directories.studio]\nbind_dn = {:?}\nallow_plaintext = true\n",
+            "[directories.studio]\nbind_dn = {:?}\nallow_plaintext = true\n{PATIENT}",
             directory.bind_dn
         ));
     situation.search_base = UNIT.into();
     directory.group(GROUP, &dns(0..1498));
-    assert_eq!(situation.sync().counts.created, 1498);
+    let report = situation.sync();
+    assert_eq!(report.counts.created, 1498, "{:?}", report.error);
     directory.add_members(GROUP, &dns(1498..1501));
     let report = situation.sync();
     assert_eq!((report.counts.created, report.changes.len()), (3, 3));

@@ -6,7 +6,10 @@ use ftrack_ldap_sync::model::{
     report::{ChangeResult, FailureKind, Outcome, Report},
 };
 
-use super::{servers::RealDirectory, views::behind};
+use super::{
+    servers::RealDirectory,
+    views::{PATIENT, behind},
+};
 use crate::{
     ldap_proxy::{Fault, LdapProxy, Trouble},
     situations::Situation,
@@ -54,7 +57,7 @@ pub fn follow(directory: &RealDirectory, proxy: &LdapProxy) {
     }
     let situation = situation.config(&format!(
         "[directories.studio]\nurls = [{:?}, {:?}]\nbind_dn = {:?}\nca_file = {:?}\nallow_plaintext = \
-         true\npage_size = 7\n",
+         true\npage_size = 7\n{PATIENT}",
         proxy.url(),
         directory.url,
         directory.bind_dn,

@@ -47,6 +47,9 @@ pub fn behind(directory: &RealDirectory, proxy: &LdapProxy) -> Situation {
     at(directory, &proxy.url(), "allow_plaintext = true")
 }
 
+/// A server of which hundreds of tests leave little may take its time.
+pub const PATIENT: &str = "operation_timeout = \"1m\"\n";
+
 fn at(directory: &RealDirectory, url: &str, more: &str) -> Situation {
     let mut situation = Situation::of(&[]);
     situation.directory_url = url.to_owned();
@@ -64,7 +67,7 @@ fn at(directory: &RealDirectory, url: &str, more: &str) -> Situation {
             "limits = {{ deactivate = 10, rename = 10, reactivate = 10 }}\n{expires}"
         ))
         .config(&format!(
-            "[directories.studio]\nbind_dn = {:?}\n{more}\npage_size = 7\n",
+            "[directories.studio]\nbind_dn = {:?}\n{more}\npage_size = 7\n{PATIENT}",
             directory.bind_dn
         ))
 }
