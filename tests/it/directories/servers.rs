@@ -26,7 +26,7 @@ use crate::{
 
 /// How long a server may take to be made and to start; a domain may wait until another test has made
 /// the one that is copied.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// A directory with the container of people and the account that reads, below `dc=studio,dc=test`.
 pub struct RealDirectory {
