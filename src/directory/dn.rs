@@ -97,22 +97,10 @@ fn write_rdns(text: &str, key: &mut String) -> Option<()> {
     split(text, is_between_rdns).try_for_each(|rdn| write_rdn(rdn, key))
 }
 
-/// A DN as people read it, from its key, which it has as well.
+/// The DN with a key, as servers take it (RFC 4514 section 2.4).
 pub(super) fn from_key(key: &str) -> String {
-    let mut dn = String::with_capacity(key.len());
-    let mut characters = key.trim_end_matches(END).chars();
-    while let Some(character) = characters.next() {
-        match character {
-            END => dn.push(','),
-            '\\' => {
-                dn.push('\\');
-                dn.extend(characters.next());
-            }
-            ',' | ';' => dn.extend(['\\', character]),
-            _ => dn.push(character),
-        }
-    }
-    dn
+    let rdns: Vec<String> = key.trim_end_matches(END).split(END).map(escaped).collect();
+    rdns.join(",")
 }
 
 fn write_rdn(rdn: &str, key: &mut String) -> Option<()> {
@@ -222,6 +210,25 @@ fn part(text: &str) -> Option<String> {
     is_type(kind).then_some(part)
 }
 
+/// An RDN of a key, whose backslashes and plus signs are escaped already.
+fn escaped(rdn: &str) -> String {
+    let mut text = String::with_capacity(rdn.len());
+    let mut characters = rdn.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => {
+                text.push('\\');
+                text.extend(characters.next());
+            }
+            '\0' => text.push_str("\\00"),
+            ',' | ';' | '"' | '<' | '>' => text.extend(['\\', character]),
+            '#' if text.ends_with('=') => text.push_str("\\#"),
+            _ => text.push(character),
+        }
+    }
+    text
+}
+
 /// A value without its escapes; `None` where one is incomplete.
 fn unescaped(value: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(value.len());
@@ -235,8 +242,10 @@ fn unescaped(value: &str) -> Option<String> {
             kept = if *first == b' ' { kept } else { bytes.len() };
             continue;
         }
+        // A sign in front would be taken for a part of the number.
         let pair = rest
             .get(..2)
+            .filter(|pair| pair.iter().all(u8::is_ascii_hexdigit))
             .and_then(|pair| std::str::from_utf8(pair).ok());
         if let Some(byte) = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
             bytes.push(byte);
@@ -271,6 +280,7 @@ mod tests {
             ),
             (r"cn=Holm\, Anna,dc=test", r"cn=Holm\2C Anna,dc=test"),
             (r"cn=\C3\85sa,dc=test", "cn=Åsa,dc=test"),
+            (r"cn=R\+D,dc=test", r"cn=R\2BD,dc=test"),
             ("cn=a+uid=b,dc=test", "UID=b+CN=a,dc=test"),
             ("cn=a  b,dc=test", "cn=a b,dc=test"),
             ("cn=a;dc=test", "cn=a,dc=test"),
@@ -341,16 +351,18 @@ mod tests {
     }
 
     #[test]
-    fn a_key_as_people_read_it() {
-        for (text, read) in [
+    fn what_a_key_is_written_as_is_the_same_name() {
+        for (text, written) in [
             ("UID=Ada, OU=People ,dc=test", "uid=ada,ou=people,dc=test"),
             (r"CN=Holm\2C Anna,dc=test", r"cn=holm\, anna,dc=test"),
-            (r"cn=a\+b\\\;c+uid=d,dc=test", r"cn=a\+b\\\;c+uid=d,dc=test"),
+            (r"cn=Holm\, Anna\+\\b\3B,dc=test", r"cn=holm\, anna\+\\b\;,dc=test"),
+            (r"cn=\#a=\22b\22+uid=b\2Bc,dc=test", r#"cn=\#a=\"b\"+uid=b\+c,dc=test"#),
+            (r"cn=\00\<\>\C3\85sa,dc=test", r"cn=\00\<\>åsa,dc=test"),
             ("", ""),
         ] {
             let dn = dn(text);
             let from_key = from_key(dn.key());
-            assert_eq!(from_key, read);
+            assert_eq!(from_key, written);
             assert_eq!(Dn::parse(&from_key), Some(dn));
         }
     }
