@@ -7,7 +7,7 @@ use tracing::Level;
 use crate::{
     escape::escape_control,
     model::{
-        report::{ChangeResult, Outcome, Report, Reported},
+        report::{ChangeResult, Outcome, Report, Reported, Trigger},
         set_aside::SetAside,
     },
 };
@@ -46,6 +46,8 @@ pub enum Event<'a> {
         of: RunName<'a>,
         /// Whether nothing is to be written.
         dry_run: bool,
+        /// What started it.
+        trigger: Trigger,
     },
     /// The directory was read completely.
     DirectoryRead {
@@ -183,7 +185,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     (
         "run.started",
         "INFO; DEBUG during an outage",
-        &["job", "run", "dry_run"],
+        &["job", "run", "dry_run", "trigger"],
     ),
     (
         "directory.read",
@@ -292,6 +294,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("state.failed", "ERROR", &["job", "run", "error"]),
     ("state.set_aside", "WARN", &["path", "error"]),
     ("run.recovered", "WARN", &["job", "run"]),
+    ("changes.none", "DEBUG", &["job"]),
     (
         "run.confirmed",
         "WARN",
@@ -354,12 +357,14 @@ impl Event<'_> {
             Self::RunStarted {
                 of: RunName { job, run },
                 dry_run,
+                trigger,
             } => say!(
                 level,
                 event = "run.started",
                 job,
                 run,
                 dry_run,
+                trigger = trigger.as_str(),
                 "run started"
             ),
             Self::DirectoryRead {

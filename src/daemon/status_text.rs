@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::status::{JobPhase, JobStatus, Running};
 use crate::{
     escape::escape_control,
-    model::{readable_time::readable_time, summary::RunSummary},
+    model::{readable_time::readable_time, report::Trigger, summary::RunSummary},
     run::Progress,
 };
 
@@ -79,10 +79,11 @@ impl StatusRow {
             last_run: last.map_or_else(|| "never".to_owned(), |last| at(last.finished_at)),
             outcome: last
                 .map(|last| {
-                    let looked = match (last.dry_run, last.observed) {
-                        (true, _) => " (dry run)",
-                        (false, true) => " (observed)",
-                        (false, false) => "",
+                    let looked = match (last.dry_run, last.observed, last.trigger) {
+                        (true, _, _) => " (dry run)",
+                        (false, true, _) => " (observed)",
+                        (false, false, Trigger::Changes) => " (changes)",
+                        (false, false, _) => "",
                     };
                     format!("{}{looked}", last.outcome.as_str())
                 })

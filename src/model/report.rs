@@ -142,6 +142,20 @@ pub enum Trigger {
     Changes,
 }
 
+impl Trigger {
+    /// The name in reports and events.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::Manual => "manual",
+            Self::Startup => "startup",
+            Self::Retry => "retry",
+            Self::Changes => "changes",
+        }
+    }
+}
+
 /// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -258,7 +258,13 @@ fn was_waited_for(report: &Report, directory: &DirectoryPart) -> bool {
 /// What was read from the directory.
 fn read(text: &mut String, directory: &DirectoryPart) {
     let server = directory.server.as_deref().unwrap_or("no server reached");
-    let read = if directory.complete {
+    let read = if let Some(changes) = &directory.changes {
+        format!(
+            "only what changed: {}, and {} no longer there",
+            several(changes.changed, "entry", "entries"),
+            several(changes.deleted, "person", "people")
+        )
+    } else if directory.complete {
         format!(
             "{}, read completely",
             several(directory.entries, "entry", "entries")

@@ -148,6 +148,14 @@ fn every_event_is_as_promised_and_every_promised_event_is_said() {
         .ftrack()
         .change_rules(|rules| rules.builtin_users = vec![ada]);
     check(&studio.run(&["sync", "nightly"]).stderr, &mut seen);
+
+    // Nothing changed, which only those who look for it are told.
+    let mut quiet = Studio::of(&["ada"]);
+    quiet.job = "schedule = \"@yearly\"\nchanges_schedule = \"@daily\"\n".into();
+    check(&quiet.run(&["sync"]).stderr, &mut seen);
+    let filter = ["--log-filter", "ftrack_ldap_sync=debug"];
+    let looks = quiet.run(&[&filter[..], &["sync", "--changes"]].concat());
+    check(&looks.stderr, &mut seen);
     let promised: BTreeSet<String> = EVENTS
         .iter()
         .map(|(name, _, _)| (*name).to_owned())
