@@ -366,12 +366,6 @@ fn ldap(
     table.member_of.check(notes, &at.key("member_of"));
     let group_bases = at.key("group_bases");
     table.group_bases.check(notes, &group_bases);
-    if table.changes_schedule.is_some() && !table.member_of.is_empty() {
-        notes.find(
-            &at.key("changes_schedule"),
-            "a job with member_of cannot have it: a change of a group shows nothing of its members",
-        );
-    }
     if table.member_of.is_empty() && !table.group_bases.is_empty() {
         notes.find(
             &group_bases,

@@ -7,28 +7,44 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use ldap3::Scope;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     connection::Connection,
     error::DirectoryError,
+    groups,
+    groups::GROUPS,
     identity::{FreshnessUse, SchemaUse, ServerIdentity, about},
-    pool::{DirectoryPool, Server},
+    pool::DirectoryPool,
     request::{ReadFailure, ReadRequest},
-    searches::{SearchRun, bounded},
+    searches::Servers,
+    server::{Continuations, naming_context},
 };
-use crate::model::{
-    entry::DirectoryId,
-    id::{IdAttribute, hex_bytes},
-    server_kind::ServerKind,
+use crate::{
+    config,
+    model::{
+        entry::{DirectoryId, Entry},
+        id::{IdAttribute, hex_bytes},
+        server_kind::ServerKind,
+    },
 };
 
+mod ask;
+mod look;
 mod refresh;
 mod timed;
 
+use ask::{Question, ask};
+pub use look::{emptied, ids_of, members};
 use refresh::Refresh;
 use timed::Timed;
+
+/// So many changes of groups are always taken: there may be more of them than people.
+const MOST_GROUPS: usize = 10_000;
+/// Why a part is not read by itself.
+const TOO_MANY: &str = "so much changed that reading everything costs no more";
 
 /// Up to where the changes of a directory are known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +55,9 @@ pub struct Position {
     pub directory: Option<String>,
     /// One for each search base, in the order of the configuration.
     pub marks: Vec<Mark>,
+    /// One for each base of groups, where people are members of groups.
+    #[serde(default)]
+    pub groups: Vec<Mark>,
 }
 
 /// Up to where the changes below one search base are known.
@@ -46,7 +65,7 @@ pub struct Position {
 pub struct Mark {
     /// The search base.
     pub base: String,
-    /// The filter for people.
+    /// The filter for people, or for groups.
     pub filter: String,
     /// How far.
     pub at: At,
@@ -108,13 +127,15 @@ pub struct ChangedIds {
     pub position: Position,
     /// Those that were added, or have other values.
     pub changed: BTreeSet<DirectoryId>,
-    /// Those that the server names as no longer among the entries of a search: they may be gone, or
-    /// elsewhere.
+    /// Those that the server names as no longer among the entries of a search, or that changed and
+    /// are not among them: they may be gone, or elsewhere, or never were people.
     pub deleted: BTreeSet<DirectoryId>,
     /// For search bases of which the server named everybody who is there instead.
     pub present: Vec<(String, BTreeSet<DirectoryId>)>,
     /// How many entries are gone whose ids the server does not tell in terms of the id attribute.
     pub unnamed: usize,
+    /// Whether an entry of a group changed, where people are members of groups.
+    pub groups_changed: bool,
     /// In which way the server tells it.
     pub by: &'static str,
 }
@@ -129,10 +150,7 @@ pub async fn changes(
     since: Since<'_>,
     cancel: &CancellationToken,
 ) -> Result<Changes, ReadFailure> {
-    match ask(pool, request, Question::Since(since), cancel).await? {
-        Answer::Changes(changes) => Ok(changes),
-        Answer::Position(_) => Ok(Changes::Unknown("nothing was asked".to_owned())),
-    }
+    ask((pool, Servers::InOrder), request, &since, cancel).await
 }
 
 /// Up to where the changes will be known by a reading that begins after this; an earlier position
@@ -145,216 +163,238 @@ pub async fn position(
     request: &ReadRequest,
     before: Option<&Position>,
     cancel: &CancellationToken,
-) -> Result<Option<Position>, ReadFailure> {
-    match ask(pool, request, Question::Position(before), cancel).await? {
-        Answer::Position(position) => Ok(Some(position)),
-        Answer::Changes(_) => Ok(None),
-    }
+) -> Result<Position, ReadFailure> {
+    ask((pool, Servers::InOrder), request, &UpTo { before }, cancel).await
 }
 
-/// What is asked of the server that answers.
-#[derive(Debug, Clone, Copy)]
-enum Question<'a> {
-    Position(Option<&'a Position>),
-    Since(Since<'a>),
-}
-
-/// Its answer.
-#[derive(Debug)]
-enum Answer {
-    Position(Position),
-    Changes(Changes),
-}
-
-async fn ask(
-    pool: &DirectoryPool,
-    request: &ReadRequest,
-    question: Question<'_>,
-    cancel: &CancellationToken,
-) -> Result<Answer, ReadFailure> {
-    let mut course = SearchRun::default();
-    let work = ask_in_order(pool, request, question, &mut course);
-    match bounded(work, request.deadline, cancel).await {
-        Ok(told) => Ok(told),
-        Err(error) => Err(course.failure(error)),
-    }
-}
-
-async fn ask_in_order(
-    pool: &DirectoryPool,
-    request: &ReadRequest,
-    question: Question<'_>,
-    course: &mut SearchRun,
-) -> Result<Answer, DirectoryError> {
-    let mut failures = Vec::new();
-    for server in pool.in_order().await? {
-        course.server = Some(server.connector.server().into());
-        match ask_one(pool, &server, request, question).await {
-            Ok(told) => return Ok(told),
-            Err(error) if error.concerns_one_server() => failures.push(error),
-            Err(error) => return Err(error),
-        }
-    }
-    Err(DirectoryError::of_all(failures))
-}
-
-async fn ask_one(
-    pool: &DirectoryPool,
-    server: &Server,
-    request: &ReadRequest,
-    question: Question<'_>,
-) -> Result<Answer, DirectoryError> {
-    loop {
-        let mut lent = server.get().await?;
-        match over(pool, &mut lent, request, question).await {
-            Ok(told) => {
-                lent.give_back();
-                return Ok(told);
-            }
-            // A connection from the pool may have been closed already, which says nothing about the
-            // server.
-            Err(DirectoryError::Lost { .. } | DirectoryError::TimedOut { .. })
-                if !lent.is_fresh() =>
-            {
-                server.close_idle();
-            }
-            Err(error) => {
-                server.did_not_answer(&error);
-                return Err(error);
-            }
-        }
-    }
-}
-
-async fn over(
+/// What the server that answers is, and a position without marks.
+async fn begun(
     pool: &DirectoryPool,
     connection: &mut Connection,
     request: &ReadRequest,
-    question: Question<'_>,
-) -> Result<Answer, DirectoryError> {
+    schema: SchemaUse,
+) -> Result<(ServerIdentity, Position), DirectoryError> {
     let bases: Vec<&str> = request.bases.iter().map(String::as_str).collect();
-    let schema = match question {
-        // The filter of the reading before is used.
-        Question::Since(_) => SchemaUse::None,
-        Question::Position(_) => SchemaUse::Needed,
-    };
     let about = about(connection, &bases, (schema, FreshnessUse::None)).await?;
-    let directory = pool.id().map(str::to_owned).or(about.directory_id.clone());
-    let asking = Asking {
-        pool,
-        request,
-        about: &about,
-        id_attribute: match question {
-            Question::Since(since) => Some(since.id_attribute),
-            Question::Position(_) => None,
-        },
-        most: match question {
-            Question::Since(since) => since.most,
-            Question::Position(_) => usize::MAX,
-        },
-    };
-    let known = match question {
-        Question::Since(since) => Some(since.position),
-        Question::Position(before) => before,
-    };
-    let server = connection.server().to_owned();
-    let known = known.map(
-        |known| match reason_against(known, &server, directory.as_deref()) {
-            None => Ok(known),
-            Some(why) => Err(why),
-        },
-    );
-    let mut position = Position {
-        server,
-        directory,
+    let position = Position {
+        server: connection.server().to_owned(),
+        directory: pool.id().map(str::to_owned).or(about.directory_id.clone()),
         marks: Vec::new(),
+        groups: Vec::new(),
     };
-    match (question, known) {
-        (Question::Since(_), None) => Ok(unknown("no run has looked before")),
-        (Question::Since(_), Some(Err(why))) => Ok(unknown(&why)),
-        (Question::Since(_), Some(Ok(known))) => since(connection, &asking, known, position)
-            .await
-            .map(Answer::Changes),
-        (Question::Position(_), known) => {
-            let known = known.and_then(Result::ok);
-            let filter = about.people(request).to_string();
-            for base in &request.bases {
-                let before = known.and_then(|known| known.mark(base, &filter));
-                let at = asking.position(connection, base, &filter, before).await?;
-                let (base, filter) = (base.clone(), filter.clone());
-                position.marks.push(Mark { base, filter, at });
-            }
-            Ok(Answer::Position(position))
+    Ok((about, position))
+}
+
+/// Asks up to where the changes are known from now on.
+struct UpTo<'a> {
+    before: Option<&'a Position>,
+}
+
+impl Question for UpTo<'_> {
+    type Answer = Position;
+
+    async fn over(
+        &self,
+        pool: &DirectoryPool,
+        connection: &mut Connection,
+        request: &ReadRequest,
+    ) -> Result<Position, DirectoryError> {
+        let (about, mut position) = begun(pool, connection, request, SchemaUse::Needed).await?;
+        let before = self.before;
+        let before = before.filter(|before| reason_against(before, &position).is_none());
+        let asking = Asking {
+            pool,
+            about: &about,
+            scope: scope(request),
+            by: EntryIds::None,
+            most: usize::MAX,
+        };
+        let filter = about.people(request).to_string();
+        for base in &request.bases {
+            let known = before.and_then(|before| mark(&before.marks, base, &filter));
+            let at = asking.position(connection, base, &filter, known).await?;
+            let (base, filter) = (base.clone(), filter.clone());
+            position.marks.push(Mark { base, filter, at });
         }
+        let Some(groups) = request.groups.as_deref() else {
+            return Ok(position);
+        };
+        let asking = asking.about_groups();
+        for base in groups::bases(groups, &about) {
+            let known = before.and_then(|before| mark(&before.groups, &base, GROUPS));
+            let at = asking.position(connection, &base, GROUPS, known).await?;
+            let filter = GROUPS.to_owned();
+            position.groups.push(Mark { base, filter, at });
+        }
+        Ok(position)
     }
 }
 
-fn unknown(why: &str) -> Answer {
-    Answer::Changes(Changes::Unknown(why.to_owned()))
+impl Question for Since<'_> {
+    type Answer = Changes;
+
+    async fn over(
+        &self,
+        pool: &DirectoryPool,
+        connection: &mut Connection,
+        request: &ReadRequest,
+    ) -> Result<Changes, DirectoryError> {
+        // The filter of the reading before is used.
+        let (about, position) = begun(pool, connection, request, SchemaUse::None).await?;
+        if let Some(why) = reason_against(self.position, &position) {
+            return Ok(Changes::Unknown(why));
+        }
+        let asking = Asking {
+            pool,
+            about: &about,
+            scope: scope(request),
+            by: EntryIds::Attribute(self.id_attribute),
+            most: self.most,
+        };
+        let mut found = ChangedIds::none(position);
+        if let Err(why) = asking
+            .since_all(connection, &self.position.marks, &mut found)
+            .await?
+        {
+            return Ok(Changes::Unknown(why));
+        }
+        // Whoever moved from one base to another is gone from the first only.
+        found.deleted.retain(|id| !found.changed.contains(id));
+        if request.groups.is_some() {
+            let asking = asking.about_groups();
+            let mut groups = ChangedIds::none(found.position.clone());
+            groups.position.marks.clear();
+            if let Err(why) = asking
+                .since_all(connection, &self.position.groups, &mut groups)
+                .await?
+            {
+                return Ok(Changes::Unknown(why));
+            }
+            // One that is gone was a member of others, which changed with it, or still name it: then
+            // only a run that reads everything can doubt what follows. OpenLDAP names whatever else
+            // changed as gone, too.
+            found.groups_changed = !groups.changed.is_empty();
+            found.position.groups = groups.position.marks;
+        }
+        Ok(Changes::Named(Box::new(found)))
+    }
 }
 
-/// Why a position says nothing about this server.
-fn reason_against(known: &Position, server: &str, directory: Option<&str>) -> Option<String> {
-    if known.server != server {
+/// Why a position says nothing about the server that answers.
+fn reason_against(known: &Position, answers: &Position) -> Option<String> {
+    if known.server != answers.server {
         return Some(format!(
-            "{server} answers, and the changes are known as {} counts them",
-            known.server
+            "{} answers, and the changes are known as {} counts them",
+            answers.server, known.server
         ));
     }
-    (known.directory.as_deref() != directory)
+    (known.directory != answers.directory)
         .then(|| "the directory has another id than before".to_owned())
 }
 
-impl Position {
-    fn mark(&self, base: &str, filter: &str) -> Option<&Mark> {
-        let is_it = |mark: &&Mark| mark.base == base && mark.filter == filter;
-        self.marks.iter().find(is_it)
+fn mark<'m>(marks: &'m [Mark], base: &str, filter: &str) -> Option<&'m Mark> {
+    let is_it = |mark: &&Mark| mark.base == base && mark.filter == filter;
+    marks.iter().find(is_it)
+}
+
+fn scope(request: &ReadRequest) -> Scope {
+    match request.scope {
+        config::Scope::Subtree => Scope::Subtree,
+        config::Scope::One => Scope::OneLevel,
     }
 }
 
-/// Asks about each search base.
-async fn since(
-    connection: &mut Connection,
-    asking: &Asking<'_>,
-    known: &Position,
-    position: Position,
-) -> Result<Changes, DirectoryError> {
-    let mut found = ChangedIds {
-        position,
-        changed: BTreeSet::new(),
-        deleted: BTreeSet::new(),
-        present: Vec::new(),
-        unnamed: 0,
-        by: "",
-    };
-    for mark in &known.marks {
-        match asking.since(connection, mark, &mut found).await? {
-            Ok(at) => found.position.marks.push(Mark { at, ..mark.clone() }),
-            Err(why) => return Ok(Changes::Unknown(why)),
-        }
-        if found.changed.len() > asking.most {
-            return Ok(too_many());
+impl ChangedIds {
+    fn none(position: Position) -> Self {
+        Self {
+            position,
+            changed: BTreeSet::new(),
+            deleted: BTreeSet::new(),
+            present: Vec::new(),
+            unnamed: 0,
+            groups_changed: false,
+            by: "",
         }
     }
-    // Whoever moved from one base to another is gone from the first only.
-    found.deleted.retain(|id| !found.changed.contains(id));
-    Ok(Changes::Named(Box::new(found)))
 }
 
-fn too_many() -> Changes {
-    Changes::Unknown("so much changed that reading everything costs no more".to_owned())
+/// By what the entries are identified that are asked about.
+#[derive(Debug, Clone, Copy)]
+enum EntryIds<'a> {
+    /// The people's id attribute.
+    Attribute(&'a IdAttribute),
+    /// Their DNs: it is only asked whether there are any.
+    Dn,
+    /// Nothing: none are named.
+    None,
+}
+
+impl EntryIds<'_> {
+    /// The attributes that show it.
+    fn attributes(self) -> Vec<String> {
+        match self {
+            Self::Attribute(attribute) => vec![attribute.name().to_owned()],
+            Self::Dn | Self::None => Vec::new(),
+        }
+    }
+
+    fn of(self, entry: &Entry) -> Option<DirectoryId> {
+        match self {
+            Self::Attribute(attribute) => attribute.of(entry),
+            Self::Dn => DirectoryId::new(&entry.dn),
+            Self::None => None,
+        }
+    }
+
+    /// The id of an entry that the server names by its UUID (RFC 4533 section 2.1.1).
+    fn named(self, kind: ServerKind, uuid: &[u8; 16]) -> Option<DirectoryId> {
+        match self {
+            Self::Attribute(attribute) => named(kind, attribute, uuid),
+            Self::Dn => DirectoryId::new(&crate::model::id::hex(uuid)),
+            Self::None => None,
+        }
+    }
 }
 
 /// What is needed to ask about one search base.
 struct Asking<'a> {
     pool: &'a DirectoryPool,
-    request: &'a ReadRequest,
     about: &'a ServerIdentity,
-    id_attribute: Option<&'a IdAttribute>,
+    scope: Scope,
+    by: EntryIds<'a>,
     most: usize,
 }
 
 impl Asking<'_> {
+    /// The same about entries of groups.
+    fn about_groups(&self) -> Self {
+        Self {
+            scope: Scope::Subtree,
+            by: EntryIds::Dn,
+            most: self.most.max(MOST_GROUPS),
+            ..*self
+        }
+    }
+
+    /// Asks about each search base; or why that cannot be told.
+    async fn since_all(
+        &self,
+        connection: &mut Connection,
+        marks: &[Mark],
+        found: &mut ChangedIds,
+    ) -> Result<Result<(), String>, DirectoryError> {
+        for mark in marks {
+            match self.since(connection, mark, found).await? {
+                Ok(at) => found.position.marks.push(Mark { at, ..mark.clone() }),
+                Err(why) => return Ok(Err(why)),
+            }
+            if found.changed.len() > self.most {
+                return Ok(Err(TOO_MANY.to_owned()));
+            }
+        }
+        Ok(Ok(()))
+    }
+
     /// Up to where the changes below a base are known from now on.
     async fn position(
         &self,
@@ -430,7 +470,12 @@ impl Asking<'_> {
                     ));
                 }
                 let by_number = format!("(&{}(uSNChanged>={next}))", mark.filter);
-                let changed = self.ids(connection, &mark.base, &by_number).await?;
+                let people = (mark.base.as_str(), &*by_number);
+                let changed = self.ids(connection, people, self.continuations()).await?;
+                let elsewhere = self.elsewhere(connection, &mark.base, *next).await?;
+                found
+                    .deleted
+                    .extend(elsewhere.difference(&changed).cloned());
                 found.changed.extend(changed);
                 Ok(now.ok_or_else(String::new))
             }
@@ -445,6 +490,42 @@ impl Asking<'_> {
                  synchronization (RFC 4533) nor modifyTimestamp"
                     .to_owned(),
             )),
+        }
+    }
+
+    /// Whatever changed in the whole naming context: whoever is not among the people any more was
+    /// moved, or has other values.
+    async fn elsewhere(
+        &self,
+        connection: &mut Connection,
+        base: &str,
+        next: u64,
+    ) -> Result<BTreeSet<DirectoryId>, DirectoryError> {
+        let EntryIds::Attribute(_) = self.by else {
+            return Ok(BTreeSet::new());
+        };
+        let Some(context) = naming_context(&self.about.naming_contexts, base) else {
+            return Ok(BTreeSet::new());
+        };
+        let whole = Self {
+            scope: Scope::Subtree,
+            ..*self
+        };
+        let by_number = format!("(uSNChanged>={next})");
+        let all = (context, &*by_number);
+        match whole.ids(connection, all, Continuations::LeftOut).await {
+            Ok(changed) => Ok(changed),
+            // Then a run that reads everything finds out.
+            Err(DirectoryError::Referred { .. }) => Ok(BTreeSet::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is done about references to other servers: groups are read over whole naming contexts.
+    fn continuations(&self) -> Continuations {
+        match self.by {
+            EntryIds::Dn => Continuations::LeftOut,
+            EntryIds::Attribute(_) | EntryIds::None => Continuations::LeftOutWithoutPeople,
         }
     }
 
@@ -468,7 +549,7 @@ impl Asking<'_> {
             unidentified,
         } = refresh;
         if is_cut {
-            return Err("so much changed that reading everything costs no more".to_owned());
+            return Err(TOO_MANY.to_owned());
         }
         if unidentified > 0 {
             return Err(format!("{unidentified} entries that changed show no id"));
@@ -477,8 +558,8 @@ impl Asking<'_> {
         if has_cookie && cookie.is_none() {
             return Err("the server does not know its cookie any more".to_owned());
         }
-        let (kind, attribute) = (self.about.kind, self.id_attribute);
-        let named = |uuid: &_| attribute.and_then(|attribute| named(kind, attribute, uuid));
+        let (kind, by) = (self.about.kind, self.by);
+        let named = |uuid: &_| by.named(kind, uuid);
         if names_the_deleted {
             for uuid in &deleted {
                 match named(uuid) {

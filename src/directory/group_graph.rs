@@ -317,6 +317,14 @@ impl Members {
         uid.or(primary.then_some(PRIMARY_GROUP_ID))
     }
 
+    /// Who they are, without the people.
+    pub fn into_members(self) -> GroupMembers {
+        GroupMembers {
+            has_logins: !self.by_uid.is_empty(),
+            dns: self.by_dn.into_keys().collect(),
+        }
+    }
+
     /// What remains to be known when the people were read.
     pub fn groups_read(self) -> GroupsRead {
         let is_unread = |number: u32| self.unread.get(number as usize) == Some(&true);
@@ -327,6 +335,37 @@ impl Members {
             outside: outside.map(|(key, _)| key).collect(),
             unreadable: self.unreadable,
         }
+    }
+}
+
+/// Who the members of the groups are that people must be in, as far as their DNs tell.
+#[derive(Debug, Default)]
+pub struct GroupMembers {
+    /// Normalised; none of them is a group.
+    dns: HashSet<Arc<str>>,
+    has_logins: bool,
+}
+
+impl GroupMembers {
+    /// Whether some are named by their logins: their entries are known only when people are read.
+    #[must_use]
+    pub fn has_logins(&self) -> bool {
+        self.has_logins
+    }
+
+    /// Whether a DN, in the form in which DNs are compared, is among them.
+    #[must_use]
+    pub fn names(&self, key: &str) -> bool {
+        self.dns.contains(key)
+    }
+
+    /// The DNs of those who are not among these.
+    #[must_use]
+    pub fn others(&self, known: &HashSet<Box<str>>) -> Vec<String> {
+        let others = self.dns.iter().filter(|key| !known.contains(&***key));
+        let mut others: Vec<String> = others.map(|key| Dn::text_of(key)).collect();
+        others.sort_unstable();
+        others
     }
 }
 

@@ -24,7 +24,7 @@ use super::{
 
 /// Groups with members (RFC 4519 sections 3.5 and 3.6, RFC 2307 section 3), those of Active Directory,
 /// groups that may be empty, and computed ones. A class that a server does not know matches nobody.
-const GROUPS: &str = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)\
+pub(super) const GROUPS: &str = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)\
     (objectClass=posixGroup)(objectClass=group)(objectClass=groupOfMembers)\
     (objectClass=groupOfURLs))";
 
@@ -73,17 +73,20 @@ fn searches_of(
         referral_objects: ReferralObjects::LeftOut,
         continuations: Continuations::EndTheSearch,
     };
-    let bases = if request.bases.is_empty() {
-        let context = |group: &String| naming_context(&about.naming_contexts, group);
-        let contexts = request.groups.iter().filter_map(context);
-        contexts.map(ToOwned::to_owned).collect()
-    } else {
-        request.bases.clone()
-    };
     GroupSearches {
-        list: highest(bases).into_iter().map(of_base).collect(),
+        list: bases(request, about).into_iter().map(of_base).collect(),
         groups: request.groups.clone(),
     }
+}
+
+/// Where groups are searched for on a server.
+pub(super) fn bases(request: &GroupsRequest, about: &ServerIdentity) -> Vec<String> {
+    if !request.bases.is_empty() {
+        return highest(request.bases.clone());
+    }
+    let context = |group: &String| naming_context(&about.naming_contexts, group);
+    let contexts = request.groups.iter().filter_map(context);
+    highest(contexts.map(ToOwned::to_owned).collect())
 }
 
 /// The bases without those that lie below others.

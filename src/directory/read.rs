@@ -170,7 +170,10 @@ pub async fn read_changed<T: Kept>(
         cancel,
     )
     .await;
-    match outcome.and_then(|server| names_mean_something(server, &course)) {
+    let outcome = outcome
+        .and_then(|server| names_mean_something(server, &course))
+        .and_then(|server| collect.shows_members(server, request));
+    match outcome {
         Ok(server) => {
             let (entries, _) = collect.reading(pool, server, course);
             let entries = entries.known_by(id_attribute);

@@ -2,10 +2,7 @@
 //! write, report. Whatever cannot be told from the changes is left to a run that reads everything,
 //! and where that concerns the changes themselves, this run reads everything.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Instant,
-};
+use std::{collections::BTreeSet, time::Instant};
 
 use super::{
     Aim, RunContext,
@@ -18,9 +15,8 @@ use super::{
 use crate::{
     directory,
     directory::{
-        ChangedEntries,
-        changes::{ChangedIds, Changes, Position, Since},
-        dn::Dn,
+        ChangedEntries, DirectoryError, LostGroup, ReadFailure,
+        changes::{Changes, Position, Since},
     },
     event::Event,
     ftrack,
@@ -28,10 +24,10 @@ use crate::{
     model::{
         entry::DirectoryId,
         fold::fold,
-        report::{ChangesPart, RunPhase},
+        report::RunPhase,
         user::{Current, EntityId},
     },
-    state::{Again, KnownChanges, Remembered, Sought, State, journal},
+    state::{KnownChanges, Remembered, Sought, State, journal},
     sync::{
         desired::{Desired, DesiredValue, Mapped},
         guard::Vetted,
@@ -39,6 +35,10 @@ use crate::{
         several,
     },
 };
+
+mod concerned;
+
+use concerned::Found;
 
 /// Of how many entries a part that is read by id costs less than reading all of them.
 const PART: usize = 5;
@@ -52,17 +52,6 @@ pub(super) enum ChangesEnd {
     Nothing,
     /// It did what was to be done.
     Done,
-}
-
-/// What changed, as far as it concerns the job.
-struct Found {
-    position: Position,
-    /// The entries to be read.
-    ids: Vec<DirectoryId>,
-    /// Who was named as deleted, now or in an earlier run.
-    deleted: BTreeSet<DirectoryId>,
-    part: ChangesPart,
-    notes: Vec<String>,
 }
 
 /// Why nothing more is done, or everything is read.
@@ -98,6 +87,7 @@ impl RunContext<'_, LdapWork> {
         self.notes.push(format!(
             "everything was read instead of what changed: {why}"
         ));
+        self.known_dns = None;
         self.begin()?;
         self.execute(aim, state).await?;
         Ok(ChangesEnd::Done)
@@ -152,7 +142,7 @@ impl RunContext<'_, LdapWork> {
             Changes::Named(named) => *named,
             Changes::Unknown(why) => return Ok(Err(Instead::Everything(why))),
         };
-        let found = match self.concerning_people(before, named, state)? {
+        let found = match self.concerning_people(before, named, most, state).await? {
             Ok(found) => found,
             Err(why) => return Ok(Err(Instead::Everything(why))),
         };
@@ -165,88 +155,6 @@ impl RunContext<'_, LdapWork> {
             return Ok(Err(Instead::Everything(why.to_owned())));
         }
         Ok(Ok(found))
-    }
-
-    /// Which people of the job are concerned, or why everything has to be read.
-    fn concerning_people(
-        &self,
-        Before { known, .. }: &Before,
-        named: ChangedIds,
-        state: &State,
-    ) -> Result<Result<Found, String>, Failure> {
-        let ChangedIds {
-            position,
-            mut changed,
-            deleted: mut gone,
-            present,
-            unnamed,
-            by,
-        } = named;
-        let part = |deleted: usize| ChangesPart {
-            by: by.to_owned(),
-            changed: changed.len(),
-            deleted,
-        };
-        let again = |wanted| {
-            let again = known
-                .again
-                .iter()
-                .filter(move |(_, again)| **again == wanted);
-            again.filter_map(|(id, _)| DirectoryId::new(id))
-        };
-        let mut part = part(0);
-        let mut notes = Vec::new();
-        if unnamed > 0 {
-            notes.push(format!(
-                "{unnamed} entries are gone that the server does not name by the job's id \
-                 attribute; the next run that reads everything finds out whose they are"
-            ));
-        }
-        if known.leavers_wait {
-            // What was doubtful about the last complete reading is not known to be over.
-            gone.clear();
-        } else {
-            gone.extend(again(Again::Deleted));
-            if !gone.is_empty() || !present.is_empty() {
-                let people = state.people(&self.prepared.name)?;
-                for (base, ids) in &present {
-                    gone.extend(lacking(&people, base, ids));
-                }
-                gone.retain(|id| people.contains_key(id.as_str()));
-                if let Some(base) = self.emptied(&people, &gone) {
-                    return Ok(Err(format!("the search base {base} shows nobody any more")));
-                }
-            }
-        }
-        changed.extend(again(Again::Changed));
-        gone.retain(|id| !changed.contains(id));
-        part.deleted = gone.len();
-        if !gone.is_empty() {
-            let others = known.without_user.iter();
-            changed.extend(others.filter_map(|id| DirectoryId::new(id)));
-        }
-        Ok(Ok(Found {
-            position,
-            ids: changed.into_iter().collect(),
-            deleted: gone,
-            part,
-            notes,
-        }))
-    }
-
-    /// A search base all of whose people are gone.
-    fn emptied(
-        &self,
-        people: &BTreeMap<String, String>,
-        gone: &BTreeSet<DirectoryId>,
-    ) -> Option<String> {
-        let gone: BTreeSet<&str> = gone.iter().map(DirectoryId::as_str).collect();
-        let is_emptied = |base: &&String| {
-            let mut below = people_below(people, base).peekable();
-            below.peek().is_some() && below.all(|id| gone.contains(id))
-        };
-        let bases = &self.work.job.search_bases;
-        bases.iter().find(is_emptied).cloned()
     }
 
     /// Reads the people who are concerned, decides about them, and writes what may be written.
@@ -263,8 +171,13 @@ impl RunContext<'_, LdapWork> {
         } = before;
         remembered.users_before = Some(known.users.clone());
         let request = self.read_request();
-        let entries = self.read_entries(&known, &found).await?;
-        if let Some(why) = unlike_before(&entries, &known) {
+        let entries = match self.read_entries(&known, &found).await? {
+            Ok(entries) => entries,
+            Err(why) => return Ok(Err(why)),
+        };
+        let unlike = unlike_before(&entries, &known);
+        let lost = || lost_group(&entries, &remembered).filter(|_| !found.deleted.is_empty());
+        if let Some(why) = unlike.or_else(lost) {
             return Ok(Err(why));
         }
         let (request, reading) = (
@@ -277,6 +190,7 @@ impl RunContext<'_, LdapWork> {
         let desired = desired
             .map_err(Failure::refused)?
             .noting(found.notes.clone());
+        self.known_dns = Some(state.dns(&self.prepared.name, &found.deleted)?);
         let current = self
             .read_users(state, &known, &desired, &found.deleted)
             .await?;
@@ -330,7 +244,7 @@ impl RunContext<'_, LdapWork> {
         &mut self,
         known: &KnownChanges,
         found: &Found,
-    ) -> Result<ChangedEntries<Mapped>, Failure> {
+    ) -> Result<Result<ChangedEntries<Mapped>, String>, Failure> {
         let began = Instant::now();
         let (work, request) = (self.work, self.read_request());
         let entries = directory::read_changed(
@@ -343,7 +257,15 @@ impl RunContext<'_, LdapWork> {
         )
         .await;
         self.record_phase(RunPhase::Directory, began.elapsed());
-        entries.map_err(|unread| self.record_read_error(ReadError::Directory(unread)))
+        match entries {
+            Ok(entries) => Ok(Ok(entries)),
+            // What a few entries do not show, others may.
+            Err(ReadFailure {
+                error: error @ DirectoryError::Group { .. },
+                ..
+            }) => Ok(Err(error.to_string())),
+            Err(unread) => Err(self.record_read_error(ReadError::Directory(unread))),
+        }
     }
 
     /// Reads the users whom these people may concern: theirs, those that this program may have
@@ -422,7 +344,8 @@ impl RunContext<'_, LdapWork> {
 
 /// Whether there is anything that the run before did not report.
 fn is_news(vetted: &Vetted, marks: &Marks, known: &KnownChanges) -> bool {
-    let is_new = |id: &DirectoryId| !known.again.contains_key(id.as_str());
+    // Whoever was held for being gone may be held for another reason now.
+    let is_new = |id: &DirectoryId| marks.again.get(id.as_str()) != known.again.get(id.as_str());
     !vetted.allowed().is_empty()
         || vetted
             .held()
@@ -432,6 +355,17 @@ fn is_news(vetted: &Vetted, marks: &Marks, known: &KnownChanges) -> bool {
             .without_user
             .iter()
             .any(|id| !known.without_user.contains(id))
+}
+
+/// A group that had members in the last complete reading, and does not show them any longer: only a
+/// run that reads everything can doubt what follows from it.
+fn lost_group(entries: &ChangedEntries<Mapped>, remembered: &Remembered) -> Option<String> {
+    let groups = entries.part().groups()?;
+    let lost = groups.lost(&remembered.groups).into_iter().next()?;
+    Some(match lost {
+        LostGroup::Hidden(dn) => format!("the group {dn} is not seen any more"),
+        LostGroup::Empty(dn) => format!("the group {dn} shows no members any more"),
+    })
 }
 
 /// Why the entries that changed cannot be taken together with what the last complete reading
@@ -455,28 +389,4 @@ fn unlike_before(entries: &ChangedEntries<Mapped>, known: &KnownChanges) -> Opti
     };
     let is_another = filter.is_some_and(|filter| is_another(&filter));
     is_another.then(|| "the filter for people is another one".to_owned())
-}
-
-/// The people below a base whom the server does not name among those who are there.
-fn lacking<'p>(
-    people: &'p BTreeMap<String, String>,
-    base: &'p str,
-    there: &BTreeSet<DirectoryId>,
-) -> impl Iterator<Item = DirectoryId> + 'p {
-    let there: BTreeSet<String> = there.iter().map(|id| id.as_str().to_owned()).collect();
-    people_below(people, base)
-        .filter(move |id| !there.contains(*id))
-        .filter_map(DirectoryId::new)
-}
-
-/// The ids of the people below a base.
-fn people_below<'p>(
-    people: &'p BTreeMap<String, String>,
-    base: &str,
-) -> impl Iterator<Item = &'p str> {
-    let base = Dn::parse(base);
-    people.iter().filter_map(move |(id, dn)| {
-        Dn::parse(dn)?.depth_below(base.as_ref()?)?;
-        Some(id.as_str())
-    })
 }

@@ -165,7 +165,7 @@ impl RunContext<'_, LdapWork> {
         let (pool, cancel) = (&self.work.pool, self.until.cancel.clone());
         let told = directory::changes::position(pool, request, before.as_ref(), &cancel).await;
         match told {
-            Ok(position) => Ok(position),
+            Ok(position) => Ok(Some(position)),
             Err(unread) => match FailureKind::from(&unread.error) {
                 // The read itself tells more; only what could lock an account is not tried twice.
                 FailureKind::DirectoryRefused | FailureKind::Stopped | FailureKind::TimeLimit => {
@@ -220,7 +220,9 @@ impl RunContext<'_, LdapWork> {
             },
             again: BTreeMap::new(),
             without_user: BTreeSet::new(),
-            leavers_wait: !plan.doubts.is_empty() || plan.replica.is_some(),
+            leavers_wait: !plan.doubts.is_empty()
+                || plan.replica.is_some()
+                || plan.has_unseen_member,
         })
     }
 

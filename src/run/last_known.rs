@@ -48,6 +48,10 @@ impl RunContext<'_, LdapWork> {
         &self,
         absent: &BTreeMap<DirectoryId, Absent>,
     ) -> BTreeMap<DirectoryId, String> {
+        if let Some(known) = &self.known_dns {
+            let of_absent = known.iter().filter(|(id, _)| absent.contains_key(id));
+            return of_absent.map(|(id, dn)| (id.clone(), dn.clone())).collect();
+        }
         let (state_dir, job) = (&self.prepared.config.state_dir, &self.prepared.name);
         let ids = absent.keys().map(DirectoryId::as_str);
         let mut dns = state::last_dns(state_dir, job, ids).unwrap_or_default();

@@ -42,6 +42,7 @@ mod unsettled_changes;
 use crate::{
     model::{
         clocks::Clocks,
+        entry::DirectoryId,
         report::{
             Approver, Counts, FailureKind, FtrackPart, Observed, Outcome, Report, RunPhase, Trigger,
         },
@@ -164,6 +165,9 @@ struct RunContext<'a, W> {
     /// Warnings about the run as a whole, before there is a plan.
     notes: Vec<String>,
     has_begun: bool,
+    /// The last known DNs of those who may be absent, where they were looked up already: opening
+    /// the state database once more checks all of it.
+    known_dns: Option<BTreeMap<DirectoryId, String>>,
     reader: Reader,
 }
 
@@ -440,6 +444,7 @@ impl<'a, W> RunContext<'a, W> {
             report,
             notes: Vec::new(),
             has_begun: false,
+            known_dns: None,
             reader,
         };
         (context, writer)
@@ -455,6 +460,7 @@ impl<'a, W> RunContext<'a, W> {
         Event::RunStarted {
             of: self.name(),
             dry_run: self.report.dry_run,
+            trigger: self.report.trigger,
         }
         .emit();
         Ok(())

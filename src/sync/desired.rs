@@ -121,8 +121,11 @@ impl Desired {
             });
         }
         desired.notes = notes(&reading);
-        let of_groups = desired.groups.iter().flat_map(GroupsRead::notes);
-        desired.notes.extend(of_groups);
+        // Of what changed, most members are not among the entries.
+        if desired.is_of_everybody() {
+            let of_groups = desired.groups.iter().flat_map(GroupsRead::notes);
+            desired.notes.extend(of_groups);
+        }
         let several_ids = reading.several_ids().clone();
         let without_id = |place| match several_ids.get(&place) {
             Some(number) => Reason::SeveralIds(*number),

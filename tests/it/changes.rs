@@ -8,6 +8,8 @@ use crate::{
     studio::Studio,
 };
 
+mod daemon;
+mod groups;
 mod openldap;
 mod others;
 

@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 
 use ldap3::{
-    DerefAliases, ResultEntry, Scope, SearchOptions,
+    DerefAliases, ResultEntry, SearchOptions,
     asn1::PL,
     controls::{Control, MakeCritical, ManageDsaIt, RawControl, RefreshMode, SyncRequest},
 };
 
-use super::{Asking, Connection, DirectoryError, named};
+use super::{Asking, Connection, DirectoryError, EntryIds};
 use crate::{
-    config,
     directory::{
         lookup::{concluded, entry},
         server::Referrals,
@@ -43,7 +42,7 @@ pub(super) struct Refresh {
 }
 
 /// No attributes (RFC 4511 section 4.5.1.8).
-const NO_ATTRIBUTES: &str = "1.1";
+pub(super) const NO_ATTRIBUTES: &str = "1.1";
 
 impl Asking<'_> {
     /// Asks what changed since a cookie; without one, everything did.
@@ -56,15 +55,16 @@ impl Asking<'_> {
         cookie: Option<&[u8]>,
     ) -> Result<Refresh, DirectoryError> {
         let tried = format!("asking what changed below {base:?}");
-        let attribute = self
-            .id_attribute
-            .map_or(NO_ATTRIBUTES, |attribute| attribute.name());
+        let mut attributes = self.by.attributes();
+        if attributes.is_empty() {
+            attributes.push(NO_ATTRIBUTES.to_owned());
+        }
         let mut ldap = connection.ldap.clone();
         let mut stream = ldap
             .with_search_options(SearchOptions::new().deref(DerefAliases::Never))
             .with_controls(self.controls(cookie))
             .with_timeout(connection.operation_timeout)
-            .streaming_search(base, self.scope(), filter, vec![attribute])
+            .streaming_search(base, self.scope, filter, attributes)
             .await
             .map_err(|error| connection.failure(&tried, &error))?;
         let mut refresh = Refresh::default();
@@ -131,15 +131,15 @@ impl Asking<'_> {
             }
             EntryState::Deleted => drop(refresh.deleted.insert(uuid)),
             EntryState::Changed => {
-                let Some(attribute) = self.id_attribute else {
+                if matches!(self.by, EntryIds::None) {
                     return Ok(());
-                };
+                }
                 // It may have been named before it came back.
                 refresh.deleted.remove(&uuid);
                 refresh.present.insert(uuid);
                 // 389 leaves out operational attributes here, and the UUID says the same.
-                let id = attribute.of(&found);
-                let id = id.or_else(|| named(self.about.kind, attribute, &uuid));
+                let id = self.by.of(&found);
+                let id = id.or_else(|| self.by.named(self.about.kind, &uuid));
                 match id {
                     Some(id) => drop(refresh.changed.insert(id)),
                     None => refresh.unidentified += 1,
@@ -161,13 +161,6 @@ impl Asking<'_> {
             Referrals::AsReferences => {}
         }
         controls
-    }
-
-    pub(super) fn scope(&self) -> Scope {
-        match self.request.scope {
-            config::Scope::Subtree => Scope::Subtree,
-            config::Scope::One => Scope::OneLevel,
-        }
     }
 }
 

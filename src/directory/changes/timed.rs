@@ -56,19 +56,16 @@ impl Asking<'_> {
         };
         let began = Instant::now();
         let mut attributes = vec![TIME.to_owned()];
-        attributes.extend(
-            self.id_attribute
-                .map(|attribute| attribute.name().to_owned()),
-        );
+        attributes.extend(self.by.attributes());
         let mut entries: Vec<(Option<DirectoryId>, Option<DateTime<Utc>>)> = Vec::new();
-        let attribute = self.id_attribute;
+        let by = self.by;
         let each = |entry: &Entry| {
             let time = entry.values(TIME).first();
             let time = time.and_then(|time| generalized_time(std::str::from_utf8(time).ok()?));
-            entries.push((attribute.and_then(|attribute| attribute.of(entry)), time));
+            entries.push((by.of(entry), time));
         };
-        self.each(connection, (base, &filter), attributes, each)
-            .await?;
+        let how = (attributes, self.continuations());
+        self.each(connection, (base, &filter), how, each).await?;
         let newest = entries.iter().filter_map(|(_, time)| *time).max();
         if newest.is_none() && !entries.is_empty() {
             let changed = BTreeSet::new();
@@ -109,17 +106,18 @@ impl Asking<'_> {
     pub(super) async fn ids(
         &self,
         connection: &mut Connection,
-        base: &str,
-        filter: &str,
+        search: (&str, &str),
+        continuations: Continuations,
     ) -> Result<BTreeSet<DirectoryId>, DirectoryError> {
         let mut ids = BTreeSet::new();
-        let Some(attribute) = self.id_attribute else {
-            return Ok(ids);
-        };
-        let each = |entry: &Entry| ids.extend(attribute.of(entry));
-        let attributes = vec![attribute.name().to_owned()];
-        self.each(connection, (base, filter), attributes, each)
-            .await?;
+        let by = self.by;
+        let each = |entry: &Entry| ids.extend(by.of(entry));
+        let mut attributes = by.attributes();
+        if attributes.is_empty() {
+            attributes.push("objectClass".to_owned());
+        }
+        let how = (attributes, continuations);
+        self.each(connection, search, how, each).await?;
         Ok(ids)
     }
 
@@ -155,28 +153,21 @@ impl Asking<'_> {
         &self,
         connection: &mut Connection,
         (base, filter): (&str, &str),
-        attributes: Vec<String>,
+        (attributes, continuations): (Vec<String>, Continuations),
         mut each: impl FnMut(&Entry),
     ) -> Result<(), DirectoryError> {
         let wanted = Search {
             base: base.to_owned(),
-            scope: self.scope(),
+            scope: self.scope,
             filter: filter.to_owned(),
-            ids: self
-                .id_attribute
-                .iter()
-                .map(|id| id.name().to_owned())
-                .collect(),
+            ids: self.by.attributes(),
             attributes,
             page_size: self.pool.page_size(),
             referrals: self.about.referrals,
             referral_objects: ReferralObjects::LeftOut,
-            continuations: Continuations::EndTheSearch,
+            continuations,
         };
-        let references = (
-            ReferralObjects::LeftOut,
-            Continuations::LeftOutWithoutPeople,
-        );
+        let references = (ReferralObjects::LeftOut, continuations);
         let wanted = self.about.suited(&wanted, references);
         let mut evidence = SearchEvidence::of(&wanted);
         let mut budget = Budget::of_a_reading();

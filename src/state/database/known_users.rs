@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
-    model::user::EntityId,
+    model::{entry::DirectoryId, user::EntityId},
     state::{
         database::{
             State, columns,
@@ -160,7 +160,34 @@ impl State {
         })
     }
 
-    /// The DNs of a job's people, by directory id, as the runs before saw them.
+    /// The DNs of those of these who are a job's people, as the runs before saw them.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn dns<'i>(
+        &self,
+        job: &str,
+        ids: impl IntoIterator<Item = &'i DirectoryId>,
+    ) -> Result<BTreeMap<DirectoryId, String>, StateError> {
+        let mut ids = ids.into_iter().peekable();
+        if ids.peek().is_none() {
+            return Ok(BTreeMap::new());
+        }
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare("SELECT dn FROM people WHERE job = ?1 AND directory_id = ?2")?;
+            let mut dns = BTreeMap::new();
+            for id in ids {
+                let dn = statement.query_row(params![job, id.as_str()], |row| row.get(0));
+                if let Some(dn) = dn.optional()? {
+                    dns.insert(id.clone(), dn);
+                }
+            }
+            Ok(dns)
+        })
+    }
+
+    /// The DNs of all of a job's people, by directory id, as the runs before saw them.
     ///
     /// # Errors
     /// The database cannot be read.

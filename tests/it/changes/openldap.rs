@@ -7,7 +7,7 @@ use super::*;
 use crate::rules::account;
 
 /// A slapd with these people that remembers so many deletes.
-fn slapd(uids: &[&str], remembers: usize) -> Slapd {
+pub fn slapd(uids: &[&str], remembers: usize) -> Slapd {
     let mut setup = Setup::new(people(uids.iter().copied()));
     setup.global = "moduleload syncprov".into();
     let overlay = format!("overlay syncprov\nsyncprov-sessionlog {remembers}");
@@ -25,11 +25,11 @@ fn after_a_run(remembers: usize) -> (Slapd, Studio) {
     (slapd, studio)
 }
 
-fn leaves(uid: &str) -> String {
+pub fn leaves(uid: &str) -> String {
     format!("dn: uid={uid},{PEOPLE}\nchangetype: delete\n\n")
 }
 
-fn is_called(uid: &str, last: &str) -> String {
+pub fn is_called(uid: &str, last: &str) -> String {
     format!("dn: uid={uid},{PEOPLE}\nchangetype: modify\nreplace: sn\nsn: {last}\n\n")
 }
 

@@ -28,6 +28,51 @@ fn join_and_rename(directory: &RealDirectory) {
     );
 }
 
+/// Somebody joins a group, and somebody leaves it.
+fn follow_a_group(directory: &RealDirectory, mut situation: Situation) {
+    let groups = "ou=groups,dc=studio,dc=test";
+    if directory.kind.is_active_directory() {
+        directory.change(&format!("dn: {groups}\nobjectClass: organizationalUnit\n"));
+    }
+    let artists = format!("cn=artists,{groups}");
+    let person = |name: &str| format!("cn={name},{PEOPLE}");
+    directory.group(&artists, &[person("ada")]);
+    situation.job += &format!("member_of = [{artists:?}]\nconfig_change = \"apply\"\n");
+    situation.sync();
+    assert_eq!(changes(&situation), None, "nothing changed since");
+    directory.join("dan");
+    assert_eq!(changes(&situation), None, "dan is no member");
+    directory.members(&artists, "add", &person("dan"));
+    assert_eq!(done(&some_changes(&situation)), ["create dan applied"]);
+    directory.members(&artists, "delete", &person("ada"));
+    let report = some_changes(&situation);
+    assert_eq!(done(&report), ["deactivate ada applied"]);
+    assert_eq!(changes(&situation), None);
+    situation.sync_changes_nothing();
+}
+
+/// Changes what the program keeps of the directory's position, as if the server were another one.
+fn set_position(studio: &Studio, key: &str, value: &str) {
+    let state = rusqlite::Connection::open(studio.state_dir().join("state.db")).unwrap();
+    let changed = state
+        .execute(
+            &format!("UPDATE known_changes SET known = json_set(known, '$.position.marks[0].at.{key}', json(?1))"),
+            [value],
+        )
+        .unwrap();
+    assert_eq!(changed, 1);
+}
+
+/// A run of changes that reads everything, since the server does not know its position, and what it
+/// says about that.
+fn reads_everything(studio: &Studio) -> String {
+    let report = changes(studio).unwrap();
+    assert_eq!(part(&report), None, "{report:#?}");
+    assert!(report.directory.as_ref().unwrap().complete);
+    let why = report.warnings[0].strip_prefix("everything was read instead of what changed: ");
+    why.unwrap().to_owned()
+}
+
 #[test]
 fn on_389_directory_server_the_cookie_tells_who_left() {
     if must_skip_as_root("on_389_directory_server_the_cookie_tells_who_left", OF_389) {
@@ -54,10 +99,21 @@ fn on_389_directory_server_the_cookie_tells_who_left() {
     );
     assert_eq!(done(&some_changes(&situation)), ["deactivate cyd applied"]);
     situation.sync_changes_nothing();
+    for (cookie, surname) in [("garbage", "One"), ("a:1#b:c:d#1", "Two")] {
+        let hex: String = cookie.bytes().map(|byte| format!("{byte:02x}")).collect();
+        set_position(&situation, "cookie", &format!("{hex:?}"));
+        directory.change(&format!(
+            "dn: cn=ada,{PEOPLE}\nchangetype: modify\nreplace: sn\nsn: {surname}\n"
+        ));
+        let why = reads_everything(&situation);
+        assert!(why.contains("cookie"), "{why}");
+        assert_eq!(situation.user("ada").last_name.as_deref(), Some(surname));
+    }
+    follow_a_group(&directory, situation);
 }
 
 #[test]
-fn on_active_directory_the_numbers_of_its_changes_tell_and_nobody_is_absent() {
+fn on_active_directory_the_numbers_of_its_changes_tell_who_moved_and_not_who_was_deleted() {
     if must_skip_as_root(
         "on_active_directory_the_numbers_of_its_changes_tell",
         OF_SAMBA,
@@ -74,6 +130,37 @@ fn on_active_directory_the_numbers_of_its_changes_tell_and_nobody_is_absent() {
     assert_eq!(changes(&situation), None);
     assert_eq!(done(&situation.sync()), ["deactivate bob applied"]);
     assert_eq!(changes(&situation), None);
+    directory.change(&format!(
+        "dn: cn=cyd,{PEOPLE}\nchangetype: modrdn\nnewrdn: cn=cyd\ndeleteoldrdn: 1\nnewsuperior: \
+         ou=services,dc=studio,dc=test\n"
+    ));
+    let report = some_changes(&situation);
+    assert_eq!(done(&report), ["deactivate cyd applied"]);
+    let reason = &report.changes[0].reason;
+    assert!(
+        reason.contains("outside of the job's search bases"),
+        "{reason}"
+    );
+    assert_eq!(changes(&situation), None);
+    // A server that was restored has another id of its database, or counts from an earlier number.
+    for (key, value) in [
+        ("invocation", "\"00000000-0000-4000-8000-000000000000\""),
+        ("next", "999999999"),
+    ] {
+        set_position(&situation, key, value);
+        directory.change(&format!(
+            "dn: cn=ada,{PEOPLE}\nchangetype: modify\nreplace: sn\nsn: {key}\n"
+        ));
+        let why = reads_everything(&situation);
+        assert!(why.contains("the server was restored"), "{why}");
+        assert_eq!(situation.user("ada").last_name.as_deref(), Some(key));
+        assert_eq!(
+            changes(&situation),
+            None,
+            "it noted a position that is good"
+        );
+    }
+    follow_a_group(&directory, situation);
 }
 
 #[test]
