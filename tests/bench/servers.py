@@ -19,6 +19,7 @@ include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
+moduleload syncprov
 pidfile {folder}/slapd.pid
 sizelimit unlimited
 database mdb
