@@ -355,18 +355,10 @@ impl Event<'_> {
                 say!(level, event = "program.failed", error = %escape_control(error), "stopped")
             }
             Self::RunStarted {
-                of: RunName { job, run },
+                of,
                 dry_run,
                 trigger,
-            } => say!(
-                level,
-                event = "run.started",
-                job,
-                run,
-                dry_run,
-                trigger = trigger.as_str(),
-                "run started"
-            ),
+            } => emit_started(level, of, dry_run, trigger),
             Self::DirectoryRead {
                 of: RunName { job, run },
                 server,
@@ -467,6 +459,18 @@ impl Event<'_> {
             Self::RunConfirmed { of, found } => emit_confirmed(level, of, found),
         }
     }
+}
+
+fn emit_started(level: Level, RunName { job, run }: RunName<'_>, dry_run: bool, trigger: Trigger) {
+    say!(
+        level,
+        event = "run.started",
+        job,
+        run,
+        dry_run,
+        trigger = trigger.as_str(),
+        "run started"
+    );
 }
 
 /// What is said of a run that was interrupted, now that its report is saved.

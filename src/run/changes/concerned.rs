@@ -42,6 +42,16 @@ struct Moved {
     left: BTreeSet<DirectoryId>,
 }
 
+/// Who seems to be gone.
+struct SeemsGone {
+    /// Whom the server named.
+    named: BTreeSet<DirectoryId>,
+    /// Whom no group names any more.
+    left: BTreeSet<DirectoryId>,
+    /// Where the server named everybody who is there instead: whoever else was below the base.
+    present: Vec<(String, BTreeSet<DirectoryId>)>,
+}
+
 impl RunContext<'_, LdapWork> {
     /// Which people of the job are concerned, or why everything has to be read.
     pub(super) async fn concerning_people(
@@ -83,7 +93,12 @@ impl RunContext<'_, LdapWork> {
             // What was doubtful about the last complete reading is not known to be over.
             BTreeSet::new()
         } else {
-            match self.gone(known, (gone, left, present), state).await? {
+            let seems = SeemsGone {
+                named: gone,
+                left,
+                present,
+            };
+            match self.gone(known, seems, state).await? {
                 Ok(gone) => gone,
                 Err(why) => return Ok(Err(why)),
             }
@@ -119,14 +134,15 @@ impl RunContext<'_, LdapWork> {
     async fn gone(
         &mut self,
         known: &KnownChanges,
-        (mut gone, left, present): (
-            BTreeSet<DirectoryId>,
-            BTreeSet<DirectoryId>,
-            Vec<(String, BTreeSet<DirectoryId>)>,
-        ),
+        seems: SeemsGone,
         state: &State,
     ) -> Result<Result<BTreeSet<DirectoryId>, String>, Failure> {
         let job = &self.prepared.name;
+        let SeemsGone {
+            named: mut gone,
+            left,
+            present,
+        } = seems;
         gone.extend(again(known, Again::Deleted));
         if !present.is_empty() {
             // The server named everybody as well.
