@@ -26,6 +26,7 @@ use crate::{
     config,
     model::{
         entry::{DirectoryId, Entry},
+        freshness::Freshness,
         id::{IdAttribute, hex_bytes},
         server_kind::ServerKind,
     },
@@ -138,6 +139,8 @@ pub struct ChangedIds {
     pub groups_changed: bool,
     /// In which way the server tells it.
     pub by: &'static str,
+    /// How current its copy was before it was asked.
+    pub freshness: Freshness,
 }
 
 /// Asks which entries changed.
@@ -175,7 +178,7 @@ async fn begun(
     schema: SchemaUse,
 ) -> Result<(ServerIdentity, Position), DirectoryError> {
     let bases: Vec<&str> = request.bases.iter().map(String::as_str).collect();
-    let about = about(connection, &bases, (schema, FreshnessUse::None)).await?;
+    let about = about(connection, &bases, (schema, FreshnessUse::Needed)).await?;
     let position = Position {
         server: connection.server().to_owned(),
         directory: pool.id().map(str::to_owned).or(about.directory_id.clone()),
@@ -251,7 +254,10 @@ impl Question for Since<'_> {
             by: EntryIds::Attribute(self.id_attribute),
             most: self.most,
         };
-        let mut found = ChangedIds::none(position);
+        let mut found = ChangedIds {
+            freshness: about.freshness.clone(),
+            ..ChangedIds::none(position)
+        };
         if let Err(why) = asking
             .since_all(connection, &self.position.marks, &mut found)
             .await?
@@ -314,6 +320,7 @@ impl ChangedIds {
             unnamed: 0,
             groups_changed: false,
             by: "",
+            freshness: Freshness::default(),
         }
     }
 }

@@ -152,7 +152,7 @@ pub async fn read_changed<T: Kept>(
     let wanted = Wanted {
         bases: &request.bases,
         schema: SchemaUse::Needed,
-        freshness: FreshnessUse::None,
+        freshness: FreshnessUse::Needed,
         searches: &some,
     };
     let mut collect = Collect::new(pool, request, map, |_| ());

@@ -24,6 +24,7 @@ use crate::{
     model::{
         entry::DirectoryId,
         fold::fold,
+        freshness::Freshness,
         report::RunPhase,
         user::{Current, EntityId},
     },
@@ -142,6 +143,13 @@ impl RunContext<'_, LdapWork> {
             Changes::Named(named) => *named,
             Changes::Unknown(why) => return Ok(Err(Instead::Everything(why))),
         };
+        let Position {
+            server, directory, ..
+        } = &named.position;
+        let shown = (&named.freshness, directory.as_deref());
+        if let Some(why) = self.lags_behind(server, shown, &before.remembered) {
+            return Ok(Err(Instead::Everything(why)));
+        }
         let found = match self.concerning_people(before, named, most, state).await? {
             Ok(found) => found,
             Err(why) => return Ok(Err(Instead::Everything(why))),
@@ -177,7 +185,10 @@ impl RunContext<'_, LdapWork> {
         };
         let unlike = unlike_before(&entries, &known);
         let lost = || lost_group(&entries, &remembered).filter(|_| !found.deleted.is_empty());
-        if let Some(why) = unlike.or_else(lost) {
+        let part = entries.part();
+        let shown = (part.freshness(), part.directory_id());
+        let lags = || self.lags_behind(part.server(), shown, &remembered);
+        if let Some(why) = unlike.or_else(lost).or_else(lags) {
             return Ok(Err(why));
         }
         let (request, reading) = (
@@ -238,6 +249,19 @@ impl RunContext<'_, LdapWork> {
         self.carry_out(state, &remembered, ready, (&current, earlier), writer)
             .await?;
         Ok(Ok(ChangesEnd::Done))
+    }
+
+    /// Why what a server shows may be old, if it shows less than what was seen of its directory
+    /// before: what follows from that is decided about everybody.
+    fn lags_behind(
+        &self,
+        server: &str,
+        (shown, directory): (&Freshness, Option<&str>),
+        remembered: &Remembered,
+    ) -> Option<String> {
+        let seen = remembered.freshness_of(directory)?;
+        let lag = shown.lag(seen, self.clocks().latest())?;
+        Some(format!("{server} lags behind: {lag}"))
     }
 
     async fn read_entries(

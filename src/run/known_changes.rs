@@ -197,8 +197,10 @@ impl RunContext<'_, LdapWork> {
         plan: &Plan<'_>,
         desired: &Desired,
     ) -> Option<KnownChanges> {
+        // A server that lags behind, or may, is not believed, and so does not tell what changed.
         let position = position.filter(|position| {
-            position.server == desired.server()
+            plan.replica.is_none()
+                && position.server == desired.server()
                 && position.directory.as_deref() == plan.directory.as_deref()
         })?;
         let per = TimeDelta::from_std(self.work.job.limits.per).unwrap_or(TimeDelta::MAX);
@@ -220,9 +222,7 @@ impl RunContext<'_, LdapWork> {
             },
             again: BTreeMap::new(),
             without_user: BTreeSet::new(),
-            leavers_wait: !plan.doubts.is_empty()
-                || plan.replica.is_some()
-                || plan.has_unseen_member,
+            leavers_wait: !plan.doubts.is_empty() || plan.has_unseen_member,
         })
     }
 

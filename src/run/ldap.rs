@@ -104,11 +104,11 @@ impl RunContext<'_, LdapWork> {
         self.record_plan(plan, &vetted);
         if desired.is_of_everybody() {
             self.remember(state, past, plan, current, &vetted, approval)?;
-            self.remember_freshness(state, past.0, desired, (plan, &vetted), approval)?;
             self.remember_dns(state, plan, desired)?;
         } else {
             self.remember_changes(state, past, (plan, desired, current), &vetted)?;
         }
+        self.remember_freshness(state, past.0, desired, (plan, &vetted), approval)?;
         let known = self.index(state, desired, &vetted, known)?;
         let is_first = plan.is_first_contact;
         let counted = memory::written(

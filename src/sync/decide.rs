@@ -273,7 +273,8 @@ impl<'a> Matched<'a> {
         for entry in self.desired.skipped() {
             decider.skip(Who::Entry(entry), entry.reason.clone());
         }
-        decider.plan.has_unseen_member = decider.unseen_member.is_some();
+        decider.plan.has_unseen_member =
+            decider.unseen_member.is_some() || !evidence.lost_groups.is_empty();
         decider.owned_users();
         decider.disabled_without_a_person();
         decider.hold_the_unclear();

@@ -142,7 +142,8 @@ pub struct Plan<'a> {
     pub outside_members: Vec<String>,
     /// Those of them that were found out to be no groups.
     pub member_accounts: BTreeSet<String>,
-    /// Whether one of them is new and not seen, so that whoever left the groups may be in it.
+    /// Whether one of them, or a group that had members, is not seen, so that whoever left the groups
+    /// may be in it.
     pub has_unseen_member: bool,
     /// Where the entries of those whose users are deactivated were when a run last saw them.
     pub last_dns: BTreeMap<DirectoryId, String>,

@@ -75,6 +75,7 @@ impl RunContext<'_, LdapWork> {
             unnamed,
             groups_changed: _,
             by,
+            freshness: _,
         } = named;
         let mut part = ChangesPart {
             by: by.to_owned(),

@@ -331,3 +331,55 @@ fn a_job_without_the_schedule_reads_no_changes() {
         ended.stderr
     );
 }
+
+#[test]
+fn a_server_that_lags_behind_writes_nothing_old_through_a_run_of_changes() {
+    let numbered = |export: Option<String>| {
+        let setup = Setup::new(people(EIGHT)).provider(1);
+        match export {
+            Some(export) => setup.export(export).start(),
+            None => setup.start(),
+        }
+    };
+    let current = numbered(None);
+    // So that there is a change that a backup has.
+    current.change(&is_called("hope", "Old"));
+    let mut studio = studio(current.url().as_str());
+    let rest = "disabled = \"(employeeType=locked)\"\nlimits = { deactivate = 5 }\n";
+    studio.job += rest;
+    // In the backup, ada is locked and bea is not.
+    let lock = |uid: &str, how: &str| {
+        format!(
+            "dn: uid={uid},{PEOPLE}\nchangetype: modify\n{how}: employeeType\nemployeeType: locked\n\n"
+        )
+    };
+    current.change(&lock("ada", "add"));
+    let backup = current.export();
+    let newest = backup
+        .lines()
+        .filter_map(|line| line.strip_prefix("entryCSN: "))
+        .filter(|csn| csn.contains("#001#"))
+        .max()
+        .unwrap();
+    let backup = backup.replacen("\n\n", &format!("\ncontextCSN: {newest}\n\n"), 1);
+    current.change(&format!("{}{}", lock("ada", "delete"), lock("bea", "add")));
+    let first = studio.sync();
+    assert_eq!(first.counts.created, EIGHT.len() - 1, "{first:#?}");
+    assert!(studio.user("ada").is_active);
+    let before = studio.ftrack().users();
+    drop(current);
+
+    let restored = numbered(Some(backup));
+    studio.directory_url = restored.url().to_string();
+    let report = studio.sync();
+    assert_eq!(report.outcome, Outcome::Held, "{report:#?}");
+    assert!(studio.user("ada").is_active, "{report:#?}");
+    let report = changes(&studio);
+    assert!(studio.user("ada").is_active, "{report:#?}");
+    let logins = |users: &[ftrack_ldap_sync::demo::ftrack::Account]| users.len();
+    assert_eq!(
+        logins(&studio.ftrack().users()),
+        logins(&before) + 1,
+        "{report:#?}"
+    );
+}
