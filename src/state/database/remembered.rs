@@ -396,6 +396,8 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
         let Count(members) = row.get("members")?;
         Ok((row.get("dn")?, members))
     })?;
+    let mut freshness = connection.prepare("SELECT * FROM freshness WHERE job = ?1")?;
+    let freshness = freshness.query_map(params![job], columns::freshness)?;
     Ok(Remembered {
         groups: groups.collect::<rusqlite::Result<_>>()?,
         absences: absences::of_job(connection, absences::Table::Absences, job)?,
@@ -418,13 +420,7 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
             .map(|Time(at)| at),
         held,
         settings: settings(connection, job)?,
-        freshness: connection
-            .query_row(
-                "SELECT * FROM freshness WHERE job = ?1",
-                params![job],
-                columns::freshness,
-            )
-            .optional()?,
+        freshness: freshness.collect::<rusqlite::Result<_>>()?,
         has_begun: connection
             .prepare("SELECT 1 FROM first_contacts WHERE job = ?1 AND ftrack = ?2")?
             .exists(params![job, ftrack])?,

@@ -226,6 +226,18 @@ pub(super) const STEPS: &[&str] = &[
     "
     ALTER TABLE runs ADD COLUMN observed INTEGER NOT NULL DEFAULT 0 CHECK (observed IN (0, 1));
 ",
+    // A reading that does not show the directory's id, which is empty then, leaves what is known.
+    "
+    CREATE TABLE freshness_of_directories (
+        job          TEXT NOT NULL,
+        directory    TEXT NOT NULL,
+        newest       TEXT NOT NULL CHECK (json_valid(newest)),
+        PRIMARY KEY (job, directory)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO freshness_of_directories SELECT job, directory, newest FROM freshness;
+    DROP TABLE freshness;
+    ALTER TABLE freshness_of_directories RENAME TO freshness;
+",
 ];
 
 /// What a connection is for.

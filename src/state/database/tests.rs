@@ -29,6 +29,7 @@ use crate::{
         change::{Action, HeldBy},
         change_kind::ChangeKind,
         clocks::Clocks,
+        freshness::Freshness,
         held_people::HeldPeople,
         pause::Pause,
         report::{Counts, FailureKind, Outcome, Report, Trigger},
@@ -531,6 +532,23 @@ fn written(run: &str, number: usize) -> Written {
         since: at("2026-01-31T10:00:00.123Z"),
         is_settled: true,
     }
+}
+
+#[test]
+fn how_current_a_directory_was_stays_known_when_a_run_does_not_see_which_it_read() {
+    let (_folder, config) = studio();
+    let state = open(&config);
+    let freshness = |number| Freshness::of_invocation(uuid::Uuid::from_u128(7), number);
+    for (directory, number) in [(Some("d-1"), 9), (None, 8)] {
+        let before = state.remembered("artists", FTRACK).unwrap();
+        state
+            .set_freshness("artists", &before, directory, &freshness(number))
+            .unwrap();
+    }
+    let known = state.remembered("artists", FTRACK).unwrap();
+    assert_eq!(known.freshness_of(Some("d-1")), Some(&freshness(9)));
+    assert_eq!(known.freshness_of(None), Some(&freshness(8)));
+    assert_eq!(known.freshness_of(Some("d-2")), None);
 }
 
 #[test]

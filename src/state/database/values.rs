@@ -52,8 +52,8 @@ pub struct Remembered {
     pub has_succeeded: bool,
     /// How many users had links after the last run that did not fail.
     pub linked: Option<LinkedUsers>,
-    /// The id of the directory that was read, empty where it was not known, and how current it was.
-    pub freshness: Option<(String, Freshness)>,
+    /// How current the directories were that were read, by their ids; empty where it was not known.
+    pub freshness: BTreeMap<String, Freshness>,
     /// The users that an interrupted run began to create, according to its journal.
     pub begun: BTreeSet<EntityId>,
     /// What the last complete reading showed of the job's users; only for a run of changes.
@@ -129,8 +129,7 @@ impl Remembered {
     /// How current a directory was when earlier runs read it; none where that is not known.
     #[must_use]
     pub fn freshness_of(&self, directory: Option<&str>) -> Option<&Freshness> {
-        let (known, freshness) = self.freshness.as_ref()?;
-        (known == directory.unwrap_or_default()).then_some(freshness)
+        self.freshness.get(directory.unwrap_or_default())
     }
 
     /// What counts for the limits now: what was written within that time before it, according to
