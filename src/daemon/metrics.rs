@@ -322,6 +322,8 @@ impl Scrape {
             schedule: _,
             timezone: _,
             next_run,
+            next_changes: _,
+            last_changes: _,
             running,
             pause,
             backoff,

@@ -84,13 +84,17 @@ impl Schedule {
         Some(Self::new(expression, job.timezone, job.splay, host, name))
     }
 
+    /// The schedule by which it reads what changed, if it has one.
+    #[must_use]
+    pub fn of_changes(name: &str, job: &Job, host: &str) -> Option<Self> {
+        let expression = job.ldap()?.changes_schedule.as_ref()?;
+        Some(Self::new(expression, job.timezone, job.splay, host, name))
+    }
+
     /// The schedules of a configured job, by their names.
     pub fn all_of(name: &str, job: &Job, host: &str) -> impl Iterator<Item = (String, Self)> {
-        let changes = job.ldap().and_then(|ldap| ldap.changes_schedule.as_ref());
-        let changes = changes.map(|expression| {
-            let schedule = Self::new(expression, job.timezone, job.splay, host, name);
-            (Due::Changes(name.to_owned()).name(), schedule)
-        });
+        let changes = Self::of_changes(name, job, host)
+            .map(|schedule| (Due::Changes(name.to_owned()).name(), schedule));
         let everything = Self::of(name, job, host)
             .map(|schedule| (Due::Everything(name.to_owned()).name(), schedule));
         everything.into_iter().chain(changes)

@@ -75,6 +75,10 @@ pub struct JobStatus {
     pub timezone: String,
     /// When it will run next by itself, considering everything that delays it.
     pub next_run: Option<DateTime<Utc>>,
+    /// When it will read next what changed, if it has a schedule for that and nothing delays it.
+    pub next_changes: Option<DateTime<Utc>>,
+    /// When it last read what changed, since the start, whether anything had or not.
+    pub last_changes: Option<DateTime<Utc>>,
     /// The run in progress.
     pub running: Option<Running>,
     pub pause: Option<Pause>,

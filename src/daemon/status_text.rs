@@ -70,6 +70,7 @@ impl StatusRow {
                 beginning(&backoff.error)
             ));
         }
+        notes.extend(changes(job, at));
         let last = job.last_run.as_ref();
         notes.extend(last.and_then(not_written));
         notes.extend(last.and_then(unsettled));
@@ -92,6 +93,18 @@ impl StatusRow {
             notes,
         }
     }
+}
+
+/// When what changed was read last, and will be next.
+fn changes(job: &JobStatus, at: impl Fn(DateTime<Utc>) -> String) -> Option<String> {
+    let last = job.last_changes.map(&at);
+    let next = job.next_changes.map(&at);
+    Some(match (last, next) {
+        (Some(last), Some(next)) => format!("what changed was read at {last}, next at {next}"),
+        (Some(last), None) => format!("what changed was read at {last}"),
+        (None, Some(next)) => format!("what changed is read at {next}"),
+        (None, None) => return None,
+    })
 }
 
 /// What the last run did not write, and where it is shown.

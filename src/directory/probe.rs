@@ -229,6 +229,22 @@ impl Entered<'_> {
         self.root.kind
     }
 
+    /// By what a job would find what changed on this server, as far as the server says.
+    #[must_use]
+    pub fn tells_changes(&self) -> &'static str {
+        if self.root.update_number.is_some() {
+            "what changed is found by the numbers that the server gives to changes (uSNChanged); who \
+             was deleted is found when everything is read"
+        } else if self.root.offers_sync() {
+            "what changed is found by content synchronization with a cookie (RFC 4533), which also \
+             tells who left"
+        } else {
+            "what changed is found by the time of the change (modifyTimestamp), since the server \
+             offers no content synchronization (RFC 4533); whoever leaves is found when everything \
+             is read"
+        }
+    }
+
     /// Whether it is read as another kind of server than it shows itself.
     #[must_use]
     pub fn is_another_kind(&self) -> bool {

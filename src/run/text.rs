@@ -172,6 +172,12 @@ fn named(names: &BTreeSet<&str>) -> String {
     }
 }
 
+/// Whether only what changed was read.
+fn is_of_changes(report: &Report) -> bool {
+    let directory = report.directory.as_ref();
+    directory.is_some_and(|directory| directory.changes.is_some())
+}
+
 fn ftrack_line(text: &mut String, report: &Report) {
     let ftrack = &report.ftrack;
     let calls = match (is_interrupted(report), ftrack.read_calls) {
@@ -194,6 +200,10 @@ fn ftrack_line(text: &mut String, report: &Report) {
         users if ftrack.owned == 0 && ftrack.linked.is_none() => {
             format!("{}; ", several(users, "user", "users"))
         }
+        users if is_of_changes(report) => format!(
+            "only the {} whom that may concern; ",
+            several(users, "user", "users")
+        ),
         users => format!(
             "{}, {} of this job{}; ",
             several(users, "user", "users"),

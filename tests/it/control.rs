@@ -76,6 +76,8 @@ fn job(name: &str) -> JobStatus {
         schedule: Some("*/15 * * * *".into()),
         timezone: "Europe/Stockholm".into(),
         next_run: Some(at("2030-01-01T00:00:00Z")),
+        next_changes: None,
+        last_changes: None,
         running: None,
         pause: None,
         backoff: None,

@@ -208,6 +208,9 @@ async fn look_at_jobs(
                 entered.schema.as_ref(),
             );
         }
+        if work.job.changes_schedule.is_some() {
+            about.ok("changes", entered.tells_changes());
+        }
         if entered.is_another_kind() {
             about.blame(
                 "first correct the directory's kind, of which a warning above tells: the kind may \

@@ -58,12 +58,13 @@ pub fn compile(config: &Arc<Config>, now: DateTime<Utc>) -> (Vec<Finding>, Optio
         }
         settings::of_job(&mut about, name, job, config);
         rules.push(of_job);
-        schedule(
-            &mut about,
-            job,
-            Schedule::of(name, job, &host).as_ref(),
-            now,
-        );
+        match Schedule::of(name, job, &host) {
+            Some(schedule) => next_runs(&mut about, "schedule", job, &schedule, now),
+            None => about.ok("schedule", "no schedule; the job runs only on request"),
+        }
+        if let Some(schedule) = Schedule::of_changes(name, job, &host) {
+            next_runs(&mut about, "changes_schedule", job, &schedule, now);
+        }
         findings.extend(about.into_findings());
     }
     let compiled = servers.filter(|_| all).and_then(|servers| {
@@ -195,30 +196,31 @@ fn attributes(about: &mut About, rules: &LdapRules) -> bool {
     can_be_made
 }
 
-fn schedule(about: &mut About, job: &Job, schedule: Option<&Schedule>, now: DateTime<Utc>) {
-    match schedule {
-        None => about.ok("schedule", "no schedule; the job runs only on request"),
-        Some(schedule) => {
-            let next: Vec<DateTime<Utc>> = schedule.occurrences(now).take(RUNS).collect();
-            let (next, zone) = readable_times(&next, &schedule.zone(), "%Y-%m-%d %H:%M:%S");
-            let zone = zone.map(|zone| format!(" {zone}")).unwrap_or_default();
-            let expression = schedule.expression();
-            let [splay, lag] = [job.splay, schedule.lag()].map(humantime::format_duration);
-            let splay = if job.splay == Duration::ZERO {
-                String::new()
-            } else {
-                format!(", on this host {lag} later (splay {splay})")
-            };
-            about.ok(
-                "schedule",
-                format!(
-                    "{expression} in {}{splay}: {}{zone}",
-                    job.timezone,
-                    next.join(", ")
-                ),
-            );
-        }
-    }
+fn next_runs(
+    about: &mut About,
+    check: &'static str,
+    job: &Job,
+    schedule: &Schedule,
+    now: DateTime<Utc>,
+) {
+    let next: Vec<DateTime<Utc>> = schedule.occurrences(now).take(RUNS).collect();
+    let (next, zone) = readable_times(&next, &schedule.zone(), "%Y-%m-%d %H:%M:%S");
+    let zone = zone.map(|zone| format!(" {zone}")).unwrap_or_default();
+    let expression = schedule.expression();
+    let [splay, lag] = [job.splay, schedule.lag()].map(humantime::format_duration);
+    let splay = if job.splay == Duration::ZERO {
+        String::new()
+    } else {
+        format!(", on this host {lag} later (splay {splay})")
+    };
+    about.ok(
+        check,
+        format!(
+            "{expression} in {}{splay}: {}{zone}",
+            job.timezone,
+            next.join(", ")
+        ),
+    );
 }
 
 #[cfg(test)]
@@ -245,12 +247,8 @@ mod tests {
         let now = Utc.with_ymd_and_hms(2026, month, day, 20, 0, 0).unwrap();
         let mut about = About::new(String::new());
         let job = &config.jobs["artists"];
-        super::schedule(
-            &mut about,
-            job,
-            Schedule::of("artists", job, "host").as_ref(),
-            now,
-        );
+        let schedule = Schedule::of("artists", job, "host").unwrap();
+        super::next_runs(&mut about, "schedule", job, &schedule, now);
         about.into_findings().remove(0).detail
     }
 

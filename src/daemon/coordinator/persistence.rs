@@ -172,7 +172,7 @@ fn saved_runs(state: &State, jobs: Vec<String>) -> BTreeMap<String, LastRuns> {
         let last = LastRuns {
             run: state.last_attempt(&job).ok()?,
             success: state.last_success(&job).ok()?.map(|run| run.finished_at),
-            logged: Arc::default(),
+            ..LastRuns::default()
         };
         Some((job, last))
     };
@@ -198,7 +198,7 @@ fn read(state: &State, interrupted: &[Arc<CompiledJob>], jobs: Vec<String>) -> P
             success: or_log(state.last_success(&job))
                 .flatten()
                 .map(|run| run.finished_at),
-            logged: Arc::default(),
+            ..LastRuns::default()
         };
         persisted.last_runs.insert(job.clone(), last_runs);
         persisted.jobs.insert(job, remembered);

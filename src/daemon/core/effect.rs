@@ -141,6 +141,8 @@ pub struct LastRuns {
     pub run: Option<RunSummary>,
     /// When one last came to its end without failing.
     pub success: Option<DateTime<Utc>>,
+    /// When one last read what changed, since the start.
+    pub changes: Option<DateTime<Utc>>,
     /// What they logged and need not log again.
     pub logged: std::sync::Arc<LoggedBefore>,
 }

@@ -120,6 +120,8 @@ impl Core {
             RunOutcome::Busy => RunEnd::Busy,
             RunOutcome::NothingChanged => {
                 self.effect(Effect::Count(Counter::NothingChanged(job.to_owned())));
+                let past = self.last_runs.entry(job.to_owned()).or_default();
+                past.changes = Some(self.now.time);
                 RunEnd::Nothing
             }
             RunOutcome::Broken {
@@ -186,6 +188,7 @@ impl Core {
         past.run = Some(RunSummary::of(report));
         // What changed says nothing about everybody else.
         if report.trigger == Trigger::Changes {
+            past.changes = Some(report.finished_at);
             return;
         }
         if came_to_its_end(report.outcome) {

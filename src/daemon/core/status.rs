@@ -7,6 +7,7 @@ use super::Core;
 use crate::{
     daemon::{
         commands::CommandError,
+        schedule::Due,
         status::{ConfigStatus, JobPhase, JobStatus, Running, Status},
     },
     model::{backoff::Backoff, readable_time::readable_time},
@@ -80,12 +81,22 @@ impl Core {
             (JobPhase::Waiting, None) => Some(now),
             (JobPhase::Idle | JobPhase::Running | JobPhase::Paused, None) => (view.next_tick)(job),
         };
+        let next_changes = match (standing.phase, standing.pause) {
+            (JobPhase::Idle | JobPhase::Waiting | JobPhase::Running, None) => {
+                (view.next_tick)(&Due::Changes(job.to_owned()).name())
+            }
+            (_, Some(_)) | (JobPhase::BackingOff | JobPhase::Suspended | JobPhase::Paused, _) => {
+                None
+            }
+        };
         Some(JobStatus {
             job: job.to_owned(),
             phase: standing.phase,
             schedule: configured.expression.clone(),
             timezone: configured.timezone.clone(),
             next_run,
+            next_changes,
+            last_changes: past.and_then(|past| past.changes),
             running: standing.underway.map(|underway| Running {
                 trigger: underway.trigger,
                 dry_run: underway.dry_run,

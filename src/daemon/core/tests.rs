@@ -243,7 +243,10 @@ impl Daemon {
     fn status(&self) -> Status {
         self.core.status(View {
             now: self.now.time,
-            next_tick: &|_| None,
+            next_tick: &|name| {
+                name.ends_with(":changes")
+                    .then(|| at("2026-01-01T00:05:00Z"))
+            },
             progress: &|_| None,
         })
     }

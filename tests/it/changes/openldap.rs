@@ -333,6 +333,27 @@ fn a_job_without_the_schedule_reads_no_changes() {
 }
 
 #[test]
+fn a_check_and_a_report_say_how_what_changed_is_read() {
+    let (slapd, studio) = after_a_run(100);
+    let checked = studio.run(&["check"]).stdout;
+    for said in [
+        "* * * * * in UTC: ",
+        "what changed is found by content synchronization with a cookie (RFC 4533)",
+    ] {
+        assert!(checked.contains(said), "{said}: {checked}");
+    }
+    slapd.change(&format!("{}{}", is_called("ada", "New"), leaves("bea")));
+    let said = studio.run(&["sync", "--changes"]).stdout;
+    for line in [
+        ": only what changed: 1 entry, and 1 person no longer there",
+        " users whom that may concern; ",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert!(!said.contains("not read to its end"), "{said}");
+}
+
+#[test]
 fn a_server_that_lags_behind_writes_nothing_old_through_a_run_of_changes() {
     let numbered = |export: Option<String>| {
         let setup = Setup::new(people(EIGHT)).provider(1);

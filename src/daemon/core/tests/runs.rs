@@ -52,6 +52,41 @@ fn a_tick_during_a_run_is_counted_each_time_and_logged_once() {
 }
 
 #[test]
+fn the_status_says_when_what_changed_was_read_and_will_be() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    let shown = |daemon: &Daemon| {
+        let status = daemon.status();
+        let job = status.job("a").unwrap();
+        let notes = crate::daemon::status_text::StatusRow::of(job).notes;
+        (job.last_changes, job.next_changes, notes)
+    };
+    let next = Some(at("2026-01-01T00:05:00Z"));
+    let only_next = vec!["what changed is read at 2026-01-01 00:05:00 UTC".to_owned()];
+    assert_eq!(shown(&daemon), (None, next, only_next));
+    daemon.step(Input::Tick(Due::Changes("a".to_owned())));
+    let last = daemon.now.time;
+    daemon.step(Input::RunEnded {
+        job: "a".to_owned(),
+        outcome: RunOutcome::NothingChanged,
+        servers: Vec::new(),
+    });
+    let (shown_last, _, notes) = shown(&daemon);
+    assert_eq!(shown_last, Some(last));
+    assert!(
+        notes[0].starts_with("what changed was read at 2026-"),
+        "{notes:?}"
+    );
+    assert!(
+        notes[0].ends_with(", next at 2026-01-01 00:05:00 UTC"),
+        "{notes:?}"
+    );
+    daemon.pause("a", pause(None));
+    daemon.saved(0);
+    let (_, next, _) = shown(&daemon);
+    assert_eq!(next, None);
+}
+
+#[test]
 fn a_run_that_was_missed_is_made_up_for_once() {
     let missed = |catch_up: bool, last: &str| {
         let mut loaded = loaded(&[("a", "x")]);
