@@ -22,9 +22,9 @@ pub enum Reason {
     /// The user has no owner, and the rule `users.adopt` matches it.
     AdoptMatched(Box<(Box<str>, MatchedBy)>),
     /// The person left the search bases of another job, and the user follows.
-    LeftJob(Box<str>),
+    LeftJob(Box<LeftJob>),
     /// The same, for a user that the other job deactivated.
-    LeftJobInactive(Box<str>),
+    LeftJobInactive(Box<LeftJob>),
     /// The user's source belongs to no job.
     FromNoJob(Box<str>),
     /// What an earlier run began is complete.
@@ -134,9 +134,36 @@ pub enum Reason {
     /// The person with this directory id was found by the second look.
     FoundById(Box<str>),
     /// The person with this directory id is now in the search bases of this job.
-    MovedToJob(Box<(Box<str>, Box<str>)>),
+    MovedToJob(Box<(Box<str>, LeftJob)>),
     /// No server was asked for the person again.
     NotAsked,
+}
+
+/// The other one of two jobs between which a person moves, and what of the former job the person
+/// left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct LeftJob {
+    pub job: Box<str>,
+    pub part: JobPart,
+}
+
+/// What makes an entry one of a job's people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobPart {
+    /// It lies in the search bases.
+    SearchBases,
+    /// It is a member of the groups of `member_of`.
+    Groups,
+}
+
+impl fmt::Display for JobPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SearchBases => "search bases",
+            Self::Groups => "groups",
+        })
+    }
 }
 
 /// Since when somebody is missing, and which key asks for longer.
@@ -566,14 +593,14 @@ fn disabled_since(Since { time, key }: &Since) -> String {
     )
 }
 
-fn left_job(job: &str, and: &str) -> String {
-    format!("the person left the search bases of the job {job:?}{and} and is now in this job's")
+fn left_job(LeftJob { job, part }: &LeftJob, and: &str) -> String {
+    format!("the person left the {part} of the job {job:?}{and} and is now in this job's")
 }
 
-fn moved_to_job((id, job): &(Box<str>, Box<str>)) -> String {
+fn moved_to_job((id, LeftJob { job, part }): &(Box<str>, LeftJob)) -> String {
     format!(
-        "the person with the directory id {id} left the search bases of this job, and is now in \
-         the job {job:?}, which takes the user over"
+        "the person with the directory id {id} left the {part} of this job, and is now in the job \
+         {job:?}, which takes the user over"
     )
 }
 

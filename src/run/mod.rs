@@ -29,6 +29,7 @@ mod known_changes;
 mod last_known;
 mod ldap;
 mod ldap_work;
+mod left_groups;
 mod memory;
 mod observe;
 mod read_and_plan;

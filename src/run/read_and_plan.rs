@@ -162,6 +162,8 @@ impl<'a> RunContext<'a, LdapWork> {
         let rules = &self.work.rules;
         let matched = Matched::new(desired, current, rules, known, self.present(remembered));
         let matched = matched.map_err(Failure::refused)?;
+        let left = self.left_groups(&matched, desired, request).await?;
+        let matched = matched.knowing(left).map_err(Failure::refused)?;
         let mut evidence = self.look_again(&matched, desired, request).await?;
         if matched.lacks_anybody() && desired.is_of_everybody() {
             evidence.emptied_bases = self.emptied_bases(remembered);

@@ -19,7 +19,13 @@ use crate::{
         AbsenceDoubt, Absent, Answer, DirectoryError, DirectoryPool, Location, LookedAgain,
         ReadFailure, ReadRequest, dn::Dn,
     },
-    model::{entry::DirectoryId, id::IdAttribute, report::FailureKind, server_kind::ServerKind},
+    model::{
+        entry::DirectoryId,
+        id::IdAttribute,
+        reason::{JobPart, LeftJob},
+        report::FailureKind,
+        server_kind::ServerKind,
+    },
     sync::{
         decide::{Evidence, Matched},
         desired::Desired,
@@ -31,14 +37,14 @@ use crate::{
 /// each refusal counts against the account.
 const REST: Duration = Duration::from_secs(3600);
 /// The same for another table's directory, whose own job tries the credentials as well.
-const REST_OF_OTHERS: Duration = Duration::from_secs(24 * 3600);
+pub(super) const REST_OF_OTHERS: Duration = Duration::from_secs(24 * 3600);
 
 /// What was read.
-struct ReadFrom<'r> {
+pub(super) struct ReadFrom<'r> {
     /// The URL of the server.
-    server: &'r str,
+    pub server: &'r str,
     /// The directory's id, if known.
-    directory: Option<&'r Arc<str>>,
+    pub directory: Option<&'r Arc<str>>,
 }
 
 /// The people who would be deactivated, by their id attribute.
@@ -54,8 +60,8 @@ struct StillThere {
     absent: BTreeMap<DirectoryId, Absent>,
     /// Where their entries are, as far as that server showed it.
     locations: BTreeMap<DirectoryId, Location>,
-    /// Among the people of another job, and of which.
-    of_sibling: BTreeMap<DirectoryId, String>,
+    /// Among the people of another job, and of which, after leaving what of this one.
+    of_sibling: BTreeMap<DirectoryId, LeftJob>,
     /// Servers that did not answer, as warnings.
     unanswered: Vec<String>,
 }
@@ -133,7 +139,7 @@ impl RunContext<'_, LdapWork> {
 
     /// The other jobs that may have this job's people: all but those whose users belong to other
     /// directories.
-    fn siblings(
+    pub(super) fn siblings(
         &self,
         (matched, desired): (&Matched<'_>, &Desired),
         request: &ReadRequest,
@@ -382,7 +388,11 @@ impl RunContext<'_, LdapWork> {
     }
 
     /// The reason for doubt when a server did not answer; a stop or the deadline fails the run.
-    fn unanswered(&mut self, whom: &str, failure: ReadFailure) -> Result<String, Failure> {
+    pub(super) fn unanswered(
+        &mut self,
+        whom: &str,
+        failure: ReadFailure,
+    ) -> Result<String, Failure> {
         match FailureKind::from(&failure.error) {
             FailureKind::Stopped | FailureKind::TimeLimit => {
                 Err(self.record_read_error(ReadError::Directory(failure)))
@@ -423,8 +433,9 @@ impl StillThere {
     }
 
     /// Records who is among the people of another job. A person who is still in the bases of this
-    /// job stays with it, whatever its filter says; no other job takes the person over. An entry
-    /// whose DN cannot be parsed may be anywhere.
+    /// job stays with it, whatever its filter says; no other job takes the person over, but for one
+    /// who left this job's groups and is in that one's. An entry whose DN cannot be parsed may be
+    /// anywhere.
     fn among(
         &mut self,
         sibling: &SiblingSearch,
@@ -437,8 +448,9 @@ impl StillThere {
             if Dn::parse(&dn).is_none() {
                 let why = format!("the location of {dn:?} cannot be determined");
                 self.unclear([&id], &why);
-            } else if !reach.holds(&dn) {
-                self.of_sibling.insert(id, sibling.job.clone());
+            } else if let Some(part) = self.left(&id, sibling, !reach.holds(&dn)) {
+                let job = sibling.job.as_str().into();
+                self.of_sibling.insert(id, LeftJob { job, part });
             }
         }
         let why = format!(
@@ -447,6 +459,15 @@ impl StillThere {
             sibling.job
         );
         self.unclear(&doubtful, &why);
+    }
+
+    /// What of this job somebody left who is among the people of another one, if anything.
+    fn left(&self, id: &DirectoryId, sibling: &SiblingSearch, is_outside: bool) -> Option<JobPart> {
+        let is_no_member = || self.absent.get(id).is_some_and(Absent::is_no_member);
+        if is_outside {
+            return Some(JobPart::SearchBases);
+        }
+        (sibling.request.groups.is_some() && is_no_member()).then_some(JobPart::Groups)
     }
 
     /// Those of another job are not absent.
@@ -470,12 +491,12 @@ impl StillThere {
 }
 
 /// The search of another job.
-struct SiblingSearch {
-    job: String,
-    table: String,
-    shares_table: bool,
+pub(super) struct SiblingSearch {
+    pub job: String,
+    pub table: String,
+    pub shares_table: bool,
     owns_users: bool,
-    request: ReadRequest,
+    pub request: ReadRequest,
 }
 
 /// What the search of another job of the same directory showed of the absent people.
@@ -532,7 +553,7 @@ fn is_unreachable(failure: &ReadFailure) -> bool {
 
 /// Whether another table of the configuration names the directory that was read; true where that is
 /// not known.
-fn is_the_same(read: &ReadFrom<'_>, answer: &Answer, attribute: &IdAttribute) -> bool {
+pub(super) fn is_the_same(read: &ReadFrom<'_>, answer: &Answer, attribute: &IdAttribute) -> bool {
     match (read.directory, &answer.directory_id) {
         (Some(read), Some(other)) => **read == **other,
         (None, _) | (_, None) => attribute.is_universal(),

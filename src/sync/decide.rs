@@ -23,7 +23,7 @@ use crate::{
         freshness::Freshness,
         id::IdAttribute,
         link::{Activity, Form, Link, Signature},
-        reason::Reason,
+        reason::{LeftJob, Reason},
         stored_value::StoredOtherwise,
         user::{Current, EntityId, User},
     },
@@ -34,7 +34,7 @@ use super::{
     desired::{Desired, Identified, Person, SkippedEntry},
     matching::{Match, match_people},
     order,
-    owner::{OtherDirectory, Owner, Owners},
+    owner::{LeftGroups, OtherDirectory, Owner, Owners},
     rules::{PROTECTED, Rules},
 };
 
@@ -109,8 +109,8 @@ pub struct Evidence {
     pub last_dns: BTreeMap<DirectoryId, String>,
     /// Who was found by id on the server that was read.
     pub there: BTreeSet<DirectoryId>,
-    /// Who is among the people of another job, and of which.
-    pub of_job: BTreeMap<DirectoryId, String>,
+    /// Who is among the people of another job, and of which, after leaving what of this one.
+    pub of_job: BTreeMap<DirectoryId, LeftJob>,
     /// Servers that could not be asked, as warnings.
     pub unanswered: Vec<String>,
     /// Search bases that show nobody, and showed somebody before.
@@ -176,6 +176,29 @@ impl<'a> Matched<'a> {
         now: Present,
     ) -> Result<Self, PlanRefused> {
         let owners = Owners::new(desired, current, rules, known.directory)?;
+        Self::of_owners(desired, current, rules, owners, (known, now))
+    }
+
+    /// The same, knowing who left the groups of other jobs.
+    ///
+    /// # Errors
+    /// As for `new`.
+    pub fn knowing(self, left_groups: LeftGroups) -> Result<Self, PlanRefused> {
+        if left_groups.is_empty() {
+            return Ok(self);
+        }
+        let owners = self.owners.knowing(left_groups);
+        let past = (self.known, self.now);
+        Self::of_owners(self.desired, self.current, self.rules, owners, past)
+    }
+
+    fn of_owners(
+        desired: &'a Desired,
+        current: &'a Current,
+        rules: &'a Rules,
+        owners: Owners<'a>,
+        (known, now): (Known<'a>, Present),
+    ) -> Result<Self, PlanRefused> {
         // A clock that leapt ahead ends no account.
         let earliest = now.earliest();
         let matches = match_people(desired, current, rules, &owners, earliest);
@@ -209,6 +232,21 @@ impl<'a> Matched<'a> {
     #[must_use]
     pub fn lacks_anybody(&self) -> bool {
         !self.owned.missing.is_empty()
+    }
+
+    /// The links of this reading's people that another job of the same directory keeps, with the
+    /// name of that job.
+    pub fn kept_by_others(&self) -> impl Iterator<Item = (&str, &'a Link)> {
+        self.matches.iter().filter_map(|found| match found {
+            Match::Linked(_, link, Owner::Sibling { job }) if self.owners.shows(link) => {
+                Some((&**job, *link))
+            }
+            Match::Linked(..)
+            | Match::Adopted(_)
+            | Match::New
+            | Match::Disabled(_)
+            | Match::Skipped(_) => None,
+        })
     }
 
     /// The sources that own users.

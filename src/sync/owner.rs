@@ -5,7 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use crate::model::{id::IdAttribute, link::Link, user::Current};
+use crate::model::{
+    entry::DirectoryId, id::IdAttribute, link::Link, reason::JobPart, user::Current,
+};
 
 use super::{
     desired::{Desired, Person},
@@ -20,10 +22,12 @@ pub enum Owner {
     Ours,
     /// This job, by a link with the directory's former id: most of its people are in this reading.
     OursBefore,
-    /// Another job whose bases the person left: this job takes the user over.
+    /// Another job whose bases or groups the person left: this job takes the user over.
     Left {
         /// The name of that job.
         job: Arc<str>,
+        /// What of it the person left.
+        part: JobPart,
     },
     /// Another job, which keeps it.
     Sibling {
@@ -54,6 +58,10 @@ pub struct OtherDirectory {
     known: usize,
 }
 
+/// Who is in none of the groups of another job any more, although that job finds the entry: by the
+/// name of that job.
+pub type LeftGroups = BTreeMap<String, BTreeSet<DirectoryId>>;
+
 /// Evaluates the links in ftrack, for one reading of one job.
 #[derive(Debug)]
 pub struct Owners<'a> {
@@ -61,6 +69,7 @@ pub struct Owners<'a> {
     rules: &'a Rules,
     /// The directory's id in links whose people are mostly in this reading.
     before: BTreeSet<Arc<str>>,
+    left_groups: LeftGroups,
 }
 
 impl<'a> Owners<'a> {
@@ -78,6 +87,7 @@ impl<'a> Owners<'a> {
             desired,
             rules,
             before: BTreeSet::new(),
+            left_groups: LeftGroups::new(),
         };
         let Some(now) = desired.directory() else {
             return Ok(owners);
@@ -105,6 +115,15 @@ impl<'a> Owners<'a> {
             }
         }
         Ok(owners)
+    }
+
+    /// The same, where it is known who left the groups of other jobs.
+    #[must_use]
+    pub fn knowing(self, left_groups: LeftGroups) -> Self {
+        Self {
+            left_groups,
+            ..self
+        }
     }
 
     /// How many links of this source name each directory, and how many of their people are in this
@@ -210,15 +229,25 @@ impl<'a> Owners<'a> {
         };
         let job = Arc::clone(&sibling.job);
         match person {
-            Some(person) if self.shows(link) && !sibling.reach.holds(&person.dn) => {
-                Owner::Left { job }
-            }
+            Some(person) if self.shows(link) && !sibling.reach.holds(&person.dn) => Owner::Left {
+                job,
+                part: JobPart::SearchBases,
+            },
+            Some(_) if self.shows(link) && self.left_groups(&job, &link.id) => Owner::Left {
+                job,
+                part: JobPart::Groups,
+            },
             Some(_) | None => Owner::Sibling { job },
         }
     }
 
+    fn left_groups(&self, job: &str, id: &DirectoryId) -> bool {
+        let left = self.left_groups.get(job);
+        left.is_some_and(|left| left.contains(id))
+    }
+
     /// Whether the directory that was read is that of a link whose person it shows.
-    fn shows(&self, link: &Link) -> bool {
+    pub(super) fn shows(&self, link: &Link) -> bool {
         match (&link.directory, self.desired.directory()) {
             (Some(of_link), Some(now)) => of_link == now,
             (None, Some(_)) => link.attribute.is_universal() || self.is_of_this_directory(link),

@@ -16,6 +16,7 @@ use super::{
     desired::Desired,
     guard,
     guard::{Bounds, Vetted},
+    owner::LeftGroups,
     rules::Rules,
 };
 use crate::{
@@ -419,16 +420,25 @@ proptest! {
     }
 
     #[test]
-    fn a_siblings_people_are_touched_only_after_they_left_its_bases(entries in entries(), current in current(), rules in rules()) {
+    fn a_siblings_people_are_touched_only_after_they_left_its_bases_or_groups(
+        entries in entries(), current in current(), rules in rules(), left in proptest::collection::btree_set(0_u8..12, 0..6),
+    ) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!((&desired, &entries), &current, &rules);
+        let left: BTreeSet<DirectoryId> = left.into_iter().map(directory_id).collect();
+        let Ok(matched) = matched((&desired, &entries), &current, &rules) else {
+            return Ok(());
+        };
+        let Ok(matched) = matched.knowing(LeftGroups::from([("painters".to_owned(), left.clone())])) else {
+            return Ok(());
+        };
+        let plan = matched.decide(&Evidence::default());
         if rules.siblings.is_empty() {
             return Ok(());
         }
         let painters = current.users.iter().filter(|user| user.link.link().is_some_and(|link| &*link.source == "painters"));
         for user in painters {
             for change in plan.changes().filter(|change| change.ftrack_id == user.id) {
-                let has_left = change.dn.as_ref().is_some_and(|dn| !is_with_painters(dn));
+                let has_left = change.dn.as_ref().is_some_and(|dn| !is_with_painters(dn)) || left.contains(&change.directory_id);
                 let is_disabled = change.reason.cause() == Some(Cause::Disabled);
                 let may_be = matches!(change.action, Action::Update | Action::Reactivate) || is_disabled && change.action == Action::Deactivate;
                 prop_assert!(has_left && may_be, "{:#?}", change);

@@ -13,6 +13,7 @@ mod conflicts;
 mod disabled;
 mod groups;
 mod jobs;
+mod jobs_of_groups;
 mod leavers;
 mod limits;
 mod locations;

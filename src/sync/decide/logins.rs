@@ -100,7 +100,7 @@ impl<'a> Decider<'a, '_> {
         };
         match self.matched.owners.of(link, None) {
             Owner::Ours | Owner::OursBefore => {}
-            Owner::Sibling { job } | Owner::Left { job } => {
+            Owner::Sibling { job } | Owner::Left { job, part: _ } => {
                 return format!("which belongs to the job {job:?}");
             }
             Owner::NoJob { source } => {

@@ -201,7 +201,7 @@ impl<'a> Decider<'a, '_> {
             Some(Reason::FoundById(shown))
         } else {
             let job = self.evidence.of_job.get(id);
-            job.map(|job| Reason::MovedToJob(Box::new((shown, job.as_str().into()))))
+            job.map(|job| Reason::MovedToJob(Box::new((shown, job.clone()))))
         };
         let evidence = self.evidence;
         let absent = evidence.absent.get(id);

@@ -9,7 +9,7 @@ use crate::{
         entry::DirectoryId,
         link::{Activity, Link, Signature},
         readable_time::readable_time,
-        reason::Reason,
+        reason::{JobPart, LeftJob, Reason},
         user::User,
     },
     sync::owner::Owner,
@@ -80,7 +80,7 @@ impl Subject<'_, '_> {
 /// Why a user becomes active again.
 pub(super) fn reason_to_reactivate(link: &Link, owner: &Owner) -> Reason {
     match (&link.activity, owner) {
-        (_, Owner::Left { job }) => Reason::LeftJobInactive((**job).into()),
+        (_, Owner::Left { job, part }) => Reason::LeftJobInactive(left_job(job, *part)),
         (activity @ (Activity::Deactivating { since } | Activity::Deactivated { since }), _) => {
             let since = activity
                 .deactivated_at()
@@ -91,6 +91,11 @@ pub(super) fn reason_to_reactivate(link: &Link, owner: &Owner) -> Reason {
     }
 }
 
+fn left_job(job: &str, part: JobPart) -> Box<LeftJob> {
+    let job = job.into();
+    Box::new(LeftJob { job, part })
+}
+
 /// Why a link is rewritten, where that says more than the values do.
 pub(super) fn reason_to_rewrite(
     old: &Link,
@@ -98,8 +103,8 @@ pub(super) fn reason_to_rewrite(
     owner: &Owner,
     is_alone: bool,
 ) -> Option<Reason> {
-    if let Owner::Left { job } = owner {
-        return Some(Reason::LeftJob((**job).into()));
+    if let Owner::Left { job, part } = owner {
+        return Some(Reason::LeftJob(left_job(job, *part)));
     }
     if let Owner::NoJob { source } = owner {
         return Some(Reason::FromNoJob((&**source).into()));
