@@ -14,6 +14,7 @@ pub mod held_people;
 pub mod id;
 pub mod link;
 pub mod pause;
+pub mod preferred_server;
 pub mod readable_time;
 pub mod reason;
 pub mod report;

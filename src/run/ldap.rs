@@ -104,6 +104,7 @@ impl RunContext<'_, LdapWork> {
         self.record_plan(plan, &vetted);
         if desired.is_of_everybody() {
             self.remember(state, past, plan, current, &vetted, approval)?;
+            self.remember_preferred_server(state, past.0, desired, (plan, &vetted), approval)?;
             self.remember_dns(state, plan, desired)?;
         } else {
             self.remember_changes(state, past, (plan, desired, current), &vetted)?;

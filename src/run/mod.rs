@@ -32,6 +32,7 @@ mod ldap_work;
 mod left_groups;
 mod memory;
 mod observe;
+mod preferred_server;
 mod read_and_plan;
 mod record;
 pub mod saved;

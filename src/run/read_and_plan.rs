@@ -156,6 +156,7 @@ impl<'a> RunContext<'a, LdapWork> {
             stored_otherwise: &remembered.stored_otherwise,
             is_protect_changed: memory::changed(remembered, settings).contains(&Setting::Protect),
             freshness: remembered.freshness_of(desired.directory().map(|id| &**id)),
+            preferred_server: self.preferred_server(remembered),
             begun: &remembered.begun,
             users_before: remembered.users_before.as_ref(),
         };

@@ -16,6 +16,7 @@
 //! | `bases` | how many entries each search base showed |
 //! | `groups` | how many members each group of `member_of`, and each group in them, named |
 //! | `people` | the DN of each person of a job in the last reading, and of those who are missing since |
+//! | `preferred_servers` | which server counts as the preferred one, where the DNS says which comes first |
 //! | `known_changes` | up to where the changes of each job's directory are known, for `changes_schedule` |
 //! | `known_users` | which users ftrack has, with digests of their logins and mail addresses, likewise |
 //! | `stored_values` | values that ftrack stores otherwise than they were written, as digests |

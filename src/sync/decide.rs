@@ -23,6 +23,7 @@ use crate::{
         freshness::Freshness,
         id::IdAttribute,
         link::{Activity, Form, Link, Signature},
+        preferred_server::PreferredServer,
         reason::{LeftJob, Reason},
         stored_value::StoredOtherwise,
         user::{Current, EntityId, User},
@@ -77,6 +78,8 @@ pub struct Known<'a> {
     pub is_protect_changed: bool,
     /// How current the directory was when earlier runs read it; none where that is not known.
     pub freshness: Option<&'a Freshness>,
+    /// Which server counts as the preferred one; none where every one that comes first does.
+    pub preferred_server: Option<&'a PreferredServer>,
     /// The users that an interrupted run of the job began to create.
     pub begun: &'a BTreeSet<EntityId>,
     /// What the last complete reading showed of the job's users; it counts where only what changed
@@ -364,8 +367,13 @@ impl<'a> Matched<'a> {
         let seen = self.known.freshness;
         let why = match seen.and_then(|seen| shown.lag(seen, latest)) {
             Some(lag) => MayLag::LagsBehind(lag),
-            None if self.desired.is_preferred() => return None,
-            None => MayLag::NotPreferred,
+            None if !self.desired.is_preferred() => MayLag::NotPreferred,
+            None => match self.known.preferred_server {
+                Some(known) if !known.counts(self.desired.server(), &self.now) => {
+                    MayLag::NewlyFirst(known.host().to_owned())
+                }
+                Some(_) | None => return None,
+            },
         };
         Some(Replica {
             server: self.desired.server().to_owned(),

@@ -172,6 +172,8 @@ pub struct Replica {
 pub enum MayLag {
     /// It was read instead of the preferred server.
     NotPreferred,
+    /// The DNS names it first only of late, in place of this host.
+    NewlyFirst(String),
     /// It shows that it does.
     LagsBehind(Lag),
 }
@@ -182,7 +184,7 @@ impl Replica {
     pub fn lags_behind(&self) -> bool {
         match &self.why {
             MayLag::LagsBehind(_) => true,
-            MayLag::NotPreferred => false,
+            MayLag::NotPreferred | MayLag::NewlyFirst(_) => false,
         }
     }
 }

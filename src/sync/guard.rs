@@ -9,6 +9,7 @@ use crate::{
         change_kind::ChangeKind,
         edit::{Attribute, Edit},
         held_people::HeldPeople,
+        preferred_server::LONG_ENOUGH_TOLD,
         user::EntityId,
     },
 };
@@ -318,6 +319,12 @@ fn of_a_replica(plan: &Plan<'_>, change: &Change) -> Option<Hold> {
                     "{server} is not the preferred server and may lag behind; the next reading of \
                      the preferred server releases it, or a person's approval: `plan --out FILE`, \
                      then `apply FILE`"
+                ),
+                MayLag::NewlyFirst(former) => format!(
+                    "{server} comes first in the DNS in place of {former}, and may lag behind; the \
+                     next reading of {former} releases it, or a person's approval, after which \
+                     {server} counts as the preferred server, as it does after {LONG_ENOUGH_TOLD}: \
+                     `plan --out FILE`, then `apply FILE`"
                 ),
                 MayLag::LagsBehind(lag) => format!(
                     "{server} lags behind: {lag}; the next reading of a server that does not releases \

@@ -59,6 +59,7 @@ fn matched<'a>(
         stored_otherwise: Box::leak(Box::default()),
         is_protect_changed: false,
         freshness: entries.seen.as_ref(),
+        preferred_server: None,
         begun: Box::leak(Box::default()),
     };
     Matched::new(desired, current, rules, known, clocks().into())

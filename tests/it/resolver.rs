@@ -98,7 +98,7 @@ impl System {
     }
 }
 
-fn report_of(mut child: Child) -> Report {
+pub fn report_of(mut child: Child) -> Report {
     let ended = wait_until(LIMIT, || child.try_wait().unwrap().is_some());
     if !ended {
         child.kill().unwrap();

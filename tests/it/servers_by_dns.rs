@@ -9,12 +9,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ftrack_ldap_sync::model::report::{FailureKind, Report};
+use ftrack_ldap_sync::{
+    demo::directory::DirectoryServer,
+    model::report::{FailureKind, Report},
+};
 
 use crate::{
     check::world::ClosedPort,
-    resolver::System,
+    nobody_wrongly::replica,
+    resolver::{System, report_of},
     slapd::{Setup, free_port},
+    studio::{dn, person},
 };
 
 const OF_ALL: &str = "_ldap._tcp.studio.test";
@@ -275,4 +280,98 @@ fn a_certificate_must_be_for_the_name_in_the_record() {
     ] {
         assert!(checked.contains(&line), "{line}\n{checked}");
     }
+}
+
+/// Two servers of which the second one does not have bob yet, after a run that read the first one.
+fn with_a_lagging_server(test: &str) -> Option<(System, NameServer, [u16; 2], DirectoryServer)> {
+    let (system, names, port) = system(test)?;
+    let studio = &system.studio;
+    studio.tree().add(person("bob", "Given", "bob")).unwrap();
+    let copy = studio.tree().copy();
+    copy.remove(&dn("bob")).unwrap();
+    let lagging = replica(studio, copy);
+    let ports = [port, lagging.address().port()];
+    names.says(OF_ALL, both(ports));
+    let report = sync(&system, &[]);
+    assert_eq!(report.counts.created, 2, "{report:#?}");
+    Some((system, names, ports, lagging))
+}
+
+fn both([first, second]: [u16; 2]) -> Say {
+    Say::Records(vec![
+        (0, 0, first, "dc1.studio.test"),
+        (10, 0, second, "dc2.studio.test"),
+    ])
+}
+
+/// A domain controller that is shut down takes its records out of the DNS.
+fn without_the_first([_, second]: [u16; 2]) -> Say {
+    Say::Records(vec![(10, 0, second, "dc2.studio.test")])
+}
+
+#[test]
+fn a_server_is_not_preferred_because_the_records_lack_the_first() {
+    let test = "a_server_is_not_preferred_because_the_records_lack_the_first";
+    let Some((system, names, ports, _lagging)) = with_a_lagging_server(test) else {
+        return;
+    };
+    names.says(OF_ALL, without_the_first(ports));
+    for _ in 0..3 {
+        let report = sync(&system, &[]);
+        let counts = &report.counts;
+        assert_eq!((counts.deactivated, counts.held), (0, 1), "{report:#?}");
+        let why = "comes first in the DNS in place of dc1.studio.test";
+        let warnings = report.warnings.join("\n");
+        assert!(warnings.contains(why), "{report:#?}");
+    }
+    // The former one is back, and releases it.
+    names.says(OF_ALL, both(ports));
+    let report = sync(&system, &[]);
+    assert_eq!(
+        (report.counts.held, report.changes.len()),
+        (0, 0),
+        "{report:#?}"
+    );
+    names.says(OF_ALL, without_the_first(ports));
+    let report = sync(&system, &[("TRUST_REPLICAS", "true")]);
+    assert_eq!(report.counts.deactivated, 1, "{report:#?}");
+}
+
+#[test]
+fn a_person_who_approves_what_a_server_shows_makes_it_the_preferred_one() {
+    let test = "a_person_who_approves_what_a_server_shows_makes_it_the_preferred_one";
+    let Some((system, names, ports, second)) = with_a_lagging_server(test) else {
+        return;
+    };
+    names.says(OF_ALL, without_the_first(ports));
+    assert_eq!(sync(&system, &[]).counts.held, 1);
+    let plan = system.studio.folder().join("plan.json");
+    let plan = plan.to_str().unwrap();
+    let variables = variables(&[]);
+    let variables: Vec<(&str, String)> = variables
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.clone()))
+        .collect();
+    let planned = system.start(&["plan", "--out", plan], &variables);
+    assert!(planned.wait_with_output().unwrap().status.success());
+    let report = report_of(system.start(&["apply", plan, "--format", "json"], &variables));
+    assert_eq!(report.counts.deactivated, 1, "{report:#?}");
+    second
+        .tree()
+        .replace(&dn("ada"), "givenName", &["Augusta"])
+        .unwrap();
+    let report = sync(&system, &[]);
+    assert_eq!(
+        (report.counts.updated, report.counts.held),
+        (1, 0),
+        "{report:#?}"
+    );
+    // Nor does the former one count, when it is back.
+    names.says(OF_ALL, both(ports));
+    let report = sync(&system, &[]);
+    let warnings = report.warnings.join("\n");
+    assert!(
+        warnings.contains("in place of dc2.studio.test"),
+        "{report:#?}"
+    );
 }

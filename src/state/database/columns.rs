@@ -19,6 +19,7 @@ use crate::{
         edit::Field,
         freshness::Freshness,
         pause::Pause,
+        preferred_server::PreferredServer,
         report::Counts,
         stored_value::{ValueDigest, WrittenAndStored},
         summary::RunSummary,
@@ -174,6 +175,7 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
         Ok(())
     })?;
     each(connection, "SELECT * FROM freshness", freshness)?;
+    each(connection, "SELECT * FROM preferred_servers", preferred)?;
     each(connection, "SELECT base, entries FROM bases", |row| {
         let (_, Count(_)): (String, _) = (row.get("base")?, row.get("entries")?);
         Ok(())
@@ -239,6 +241,12 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
 pub(super) fn freshness(row: &Row<'_>) -> rusqlite::Result<(String, Freshness)> {
     let JsonText(newest) = row.get("newest")?;
     Ok((row.get("directory")?, newest))
+}
+
+/// The server that counts as the preferred one.
+pub(super) fn preferred(row: &Row<'_>) -> rusqlite::Result<PreferredServer> {
+    let JsonText(preferred) = row.get("preferred")?;
+    Ok(preferred)
 }
 
 pub(super) fn backoff(row: &Row<'_>) -> rusqlite::Result<Backoff> {

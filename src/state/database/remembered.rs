@@ -10,7 +10,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::{
-    model::{clocks::Clocks, freshness::Freshness, held_people::HeldPeople, user::EntityId},
+    model::{
+        clocks::Clocks, freshness::Freshness, held_people::HeldPeople,
+        preferred_server::PreferredServer, user::EntityId,
+    },
     state::{
         database::{
             State, absences, columns,
@@ -250,6 +253,28 @@ impl State {
         })
     }
 
+    /// Saves which server counts as the preferred one; nothing is written where that is known.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_preferred_server(
+        &self,
+        job: &str,
+        before: &Remembered,
+        now: &PreferredServer,
+    ) -> Result<(), StateError> {
+        if before.preferred_server.as_ref() == Some(now) {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            transaction.execute(
+                "INSERT OR REPLACE INTO preferred_servers (job, preferred) VALUES (?1, ?2)",
+                params![job, JsonText(now)],
+            )?;
+            Ok(())
+        })
+    }
+
     /// Saves how many referral objects a job read; nothing is written where that is known.
     ///
     /// # Errors
@@ -421,6 +446,13 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
         held,
         settings: settings(connection, job)?,
         freshness: freshness.collect::<rusqlite::Result<_>>()?,
+        preferred_server: connection
+            .query_row(
+                "SELECT * FROM preferred_servers WHERE job = ?1",
+                params![job],
+                columns::preferred,
+            )
+            .optional()?,
         has_begun: connection
             .prepare("SELECT 1 FROM first_contacts WHERE job = ?1 AND ftrack = ?2")?
             .exists(params![job, ftrack])?,

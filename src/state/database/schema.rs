@@ -238,6 +238,12 @@ pub(super) const STEPS: &[&str] = &[
     DROP TABLE freshness;
     ALTER TABLE freshness_of_directories RENAME TO freshness;
 ",
+    "
+    CREATE TABLE preferred_servers (
+        job          TEXT NOT NULL PRIMARY KEY,
+        preferred    TEXT NOT NULL CHECK (json_valid(preferred))
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// What a connection is for.

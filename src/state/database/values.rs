@@ -11,6 +11,7 @@ use crate::{
         clocks::{Clocks, Present},
         freshness::Freshness,
         held_people::HeldPeople,
+        preferred_server::PreferredServer,
         stored_value::StoredOtherwise,
         user::EntityId,
     },
@@ -54,6 +55,8 @@ pub struct Remembered {
     pub linked: Option<LinkedUsers>,
     /// How current the directories were that were read, by their ids; empty where it was not known.
     pub freshness: BTreeMap<String, Freshness>,
+    /// Which server counts as the preferred one, where the DNS says which comes first.
+    pub preferred_server: Option<PreferredServer>,
     /// The users that an interrupted run began to create, according to its journal.
     pub begun: BTreeSet<EntityId>,
     /// What the last complete reading showed of the job's users; only for a run of changes.

@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::Decider;
 use crate::{
-    model::{edit::Values, readable_time::readable_time, user::User},
+    model::{
+        edit::Values, preferred_server::LONG_ENOUGH_TOLD, readable_time::readable_time, user::User,
+    },
     sync::{
         decision::{Decision, MayLag, Outcome, Replica},
         matching::Match,
@@ -104,6 +106,11 @@ impl Decider<'_, '_> {
                 MayLag::NotPreferred => format!(
                     "{server} was read instead of the preferred server, and may lag behind: only \
                      creates are written; trust_replicas = true changes that"
+                ),
+                MayLag::NewlyFirst(former) => format!(
+                    "{server} comes first in the DNS in place of {former}, and may lag behind: only \
+                     creates are written until it has been so for {LONG_ENOUGH_TOLD}, or a person \
+                     approves what it shows; trust_replicas = true changes that"
                 ),
                 MayLag::LagsBehind(lag) => format!(
                     "{server} lags behind: {lag}; only creates are written until it has caught up: \
