@@ -1,9 +1,6 @@
 //! Entries that were most likely made again, and second users for people who have one already.
 
-use std::{
-    borrow::Cow,
-    collections::{HashMap, HashSet},
-};
+use std::{borrow::Cow, collections::HashMap};
 
 use super::{Decider, Evidence, Matched};
 use crate::{
@@ -13,7 +10,7 @@ use crate::{
         edit::Attribute,
         link::{LINK_KEY, Link},
         reason::Reason,
-        user::User,
+        user::{EntityId, User},
     },
     sync::{
         desired::{DesiredValue, Identified, Person, SkippedEntry},
@@ -21,6 +18,9 @@ use crate::{
         rules::fold,
     },
 };
+
+/// The most people who are named in one hold.
+const NAMED: usize = 5;
 
 impl<'a> Matched<'a> {
     /// The people without a user, by folded login; empty where nobody is missing.
@@ -136,49 +136,82 @@ impl Decider<'_, '_> {
         Some(hold)
     }
 
-    /// Holds creates for people who most likely have a user already, under another login: ftrack's
-    /// logins are mail addresses, and most people to be created have their mail address there.
+    /// Holds creates for people whose mail address a user without an owner has under another login:
+    /// most likely it is theirs, and a second user of a person is hard to take back. How many they
+    /// are says nothing: where most logins are the directory's, the others may be mail addresses.
     pub(super) fn hold_second_users(&mut self) {
         if self.matched.rules.users.adopt != Adopt::Username {
             return;
         }
-        let creates = || {
-            let changes = self.changes.iter().map(|draft| &draft.change);
-            changes.filter(|change| change.action == Action::Create)
-        };
-        let count = creates().count();
-        if count == 0 {
+        let changes = self.changes.iter().map(|draft| &draft.change);
+        let creates: Vec<_> = changes
+            .filter(|change| change.action == Action::Create)
+            .collect();
+        if creates.is_empty() {
             return;
         }
-        let users = self.matched.current.users.iter();
-        let unowned = users.filter(|user| user.link.is_none());
-        let mails: HashSet<Cow<'_, str>> = unowned
-            .filter_map(|user| user.email.as_deref().map(fold))
-            .collect();
-        let seconds: Vec<_> = creates()
-            .filter(|change| {
-                let mail = change.values(&Attribute::Email);
-                mail.and_then(|values| values.new.as_str())
-                    .is_some_and(|mail| !mail.is_empty() && mails.contains(&fold(mail)))
-            })
-            .map(|change| change.ftrack_id.clone())
-            .collect();
-        if seconds.len() * 2 <= count {
+        let first = self.first_users();
+        let seconds = creates.iter().filter_map(|change| {
+            let mail = change.values(&Attribute::Email)?.new.as_str()?;
+            let user = first.get(&fold(mail)).filter(|_| !mail.is_empty())?;
+            Some((change.ftrack_id.clone(), &*change.username, *user))
+        });
+        let mut seconds: Vec<_> = seconds.collect();
+        // The order of the people is that of their ids.
+        seconds.sort_by_key(|(_, login, _)| *login);
+        if seconds.is_empty() {
             return;
         }
-        let why = format!(
-            "{} of {count} people to be created have their mail address on an ftrack user with \
-             another login, and would get a second user: set users.adopt = \"email\", with which \
-             they get the one they have, and look at `plan` again; or, if they should get a new \
-             one, approve it: `plan --out FILE`, then `apply FILE`",
-            seconds.len()
-        );
-        for id in seconds {
+        let why = second_users(creates.len(), &seconds);
+        let ids: Vec<_> = seconds.into_iter().map(|(id, ..)| id).collect();
+        for id in ids {
             let hold = Hold::new(HeldBy::Adoption, why.as_str());
             self.plan.holds.entry(id).or_insert(hold);
         }
         self.plan.notices.push(why);
     }
+
+    /// The logins of the users without an owner, by folded mail address; without those that the
+    /// login shows to be another person's, who shares the address.
+    fn first_users(&self) -> HashMap<Cow<'_, str>, &str> {
+        let people = self.matched.desired.people().iter();
+        let by_login: HashMap<Cow<'_, str>, &Person> = people
+            .map(|(_, person)| (fold(&person.username), person))
+            .collect();
+        let is_anothers = |user: &&User| {
+            let person = by_login.get(&fold(&user.username));
+            person.is_some_and(|person| may_be_the_same(person, user))
+        };
+        let users = self.matched.current.users.iter();
+        users
+            .filter(|user| user.link.is_none() && !is_anothers(user))
+            .filter_map(|user| Some((fold(user.email.as_deref()?), &*user.username)))
+            .collect()
+    }
+}
+
+/// Why the creates of second users are held, of so many creates.
+fn second_users(creates: usize, seconds: &[(EntityId, &str, &str)]) -> String {
+    let count = seconds.len();
+    let named = seconds.iter().take(NAMED);
+    let named: Vec<String> = named
+        .map(|(_, new, user)| format!("{new:?} is {user:?}"))
+        .collect();
+    let more = match count.saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let have = if count == 1 {
+        "has the mail address of an ftrack user with another login"
+    } else {
+        "have the mail addresses of ftrack users with other logins"
+    };
+    format!(
+        "{count} of {creates} people to be created {have}, and would get a second user ({}{more}): set users.adopt = \"email\", with which they get the \
+         one they have, and look at `plan` again; or, if they should get a new one, approve it: \
+         `plan --out FILE`, then `apply FILE`",
+        named.join(", ")
+    )
 }
 
 /// Whether a person may be the one whom a user of the same login was for: no mail address speaks

@@ -50,9 +50,10 @@ impl<'a> Limit<'a> {
             .changes()
             .zip(verdicts)
             .filter(|(change, verdict)| !finishes_a_create(change) && verdict.frees(change, kind));
-        let (mut wanted, mut again) = (0, 0);
+        let (mut wanted, mut again, mut adopted) = (0, 0, 0);
         for (change, _) in free {
             wanted += 1;
+            adopted += usize::from(change.action == Action::Adopt);
             let unsettled = bounds.unsettled.get(&(change.ftrack_id.clone(), kind));
             again += unsettled.copied().unwrap_or_default();
         }
@@ -64,7 +65,7 @@ impl<'a> Limit<'a> {
         Self {
             kind,
             over: most.filter(|_| is_over).map(|most| {
-                let why = too_many(kind, (wanted, before), most);
+                let why = too_many(kind, (wanted, before), most) + &by_adoption(kind, adopted);
                 // The clocks tell only how long ago something was.
                 let clocks = clocks.filter(|_| before > 0);
                 Hold::new(HeldBy::Limit, with_clocks(why, clocks))
@@ -171,6 +172,18 @@ fn too_many(kind: ChangeKind, (wanted, before): (usize, usize), most: usize) -> 
         "{wanted} {noun}{before} {verb} more than limits.{kind} allows ({most}); review them with \
          `plan --out FILE`, then approve with `apply FILE`"
     )
+}
+
+/// That so many logins change since their users are adopted: many at first contact, and no sign of
+/// trouble.
+fn by_adoption(kind: ChangeKind, adopted: usize) -> String {
+    match (kind, adopted) {
+        (ChangeKind::Rename, 1..) => format!(
+            "; {adopted} of them by adoption, which gives a user the login of its person: where \
+             the plan shows the right people, one approval is all it takes"
+        ),
+        (_, _) => String::new(),
+    }
 }
 
 /// The most changes that a limit allows for this number of active users: a percentage is rounded

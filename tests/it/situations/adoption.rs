@@ -386,3 +386,17 @@ fn a_user_that_a_cut_off_run_began_is_held_when_somebody_gave_it_a_role() {
         0 users in ftrack have a link of this job, which owned 2 users after the run before, and limits.deactivate allows 1 fewer, so nothing was written: does the key's role still have read access to users and metadata? If users or links were deleted on purpose, review `plan --out FILE` and approve it with `apply FILE`
     "#);
 }
+
+#[test]
+fn logins_that_change_by_adoption_say_so_where_the_limit_holds_them() {
+    let situation = Situation::of(&["ada", "bob"]).job("users = { adopt = \"email\" }");
+    let situation = ["ada", "bob"].iter().fold(situation, |situation, uid| {
+        situation.account(Account {
+            email: Some(format!("{uid}@studio.test")),
+            ..account(&format!("{uid}.old"))
+        })
+    });
+    let plan = situation.plan_text();
+    let held = plan.lines().find(|line| line.contains("limits.rename"));
+    assert_snapshot!(held.unwrap_or_default(), @"  2 changes are held: 2 changed logins are more than limits.rename allows (1); review them with `plan --out FILE`, then approve with `apply FILE`; 2 of them by adoption, which gives a user the login of its person: where the plan shows the right people, one approval is all it takes");
+}

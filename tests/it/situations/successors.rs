@@ -275,9 +275,55 @@ fn nobody_gets_a_second_user_where_logins_are_mail_addresses() {
           is_active: true
           the person is in the directory and has no user
 
-      3 changes are held: 3 of 3 people to be created have their mail address on an ftrack user with another login, and would get a second user: set users.adopt = "email", with which they get the one they have, and look at `plan` again; or, if they should get a new one, approve it: `plan --out FILE`, then `apply FILE`
+      3 changes are held: 3 of 3 people to be created have the mail addresses of ftrack users with other logins, and would get a second user ("ada" is "ada@studio.test", "bob" is "bob@studio.test", "cyd" is "cyd@studio.test"): set users.adopt = "email", with which they get the one they have, and look at `plan` again; or, if they should get a new one, approve it: `plan --out FILE`, then `apply FILE`
     "#);
     assert_eq!(situation.sync().outcome, Outcome::Held);
     let situation = situation.job("users = { adopt = \"email\" }");
     assert_eq!(situation.sync().counts.adopted, 3);
+}
+
+#[test]
+fn nobody_gets_a_second_user_however_few_they_are() {
+    let mut known = account("c.charisse");
+    known.email = Some("CYD@studio.test".into());
+    let situation = Situation::of(&["ada", "bob", "cyd"]).account(known);
+    let plan = situation.plan_text();
+    assert!(
+        plan.starts_with("Plan for artists: 3 to create, 1 of them held"),
+        "{plan}"
+    );
+    assert!(plan.contains("  + create     cyd HELD"), "{plan}");
+    let held = plan.lines().find(|line| line.contains("second user"));
+    assert_snapshot!(held.unwrap_or_default(), @r#"  1 change is held: 1 of 3 people to be created has the mail address of an ftrack user with another login, and would get a second user ("cyd" is "c.charisse"): set users.adopt = "email", with which they get the one they have, and look at `plan` again; or, if they should get a new one, approve it: `plan --out FILE`, then `apply FILE`"#);
+    // Nor later: the others are created, and she waits.
+    assert_eq!(situation.sync().outcome, Outcome::Held);
+    let report = situation.sync();
+    assert_eq!((report.counts.held, report.counts.unchanged), (1, 2));
+    // Somebody who looked at it can give her a new user all the same.
+    approve(&situation);
+    assert_eq!(
+        situation.user("cyd").email.as_deref(),
+        Some("cyd@studio.test")
+    );
+    situation.sync_changes_nothing();
+}
+
+#[test]
+fn an_address_that_is_a_colleagues_too_is_no_second_user() {
+    let shared = |uid: &str| person(uid, "Given", uid).with("mail", "desk@studio.test");
+    let mut known = account("bob");
+    known.email = Some("desk@studio.test".into());
+    let situation = Situation::of(&[])
+        .entry(shared("ada"))
+        .entry(shared("bob"))
+        .account(known);
+    let report = situation.sync();
+    assert_eq!(
+        (
+            report.counts.created,
+            report.counts.adopted,
+            report.counts.held
+        ),
+        (1, 1, 0)
+    );
 }
