@@ -1,6 +1,6 @@
 //! Whether the person of an entry may sign in, as the entry shows it.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 /// What an entry shows of its person's account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +25,15 @@ impl Account {
             Self::Disabled => true,
             Self::Until(end) | Self::Unclear(_, Some(end)) => *end <= now,
             Self::Enabled | Self::Unclear(_, None) => false,
+        }
+    }
+
+    /// When it ended, where that is why the person may not sign in at this time.
+    #[must_use]
+    pub fn ended(&self, now: DateTime<Utc>) -> Option<NaiveDate> {
+        match self {
+            Self::Until(end) | Self::Unclear(_, Some(end)) if *end <= now => Some(end.date_naive()),
+            Self::Until(_) | Self::Unclear(..) | Self::Enabled | Self::Disabled => None,
         }
     }
 
@@ -89,6 +98,9 @@ mod tests {
             Account::Enabled.and(Account::Until(at(3))),
             Account::Until(at(3))
         );
+        assert_eq!(ends.ended(at(9)), None);
+        assert_eq!(ends.ended(at(10)), NaiveDate::from_ymd_opt(1970, 1, 1));
+        assert_eq!(Account::Disabled.ended(at(10)), None);
         assert_eq!(ends.and(Account::Disabled), Account::Disabled);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::model::user::EntityId;
@@ -57,6 +58,8 @@ pub enum Reason {
     Unlocated,
     /// The person may not sign in.
     Disabled,
+    /// The person may not sign in since this day, at which the account ended.
+    Ended(NaiveDate),
     /// The same, of a person whose entry is not among the job's people either.
     DisabledElsewhere,
     /// Somebody else reactivated the user of a person who may not sign in.
@@ -121,10 +124,14 @@ pub enum Reason {
     MissingSince(Box<Since>),
     /// The person may not sign in, and has no user.
     DisabledWithoutUser,
+    /// The same, since this day, at which the account ended.
+    EndedWithoutUser(NaiveDate),
     /// The person may not sign in, and the user with this login has no owner.
     DisabledNotAdopted(Box<str>),
     /// The person may not sign in, and the user is inactive.
     DisabledInactive,
+    /// The same, since this day, at which the account ended.
+    EndedInactive(NaiveDate),
     /// The person may not sign in, and why the user stays active.
     DisabledStays(&'static str),
     /// The person may not sign in since a time, which is not long enough.
@@ -269,10 +276,13 @@ impl Reason {
             | Self::OutsideBases
             | Self::Unlocated
             | Self::Disabled
+            | Self::Ended(_)
             | Self::DisabledElsewhere
             | Self::DisabledWithoutUser
+            | Self::EndedWithoutUser(_)
             | Self::DisabledNotAdopted(_)
             | Self::DisabledInactive
+            | Self::EndedInactive(_)
             | Self::NoId
             | Self::TooLarge
             | Self::SeveralIds(_)
@@ -338,11 +348,22 @@ impl Reason {
                 Cause::OutOfScope,
             ),
             (
-                is(&[Self::Disabled, Self::DisabledElsewhere]),
+                is(&[Self::Disabled, Self::DisabledElsewhere]) || matches!(self, Self::Ended(_)),
                 Cause::Disabled,
             ),
         ];
         of.into_iter().find_map(|(is, cause)| is.then_some(cause))
+    }
+
+    /// Whether a person has no user, and gets none, since they may not sign in.
+    #[must_use]
+    pub fn is_without_user(&self) -> bool {
+        let is_ended = matches!(self, Self::EndedWithoutUser(_));
+        is_ended
+            || matches!(
+                self,
+                Self::DisabledWithoutUser | Self::DisabledNotAdopted(_)
+            )
     }
 
     /// The words of the reasons without a value.
@@ -440,6 +461,9 @@ impl Reason {
             | Self::DisabledNotAdopted(_)
             | Self::DisabledStays(_)
             | Self::DisabledSince(_)
+            | Self::Ended(_)
+            | Self::EndedWithoutUser(_)
+            | Self::EndedInactive(_)
             | Self::FoundById(_)
             | Self::MovedToJob(_) => return None,
         })
@@ -516,6 +540,9 @@ impl fmt::Display for Reason {
             Self::DisabledNotAdopted(username) => {
                 write!(f, "{DISABLED}, so the user {username:?} is not adopted")
             }
+            Self::Ended(day) => write!(f, "{ENDED} {day}"),
+            Self::EndedWithoutUser(day) => write!(f, "{ENDED} {day}, so no user is created"),
+            Self::EndedInactive(day) => write!(f, "{ENDED} {day}, and the user is inactive"),
             Self::DisabledStays(why) => write!(f, "{DISABLED}, but the user stays active: {why}"),
             Self::DisabledSince(since) => f.write_str(&disabled_since(since)),
             Self::FoundById(id) => write!(
@@ -584,6 +611,7 @@ impl fmt::Display for Contested {
     }
 }
 
+const ENDED: &str = "the person's account ended on";
 const DISABLED: &str = "the person's account is disabled in the directory";
 
 fn disabled_since(Since { time, key }: &Since) -> String {

@@ -280,6 +280,9 @@ pub struct DirectoryPart {
     /// The kind of the server that was read, as it is written in a configuration.
     #[serde(default)]
     pub kind: Option<String>,
+    /// People of the entries who have no user, and get none, since they may not sign in.
+    #[serde(default, skip_serializing_if = "is_no_number")]
+    pub disabled_without_user: usize,
     /// The attribute that identifies entries.
     pub id_attribute: Option<String>,
     /// Each search with its result.
@@ -334,6 +337,14 @@ pub struct BuiltinPart {
     reason = "serde passes a reference"
 )]
 fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_no_number(number: &usize) -> bool {
     *number == 0
 }
 

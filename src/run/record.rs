@@ -81,8 +81,11 @@ impl RunContext<'_, LdapWork> {
         }
     }
 
-    /// How many users the job owns.
+    /// How many users the job owns, and how many people get none.
     pub(super) fn record_owned(&mut self, plan: &Plan<'_>) {
+        if let Some(directory) = &mut self.report.directory {
+            directory.disabled_without_user = plan.disabled_without_user();
+        }
         self.report.ftrack.owned = plan.owned;
         self.report.ftrack.owned_active = plan.owned_active;
         self.report.ftrack.linked = Some(plan.linked);
@@ -175,6 +178,7 @@ pub(super) fn part(reading: &Reading<Mapped>) -> DirectoryPart {
         server: Some(reading.server().to_owned()),
         complete: true,
         entries: reading.entries().len(),
+        disabled_without_user: 0,
         id_attribute: reading.id_attribute().map(ToString::to_string),
         searches: reading.searches().iter().map(search).collect(),
         disabled_searches: reading.disabled_searches().iter().map(search).collect(),

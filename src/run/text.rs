@@ -275,8 +275,13 @@ fn read(text: &mut String, directory: &DirectoryPart) {
             several(changes.deleted, "person", "people")
         )
     } else if directory.complete {
+        let without = match directory.disabled_without_user {
+            0 => String::new(),
+            1 => "; 1 person may not sign in, and gets no user".to_owned(),
+            many => format!("; {many} people may not sign in, and get no user"),
+        };
         format!(
-            "{}, read completely",
+            "{}, read completely{without}",
             several(directory.entries, "entry", "entries")
         )
     } else if directory.searches.is_empty() {

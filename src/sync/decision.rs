@@ -230,6 +230,13 @@ impl Plan<'_> {
         self.decisions.iter().filter(is_unchanged).count()
     }
 
+    /// People who have no user, and get none, since they may not sign in.
+    #[must_use]
+    pub fn disabled_without_user(&self) -> usize {
+        let reasons = self.decisions.iter().map(|decision| &decision.reason);
+        reasons.filter(|reason| reason.is_without_user()).count()
+    }
+
     /// What concerns nobody in particular, then what concerns somebody.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {

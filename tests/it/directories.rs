@@ -134,7 +134,7 @@ plan for artists: 1 to reactivate
     ),
     ("an account is disabled", disable, DISABLED),
     ("the account is enabled again", enable, ENABLED),
-    ("an account ends", expire, DISABLED),
+    ("an account ends", expire, ENDED),
     ("the account does not end any more", extend, ENABLED),
     (
         "somebody is disabled and moved out of the search base",
@@ -172,6 +172,14 @@ plan for artists: 1 to deactivate
   - deactivate bob  cn=bob,ou=people,dc=studio,dc=test
       is_active: true -> false
       the person's account is disabled in the directory
+";
+
+const ENDED: &str = r"
+plan for artists: 1 to deactivate
+
+  - deactivate bob  cn=bob,ou=people,dc=studio,dc=test
+      is_active: true -> false
+      the person's account ended on 2026-01-01
 ";
 
 const ENABLED: &str = r"

@@ -1,5 +1,7 @@
 //! People who may not sign in: their users are deactivated, and not reactivated.
 
+use chrono::NaiveDate;
+
 use super::{Decider, Draft, Matched, missing::since, owned::MissingPerson, subject::Subject};
 use crate::{
     model::{
@@ -42,6 +44,11 @@ impl Matched<'_> {
     /// account.
     pub(super) fn is_disabled(&self, id: &DirectoryId) -> bool {
         self.desired.account(id).is_disabled(self.now.earliest())
+    }
+
+    /// The day on which the account ended, where that is why the person may not sign in.
+    fn ended(&self, id: &DirectoryId) -> Option<NaiveDate> {
+        self.desired.account(id).ended(self.now.earliest())
     }
 }
 
@@ -137,7 +144,8 @@ impl<'a> Decider<'a, '_> {
         };
         match next {
             Next::Inactive => {
-                let reason = Reason::DisabledInactive;
+                let ended = self.matched.ended(&link.id);
+                let reason = ended.map_or(Reason::DisabledInactive, Reason::EndedInactive);
                 self.settle(who, Some(user), Outcome::Unchanged, reason);
             }
             Next::Note(activity, reason) => {
@@ -167,8 +175,9 @@ impl<'a> Decider<'a, '_> {
                 if !link.differs_in_activity_alone(&new) {
                     edits.push(Edit::Link);
                 }
-                let reason = (Reason::Disabled, new);
-                self.change(who, Action::Deactivate, subject, edits, reason);
+                let ended = self.matched.ended(&link.id);
+                let reason = ended.map_or(Reason::Disabled, Reason::Ended);
+                self.change(who, Action::Deactivate, subject, edits, (reason, new));
             }
         }
     }
@@ -180,8 +189,9 @@ impl<'a> Decider<'a, '_> {
         adoptable: Option<&'a User>,
     ) {
         let who = Who::Person(identified);
+        let ended = self.matched.ended(&identified.0);
         let reason = match adoptable {
-            None => Reason::DisabledWithoutUser,
+            None => ended.map_or(Reason::DisabledWithoutUser, Reason::EndedWithoutUser),
             Some(user) => Reason::DisabledNotAdopted(user.username.clone()),
         };
         self.leave_alone(who, adoptable, reason);

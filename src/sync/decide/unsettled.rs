@@ -110,11 +110,14 @@ impl Reason {
             | Self::OutsideBases
             | Self::Unlocated
             | Self::Disabled
+            | Self::Ended(_)
             | Self::DisabledElsewhere
             | Self::ReleasedDisabled
             | Self::DisabledWithoutUser
+            | Self::EndedWithoutUser(_)
             | Self::DisabledNotAdopted(_)
             | Self::DisabledInactive
+            | Self::EndedInactive(_)
             | Self::DisabledStays(_)
             | Self::DisabledSince(_)
             | Self::NoId

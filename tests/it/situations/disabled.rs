@@ -97,7 +97,23 @@ fn nobody_gets_a_user_whose_account_is_disabled() {
       Warnings:
         users without an owner are active, and the accounts of the people whom they match are disabled in the directory; they are not adopted, and stay active until somebody deactivates them: cyd
     ");
-    situation.sync();
+    // They are counted, in what scripts read and in what people read.
+    let ended = situation.run(&["plan", "--format", "json"]);
+    let plan: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(plan["directory"]["disabled_without_user"], 2);
+    let ended = situation.run(&["plan"]);
+    let line = ended
+        .stdout
+        .lines()
+        .find(|line| line.contains("  directory  "));
+    let shown = line.unwrap_or_default();
+    assert!(
+        shown.ends_with("3 entries, read completely; 2 people may not sign in, and get no user"),
+        "{shown}"
+    );
+    let report = situation.sync();
+    let report = serde_json::to_value(&report).unwrap();
+    assert_eq!(report["directory"]["disabled_without_user"], 2);
     assert_snapshot!(situation.users(), @r#"
     bob: active, "Given" "bob" <bob@studio.test>; artists, settled
     cyd: active, "" "" <cyd@studio.test>; no link
@@ -348,14 +364,16 @@ fn an_account_ends_when_its_time_is_over() {
     clock_ahead(&situation, Duration::hours(1));
     situation.sync_changes_nothing();
     // Both agreed on a later time: that one of them was set back since ends it no less.
-    at(&situation, "ada", Utc::now() - Duration::minutes(10));
+    let end = Utc::now() - Duration::minutes(10);
+    at(&situation, "ada", end);
     clock_ahead(&situation, Duration::hours(-1));
-    assert_snapshot!(situation.plan_text(), @"
+    let day = end.date_naive().to_string();
+    assert_snapshot!(situation.plan_text().replace(&day, "[day]"), @"
     Plan for artists: 1 to deactivate
 
       - deactivate ada  uid=ada,ou=people,dc=studio,dc=test
           is_active: true -> false
-          the person's account is disabled in the directory
+          the person's account ended on [day]
     ");
     situation.sync();
     situation.sync_changes_nothing();
