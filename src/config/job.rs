@@ -18,7 +18,7 @@ use super::{
     table::Complete,
     users::{self, Users, UsersTable},
     value::{
-        Base, CronExpression, DAY, Filter, List, Period, SECOND, Zone, check_name, line,
+        Base, CronExpression, DAY, Filter, GroupDn, List, Period, SECOND, Zone, check_name, line,
         line_problem,
     },
 };
@@ -80,7 +80,7 @@ pub struct JobTable {
     /// The DNs of groups: people are only those who are members of one of them, directly or through
     /// other groups.
     #[serde(skip_serializing_if = "List::is_empty")]
-    pub member_of: List<Base>,
+    pub member_of: List<GroupDn>,
     /// The DNs where groups are searched for, for `member_of`; the naming contexts of those groups
     /// when absent.
     #[serde(skip_serializing_if = "List::is_empty")]

@@ -1,7 +1,7 @@
 //! The files that keys name: secrets and certificates. Each is read while the configuration is
 //! checked, and its key gets the path that was found.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
@@ -55,7 +55,16 @@ pub fn shown(inline: &mut Option<Credential>, file: &mut Option<PathBuf>) {
 
 /// Finds a PEM file with at least one certificate.
 pub fn certificates(notes: &mut Notes, places: &Places, at: &KeyPath, path: &mut Option<PathBuf>) {
+    let name = path.as_ref().and_then(|path| path.file_name());
+    let name = name.unwrap_or_default().to_string_lossy().into_owned();
     pem(notes, places, at, path, |content| {
+        if is_der(content) {
+            return Err(format!(
+                "is in DER form, and not PEM: `openssl x509 -inform der -in {name} -out {}` \
+                 converts it",
+                Path::new(&name).with_extension("pem").display()
+            ));
+        }
         let mut certificates = CertificateDer::pem_slice_iter(content);
         let first = certificates
             .next()
@@ -64,6 +73,12 @@ pub fn certificates(notes: &mut Notes, places: &Places, at: &KeyPath, path: &mut
             .and_then(|_| certificates.try_for_each(|certificate| certificate.map(|_| ())))
             .map_err(|error| format!("is not a PEM file of certificates: {error}"))
     })
+}
+
+/// Whether it begins as a certificate does in DER: a sequence of more than 255 bytes (X.690 section
+/// 8.1.3.5). Windows exports certificates in this form.
+fn is_der(content: &[u8]) -> bool {
+    content.starts_with(&[0x30, 0x82])
 }
 
 /// Finds a PEM file with a private key.

@@ -6,11 +6,16 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::text::line_problem;
 
-/// The DN where a search starts.
+/// The DN of a group, or of something else.
 #[derive(Debug, Clone)]
-pub struct Base(String);
+pub struct Dn<const IS_GROUP: bool>(String);
 
-impl FromStr for Base {
+/// The DN where a search starts.
+pub type Base = Dn<false>;
+/// The DN of a group.
+pub type GroupDn = Dn<true>;
+
+impl<const IS_GROUP: bool> FromStr for Dn<IS_GROUP> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -18,29 +23,33 @@ impl FromStr for Base {
             return Err(problem.to_owned());
         }
         if !is_dn(text) {
+            let example = match IS_GROUP {
+                true => "cn=artists,ou=groups,dc=studio,dc=test",
+                false => "ou=people,dc=studio,dc=test",
+            };
             return Err(format!(
-                "{text:?} is not a DN (RFC 4514) such as \"ou=people,dc=studio,dc=test\""
+                "{text:?} is not a DN (RFC 4514) such as {example:?}"
             ));
         }
         Ok(Self(text.to_owned()))
     }
 }
 
-impl fmt::Display for Base {
+impl<const IS_GROUP: bool> fmt::Display for Dn<IS_GROUP> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl From<String> for Base {
+impl<const IS_GROUP: bool> From<String> for Dn<IS_GROUP> {
     fn from(text: String) -> Self {
         Self(text)
     }
 }
 
-impl From<Base> for String {
-    fn from(base: Base) -> Self {
-        base.0
+impl<const IS_GROUP: bool> From<Dn<IS_GROUP>> for String {
+    fn from(dn: Dn<IS_GROUP>) -> Self {
+        dn.0
     }
 }
 

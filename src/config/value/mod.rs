@@ -16,7 +16,7 @@ mod text;
 mod zone;
 
 pub use address::{Address, FtrackAddress, is_loopback, listen};
-pub use attribute::{Base, attribute, is_attribute};
+pub use attribute::{Base, GroupDn, attribute, is_attribute};
 pub use expression::CronExpression;
 pub use filter::{Asserted, Filter};
 pub use limit::Limit;

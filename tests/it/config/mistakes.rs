@@ -27,6 +27,7 @@ fn check(mistakes: &[Mistake]) {
         let folder = Folder::new(&with(&[(old, &new)]));
         folder.file("cert.pem", certificate.cert.pem());
         folder.file("key.pem", certificate.signing_key.serialize_pem());
+        folder.file("ca.cer", certificate.cert.der());
         folder.file("broken.pem", certificate.cert.pem().replace("MII", "{}"));
         let found = folder.load(&[]).err().unwrap_or_default();
         if found != said.join("\n") {
@@ -51,7 +52,7 @@ fn unknown_keys() {
         (FILTER, "+ schedule = \"@daily\"\nchanges_schedule = \"@hourly\"\nmode = \"observe\"", &["config.toml:16: jobs.artists.changes_schedule: a job with mode = \"observe\" cannot have it: what was not written is not known to later runs, so each of them reads everything"]),
         (FILTER, "+ mode = \"dry\"", &["config.toml:15: jobs.artists.mode: \"dry\" is not one of \"sync\", \"observe\""]),
         (FILTER, r#"+ group_bases = ["ou=groups"]"#, &["config.toml:15: jobs.artists.group_bases: it is used only beside member_of, which is absent"]),
-        (FILTER, r#"+ member_of = ["artists"]"#, &[r#"config.toml:15: jobs.artists.member_of[0]: "artists" is not a DN (RFC 4514) such as "ou=people,dc=studio,dc=test""#]),
+        (FILTER, r#"+ member_of = ["artists"]"#, &[r#"config.toml:15: jobs.artists.member_of[0]: "artists" is not a DN (RFC 4514) such as "cn=artists,ou=groups,dc=studio,dc=test""#]),
         ("[directories.studio]", "[directory.studio]", &[r#"config.toml:7: directory: unknown key; did you mean "directories"?"#]),
         (FILTER, r#"+ state_dir = "/srv""#, &["config.toml:15: jobs.artists.state_dir: it belongs at the top, before the first table"]),
         (API_USER, "+ control_socket = \"/srv\"", &["config.toml:5: ftrack.control_socket: it belongs at the top, before the first table"]),
@@ -181,6 +182,7 @@ fn ftrack() {
         (SERVER, r#"server = "https://studio.test/api""#, &[r#"config.toml:3: ftrack.server: more than a scheme, a host and a port; write it such as "https://studio.ftrackapp.com""#]),
         (SERVER, r#"server = "https://studio.test/?a=b""#, &[r#"config.toml:3: ftrack.server: more than a scheme, a host and a port; write it such as "https://studio.ftrackapp.com""#]),
         (API_USER, r#"+ ca_file = "nowhere.pem""#, &["config.toml:5: ftrack.ca_file: nowhere.pem cannot be read: No such file or directory (os error 2)"]),
+        (API_USER, r#"+ ca_file = "ca.cer""#, &["config.toml:5: ftrack.ca_file: ca.cer is in DER form, and not PEM: `openssl x509 -inform der -in ca.cer -out ca.pem` converts it"]),
         (API_USER, r#"+ ca_file = "config.toml""#, &["config.toml:5: ftrack.ca_file: config.toml contains no PEM certificate"]),
     ]);
 }
