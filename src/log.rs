@@ -41,6 +41,10 @@ pub enum LogFormat {
 const DEFAULT_FILTER: &str = "warn,ftrack_ldap_sync=info,ldap3=off,lber=off,hyper_util=off,\
                               reqwest=off,rustls=off,rustls_platform_verifier=off";
 
+/// What is left out of every filter that does not name it: whatever it logs is part of the error that
+/// follows.
+const TOLD: &str = "rustls_platform_verifier=off";
+
 /// How much is logged when `RUST_LOG` is not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verbosity {
@@ -93,7 +97,7 @@ pub fn start(
         LogFormat::Json
     });
     let filter = match (filter, loudness) {
-        (Some(wanted), _) => EnvFilter::try_new(wanted).map_err(|_| {
+        (Some(wanted), _) => EnvFilter::try_new(format!("{TOLD},{wanted}")).map_err(|_| {
             anyhow::anyhow!(
                 "RUST_LOG or --log-filter: {wanted:?} is not a filter such as \"info,ldap3=debug\"; \
                  levels are error, warn, info, debug, trace and off"

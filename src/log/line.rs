@@ -25,7 +25,7 @@ impl io::Write for Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let line = std::mem::take(&mut self.0);
+        let line = without_origin(std::mem::take(&mut self.0));
         if line.is_empty() {
             return;
         }
@@ -40,6 +40,20 @@ impl Drop for Line {
             super::queue().add(line);
         }
     }
+}
+
+/// A line of JSON without the fields that say where a library's line was written, which name folders of
+/// the machine on which the program was built.
+fn without_origin(line: Vec<u8>) -> Vec<u8> {
+    let text = std::str::from_utf8(&line).unwrap_or_default();
+    if !text.starts_with('{') || !text.contains("\"log.") {
+        return line;
+    }
+    let Ok(mut fields) = serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(text) else {
+        return line;
+    };
+    fields.retain(|name, _| !name.starts_with("log."));
+    format!("{}\n", serde_json::Value::Object(fields)).into_bytes()
 }
 
 /// Captures the lines logged during a call, in the usual format; they are written nowhere else.

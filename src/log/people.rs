@@ -162,7 +162,8 @@ impl Said {
             "job" => self.job = value,
             // A cause is told by the words of the reason.
             "event" | "run" | "directory_id" | "ftrack_id" | "cause" => {}
-            _ if value.is_empty() => {}
+            // Where a library's line was written, and where the library was built.
+            _ if value.is_empty() || name.starts_with("log.") => {}
             "since" | "until" | "retry_at" => {
                 let time = DateTime::parse_from_rfc3339(&value);
                 let time = time.map(|time| time.with_timezone(&Local).format(TIME).to_string());

@@ -74,6 +74,25 @@ fn a_certificate_that_nobody_vouches_for() {
 }
 
 #[test]
+fn no_library_tells_an_error_beside_the_programs_own() {
+    let slapd = slapd();
+    let mut world = World::over(&slapd);
+    world.directory_settings = String::new();
+    for format in ["text", "json"] {
+        let ended = world.run(&["--log-format", format, "--log-filter", "error"]);
+        assert!(ended.stdout.contains("is not trusted"), "{}", ended.stdout);
+        assert_eq!(ended.stderr, "");
+        // Whoever wants to know more gets it, without the folders in which it was built.
+        let filter = "off,rustls_platform_verifier=trace";
+        let ended = world.run(&["--log-format", format, "--log-filter", filter]);
+        assert!(ended.stderr.contains("verify"), "{}", ended.stderr);
+        for path in [".rs", "log.file", "log.line", "log.module_path"] {
+            assert!(!ended.stderr.contains(path), "{}", ended.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_certificate_for_another_host() {
     let slapd = Setup::new(crate::directory::people(3))
         .certificate(Certificate::WrongHost)
