@@ -44,8 +44,11 @@ pub(super) fn is_refusal(code: u32) -> bool {
 }
 
 /// What to do about a result code of a search.
-pub(super) fn code_advice(code: u32) -> Option<&'static str> {
+pub(super) fn code_advice(code: u32, text: &str) -> Option<&'static str> {
     Some(match code {
+        1 if wants_a_bind(text) => {
+            "the server answers nobody who has not signed in: set bind_dn and bind_password_file"
+        }
         1 => "the server may require a bind first, or have a problem of its own (see its log)",
         12 => {
             "the server does not offer paged results (RFC 2696), without which completeness \
@@ -93,6 +96,12 @@ pub(super) fn bind_advice(code: u32, text: &str) -> &'static str {
     }
 }
 
+/// Whether Active Directory, or Samba, says that a bind must come first (0x4DC is
+/// ERROR_NOT_AUTHENTICATED, MS-ERREF section 2.2).
+fn wants_a_bind(text: &str) -> bool {
+    text.starts_with("000004DC:") || text.contains("without authentication")
+}
+
 /// Active Directory's code in the text of a refused bind.
 fn data(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("data ")?;
@@ -122,5 +131,25 @@ pub(super) fn ticket_advice(code: u32, text: &str) -> &'static str {
              certificate (channel binding), or it has no account for the principal (slapd: \
              olcAuthzRegexp, 389-ds: SASL mapping)"
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_that_does_not_answer_anybody_without_a_bind_is_told_by_its_text() {
+        for text in [
+            // Samba's, then Active Directory's.
+            "00002020: Operation unavailable without authentication",
+            "000004DC: LdapErr: DSID-0C090A5C, comment: In order to perform this operation a \
+             successful bind must be completed on the connection., data 0, v4563",
+        ] {
+            let advice = code_advice(1, text).unwrap_or_default();
+            assert!(advice.contains("set bind_dn"), "{advice}");
+        }
+        let advice = code_advice(1, "out of memory").unwrap_or_default();
+        assert!(!advice.contains("set bind_dn"), "{advice}");
     }
 }

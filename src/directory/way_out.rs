@@ -36,8 +36,10 @@ impl DirectoryError {
                 BindMethod::Ticket => ticket_advice(*code, text),
             }),
             Self::NoSuchBase { .. } => Some("check the search base and the account's rights"),
-            Self::Refused { code, kind, .. } => {
-                limit_advice(*code, *kind).or_else(|| code_advice(*code))
+            Self::Refused {
+                code, text, kind, ..
+            } => {
+                limit_advice(*code, *kind).or_else(|| code_advice(*code, text))
             }
             Self::Referred { .. } => Some(
                 "choose search bases that are on this server; the root of an Active Directory domain \
