@@ -330,10 +330,25 @@ pub enum ConfigCommand {
 
 /// The names of the kinds of directories.
 fn kind_parser() -> impl TypedValueParser<Value = ServerKind> {
-    let names = ServerKind::ALL.map(ServerKind::name);
-    PossibleValuesParser::new(names)
-        .try_map(|name| ServerKind::named(&name).ok_or("there is no such kind"))
+    let values = ServerKind::ALL.map(|kind| {
+        let value = PossibleValue::new(kind.name());
+        match kind {
+            ServerKind::ActiveDirectory => value.alias(SHORT),
+            ServerKind::Samba
+            | ServerKind::Ds389
+            | ServerKind::FreeIpa
+            | ServerKind::OpenLdap
+            | ServerKind::Generic => value,
+        }
+    });
+    PossibleValuesParser::new(values).try_map(|name| match &*name {
+        SHORT => Ok(ServerKind::ActiveDirectory),
+        name => ServerKind::named(name).ok_or("there is no such kind"),
+    })
 }
+
+/// What Active Directory is called as well, on the command line.
+const SHORT: &str = "ad";
 
 /// Output format on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

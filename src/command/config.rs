@@ -1,6 +1,7 @@
 //! `config show`, `config schema` and `config example`: each returns the text for standard output.
 
 use minijinja::{Environment, context};
+use serde_json::Value;
 
 use crate::{
     cli::Format,
@@ -15,11 +16,33 @@ use crate::{
 /// When a value cannot be written as TOML, such as a path that is not UTF-8.
 pub fn show(config: &EffectiveConfig, format: Format) -> anyhow::Result<String> {
     let text = match format {
+        Format::Text if waits_for_a_kind(&serde_json::to_value(config)?) => {
+            format!("{BY_KIND}{}", config.to_toml()?)
+        }
         Format::Text => config.to_toml()?,
         Format::Json => format!("{:#}\n", serde_json::to_value(config)?),
     };
     Ok(text)
 }
+
+/// Whether something follows from a kind that is only detected.
+fn waits_for_a_kind(config: &Value) -> bool {
+    let tables = |name: &str| config.get(name).and_then(Value::as_object).cloned();
+    let mut directories = tables("directories").unwrap_or_default().into_iter();
+    let mut jobs = tables("jobs").unwrap_or_default().into_iter();
+    let lacks = |job: &Value, key: &str| job.get(key).is_none_or(Value::is_null);
+    directories.any(|(_, directory)| directory.get("kind").is_some_and(|kind| kind == "auto"))
+        && jobs.any(|(_, job)| {
+            let reads = job.get("search_bases").is_some();
+            reads && (lacks(&job, "filter") || lacks(&job, "attributes"))
+        })
+}
+
+/// What the configuration alone does not show.
+const BY_KIND: &str = "\
+# A filter, attributes or disabled that a job lacks here follow from its directory's kind, which is
+# detected: `check` names the kind and the filter, and `config example --kind KIND` shows all of it.
+";
 
 /// The JSON schema of the configuration file, for editors and other checkers.
 #[must_use]
@@ -55,6 +78,7 @@ pub fn example_of(kind: ServerKind) -> anyhow::Result<String> {
         server,
         bind_dn,
         base,
+        is_domain => kind.is_active_directory(),
         filter => written(PeopleFilter::of_kind(kind).where_known(|_| false).as_str()),
         attributes,
     };

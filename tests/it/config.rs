@@ -686,6 +686,27 @@ fn what_is_shown_is_the_whole_configuration_without_its_secrets() {
 }
 
 #[test]
+fn what_follows_from_a_kind_that_is_detected_is_named_where_it_is_missing() {
+    let shown = |text: &str| {
+        let folder = Folder::new(text);
+        command::config::show(&folder.effective().unwrap(), Format::Text).unwrap()
+    };
+    let filter = GOOD.lines().find(|line| line.starts_with("filter = "));
+    let without = GOOD.replace(filter.unwrap(), "");
+    let first = shown(&without);
+    let first: Vec<&str> = first
+        .lines()
+        .take_while(|line| line.starts_with('#'))
+        .collect();
+    insta::assert_snapshot!(first.join("\n"), @r"
+    # A filter, attributes or disabled that a job lacks here follow from its directory's kind, which is
+    # detected: `check` names the kind and the filter, and `config example --kind KIND` shows all of it.
+    ");
+    let of_a_kind = without.replace("bind_dn", "kind = \"samba\"\nbind_dn");
+    assert!(!shown(&of_a_kind).starts_with('#'));
+}
+
+#[test]
 fn paths_are_shown_absolute() {
     let folder = Folder::new(&GOOD.replace("api_key = \"planted-key\"", "api_key_file = \"key\""));
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"));

@@ -183,3 +183,17 @@ fn collect_keys(root: &Value, schema: &Value, at: &str, keys: &mut BTreeMap<Stri
         keys.insert(path, inner["default"].clone());
     }
 }
+
+#[test]
+fn active_directory_has_a_short_name() {
+    let printed = |kind: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"));
+        let ended = command
+            .args(["config", "example", "--kind", kind])
+            .output()
+            .unwrap();
+        assert!(ended.status.success(), "{kind}");
+        String::from_utf8(ended.stdout).unwrap()
+    };
+    assert_eq!(printed("ad"), printed("active-directory"));
+}
