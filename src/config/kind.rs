@@ -109,6 +109,11 @@ const OF_EXCHANGE: [(&str, &str); 2] = [
     ),
 ];
 
+/// Parts of filters, in lower case, that match nobody in a domain by Active Directory, and of those
+/// that match only there.
+const OF_OTHER_KINDS: [&str; 3] = ["inetorgperson", "posixaccount", "(uid="];
+const OF_DOMAINS: [&str; 3] = ["samaccount", "objectclass=user)", "userprincipalname"];
+
 const OF_OTHERS: &str = "(objectClass=inetOrgPerson)";
 
 impl PeopleFilter {
@@ -132,6 +137,25 @@ impl PeopleFilter {
         } else {
             Self::configured(Filter::known(OF_OTHERS))
         }
+    }
+
+    /// What to do where a filter matches nobody at a server of this kind, if it is one for another
+    /// kind.
+    #[must_use]
+    pub fn instead_of(kind: ServerKind, filter: &Filter) -> Option<String> {
+        let others = if kind.is_active_directory() {
+            &OF_OTHER_KINDS
+        } else {
+            &OF_DOMAINS
+        };
+        let filter = filter.as_str().to_ascii_lowercase();
+        let is_foreign = others.iter().any(|part| filter.contains(part));
+        (kind != ServerKind::Generic && is_foreign).then(|| {
+            format!(
+                "the server is of the kind {kind}: leave filter and [attributes] out of the job, \
+                 or see `config example --kind {kind}`"
+            )
+        })
     }
 
     /// The filter for a server whose schema has these attributes.

@@ -21,7 +21,7 @@ use super::{
     transport::Transport,
 };
 use crate::{
-    config::Filter,
+    config::{Filter, PeopleFilter},
     model::{
         entry::{Entry, Kept},
         id::IdAttribute,
@@ -299,7 +299,8 @@ impl Entered<'_> {
                 }
                 steps.extend(reading.searches().iter().map(|search| {
                     let base = Probed::People(search.base.clone());
-                    step(base, people(&search.base, &filter, search.entries))
+                    let found = people(&search.base, (self.root.kind, &filter), search.entries);
+                    step(base, found)
                 }));
                 let most = reading.searches().iter().map(|search| search.entries).max();
                 let soon = self.limits.soon_reached(most.unwrap_or_default());
@@ -341,13 +342,16 @@ impl Entered<'_> {
     }
 }
 
-fn people(base: &str, filter: &Filter, entries: u64) -> Observation {
+fn people(base: &str, (kind, filter): (ServerKind, &Filter), entries: u64) -> Observation {
     if entries > 0 {
         return Observation::Well(format!("{filter} matches {entries} entries below {base:?}"));
     }
     Observation::Doubtful {
         seen: format!("{filter} matches nobody below {base:?}"),
-        way_out: "check the filter, the base, the scope and the account's rights".into(),
+        way_out: PeopleFilter::instead_of(kind, filter)
+            .map(|instead| format!("{instead}; otherwise check"))
+            .unwrap_or_else(|| "check the filter,".into())
+            + " the base, the scope and the account's rights",
     }
 }
 

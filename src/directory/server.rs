@@ -112,9 +112,11 @@ impl RootDse {
         Ok(Self { kind, ..shown })
     }
 
-    /// Whether it is read as another kind of server than it shows itself.
+    /// Whether it is read as another kind of server than it shows itself; Samba and Active
+    /// Directory are read in the same way.
     pub(super) fn is_another_kind(&self) -> bool {
-        self.kind != self.detected && self.detected != ServerKind::Generic
+        let are_domains = self.kind.is_active_directory() && self.detected.is_active_directory();
+        self.kind != self.detected && self.detected != ServerKind::Generic && !are_domains
     }
 
     /// Whether a control is offered.

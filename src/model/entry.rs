@@ -48,6 +48,15 @@ impl Kept for Entry {
     }
 }
 
+/// Whether a DN is that of an entry that a replication renamed, since another one had its name
+/// (MS-ADTS section 3.1.1.1.6): `cn=ada\0ACNF:` with an id.
+#[must_use]
+pub fn is_conflict(dn: &str) -> bool {
+    const MARK: &[u8] = b"\\0ACNF:";
+    let mut parts = dn.as_bytes().windows(MARK.len());
+    parts.any(|part| part.eq_ignore_ascii_case(MARK))
+}
+
 /// The memory that so many bytes take on the heap, with the allocator's own share.
 #[must_use]
 pub fn of_bytes(bytes: usize) -> usize {

@@ -7,12 +7,16 @@ use std::{
 
 use super::extent::Extent;
 use crate::{
-    config::{Filter, Limit, Limits},
+    config::{Filter, Limit, Limits, PeopleFilter},
     directory::{ChangedEntries, GroupsRead, Reading},
     escape::{escape_control, is_unseen},
     model::{
-        account::Account, entry::DirectoryId, freshness::Freshness, id::IdAttribute,
-        reason::Reason, server_kind::ServerKind,
+        account::Account,
+        entry::{DirectoryId, is_conflict},
+        freshness::Freshness,
+        id::IdAttribute,
+        reason::Reason,
+        server_kind::ServerKind,
     },
 };
 
@@ -47,13 +51,15 @@ pub enum UnfitReading {
     /// The directory shows fewer people than the job requires.
     #[error(
         "the directory shows {entries} people, and limits.min_entries asks for at least {least}: \
-         the read is not used; check the filter and the bases, or lower limits.min_entries"
+         the read is not used; {way_out}"
     )]
     TooFew {
         /// Entries that were read.
         entries: usize,
         /// The configured minimum.
         least: usize,
+        /// What to do about it.
+        way_out: String,
     },
     /// More entries are unusable than the job allows.
     #[error(
@@ -118,6 +124,7 @@ impl Desired {
             return Err(UnfitReading::TooFew {
                 entries: desired.entries,
                 least: limits.min_entries,
+                way_out: where_few_are_shown(&reading, desired.entries),
             });
         }
         desired.notes = notes(&reading);
@@ -134,7 +141,10 @@ impl Desired {
         desired.accounts = accounts(&reading);
         let mut alias_entries = Vec::new();
         let entries = reading.into_entries();
-        let mut noted = Noted::default();
+        let mut noted = Noted {
+            is_domain: desired.kind.is_active_directory(),
+            ..Noted::default()
+        };
         let identified = |(place, (id, mapped))| match (id, seen(mapped)) {
             (Some(id), Mapped::Person(mut person)) => {
                 noted.take(&mut person);
@@ -410,6 +420,27 @@ fn accounts<T>(reading: &Reading<T>) -> HashMap<DirectoryId, Account> {
     accounts
 }
 
+/// What to do where the directory shows too few people. Where it shows nobody, to ask for fewer is
+/// no way out.
+fn where_few_are_shown(reading: &Reading<Mapped>, entries: usize) -> String {
+    if entries > 0 {
+        return "check the filter and the bases, or lower limits.min_entries".into();
+    }
+    let found = reading.searches().iter().map(|search| search.entries);
+    let found: u64 = found.sum();
+    if reading.groups().is_some() && found > 0 {
+        return format!(
+            "the searches found {found} entries, of whom nobody is a member of the groups in \
+             member_of: check member_of, and whether the bind account may read the groups' members"
+        );
+    }
+    let filter = reading.filter();
+    filter
+        .and_then(|filter| PeopleFilter::instead_of(reading.kind(), filter))
+        .map(|instead| format!("{instead}; otherwise check the bases"))
+        .unwrap_or_else(|| "check the filter, the bases, and what the bind account may read".into())
+}
+
 /// What there is to say about a reading as a whole.
 fn notes<T>(reading: &Reading<T>) -> Vec<String> {
     let mut notes = reading.notes().to_vec();
@@ -430,6 +461,10 @@ fn notes<T>(reading: &Reading<T>) -> Vec<String> {
 /// LDAP attributes about which there is something to say: how many entries, and one of them.
 #[derive(Debug, Default)]
 struct Noted {
+    /// Whether the people are those of a domain by Active Directory.
+    is_domain: bool,
+    /// Computers by their logins, and conflict objects of a replication, that count as people.
+    no_people: usize,
     several: BTreeMap<Box<str>, (usize, Box<str>)>,
     not_text: BTreeMap<Box<str>, (usize, Box<str>)>,
 }
@@ -437,6 +472,9 @@ struct Noted {
 impl Noted {
     /// Takes what there is to say of a person; what is left are the choices.
     fn take(&mut self, person: &mut Person) {
+        if self.is_domain && (person.username.ends_with('$') || is_conflict(&person.dn)) {
+            self.no_people += 1;
+        }
         let Some(several) = &mut person.several else {
             return;
         };
@@ -473,7 +511,15 @@ impl Noted {
                  which is ignored; one is {dn}"
             )
         });
-        several.chain(not_text)
+        let no_people = (self.no_people > 0).then(|| {
+            format!(
+                "{} of {entries} entries are most likely no people, but computers (a login with $ \
+                 at its end) or conflict objects of a replication: add your own condition to the \
+                 filter of `config example --kind active-directory`, which leaves them out",
+                self.no_people
+            )
+        });
+        several.chain(not_text).chain(no_people)
     }
 }
 

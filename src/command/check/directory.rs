@@ -8,7 +8,7 @@ use super::{
     people::{Counted, JobAtServer},
 };
 use crate::{
-    config::{Directory, DisabledFlag},
+    config::Directory,
     directory::{
         DirectoryPool,
         connector::Connector,
@@ -170,7 +170,7 @@ async fn look_at_jobs(
         let looked = entered
             .search(
                 &request,
-                &DisabledFlag::ALL.map(DisabledFlag::attribute),
+                &people::looked_at(),
                 |_, entry| counted.map(entry, mapping),
                 &mut steps,
             )
@@ -213,8 +213,10 @@ async fn look_at_jobs(
         }
         if entered.is_another_kind() {
             about.blame(
-                "first correct the directory's kind, of which a warning above tells: the kind may \
-                 be the cause; then check again",
+                "but first correct the directory's kind, of which a warning above tells: it may be \
+                 the cause",
+                // The kind decides which attribute is the id.
+                &["directory_id"],
             );
         }
         findings.extend(about.into_findings());

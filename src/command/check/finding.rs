@@ -79,12 +79,20 @@ impl About {
         findings.any(|finding| finding.result == Verdict::Fail)
     }
 
-    /// Gives each finding with a problem this advice instead, since all of them may have one cause.
-    pub fn blame(&mut self, advice: &str) {
+    /// Adds this advice to each finding with a problem, since all of them may have one cause. It
+    /// takes the place of what these checks advise, which would then do harm.
+    pub fn blame(&mut self, cause: &str, instead_of: &[&str]) {
         for finding in &mut self.findings {
-            match finding.result {
-                Verdict::Ok => {}
-                Verdict::Warn | Verdict::Fail => finding.advice = Some(advice.to_owned()),
+            match (finding.result, &mut finding.advice) {
+                (Verdict::Ok, _) => {}
+                (Verdict::Warn | Verdict::Fail, Some(advice))
+                    if !instead_of.contains(&finding.check) =>
+                {
+                    let apart = if advice.ends_with('?') { " " } else { "; " };
+                    advice.push_str(apart);
+                    advice.push_str(cause);
+                }
+                (Verdict::Warn | Verdict::Fail, advice) => *advice = Some(cause.to_owned()),
             }
         }
     }

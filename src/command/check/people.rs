@@ -7,11 +7,16 @@ use chrono::Utc;
 use super::finding::About;
 use crate::{
     config,
-    config::{AccountRule, AttributeRule, Source},
+    config::{AccountRule, AttributeRule, DisabledFlag, Source},
     directory::{
-        NameFault, Reading, SearchEvidence, account::is_flagged, probe::People, schema::Schema,
+        NameFault, Reading, SearchEvidence, account::is_flagged, dn::Dn, probe::People,
+        schema::Schema,
     },
-    model::{account::Account, entry::Entry, server_kind::ServerKind},
+    model::{
+        account::Account,
+        entry::{Entry, is_conflict},
+        server_kind::ServerKind,
+    },
     run::LdapWork,
     sync::{
         desired::{Desired, Mapped},
@@ -22,6 +27,14 @@ use crate::{
 /// The most DNs of skipped entries that are named.
 const MOST_NAMED: usize = 3;
 
+/// The attributes that are looked at beside those of the mapping: what shows whether an account is
+/// disabled, and that an entry is no person.
+pub fn looked_at() -> Vec<&'static str> {
+    let flags = DisabledFlag::ALL.map(DisabledFlag::attribute);
+    let others = ["objectClass", "sAMAccountName"];
+    flags.into_iter().chain(others).collect()
+}
+
 /// What is counted while the people are read.
 #[derive(Debug)]
 pub struct Counted {
@@ -31,6 +44,30 @@ pub struct Counted {
     /// How many entries lack each of them.
     lacking: Vec<Cell<usize>>,
     disabled: Cell<usize>,
+    /// Those that are no people, by what they are instead.
+    others: [Cell<usize>; 3],
+}
+
+/// What is no person, though an own filter may match it; each is what it is called.
+const NO_PEOPLE: [&str; 3] = ["computers", "groups", "conflict objects of a replication"];
+
+/// As what an entry is no person, as a place in `NO_PEOPLE`.
+fn no_person(entry: &Entry) -> Option<usize> {
+    let is = |name: &str, is: &dyn Fn(&[u8]) -> bool| entry.values(name).iter().any(|one| is(one));
+    let has_class = |class: &str| {
+        is("objectClass", &|value| {
+            value.eq_ignore_ascii_case(class.as_bytes())
+        })
+    };
+    if is_conflict(&entry.dn) {
+        Some(2)
+    } else if has_class("group") {
+        Some(1)
+    } else if has_class("computer") || is("sAMAccountName", &|login| login.ends_with(b"$")) {
+        Some(0)
+    } else {
+        None
+    }
 }
 
 impl Counted {
@@ -42,6 +79,7 @@ impl Counted {
             attributes,
             entries: Cell::new(0),
             disabled: Cell::new(0),
+            others: Default::default(),
         }
     }
 
@@ -59,6 +97,9 @@ impl Counted {
         }
         if is_flagged(entry) {
             add(&self.disabled);
+        }
+        if let Some(others) = no_person(entry).and_then(|place| self.others.get(place)) {
+            add(others);
         }
         mapped
     }
@@ -117,7 +158,8 @@ pub fn tell(
     {
         unknown(about, fault);
     }
-    groups(about, counted, &reading);
+    no_people(about, counted);
+    groups(about, counted, &reading, &work.job.member_of);
     disabled(about, counted, &work.job.account(kind), reading.accounts());
     match Desired::new(reading, &work.job.limits) {
         // The cause is told already.
@@ -234,9 +276,29 @@ fn unknown(about: &mut About, fault: &NameFault) {
     about.fail("attribute", detail, way_out);
 }
 
-/// Who may not sign in by the job's rule; without one, whose entries show it all the same.
+/// What the filter lets in beside people: with an own one, the conditions of the default are gone.
+fn no_people(about: &mut About, counted: &Counted) {
+    let found = NO_PEOPLE.iter().zip(&counted.others);
+    let found: Vec<String> = found
+        .filter(|(_, count)| count.get() > 0)
+        .map(|(what, count)| format!("{} {what}", count.get()))
+        .collect();
+    if !found.is_empty() {
+        about.warn(
+            "filter",
+            format!(
+                "of {} entries, these are no people: {}",
+                counted.entries.get(),
+                found.join(", ")
+            ),
+            "add your condition to the filter of `config example --kind active-directory`, which \
+             leaves them out",
+        );
+    }
+}
+
 /// The groups that people must be in, if any.
-fn groups(about: &mut About, counted: &Counted, reading: &Reading<Mapped>) {
+fn groups(about: &mut About, counted: &Counted, reading: &Reading<Mapped>, member_of: &[String]) {
     let Some(groups) = reading.groups() else {
         return;
     };
@@ -244,8 +306,14 @@ fn groups(about: &mut About, counted: &Counted, reading: &Reading<Mapped>) {
         let entries = searches.iter().map(|search| search.entries);
         entries.sum::<u64>()
     };
-    let named = groups.reached().iter().take(MOST_NAMED);
-    let named: Vec<String> = named
+    // First those of the configuration, and then the groups in them.
+    let configured: Vec<Dn> = member_of.iter().filter_map(|dn| Dn::parse(dn)).collect();
+    let is_nested = |dn: &str| Dn::parse(dn).is_none_or(|dn| !configured.contains(&dn));
+    let mut reached: Vec<_> = groups.reached().iter().collect();
+    reached.sort_by_cached_key(|(dn, _)| is_nested(dn));
+    let named: Vec<String> = reached
+        .iter()
+        .take(MOST_NAMED)
         .map(|(dn, members)| format!("{dn} names {members}"))
         .collect();
     let more = match groups.reached().len().saturating_sub(MOST_NAMED) {
@@ -271,6 +339,7 @@ fn groups(about: &mut About, counted: &Counted, reading: &Reading<Mapped>) {
     }
 }
 
+/// Who may not sign in by the job's rule; without one, whose entries show it all the same.
 fn disabled(
     about: &mut About,
     counted: &Counted,

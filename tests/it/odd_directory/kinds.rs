@@ -129,7 +129,7 @@ fn whoever_hides_whether_the_account_is_disabled_gets_no_access_without_a_person
 
       - deactivate bob HELD  uid=bob,ou=people,dc=studio,dc=test
           is_active: true -> false
-          the person's account is disabled in the directory
+          the person's account ended on 2026-01-01
 
       1 change is held: 1 deactivation, and 1 written within limits.per before, is more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE`
     ");
@@ -254,7 +254,7 @@ fn the_configured_kind_decides_whatever_the_server_shows() {
     let situation = by_kind(&directory).config("[directories.studio]\nkind = \"samba\"\n");
     let report = situation.sync();
     assert_eq!(report.outcome, Outcome::Failed);
-    assert_snapshot!(report.error.unwrap(), @"the directory shows 0 people, and limits.min_entries asks for at least 1: the read is not used; check the filter and the bases, or lower limits.min_entries");
+    assert_snapshot!(report.error.unwrap(), @"the directory shows 0 people, and limits.min_entries asks for at least 1: the read is not used; check the filter, the bases, and what the bind account may read");
 }
 
 /// What `check` says about the kind of the server.
@@ -288,4 +288,78 @@ fn check_shows_the_kind_and_doubts_one_that_does_not_fit() {
     let report = situation.sync();
     assert_eq!(report.outcome, Outcome::Failed);
     assert_snapshot!(situation.plain(&report.error.unwrap()), @r#"the directory could not be read completely, and nothing was written: ldap://directory: the members of "cn=artists,dc=studio,dc=test" cannot be known: a global catalogue (ports 3268 and 3269) does not have the members of all groups; name the domain controllers' own ports; check the group's DN in the job's member_of, the bind account's rights, and group_bases"#);
+}
+
+#[test]
+fn a_misspelled_attribute_is_told_beside_a_kind_that_does_not_fit() {
+    let directory = OddDirectory::start(domain());
+    let names = ["sAMAccountName", "mail", "givenName", "sn"];
+    let types = names.iter().enumerate();
+    let types = types.map(|(nth, name)| format!("( 1.2.4.{nth} NAME '{name}' )"));
+    directory.set(|odd| odd.schema = types.collect());
+    let mut situation = by_kind(&directory);
+    situation.attributes = "username = \"sAMAccountName\", first_name = \"givenNam\"".into();
+    let situation = situation.config("[directories.studio]\nkind = \"openldap\"\n");
+    let ended = situation.run(&["check"]);
+    let advice = "did you mean givenName? but first correct the directory's kind, of which a \
+                  warning above tells: it may be the cause\n";
+    assert!(ended.stdout.contains(advice), "{}", ended.stdout);
+    // Both are Active Directory to this program.
+    let situation = situation.config("[directories.studio]\nkind = \"samba\"\n");
+    assert_snapshot!(checked(&situation), @"ok    kind                samba (configured): people are identified by objectGUID; paged results (1000 entries); no ManageDsaIT; domain scope");
+    let ended = situation.run(&["check"]);
+    assert!(
+        ended.stdout.contains("did you mean givenName?\n"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn a_filter_of_another_kind_of_directory_is_told_from_one_that_is_too_narrow() {
+    let directory = OddDirectory::start(domain());
+    let situation = situation(&directory);
+    let report = situation.sync();
+    assert_snapshot!(report.error.unwrap(), @"the directory shows 0 people, and limits.min_entries asks for at least 1: the read is not used; the server is of the kind active-directory: leave filter and [attributes] out of the job, or see `config example --kind active-directory`; otherwise check the bases");
+    let ended = situation.run(&["check"]);
+    let line = ended
+        .stdout
+        .lines()
+        .find(|line| line.contains("matches nobody"));
+    assert_snapshot!(line.unwrap_or_default(), @r#"  FAIL  people              (objectClass=inetOrgPerson) matches nobody below "ou=people,dc=studio,dc=test"; the server is of the kind active-directory: leave filter and [attributes] out of the job, or see `config example --kind active-directory`; otherwise check the base, the scope and the account's rights"#);
+}
+
+#[test]
+fn what_an_own_filter_lets_in_beside_people_is_counted() {
+    let mut odd = domain();
+    odd.entries
+        .retain(|(known, _)| known.starts_with("dc=") || *known == dn("ada"));
+    let mut more = |dn: &str, login: &str, class: &str, id: u8| {
+        let classes = ["top", "person", "user", class];
+        let mut entry = entry(
+            dn,
+            &[("objectClass", &classes), ("sAMAccountName", &[login])],
+        );
+        entry.1.push(("objectGUID".into(), vec![vec![id; 16]]));
+        odd.entries.push(entry);
+    };
+    more(&dn("render01"), "RENDER01$", "computer", 10);
+    more(&dn("render02"), "render02$", "computer", 11);
+    more(&dn("artists"), "artists", "group", 12);
+    more(
+        "uid=bob\\0ACNF:0d0c2b3a-0000-4000-8000-000000000000,ou=people,dc=studio,dc=test",
+        "$DUPLICATE-1f4",
+        "user",
+        13,
+    );
+    let directory = OddDirectory::start(odd);
+    let mut situation = by_kind(&directory);
+    situation.filter = "(sAMAccountName=*)".into();
+    let ended = situation.run(&["check"]);
+    let lines = ended.stdout.lines();
+    let lines: Vec<&str> = lines.filter(|line| line.contains("no people")).collect();
+    assert_snapshot!(lines.join("\n"), @"  warn  filter              of 5 entries, these are no people: 2 computers, 1 groups, 1 conflict objects of a replication; add your condition to the filter of `config example --kind active-directory`, which leaves them out");
+    let report = situation.plan_text();
+    let line = report.lines().find(|line| line.contains("no people"));
+    assert_snapshot!(line.unwrap_or_default().trim_start(), @"3 of 5 entries are most likely no people, but computers (a login with $ at its end) or conflict objects of a replication: add your own condition to the filter of `config example --kind active-directory`, which leaves them out");
 }

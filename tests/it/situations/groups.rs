@@ -298,7 +298,7 @@ fn groups_without_anybody_fail_the_read() {
         .entry(posix(&["ada"]))
         .after_sync()
         .then(|studio| set_logins(studio, &[]));
-    assert_snapshot!(situation.sync().error.unwrap(), @"the directory shows 0 people, and limits.min_entries asks for at least 1: the read is not used; check the filter and the bases, or lower limits.min_entries");
+    assert_snapshot!(situation.sync().error.unwrap(), @"the directory shows 0 people, and limits.min_entries asks for at least 1: the read is not used; the searches found 1 entries, of whom nobody is a member of the groups in member_of: check member_of, and whether the bind account may read the groups' members");
 }
 
 #[test]
@@ -492,4 +492,19 @@ fn a_nested_group_that_is_hidden_stays_a_doubt_though_nobody_was_missing_at_firs
         (0, 1),
         "{report:#?}"
     );
+}
+
+#[test]
+fn check_names_the_groups_of_the_configuration_first() {
+    let names = ["ab", "ac", "ad"];
+    let nested: Vec<String> = names.iter().map(|name| group_dn(name)).collect();
+    let nested: Vec<&str> = nested.iter().map(String::as_str).collect();
+    let situation = names
+        .iter()
+        .fold(artists(&["ada"], &nested), |situation, name| {
+            situation.entry(group(name, &[&dn("ada")]))
+        });
+    let ended = situation.run(&["check"]);
+    let line = ended.stdout.lines().find(|line| line.contains("member_of"));
+    assert_snapshot!(line.unwrap_or_default(), @"  ok    groups              1 of 1 entries are members of member_of; of 4 groups, these count: cn=artists,ou=groups,dc=studio,dc=test names 3; cn=ab,ou=groups,dc=studio,dc=test names 1; cn=ac,ou=groups,dc=studio,dc=test names 1, and 1 more");
 }
