@@ -355,8 +355,14 @@ mod tests {
         for (text, written) in [
             ("UID=Ada, OU=People ,dc=test", "uid=ada,ou=people,dc=test"),
             (r"CN=Holm\2C Anna,dc=test", r"cn=holm\, anna,dc=test"),
-            (r"cn=Holm\, Anna\+\\b\3B,dc=test", r"cn=holm\, anna\+\\b\;,dc=test"),
-            (r"cn=\#a=\22b\22+uid=b\2Bc,dc=test", r#"cn=\#a=\"b\"+uid=b\+c,dc=test"#),
+            (
+                r"cn=Holm\, Anna\+\\b\3B,dc=test",
+                r"cn=holm\, anna\+\\b\;,dc=test",
+            ),
+            (
+                r"cn=\#a=\22b\22+uid=b\2Bc,dc=test",
+                r#"cn=\#a=\"b\"+uid=b\+c,dc=test"#,
+            ),
             (r"cn=\00\<\>\C3\85sa,dc=test", r"cn=\00\<\>åsa,dc=test"),
             ("", ""),
         ] {

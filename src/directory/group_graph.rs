@@ -1,6 +1,6 @@
 //! Groups with their members, and who is in which of them, however they are nested. No I/O.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     budget::{Budget, OverBudget},
@@ -321,28 +321,32 @@ impl Members {
     pub fn into_members(self) -> GroupMembers {
         GroupMembers {
             has_logins: !self.by_uid.is_empty(),
-            dns: self.by_dn.into_keys().collect(),
+            dns: unread(self.dns, &self.unread).collect(),
         }
     }
 
     /// What remains to be known when the people were read.
     pub fn groups_read(self) -> GroupsRead {
-        let is_unread = |number: u32| self.unread.get(number as usize) == Some(&true);
-        let dns = self.dns.numbers.into_iter();
-        let outside = dns.filter(|(_, number)| is_unread(*number));
         GroupsRead {
             reached: self.reached,
-            outside: outside.map(|(key, _)| key).collect(),
+            outside: unread(self.dns, &self.unread).collect(),
             unreadable: self.unreadable,
         }
     }
+}
+
+/// The keys of the members whose entries were not read.
+fn unread(dns: Dns, unread: &[bool]) -> impl Iterator<Item = Box<str>> {
+    let dns = dns.numbers.into_iter();
+    dns.filter(|(_, number)| unread.get(*number as usize) == Some(&true))
+        .map(|(key, _)| key)
 }
 
 /// Who the members of the groups are that people must be in, as far as their DNs tell.
 #[derive(Debug, Default)]
 pub struct GroupMembers {
     /// Normalised; none of them is a group.
-    dns: HashSet<Arc<str>>,
+    dns: HashSet<Box<str>>,
     has_logins: bool,
 }
 
@@ -362,8 +366,8 @@ impl GroupMembers {
     /// The DNs of those who are not among these.
     #[must_use]
     pub fn others(&self, known: &HashSet<Box<str>>) -> Vec<String> {
-        let others = self.dns.iter().filter(|key| !known.contains(&***key));
-        let mut others: Vec<String> = others.map(|key| Dn::text_of(key)).collect();
+        let others = self.dns.iter().filter(|key| !known.contains(&**key));
+        let mut others: Vec<String> = others.map(|key| from_key(key)).collect();
         others.sort_unstable();
         others
     }

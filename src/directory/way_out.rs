@@ -38,9 +38,7 @@ impl DirectoryError {
             Self::NoSuchBase { .. } => Some("check the search base and the account's rights"),
             Self::Refused {
                 code, text, kind, ..
-            } => {
-                limit_advice(*code, *kind).or_else(|| code_advice(*code, text))
-            }
+            } => limit_advice(*code, *kind).or_else(|| code_advice(*code, text)),
             Self::Referred { .. } => Some(
                 "choose search bases that are on this server; the root of an Active Directory domain \
                  can be one if no other domain lies below it, and the bind account can read \

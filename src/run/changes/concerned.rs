@@ -207,9 +207,10 @@ impl RunContext<'_, LdapWork> {
         let mut moved = Moved::default();
         let mut there: HashSet<Box<str>> = keys(remembered.groups.keys()).collect();
         for (id, dn) in state.people(&self.prepared.name)? {
-            let key = Dn::parse(&dn).map(|dn| dn.key());
-            let is_member = key.as_ref().is_some_and(|key| members.names(key));
-            there.extend(key);
+            let dn = Dn::parse(&dn);
+            let key = dn.as_ref().map(Dn::key);
+            let is_member = key.is_some_and(|key| members.names(key));
+            there.extend(key.map(Box::from));
             if !is_member {
                 moved.left.extend(DirectoryId::new(&id));
             }
@@ -254,7 +255,7 @@ fn again(known: &KnownChanges, wanted: Again) -> impl Iterator<Item = DirectoryI
 
 /// DNs in the form in which they are compared.
 fn keys<'d>(dns: impl Iterator<Item = &'d String>) -> impl Iterator<Item = Box<str>> {
-    dns.filter_map(|dn| Some(Dn::parse(dn)?.key()))
+    dns.filter_map(|dn| Some(Dn::parse(dn)?.key().into()))
 }
 
 /// The people below a base whom the server does not name among those who are there.

@@ -88,7 +88,7 @@ fn what_is_no_dn_is_nobody() {
     );
     let report = situation.sync();
     assert_eq!(report.counts.created, 2);
-    assert_snapshot!(situation.plain(&report.warnings.join("\n")), @"
+    assert_snapshot!(situation.plain(&report.warnings.join("\n")), @r"
     members of the groups are not among the entries that were read (outside of the search bases, excluded by the filter, or gone): ; \<guid=1\>,\<sid=2\>; uid=ada,ou=people,dc=studio,dc=test#'01'b
     1 values of member and uniqueMember are not DNs, and name nobody
     ");
