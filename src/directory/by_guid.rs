@@ -1,9 +1,9 @@
 //! The last look for people whom no search of an Active Directory shows: each object is asked for by its
 //! own name, the GUID, which finds it wherever it is and whatever an index says.
 //!
-//! Searches by filter come first: one of them asks for a hundred people, and took as long as ten of
-//! these base searches (5 ms and 0.6 ms each, Samba 4.17 on the same machine). Only whoever they do not
-//! find is asked for here, one after the other, which is few people on a usual day.
+//! Searches by filter come first: one of them asks for a hundred people in one round trip, where a
+//! thousand of these base searches took 0.63 s (Samba 4.17 on the same machine). Only whoever they do
+//! not find is asked for here, one after the other, which is few people on a usual day.
 
 use std::collections::BTreeMap;
 

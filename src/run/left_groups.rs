@@ -82,11 +82,13 @@ impl RunContext<'_, LdapWork> {
             match answer {
                 Ok(answer) if sibling.shares_table || is_the_same(read, &answer, attribute) => {
                     let Answer {
-                        no_members,
+                        mut no_members,
+                        unclear,
                         doubtful,
                         ..
                     } = answer;
-                    left.extend(no_members.difference(&doubtful).cloned());
+                    no_members.retain(|id| !unclear.contains_key(id) && !doubtful.contains(id));
+                    left.extend(no_members);
                 }
                 Ok(_) => {}
                 Err(failure) => {

@@ -440,10 +440,21 @@ impl StillThere {
         &mut self,
         sibling: &SiblingSearch,
         Answer {
-            there, doubtful, ..
+            there,
+            doubtful,
+            unclear,
+            ..
         }: Answer,
         reach: &Reach,
     ) {
+        for (id, attribute) in unclear.iter().filter(|(id, _)| !there.contains_key(id)) {
+            let why = format!(
+                "the person's entry does not show {attribute}, by which the groups of the job {:?} \
+                 have members",
+                sibling.job
+            );
+            self.unclear([id], &why);
+        }
         for (id, dn) in there {
             if Dn::parse(&dn).is_none() {
                 let why = format!("the location of {dn:?} cannot be determined");
