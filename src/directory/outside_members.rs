@@ -20,7 +20,7 @@ use crate::model::entry::Entry;
 const MOST: usize = 1_000;
 /// The object classes of people and machines (RFC 4519, RFC 4524, RFC 2307); Active Directory's users,
 /// contacts and computers have the first.
-const OF_ACCOUNTS: [&str; 4] = ["person", "account", "posixAccount", "device"];
+const OF_ACCOUNTS: [&str; 5] = ["person", "user", "account", "posixAccount", "device"];
 
 /// Which of these DNs the server shows as entries that are accounts and no groups, or cannot have: a
 /// group must have members, and has names of nobody for that. Whatever is not among them cannot be

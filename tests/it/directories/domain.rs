@@ -83,14 +83,14 @@ pub fn from_the_root(directory: &RealDirectory) {
     situation.sync_changes_nothing();
     let checked = situation.run(&["check"]);
     assert_eq!(checked.status, 0, "{}", checked.stdout);
-    directory.join("zoe");
+    directory.join("zara");
     assert_eq!(situation.sync().counts.created, 1);
     directory.change(
-        "dn: cn=zoe,ou=people,dc=studio,dc=test\nchangetype: modrdn\nnewrdn: cn=zoe\n\
+        "dn: cn=zara,ou=people,dc=studio,dc=test\nchangetype: modrdn\nnewrdn: cn=zara\n\
          deleteoldrdn: 1\nnewsuperior: ou=services,dc=studio,dc=test\n",
     );
     situation.sync_changes_nothing();
-    directory.change("dn: cn=zoe,ou=services,dc=studio,dc=test\nchangetype: delete\n");
+    directory.change("dn: cn=zara,ou=services,dc=studio,dc=test\nchangetype: delete\n");
     let plan = situation.plan_text();
     assert!(
         plan.contains("the person is no longer in the directory"),

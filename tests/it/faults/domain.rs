@@ -19,6 +19,8 @@ use crate::{
 
 const ARTISTS: &str = "cn=artists,dc=studio,dc=test";
 const LIGHTING: &str = "cn=lighting,ou=groups,dc=studio,dc=test";
+/// The group of all, which no job is for.
+const OF_DOMAIN_USERS: [(&str, &str); 1] = [("primaryGroupID", "513")];
 
 /// What becomes of somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +94,8 @@ fn day() -> impl Strategy<Value = Day> {
         1 => Just(Fate::LeavesTheGroup),
     ];
     let base = prop_oneof![Just(domains::ROOT), Just("ou=people,dc=studio,dc=test")];
-    let limits = (1_usize..4, 1_usize..4);
+    // A part begins with the last value of the one before it, and has another one.
+    let limits = (1_usize..4, 2_usize..5);
     (vec(fate, 1..9), base, any::<bool>(), limits, wrong()).prop_map(
         |(fates, base, has_groups, (most_entries, most_values), wrong)| Day {
             fates,
@@ -138,14 +141,14 @@ impl Day {
         odd.most_entries = self.most_entries;
         odd.most_values = self.most_values;
         // Somebody always stays: with nobody there, it is min_entries that protects.
-        odd.entries.push(account("anchor", 100, &[]));
+        odd.entries.push(account("anchor", 100, &OF_DOMAIN_USERS));
         let anchor = dn("anchor");
         let mut members = [vec![anchor.clone(), LIGHTING.into()], vec![anchor]];
         for (nth, fate) in self.fates.iter().enumerate() {
             let Some(place) = self.dn(nth, is_over) else {
                 continue;
             };
-            let (mut entry, id) = (account(&format!("p{nth}"), 0, &[]), 20 + nth);
+            let (mut entry, id) = (account(&format!("p{nth}"), 0, &OF_DOMAIN_USERS), 20 + nth);
             entry.0.clone_from(&place);
             for (name, values) in &mut entry.1 {
                 match name.as_str() {
@@ -161,9 +164,14 @@ impl Day {
                 members[nth % 2].push(place);
             }
         }
-        for (group, members) in [ARTISTS, LIGHTING].iter().zip(&members) {
+        let groups = [(ARTISTS, "1105"), (LIGHTING, "1106")];
+        for ((group, number), members) in groups.iter().zip(&members) {
             let members: Vec<&str> = members.iter().map(String::as_str).collect();
-            let mut group = entry(group, &[("objectClass", &["group"])]);
+            let of_group = [
+                ("objectClass", &["group"] as &[&str]),
+                ("primaryGroupToken", &[number]),
+            ];
+            let mut group = entry(group, &of_group);
             group.1.push(attribute("member", &members));
             odd.entries.push(group);
         }
