@@ -4,7 +4,7 @@
 //! It names entries, and is never a reading: that an entry is not among those that changed says
 //! nothing about it, and one that a server names as deleted may only have left the search.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use ldap3::Scope;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    budget::Budget,
     connection::Connection,
     error::DirectoryError,
     groups,
@@ -25,19 +26,21 @@ use super::{
 use crate::{
     config,
     model::{
-        entry::{DirectoryId, Entry},
+        entry::DirectoryId,
         freshness::Freshness,
         id::{IdAttribute, hex_bytes},
-        server_kind::ServerKind,
+        readable_time::readable_time,
     },
 };
 
 mod ask;
+mod entry_ids;
 mod look;
 mod refresh;
 mod timed;
 
 use ask::{Question, ask};
+use entry_ids::EntryIds;
 pub use look::{emptied, ids_of, members};
 use refresh::Refresh;
 use timed::Timed;
@@ -94,8 +97,12 @@ pub enum At {
     Time {
         /// By the clock of the server.
         newest: DateTime<Utc>,
-        /// The changes that the next search returns once more, by directory id.
-        seen: BTreeMap<String, DateTime<Utc>>,
+        /// Digests of the changes that the next search returns once more.
+        #[serde(default)]
+        noted: BTreeSet<u64>,
+        /// A time that is further ahead than any clock shows, and does not count.
+        #[serde(default)]
+        ahead: Option<DateTime<Utc>>,
     },
     /// The server shows nothing that tells it.
     Nothing,
@@ -210,12 +217,16 @@ impl Question for UpTo<'_> {
             about: &about,
             scope: scope(request),
             by: EntryIds::None,
+            continuations: Continuations::LeftOutWithoutPeople,
             most: usize::MAX,
         };
         let filter = about.people(request).to_string();
+        let mut budget = Budget::of_a_reading();
         for base in &request.bases {
             let known = before.and_then(|before| mark(&before.marks, base, &filter));
-            let at = asking.position(connection, base, &filter, known).await?;
+            let at = asking
+                .position(connection, (base, &filter), known, &mut budget)
+                .await?;
             let (base, filter) = (base.clone(), filter.clone());
             position.marks.push(Mark { base, filter, at });
         }
@@ -225,7 +236,9 @@ impl Question for UpTo<'_> {
         let asking = asking.about_groups();
         for base in groups::bases(groups, &about) {
             let known = before.and_then(|before| mark(&before.groups, &base, GROUPS));
-            let at = asking.position(connection, &base, GROUPS, known).await?;
+            let at = asking
+                .position(connection, (&base, GROUPS), known, &mut budget)
+                .await?;
             let filter = GROUPS.to_owned();
             position.groups.push(Mark { base, filter, at });
         }
@@ -252,14 +265,16 @@ impl Question for Since<'_> {
             about: &about,
             scope: scope(request),
             by: EntryIds::Attribute(self.id_attribute),
+            continuations: Continuations::LeftOutWithoutPeople,
             most: self.most,
         };
         let mut found = ChangedIds {
             freshness: about.freshness.clone(),
             ..ChangedIds::none(position)
         };
+        let mut budget = Budget::of_a_reading();
         if let Err(why) = asking
-            .since_all(connection, &self.position.marks, &mut found)
+            .since_all(connection, &self.position.marks, &mut found, &mut budget)
             .await?
         {
             return Ok(Changes::Unknown(why));
@@ -271,7 +286,7 @@ impl Question for Since<'_> {
             let mut groups = ChangedIds::none(found.position.clone());
             groups.position.marks.clear();
             if let Err(why) = asking
-                .since_all(connection, &self.position.groups, &mut groups)
+                .since_all(connection, &self.position.groups, &mut groups, &mut budget)
                 .await?
             {
                 return Ok(Changes::Unknown(why));
@@ -296,6 +311,25 @@ fn reason_against(known: &Position, answers: &Position) -> Option<String> {
     }
     (known.directory != answers.directory)
         .then(|| "the directory has another id than before".to_owned())
+}
+
+impl Position {
+    /// The change that is dated further ahead than any clock shows, as a warning.
+    #[must_use]
+    pub fn ahead(&self) -> Option<String> {
+        let marks = self.marks.iter().chain(&self.groups);
+        let ahead = marks.filter_map(|mark| match &mark.at {
+            At::Time { ahead, .. } => ahead.map(|time| (time, &mark.base)),
+            At::Cookie { .. } | At::Usn { .. } | At::Nothing => None,
+        });
+        let (time, base) = ahead.max()?;
+        Some(format!(
+            "the newest change below {base:?} is dated {}, which no clock shows yet, so the newest \
+             one before it tells from where changes are looked for: the clock of the server was \
+             wrong, or is now",
+            readable_time(time, &Utc)
+        ))
+    }
 }
 
 fn mark<'m>(marks: &'m [Mark], base: &str, filter: &str) -> Option<&'m Mark> {
@@ -325,50 +359,14 @@ impl ChangedIds {
     }
 }
 
-/// By what the entries are identified that are asked about.
-#[derive(Debug, Clone, Copy)]
-enum EntryIds<'a> {
-    /// The people's id attribute.
-    Attribute(&'a IdAttribute),
-    /// Their DNs: it is only asked whether there are any.
-    Dn,
-    /// Nothing: none are named.
-    None,
-}
-
-impl EntryIds<'_> {
-    /// The attributes that show it.
-    fn attributes(self) -> Vec<String> {
-        match self {
-            Self::Attribute(attribute) => vec![attribute.name().to_owned()],
-            Self::Dn | Self::None => Vec::new(),
-        }
-    }
-
-    fn of(self, entry: &Entry) -> Option<DirectoryId> {
-        match self {
-            Self::Attribute(attribute) => attribute.of(entry),
-            Self::Dn => DirectoryId::new(&entry.dn),
-            Self::None => None,
-        }
-    }
-
-    /// The id of an entry that the server names by its UUID (RFC 4533 section 2.1.1).
-    fn named(self, kind: ServerKind, uuid: &[u8; 16]) -> Option<DirectoryId> {
-        match self {
-            Self::Attribute(attribute) => named(kind, attribute, uuid),
-            Self::Dn => DirectoryId::new(&crate::model::id::hex(uuid)),
-            Self::None => None,
-        }
-    }
-}
-
 /// What is needed to ask about one search base.
 struct Asking<'a> {
     pool: &'a DirectoryPool,
     about: &'a ServerIdentity,
     scope: Scope,
     by: EntryIds<'a>,
+    /// What is done about references to other servers.
+    continuations: Continuations,
     most: usize,
 }
 
@@ -377,7 +375,12 @@ impl Asking<'_> {
     fn about_groups(&self) -> Self {
         Self {
             scope: Scope::Subtree,
-            by: EntryIds::Dn,
+            by: match self.by {
+                EntryIds::Attribute(_) | EntryIds::Dn => EntryIds::Dn,
+                EntryIds::None => EntryIds::None,
+            },
+            // They are read over whole naming contexts.
+            continuations: Continuations::LeftOut,
             most: self.most.max(MOST_GROUPS),
             ..*self
         }
@@ -389,9 +392,10 @@ impl Asking<'_> {
         connection: &mut Connection,
         marks: &[Mark],
         found: &mut ChangedIds,
+        budget: &mut Budget,
     ) -> Result<Result<(), String>, DirectoryError> {
         for mark in marks {
-            match self.since(connection, mark, found).await? {
+            match self.since(connection, mark, found, budget).await? {
                 Ok(at) => found.position.marks.push(Mark { at, ..mark.clone() }),
                 Err(why) => return Ok(Err(why)),
             }
@@ -406,11 +410,11 @@ impl Asking<'_> {
     async fn position(
         &self,
         connection: &mut Connection,
-        base: &str,
-        filter: &str,
+        search: (&str, &str),
         before: Option<&Mark>,
+        budget: &mut Budget,
     ) -> Result<At, DirectoryError> {
-        if let Some(usn) = self.usn(connection).await? {
+        if let Some(usn) = self.usn() {
             return Ok(usn);
         }
         if self.about.offers_sync {
@@ -419,7 +423,7 @@ impl Asking<'_> {
                 Some(At::Usn { .. } | At::Time { .. } | At::Nothing) | None => None,
             };
             for cookie in [cookie, None] {
-                let told = match self.refresh(connection, (base, filter), cookie).await {
+                let told = match self.refresh(connection, search, cookie, budget).await {
                     Ok(told) => told,
                     // It offers the control, and not for this database or this account, or does not
                     // know the cookie any more.
@@ -436,7 +440,7 @@ impl Asking<'_> {
                 }
             }
         }
-        let Timed { at, .. } = self.timed(connection, (base, filter), None).await?;
+        let Timed { at, .. } = self.timed(connection, search, None, budget).await?;
         Ok(at)
     }
 
@@ -446,12 +450,13 @@ impl Asking<'_> {
         connection: &mut Connection,
         mark: &Mark,
         found: &mut ChangedIds,
+        budget: &mut Budget,
     ) -> Result<Result<At, String>, DirectoryError> {
         let search = (mark.base.as_str(), mark.filter.as_str());
         match &mark.at {
             At::Cookie { cookie } => {
                 found.by = "cookie";
-                match self.refresh(connection, search, Some(cookie)).await {
+                match self.refresh(connection, search, Some(cookie), budget).await {
                     Ok(refresh) => Ok(self.refreshed(refresh, mark, cookie, found)),
                     Err(error @ DirectoryError::Refused { .. }) if !error.concerns_one_server() => {
                         Ok(Err(format!("the cookie is no longer of use: {error}")))
@@ -461,7 +466,7 @@ impl Asking<'_> {
             }
             At::Usn { invocation, next } => {
                 found.by = "usn";
-                let now = self.usn(connection).await?;
+                let now = self.usn();
                 let Some(At::Usn {
                     invocation: of_now,
                     next: after,
@@ -478,8 +483,12 @@ impl Asking<'_> {
                 }
                 let by_number = format!("(&{}(uSNChanged>={next}))", mark.filter);
                 let people = (mark.base.as_str(), &*by_number);
-                let changed = self.ids(connection, people, self.continuations()).await?;
-                let elsewhere = self.elsewhere(connection, &mark.base, *next).await?;
+                let changed = self
+                    .ids(connection, people, self.continuations, budget)
+                    .await?;
+                let elsewhere = self
+                    .elsewhere(connection, &mark.base, *next, budget)
+                    .await?;
                 found
                     .deleted
                     .extend(elsewhere.difference(&changed).cloned());
@@ -488,7 +497,9 @@ impl Asking<'_> {
             }
             At::Time { .. } => {
                 found.by = "time";
-                let Timed { at, changed } = self.timed(connection, search, Some(&mark.at)).await?;
+                let Timed { at, changed } = self
+                    .timed(connection, search, Some(&mark.at), budget)
+                    .await?;
                 found.changed.extend(changed);
                 Ok(Ok(at))
             }
@@ -507,6 +518,7 @@ impl Asking<'_> {
         connection: &mut Connection,
         base: &str,
         next: u64,
+        budget: &mut Budget,
     ) -> Result<BTreeSet<DirectoryId>, DirectoryError> {
         let EntryIds::Attribute(_) = self.by else {
             return Ok(BTreeSet::new());
@@ -520,19 +532,14 @@ impl Asking<'_> {
         };
         let by_number = format!("(uSNChanged>={next})");
         let all = (context, &*by_number);
-        match whole.ids(connection, all, Continuations::LeftOut).await {
+        match whole
+            .ids(connection, all, Continuations::LeftOut, budget)
+            .await
+        {
             Ok(changed) => Ok(changed),
             // Then a run that reads everything finds out.
             Err(DirectoryError::Referred { .. }) => Ok(BTreeSet::new()),
             Err(error) => Err(error),
-        }
-    }
-
-    /// What is done about references to other servers: groups are read over whole naming contexts.
-    fn continuations(&self) -> Continuations {
-        match self.by {
-            EntryIds::Dn => Continuations::LeftOut,
-            EntryIds::Attribute(_) | EntryIds::None => Continuations::LeftOutWithoutPeople,
         }
     }
 
@@ -587,33 +594,5 @@ impl Asking<'_> {
         found.changed.extend(changed);
         let cookie = cookie.unwrap_or_else(|| before.to_vec());
         Ok(At::Cookie { cookie })
-    }
-}
-
-/// The id of an entry that a server names by its UUID (RFC 4533 section 2.1.1), in terms of the id
-/// attribute; none where these do not follow from each other.
-fn named(kind: ServerKind, attribute: &IdAttribute, uuid: &[u8; 16]) -> Option<DirectoryId> {
-    let hex = crate::model::id::hex(uuid);
-    match (attribute, kind) {
-        // 389 names entries by the digits of their nsUniqueId, whatever else they have.
-        // https://github.com/389ds/389-ds-base/blob/main/ldap/servers/plugins/sync/sync_util.c
-        (IdAttribute::NsUniqueId, ServerKind::Ds389 | ServerKind::FreeIpa) => {
-            let groups: Option<Vec<&str>> = [0..8, 8..16, 16..24, 24..32]
-                .into_iter()
-                .map(|part| hex.get(part))
-                .collect();
-            DirectoryId::new(&groups?.join("-"))
-        }
-        (IdAttribute::EntryUuid, ServerKind::OpenLdap | ServerKind::Generic) => {
-            DirectoryId::new(&uuid::Uuid::from_bytes(*uuid).to_string())
-        }
-        (
-            IdAttribute::EntryUuid
-            | IdAttribute::ObjectGuid
-            | IdAttribute::NsUniqueId
-            | IdAttribute::IpaUniqueId
-            | IdAttribute::Other(_),
-            _,
-        ) => None,
     }
 }

@@ -32,8 +32,8 @@ pub(super) async fn freshness(
     root: &RootDse,
     bases: &[&str],
 ) -> Result<Freshness, DirectoryError> {
-    if root.kind.is_active_directory() {
-        return of_domain_controller(connection).await;
+    if let Some((number, service)) = &root.update_number {
+        return of_domain_controller(connection, (*number, service)).await;
     }
     let contexts = bases
         .iter()
@@ -76,15 +76,11 @@ async fn of_context(
 /// The number of the last change in the database of a domain controller, and which database that is:
 /// one that was restored or made anew counts from elsewhere (MS-ADTS sections 3.1.1.3.2.10 and
 /// 6.1.1.2.2.1.2.1.1).
-async fn of_domain_controller(connection: &mut Connection) -> Result<Freshness, DirectoryError> {
-    let names = ["highestCommittedUSN", "dsServiceName"];
-    let entry = shown(look(connection, "", "(objectClass=*)", &names).await)?;
-    let value = |name| texts(entry.as_ref(), name).next();
-    let number = value("highestCommittedUSN").and_then(|usn| usn.parse::<i64>().ok());
-    let number = number.and_then(|usn| u64::try_from(usn).ok());
-    let (Some(number), Some(service)) = (number, value("dsServiceName")) else {
-        return Ok(Freshness::default());
-    };
+async fn of_domain_controller(
+    connection: &mut Connection,
+    (number, service): (u64, &str),
+) -> Result<Freshness, DirectoryError> {
+    // https://learn.microsoft.com/windows/win32/adschema/a-invocationid
     let found = look(connection, service, "(objectClass=*)", &["invocationId"]).await;
     let invocation = shown(found)?.and_then(|service| {
         let [value] = service.values("invocationId") else {

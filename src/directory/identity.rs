@@ -37,9 +37,6 @@ pub(super) struct ServerIdentity {
     pub(super) referrals: Referrals,
     /// Whether it offers content synchronization (RFC 4533).
     pub offers_sync: bool,
-    /// The number of the last change of a server of Active Directory, and the DN of the entry that
-    /// identifies its database.
-    pub update_number: Option<(u64, String)>,
     /// Whether it leaves out references on request.
     leaves_out_continuations: bool,
     /// What it leaves out then.
@@ -160,7 +157,6 @@ pub(super) async fn about(
         freshness,
         referrals: root.referrals(),
         offers_sync: root.offers_sync(),
-        update_number: root.update_number.clone(),
         leaves_out_continuations: root.leaves_out_continuations(),
         partitions,
         schema,

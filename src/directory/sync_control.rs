@@ -43,6 +43,7 @@ pub(super) enum SyncInfo {
 /// How a refresh ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SyncDone {
+    /// It may be empty: then it says nothing.
     pub cookie: Option<Vec<u8>>,
     /// Whether everybody who is gone was named; otherwise everybody was who is there.
     pub names_the_deleted: bool,
@@ -80,7 +81,7 @@ pub(super) fn sync_info(value: &[u8]) -> Option<SyncInfo> {
     let whole = element(value).filter(|part| part.is_whole && part.rest.is_empty())?;
     let mut parts = Parts(whole.content);
     match whole.tag {
-        0x80 => Some(SyncInfo::Cookie(bounded(whole.content)?)),
+        0x80 => Some(SyncInfo::Cookie(Some(bounded(whole.content)?))),
         0xa1 | 0xa2 => Some(SyncInfo::Cookie(cookie_of(&mut parts)?.0)),
         0xa3 => {
             let (_, mut next) = cookie_of(&mut parts)?;
@@ -109,16 +110,13 @@ pub(super) fn sync_info(value: &[u8]) -> Option<SyncInfo> {
 #[allow(clippy::type_complexity, reason = "two parts of one sequence")]
 fn cookie_of<'a>(parts: &mut Parts<'a>) -> Option<(Option<Vec<u8>>, Option<Element<'a>>)> {
     match parts.next() {
-        Some(part) if part.tag == 0x04 => Some((bounded(part.content)?, parts.next())),
+        Some(part) if part.tag == 0x04 => Some((Some(bounded(part.content)?), parts.next())),
         other => Some((None, other)),
     }
 }
 
-/// A cookie that can be used: an empty one says nothing.
-#[allow(clippy::option_option, reason = "too long, or absent")]
-fn bounded(cookie: &[u8]) -> Option<Option<Vec<u8>>> {
-    let fits = cookie.len() <= LONGEST_COOKIE;
-    fits.then(|| (!cookie.is_empty()).then(|| cookie.to_vec()))
+fn bounded(cookie: &[u8]) -> Option<Vec<u8>> {
+    (cookie.len() <= LONGEST_COOKIE).then(|| cookie.to_vec())
 }
 
 fn boolean(part: &Element<'_>) -> Option<bool> {
@@ -181,7 +179,7 @@ mod tests {
             ),
             (built(0x30, &[&[1, 1, 255]]), None, true),
             // A server that no longer knows the cookie may answer with an empty one.
-            (built(0x30, &[&text(b"")]), None, false),
+            (built(0x30, &[&text(b"")]), Some(Vec::new()), false),
             (built(0x30, &[]), None, false),
         ] {
             let expected = SyncDone {

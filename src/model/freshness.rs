@@ -51,6 +51,12 @@ pub struct Csn {
     part: u32,
 }
 
+/// Whether a time is so far ahead of the latest that any clock shows that the server's was wrong.
+#[must_use]
+pub fn is_ahead(time: DateTime<Utc>, latest: DateTime<Utc>) -> bool {
+    time - latest > AHEAD
+}
+
 impl Csn {
     /// The number of the server and the CSN in a value of `contextCSN`, such as
     /// `20261127003612.123456Z#000000#001#000000`: the time, a count, the server and the modification,
@@ -91,7 +97,7 @@ impl Csn {
 
     /// Whether it is dated so far ahead that a clock was wrong.
     fn is_ahead_of(&self, latest: DateTime<Utc>) -> bool {
-        self.time - latest > AHEAD
+        is_ahead(self.time, latest)
     }
 }
 
@@ -236,6 +242,13 @@ impl Freshness {
             invocations: BTreeMap::from([(invocation, last_change)]),
             ..Self::default()
         }
+    }
+
+    /// The database of a domain controller, and the number of its last change.
+    #[must_use]
+    pub fn invocation(&self) -> Option<(Uuid, u64)> {
+        let (invocation, last_change) = self.invocations.first_key_value()?;
+        Some((*invocation, *last_change))
     }
 
     /// Whether it shows nothing.

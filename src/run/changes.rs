@@ -200,7 +200,8 @@ impl RunContext<'_, LdapWork> {
         let desired = Desired::of_changes(entries, found.deleted.clone(), known.entries, limits);
         let desired = desired
             .map_err(Failure::refused)?
-            .noting(found.notes.clone());
+            .noting(found.notes.clone())
+            .noting(found.position.ahead().into_iter().collect());
         self.known_dns = Some(state.dns(&self.prepared.name, &found.deleted)?);
         let current = self
             .read_users(state, &known, &desired, &found.deleted)

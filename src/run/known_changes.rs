@@ -165,7 +165,10 @@ impl RunContext<'_, LdapWork> {
         let (pool, cancel) = (&self.work.pool, self.until.cancel.clone());
         let told = directory::changes::position(pool, request, before.as_ref(), &cancel).await;
         match told {
-            Ok(position) => Ok(Some(position)),
+            Ok(position) => {
+                self.notes.extend(position.ahead());
+                Ok(Some(position))
+            }
             Err(unread) => match FailureKind::from(&unread.error) {
                 // The read itself tells more; only what could lock an account is not tried twice.
                 FailureKind::DirectoryRefused | FailureKind::Stopped | FailureKind::TimeLimit => {

@@ -40,7 +40,13 @@ struct Measured {
 impl Measured {
     /// A `sync` whose log lines are for programs.
     fn sync(studio: &Studio) -> Self {
-        let command = studio.command(&["--log-format", "json", "sync", "--format", "json"]);
+        Self::of(studio, &["sync"])
+    }
+
+    /// The same of another command that prints a report.
+    fn of(studio: &Studio, command: &[&str]) -> Self {
+        let arguments = [&["--log-format", "json"], command, &["--format", "json"]].concat();
+        let command = studio.command(&arguments);
         let file = studio.folder().join("peak");
         let mut measuring = Command::new("python3");
         measuring

@@ -17,7 +17,7 @@ mod others;
 pub const SCHEDULES: &str = "schedule = \"0 3 * * *\"\nchanges_schedule = \"* * * * *\"\n";
 
 /// A person's entry, as `ldapmodify -a` and `slapadd` take it.
-fn person(uid: &str) -> String {
+pub fn person(uid: &str) -> String {
     format!(
         "dn: uid={uid},{PEOPLE}\nobjectClass: inetOrgPerson\nuid: {uid}\ncn: Given {uid}\ngivenName: \
          Given\nsn: {uid}\nmail: {uid}@studio.test\n\n"
@@ -30,7 +30,7 @@ fn people<'u>(uids: impl IntoIterator<Item = &'u str>) -> String {
 }
 
 /// A studio with that directory, whose job also reads what changed.
-fn studio(url: &str) -> Studio {
+pub fn studio(url: &str) -> Studio {
     let mut studio = Studio::empty().end_to_end();
     studio.directory_url = url.to_owned();
     studio.job = SCHEDULES.into();

@@ -11,6 +11,7 @@ use ldap3::{
 use super::{Asking, Connection, DirectoryError, EntryIds};
 use crate::{
     directory::{
+        budget::Budget,
         lookup::{concluded, entry},
         server::Referrals,
         sync_control::{
@@ -41,6 +42,10 @@ pub(super) struct Refresh {
     pub unidentified: usize,
 }
 
+/// What is needed for an entry that was named, in bytes: for its UUID, and for its id in the sets
+/// that are compared later.
+const OF_AN_ID: usize = 256;
+
 /// No attributes (RFC 4511 section 4.5.1.8).
 pub(super) const NO_ATTRIBUTES: &str = "1.1";
 
@@ -53,6 +58,7 @@ impl Asking<'_> {
         connection: &mut Connection,
         (base, filter): (&str, &str),
         cookie: Option<&[u8]>,
+        budget: &mut Budget,
     ) -> Result<Refresh, DirectoryError> {
         let tried = format!("asking what changed below {base:?}");
         let mut attributes = self.by.attributes();
@@ -69,7 +75,7 @@ impl Asking<'_> {
             .map_err(|error| connection.failure(&tried, &error))?;
         let mut refresh = Refresh::default();
         while let Some(message) = connection.next(&mut stream, &tried).await? {
-            self.take(connection, base, message, &mut refresh)?;
+            self.take(connection, base, message, (&mut refresh, budget))?;
             if refresh.changed.len().max(refresh.deleted.len()) > self.most {
                 // What still arrives is of no use to anybody.
                 connection.end();
@@ -88,8 +94,8 @@ impl Asking<'_> {
         } = done.ok_or_else(|| {
             connection.garbled("a refresh that ended without the control of its end")
         })?;
-        refresh.has_cookie = of_control(&result.ctrls, SYNC_DONE).is_some_and(has_cookie);
-        refresh.cookie = cookie;
+        refresh.has_cookie = cookie.is_some();
+        refresh.cookie = cookie.filter(|cookie| !cookie.is_empty());
         // 389 names those who are gone, and says that it did not; it never names who is there.
         // https://github.com/389ds/389-ds-base/blob/main/ldap/servers/plugins/sync/sync_refresh.c
         let is_389 = matches!(self.about.kind, ServerKind::Ds389 | ServerKind::FreeIpa);
@@ -103,16 +109,29 @@ impl Asking<'_> {
         connection: &Connection,
         base: &str,
         message: ResultEntry,
-        refresh: &mut Refresh,
+        (refresh, budget): (&mut Refresh, &mut Budget),
     ) -> Result<(), DirectoryError> {
+        // Where only the cookie is asked for, nobody is.
+        let is_asked = !matches!(self.by, EntryIds::None);
+        let mut take = |ids: usize, bytes: usize| {
+            let taken = budget.take(ids.saturating_mul(OF_AN_ID.saturating_add(bytes)));
+            taken.map_err(|over| over.error(connection))
+        };
         if message.is_intermediate() {
             let info = info_value(&message).and_then(|value| sync_info(&value));
             match info.ok_or_else(|| connection.garbled("a message of a refresh"))? {
                 SyncInfo::Cookie(_) => {}
-                SyncInfo::Deleted(ids) => refresh.deleted.extend(ids),
+                SyncInfo::Deleted(ids) if is_asked => {
+                    take(ids.len(), 0)?;
+                    refresh.deleted.extend(ids);
+                }
+                SyncInfo::Deleted(_) => {}
                 SyncInfo::Present(ids) => {
-                    refresh.present.extend(ids);
                     refresh.has_present = true;
+                    if is_asked {
+                        take(ids.len(), 0)?;
+                        refresh.present.extend(ids);
+                    }
                 }
             }
             return Ok(());
@@ -124,16 +143,15 @@ impl Asking<'_> {
         let Some((state, uuid)) = state else {
             return Err(connection.garbled("an entry without its state"));
         };
+        refresh.has_present |= state == EntryState::Present;
+        if !is_asked {
+            return Ok(());
+        }
+        take(1, 0)?;
         match state {
-            EntryState::Present => {
-                refresh.present.insert(uuid);
-                refresh.has_present = true;
-            }
+            EntryState::Present => drop(refresh.present.insert(uuid)),
             EntryState::Deleted => drop(refresh.deleted.insert(uuid)),
             EntryState::Changed => {
-                if matches!(self.by, EntryIds::None) {
-                    return Ok(());
-                }
                 // It may have been named before it came back.
                 refresh.deleted.remove(&uuid);
                 refresh.present.insert(uuid);
@@ -141,7 +159,10 @@ impl Asking<'_> {
                 let id = self.by.of(&found);
                 let id = id.or_else(|| self.by.named(self.about.kind, &uuid));
                 match id {
-                    Some(id) => drop(refresh.changed.insert(id)),
+                    Some(id) => {
+                        take(1, id.as_str().len())?;
+                        refresh.changed.insert(id);
+                    }
                     None => refresh.unidentified += 1,
                 }
             }
@@ -168,15 +189,6 @@ impl Asking<'_> {
 fn of_control<'c>(controls: &'c [Control], oid: &str) -> Option<&'c [u8]> {
     let found = controls.iter().find(|Control(_, raw)| raw.ctype == oid);
     found.and_then(|Control(_, raw)| raw.val.as_deref())
-}
-
-/// Whether the control of the end has a cookie, be it empty.
-fn has_cookie(value: &[u8]) -> bool {
-    use crate::directory::wire::ber::element;
-    let content = element(value)
-        .map(|whole| whole.content)
-        .unwrap_or_default();
-    element(content).is_some_and(|first| first.tag == 0x04)
 }
 
 /// The value of an intermediate message (RFC 4511 section 4.13).

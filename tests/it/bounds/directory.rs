@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::{Measured, PATIENT, tampering::Proxy};
 use crate::{
+    changes,
     faults::settings,
-    ldap_proxy::ber::{Message, SEARCH_ENTRY, bare, entry_with, renamed},
+    ldap_proxy::ber::{Message, SEARCH_ENTRY, bare, entry_with, names_present, renamed},
+    slapd::Setup,
     studio::{Studio, dn},
 };
 
@@ -117,5 +119,32 @@ fn the_names_of_entries_that_are_too_large_have_no_budget_of_their_own() {
         bare(entry, &dn, b"1.1;x-too-large")
     });
     let error = Measured::sync(&studio).failure();
+    assert!(error.contains(OVER_BUDGET), "{error}");
+}
+
+#[test]
+fn who_is_named_as_present_when_changes_are_asked_for_has_a_budget() {
+    const SYNC_DONE: &[u8] = b"1.3.6.1.4.1.4203.1.9.1.3";
+    let mut setup = Setup::new(changes::person("ada"));
+    setup.global = "moduleload syncprov".into();
+    let slapd = setup.database("overlay syncprov").start();
+    let tamper = |_, answer: Vec<u8>| {
+        let is_end = answer
+            .windows(SYNC_DONE.len())
+            .any(|found| found == SYNC_DONE);
+        if !is_end {
+            return Some(answer);
+        }
+        let named = (0..90).map(|nth| names_present(&answer, nth * 10_000..(nth + 1) * 10_000));
+        Some(named.chain([answer.clone()]).collect::<Vec<_>>().concat())
+    };
+    let upstream = slapd.url().socket_addrs(|| None).unwrap()[0];
+    let proxy = Proxy::of_directory(upstream, Arc::new(tamper));
+    let studio = changes::studio(&format!("ldap://{}", proxy.address));
+    settings(&studio, 1000, PATIENT);
+    // Where only the cookie is asked for, none of them is kept.
+    let report = Measured::sync(&studio).report();
+    assert_eq!(report.counts.created, 1, "{report:#?}");
+    let error = Measured::of(&studio, &["sync", "--changes"]).failure();
     assert!(error.contains(OVER_BUDGET), "{error}");
 }

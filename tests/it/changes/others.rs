@@ -181,3 +181,32 @@ fn without_either_the_times_of_the_changes_tell_and_nobody_is_absent() {
     assert_eq!(changes(&studio), None);
     assert_eq!(done(&studio.sync()), ["deactivate bea applied"]);
 }
+
+#[test]
+fn people_who_were_imported_within_a_second_are_not_read_in_each_run_of_changes() {
+    let uids: Vec<String> = (0..250).map(|number| format!("user{number}")).collect();
+    let slapd = Setup::new(people(uids.iter().map(String::as_str))).start();
+    let studio = studio(slapd.url().as_str());
+    studio.sync();
+    // The directory stays as it is.
+    for _ in 0..2 {
+        let report = changes(&studio);
+        assert!(report.is_none(), "{:?}", report.unwrap().warnings);
+    }
+}
+
+#[test]
+fn a_time_that_is_far_ahead_hides_no_changes() {
+    // The clock of the server was wrong when somebody was changed.
+    let ahead = person("zoe").replace("mail: zoe", "modifyTimestamp: 20991231235959Z\nmail: zoe");
+    let slapd = Setup::new(format!("{}{ahead}", people(["ada", "bea"]))).start();
+    let studio = studio(slapd.url().as_str());
+    assert_eq!(studio.sync().counts.created, 3);
+    slapd.change(&person("ida"));
+    let report = changes(&studio).expect("a report");
+    assert_eq!(done(&report), ["create ida applied"]);
+    let warnings = &report.warnings;
+    let said = "is dated 2099-12-31 23:59:59 UTC, which no clock shows yet";
+    assert!(warnings.iter().any(|it| it.contains(said)), "{warnings:?}");
+    assert_eq!(changes(&studio), None);
+}

@@ -1,7 +1,7 @@
 //! The part of BER (X.690) that the proxy needs: whole messages, their parts, and a few answers of
 //! its own.
 
-use std::io;
+use std::{io, ops::Range};
 
 use tokio_util::{
     bytes::{Bytes, BytesMut},
@@ -19,6 +19,7 @@ pub const SEARCH_REQUEST: u8 = 0x63;
 pub const SEARCH_ENTRY: u8 = 0x64;
 pub const SEARCH_DONE: u8 = 0x65;
 pub const SEARCH_REFERENCE: u8 = 0x73;
+const INTERMEDIATE: u8 = 0x79;
 const CONTROLS: u8 = 0xa0;
 
 /// Cuts a stream into whole messages, of which nothing is changed.
@@ -192,6 +193,21 @@ pub fn result_saying(id: &[u8], tag: u8, code: u8, matched: &[u8], text: &[u8]) 
         content.extend(tlv(0xa3, &tlv(0x04, ELSEWHERE)));
     }
     message(id, &tlv(tag, &content), &[])
+}
+
+/// A message before that end of a search which names as present the entries with these numbers
+/// (RFC 4533 section 2.5).
+pub fn names_present(end: &[u8], numbers: Range<u128>) -> Vec<u8> {
+    let ids: Vec<u8> = numbers
+        .flat_map(|number| tlv(0x04, &number.to_be_bytes()))
+        .collect();
+    let named = tlv(0xa3, &tlv(0x31, &ids));
+    let content = [tlv(0x80, b"1.3.6.1.4.1.4203.1.9.1.4"), tlv(0x81, &named)];
+    message(
+        Message::new(end).id,
+        &tlv(INTERMEDIATE, &content.concat()),
+        &[],
+    )
 }
 
 /// A continuation reference to a place where nobody listens.
