@@ -39,7 +39,7 @@ fn members_that_are_hidden_all_at_once_take_nobody_along() {
     let report = situation.sync();
     assert_eq!(report.outcome, Outcome::Failed);
     assert_snapshot!(situation.report_text(&report), @"
-    failed  the directory shows 0 people, and limits.min_entries asks for at least 1: the read is not used; check the filter and the bases, or lower limits.min_entries
+    failed  the directory shows 0 people, and limits.min_entries asks for at least 1: the read is not used; the searches found 2 entries, of whom nobody is a member of the groups in member_of: check member_of, and whether the bind account may read the groups' members
 
     It failed, and nothing was written.
     ");
