@@ -10,8 +10,8 @@ use std::{
 
 use super::*;
 
-/// The size of the disk, in KiB.
-const SIZE: u64 = 512;
+/// The size of the disk, in KiB: the space of a file that was removed may come back a little later.
+const SIZE: u64 = 2048;
 
 /// A small disk, gone when it is dropped.
 struct Disk(PathBuf);
