@@ -108,7 +108,7 @@ impl Clocks {
     }
 
     /// How far the clocks are apart, for people; none where they agree.
-    fn told(&self) -> Option<String> {
+    fn disagreement(&self) -> Option<String> {
         // A `Date` shows whole seconds.
         let minutes = (self.difference()? + TimeDelta::seconds(30)).num_minutes();
         let apart = match minutes / (24 * 60) {
@@ -175,10 +175,10 @@ impl Present {
     /// How far the clocks are apart and which one looks wrong, for people; none where they agree.
     /// The wrong one is that which is further from the time at which they last agreed.
     #[must_use]
-    pub fn told(&self) -> Option<String> {
-        let told = self.clocks.told()?;
+    pub fn disagreement(&self) -> Option<String> {
+        let apart = self.clocks.disagreement()?;
         let Some(agreed_at) = self.agreed_before() else {
-            return Some(told);
+            return Some(apart);
         };
         let (here, ftrack) = (self.clocks.here, self.clocks.of_ftrack());
         let from = |clock: DateTime<Utc>| (clock - agreed_at).abs();
@@ -189,7 +189,7 @@ impl Present {
         };
         // The same as long as they differ by the same: what is said once need not be repeated.
         Some(format!(
-            "{told}, and {whose} looks wrong: they last agreed at {}",
+            "{apart}, and {whose} looks wrong: they last agreed at {}",
             readable_time(agreed_at, &Utc)
         ))
     }
@@ -262,7 +262,7 @@ mod tests {
             };
             assert_eq!(present.passed_since(&then), TimeDelta::hours(1));
             assert_eq!(present.earliest(), clocks.earliest());
-            assert_eq!(present.told(), clocks.told());
+            assert_eq!(present.disagreement(), clocks.disagreement());
         }
     }
 
@@ -278,7 +278,7 @@ mod tests {
                 clocks,
                 agreed_at: agreed,
             };
-            present.told()
+            present.disagreement()
         };
         let now = "2026-11-25T13:00:00Z";
         insta::assert_snapshot!(
@@ -372,7 +372,7 @@ mod tests {
             );
             let present = Present { clocks: now, agreed_at: Some(time(&agreed)) };
             let _ = (present.passed_since(&then), now.is_surely_before(&then), present.earliest());
-            prop_assert_eq!(present.told().is_some(), now.difference().is_some());
+            prop_assert_eq!(present.disagreement().is_some(), now.difference().is_some());
         }
     }
 }

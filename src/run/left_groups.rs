@@ -7,7 +7,9 @@ use super::{
     RunContext,
     failure::Failure,
     ldap_work::LdapWork,
-    second_look::{MissingByTable, REST_OF_OTHERS, ReadFrom, SiblingSearch, is_the_same},
+    second_look::{
+        MissingByTable, REST_OF_OTHERS, ReadFrom, SiblingSearch, add_person, is_the_same,
+    },
 };
 use crate::{
     directory,
@@ -31,11 +33,7 @@ impl RunContext<'_, LdapWork> {
         }
         let mut kept: BTreeMap<&str, MissingByTable> = BTreeMap::new();
         for (job, link) in matched.kept_by_others() {
-            let of_job = kept.entry(job).or_default();
-            let of_attribute = of_job
-                .entry(link.attribute.name().to_owned())
-                .or_insert_with(|| (link.attribute.clone(), Vec::new()));
-            of_attribute.1.push(link.id.clone());
+            add_person(kept.entry(job).or_default(), link);
         }
         if kept.is_empty() {
             return Ok(left);

@@ -58,7 +58,7 @@ impl RunContext<'_, LdapWork> {
             limits: &self.work.job.limits,
             written: remembered.written_within(per, now, links),
             unsettled: of_unsettled(remembered, unsettled, per, now),
-            clocks: now.told().or_else(ahead),
+            clocks: now.disagreement().or_else(ahead),
             held_before: &remembered.held,
             changed: changed(remembered, settings),
             config_change: self.work.job.config_change,
@@ -155,9 +155,7 @@ impl RunContext<'_, LdapWork> {
         vetted: &Vetted,
         approval: Approval,
     ) -> BTreeMap<String, usize> {
-        let mut allowed = vetted.allowed().iter();
-        let is_approved = approval == Approval::Given
-            && allowed.any(|change| change.reason == Reason::NotAMember);
+        let is_approved = approval.is_of(vetted, |change| change.reason == Reason::NotAMember);
         let read = self.report.directory.iter();
         let mut groups = by_dn(read.flat_map(|read| &read.groups));
         let before = by_dn(&remembered.groups);
@@ -192,10 +190,7 @@ impl RunContext<'_, LdapWork> {
         approval: Approval,
     ) -> Result<(), Failure> {
         let shown = desired.freshness();
-        let is_approved = || {
-            let mut allowed = vetted.allowed().iter();
-            approval == Approval::Given && allowed.any(|change| change.action != Action::Create)
-        };
+        let is_approved = || approval.is_of(vetted, |change| change.action != Action::Create);
         let lags_behind = plan.replica.as_ref().is_some_and(Replica::lags_behind);
         if shown.is_unknown() || lags_behind && !is_approved() {
             return Ok(());

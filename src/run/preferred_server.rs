@@ -45,10 +45,7 @@ impl RunContext<'_, LdapWork> {
         let Some(domain) = self.domain().filter(|_| desired.is_preferred()) else {
             return Ok(());
         };
-        let is_approved = || {
-            let mut allowed = vetted.allowed().iter();
-            approval == Approval::Given && allowed.any(|change| change.action != Action::Create)
-        };
+        let is_approved = || approval.is_of(vetted, |change| change.action != Action::Create);
         let server = desired.server();
         let now = match self.preferred_server(remembered) {
             Some(known) if plan.replica.is_none() || !is_approved() => {

@@ -22,6 +22,7 @@ use crate::{
     model::{
         entry::DirectoryId,
         id::IdAttribute,
+        link::Link,
         reason::{JobPart, LeftJob},
         report::FailureKind,
         server_kind::ServerKind,
@@ -66,6 +67,13 @@ struct StillThere {
     unanswered: Vec<String>,
 }
 
+/// Adds the person of a link.
+pub(super) fn add_person(missing: &mut MissingByTable, Link { attribute, id, .. }: &Link) {
+    let of_attribute = missing.entry(attribute.name().to_owned());
+    let (_, ids) = of_attribute.or_insert_with(|| (attribute.clone(), Vec::new()));
+    ids.push(id.clone());
+}
+
 impl RunContext<'_, LdapWork> {
     /// Asks once more for each person whose user is due to be deactivated.
     pub(super) async fn look_again(
@@ -76,10 +84,7 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<Evidence, Failure> {
         let mut gone = MissingByTable::new();
         for link in matched.due() {
-            let of_attribute = gone
-                .entry(link.attribute.name().to_owned())
-                .or_insert_with(|| (link.attribute.clone(), Vec::new()));
-            of_attribute.1.push(link.id.clone());
+            add_person(&mut gone, link);
         }
         if gone.is_empty() {
             return Ok(Evidence::default());

@@ -107,6 +107,14 @@ pub enum Approval {
     Given,
 }
 
+impl Approval {
+    /// Whether a person approved a change that is so.
+    #[must_use]
+    pub fn is_of(self, vetted: &Vetted, is_so: impl Fn(&Change) -> bool) -> bool {
+        self == Self::Given && vetted.allowed().iter().any(is_so)
+    }
+}
+
 /// How many dangerous changes may be written without a person's approval.
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]

@@ -1,12 +1,10 @@
 """Measures a run that reads only what changed: see `run`, which starts this, and README.md, which says what is compared."""
 
-import argparse
 import json
 import statistics
 import subprocess
 import time
 
-from figures import Table, busy_share
 from servers import PASSWORD, PEOPLE, READER, SUFFIX, Slapd, Studio
 
 import measure
@@ -130,15 +128,7 @@ def changed(options, count, table):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--program", required=True)
-    parser.add_argument("--studio", required=True)
-    parser.add_argument("--short", action="store_true")
-    options = parser.parse_args()
-    table = Table(judged=not options.short)
-    busy = busy_share()
-    if busy > 0.1:
-        print(f"bench: the machine is {busy:.0%} busy with other things; the ratios vary", flush=True)
+    options, table = measure.begin()
     few, many = (500, 2_000) if options.short else (10_000, 100_000)
     _, of_few = changed(options, few, table)
     whole, of_many = changed(options, many, table)

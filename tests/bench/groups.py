@@ -1,6 +1,5 @@
 """Measures a job with `member_of`: see `run`, which starts this, and README.md, which says what is compared."""
 
-import argparse
 import collections
 import json
 import os
@@ -10,7 +9,6 @@ import time
 
 import measure
 import plain_reads
-from figures import Table, busy_share
 from servers import PASSWORD, READER, SUFFIX, Slapd, Studio
 
 FOLDER = measure.FOLDER
@@ -136,15 +134,7 @@ def members(options, people, groups, size, table):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--program", required=True)
-    parser.add_argument("--studio", required=True)
-    parser.add_argument("--short", action="store_true")
-    options = parser.parse_args()
-    table = Table(judged=not options.short)
-    busy = busy_share()
-    if busy > 0.1:
-        print(f"bench: the machine is {busy:.0%} busy with other things; the ratios will be too high", flush=True)
+    options, table = measure.begin()
     if options.short:
         members(options, 2_000, 100, 30, table)
     else:

@@ -127,17 +127,22 @@ def importing(options, count, table):
     table.target("sync / script", took / script, "", 0.1)
 
 
-def main():
+def begin():
+    """The options of the command line, and the table of what is measured."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
     parser.add_argument("--studio", required=True)
     parser.add_argument("--short", action="store_true")
     options = parser.parse_args()
-    table = Table(judged=not options.short)
     busy = busy_share()
     if busy > 0.1:
         # The sync uses all cores, and the plain reads one: whatever else runs makes the ratio worse than it is.
         print(f"bench: the machine is {busy:.0%} busy with other things; the ratios will be too high", flush=True)
+    return options, Table(judged=not options.short)
+
+
+def main():
+    options, table = begin()
     nothing_to_do(options, 2_000 if options.short else 100_000, table)
     importing(options, 2_000 if options.short else 20_000, table)
     table.end()

@@ -73,6 +73,17 @@ struct Day {
     trouble: Trouble,
 }
 
+/// What can happen to one of the searches of a run.
+fn of_search() -> impl Strategy<Value = Trouble> {
+    prop_oneof![
+        2 => Just(Trouble::Reset),
+        2 => Just(Trouble::Close),
+        4 => proptest::sample::select(&CODES[..]).prop_map(Trouble::Result),
+        2 => Just(Trouble::Reference),
+        1 => Just(Trouble::NoControl),
+    ]
+}
+
 fn day() -> impl Strategy<Value = Day> {
     let fate = prop_oneof![
         3 => Just(Fate::Stays),

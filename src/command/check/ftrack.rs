@@ -134,7 +134,7 @@ impl Look<'_> {
             here: Utc::now(),
             ftrack: self.reader.time(),
         };
-        if let Some(told) = Present::from(clocks).told() {
+        if let Some(told) = Present::from(clocks).disagreement() {
             let way_out = "set the clock that is wrong: while they drift apart, limits.per and \
                            users.deactivate_after take longer";
             self.about.warn("clock", told, way_out);

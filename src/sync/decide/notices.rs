@@ -57,7 +57,7 @@ impl Decider<'_, '_> {
             .chain(self.plan.disabled.values())
             .map(|absence| absence.since);
         let differ = since.clone().any(|since| now.clocks.differ_since(&since));
-        let told = now.told().filter(|_| differ);
+        let told = now.disagreement().filter(|_| differ);
         let ahead = since.find(|since| now.clocks.is_before(since.here));
         if let Some(told) = told {
             self.notice(format!(

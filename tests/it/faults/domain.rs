@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use ldap3_proto::proto::LdapResultCode;
 use proptest::{collection::vec, prelude::*, sample::Index};
 
-use super::{CODES, NO_LIMIT, cases, patience, settings};
+use super::{NO_LIMIT, cases, of_search, patience, settings};
 use crate::{
     ldap_proxy::{Fault, LdapProxy, Trouble},
     odd_directory::{
@@ -60,13 +60,6 @@ struct Day {
 }
 
 fn wrong() -> impl Strategy<Value = Wrong> {
-    let trouble = prop_oneof![
-        2 => Just(Trouble::Reset),
-        2 => Just(Trouble::Close),
-        4 => proptest::sample::select(&CODES[..]).prop_map(Trouble::Result),
-        2 => Just(Trouble::Reference),
-        1 => Just(Trouble::NoControl),
-    ];
     let of_guid = proptest::sample::select(vec![
         LdapResultCode::OperationsError,
         LdapResultCode::Referral,
@@ -76,7 +69,7 @@ fn wrong() -> impl Strategy<Value = Wrong> {
         LdapResultCode::Other,
     ]);
     prop_oneof![
-        4 => (1_usize..9, any::<Index>(), trouble)
+        4 => (1_usize..9, any::<Index>(), of_search())
             .prop_map(|(nth, after, trouble)| Wrong::Search(nth, after, trouble)),
         1 => of_guid.prop_map(Wrong::ByGuid),
         2 => any::<Index>().prop_map(Wrong::Unindexed),

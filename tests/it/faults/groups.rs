@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use ftrack_ldap_sync::demo::directory::TreeEntry;
 use proptest::{collection::vec, prelude::*, sample::Index};
 
-use super::{CODES, NO_LIMIT, cases, patience, settings};
+use super::{NO_LIMIT, cases, of_search, patience, settings};
 use crate::{
     ldap_proxy::{Fault, LdapProxy, Trouble},
     studio::{Studio, dn, person},
@@ -79,15 +79,8 @@ fn members(people: usize) -> impl Strategy<Value = Members> {
 }
 
 fn wrong() -> impl Strategy<Value = Wrong> {
-    let trouble = prop_oneof![
-        2 => Just(Trouble::Reset),
-        2 => Just(Trouble::Close),
-        4 => proptest::sample::select(&CODES[..]).prop_map(Trouble::Result),
-        2 => Just(Trouble::Reference),
-        1 => Just(Trouble::NoControl),
-    ];
     prop_oneof![
-        3 => (1_usize..5, any::<Index>(), trouble)
+        3 => (1_usize..5, any::<Index>(), of_search())
             .prop_map(|(nth, after, trouble)| Wrong::Search(nth, after, trouble)),
         1 => (0..GROUPS).prop_map(Wrong::Hidden),
     ]

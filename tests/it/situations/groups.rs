@@ -365,6 +365,15 @@ fn who_is_renamed_and_stands_in_the_groups_under_the_former_name_is_held() {
     "#);
 }
 
+/// So many users were deactivated, and so many changes are held.
+fn assert_deactivated(report: &Report, deactivated: usize, held: usize) {
+    assert_eq!(
+        (report.counts.deactivated, report.counts.held),
+        (deactivated, held),
+        "{report:#?}"
+    );
+}
+
 /// Lets time go by for those who are missing.
 fn pass(studio: &Studio, time: chrono::Duration) {
     crate::nobody_wrongly::let_pass(studio, time);
@@ -388,11 +397,7 @@ fn a_new_group_that_is_not_seen_stays_a_doubt_while_people_wait() {
     assert_eq!(situation.sync().counts.deactivated, 0, "it waits");
     pass(&situation, chrono::Duration::days(3));
     let report = situation.sync();
-    assert_eq!(
-        (report.counts.deactivated, report.counts.held),
-        (0, 1),
-        "{report:#?}"
-    );
+    assert_deactivated(&report, 0, 1);
 }
 
 #[test]
@@ -411,11 +416,7 @@ fn a_group_that_was_never_seen_may_have_whoever_left_the_others() {
         .after_sync()
         .then(|studio| set_members(studio, "artists", &[&dn("ada"), &group_dn("effects")]));
     let report = situation.sync();
-    assert_eq!(
-        (report.counts.deactivated, report.counts.held),
-        (0, 1),
-        "{report:#?}"
-    );
+    assert_deactivated(&report, 0, 1);
 }
 
 #[test]
@@ -442,11 +443,7 @@ fn a_member_who_moved_away_is_no_unseen_group_whatever_its_name() {
         set_members(studio, "artists", &[&dn("ada"), &to]);
     });
     let report = situation.sync();
-    assert_eq!(
-        (report.counts.deactivated, report.counts.held),
-        (2, 0),
-        "{report:#?}"
-    );
+    assert_deactivated(&report, 2, 0);
 }
 
 #[test]
@@ -468,11 +465,7 @@ fn the_approval_of_another_change_releases_nobody_who_may_be_in_an_unseen_group(
         "{report:#?}"
     );
     let report = situation.sync();
-    assert_eq!(
-        (report.counts.deactivated, report.counts.held),
-        (0, 1),
-        "{report:#?}"
-    );
+    assert_deactivated(&report, 0, 1);
 }
 
 #[test]
@@ -487,11 +480,7 @@ fn a_nested_group_that_is_hidden_stays_a_doubt_though_nobody_was_missing_at_firs
         // Bob is in the hidden group, and need not stand in the other one as well.
         .then(|studio| set_members(studio, "artists", &[&dn("ada"), &group_dn("lighting")]));
     let report = situation.sync();
-    assert_eq!(
-        (report.counts.deactivated, report.counts.held),
-        (0, 1),
-        "{report:#?}"
-    );
+    assert_deactivated(&report, 0, 1);
 }
 
 #[test]

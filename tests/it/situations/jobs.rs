@@ -59,12 +59,13 @@ fn with_london(situation: Situation, uids: &[&str]) -> Situation {
         .fold(situation.entry(unit), Situation::entry)
 }
 
-fn sync(studio: &Studio, job: &str) -> Report {
+pub(super) fn sync(studio: &Studio, job: &str) -> Report {
     studio.synced(&["sync", job])
 }
 
-fn assert_nothing_to_do(studio: &Studio) {
-    for job in ["artists", "others"] {
+/// Neither job has anything to do, also not after the other one.
+pub(super) fn assert_nothing_to_do(studio: &Studio) {
+    for job in ["artists", "others", "artists"] {
         let report = sync(studio, job);
         assert_eq!(
             (

@@ -1,13 +1,13 @@
 //! Two jobs with the same search bases, each with groups of its own: one person has one user, and
 //! one owner, whichever groups the person is in.
 
-use ftrack_ldap_sync::{
-    demo::directory::TreeEntry,
-    model::report::{Outcome, Report},
-};
+use ftrack_ldap_sync::{demo::directory::TreeEntry, model::report::Outcome};
 use insta::assert_snapshot;
 
-use super::Situation;
+use super::{
+    Situation,
+    jobs::{assert_nothing_to_do, sync},
+};
 use crate::studio::{Studio, dn};
 
 const SUFFIX: &str = "dc=studio,dc=test";
@@ -73,31 +73,12 @@ fn set(studio: &Studio, name: &str, uids: &[&str]) {
         .unwrap();
 }
 
-fn sync(studio: &Studio, job: &str) -> Report {
-    studio.synced(&["sync", job])
-}
-
 fn told(situation: &Situation, jobs: &[&str]) -> String {
     let told = jobs.iter().map(|job| {
         let report = sync(situation, job);
         format!("{job}: {}\n", situation.report_text(&report))
     });
     told.collect()
-}
-
-fn assert_nothing_to_do(studio: &Studio) {
-    for job in ["artists", "others", "artists"] {
-        let report = sync(studio, job);
-        assert_eq!(
-            (
-                report.outcome,
-                report.changes.len(),
-                report.ftrack.write_calls
-            ),
-            (Outcome::Succeeded, 0, 0),
-            "{report:#?}"
-        );
-    }
 }
 
 /// What the two jobs say and do after bob leaves the house and stays on as a freelancer.
