@@ -36,8 +36,9 @@ fn is_dangerous(character: char) -> bool {
 /// the soft hyphen, fillers, variation selectors), annotations, and the blank braille pattern.
 #[must_use]
 pub fn is_unseen(character: char) -> bool {
-    matches!(character, '\u{2800}' | '\u{fff9}'..='\u{fffb}')
-        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
+    !character.is_ascii()
+        && (matches!(character, '\u{2800}' | '\u{fff9}'..='\u{fffb}')
+            || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character))
 }
 
 enum Shown {

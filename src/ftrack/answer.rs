@@ -35,7 +35,7 @@ pub(super) struct Expected {
 }
 
 /// The answer to one operation; may be an error in place of a result.
-pub(super) trait ResponseItem: Sized {
+pub(super) trait ResponseItem: Sized + Send + 'static {
     /// Its parts, of which nothing is copied.
     type Parts<'a>: Deserialize<'a>;
 

@@ -25,7 +25,7 @@ const LONGEST_LINK: usize = 16 << 10;
 const LONGEST_TIME: usize = 64;
 
 /// A row that is read page by page, and identified by one column.
-pub(super) trait Row: serde::de::DeserializeOwned + Send {
+pub(super) trait Row: serde::de::DeserializeOwned + Send + 'static {
     /// The column that the listing is ordered by, unique per row.
     fn identity(&self) -> &EntityId;
     /// The memory that it takes, in bytes.

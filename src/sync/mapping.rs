@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use super::{
     choice::{Choice, Place, Several},
@@ -327,8 +327,10 @@ fn acceptable_ones(place: Place, values: Vec<String>) -> Result<Vec<String>, Unu
 
 /// A text in NFC, trimmed, with every run of control characters and blanks replaced by one space.
 fn one_line(text: &str) -> Cow<'_, str> {
-    let already = text.is_ascii()
-        && !text.bytes().any(|byte| byte.is_ascii_control())
+    let is_composed = text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes;
+    let blank = |character: char| character != ' ' && character.is_whitespace();
+    let already = is_composed
+        && !text.contains(|character: char| character.is_control() || blank(character))
         && text.trim() == text
         && !text.contains("  ");
     if already {

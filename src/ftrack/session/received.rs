@@ -17,6 +17,9 @@ use crate::ftrack::{
     text::beginning,
 };
 
+/// Bodies of at least this many bytes are parsed in a task of their own.
+const PARSED_APART: usize = 64 << 10;
+
 /// What an answer may take of what all answers in flight may.
 struct Place<'s> {
     charge: Charge,
@@ -54,7 +57,7 @@ impl Reader {
                 retry_after,
             });
         }
-        let answers = answer::read(status.as_u16(), &body, expected, &self.keys());
+        let answers = self.parsed(status, body, expected).await;
         if answers.is_ok() {
             // Only a clock that is surely ftrack's.
             self.observed.set_time(shown);
@@ -62,6 +65,26 @@ impl Reader {
         answers.map_err(|trouble| Failed {
             trouble,
             retry_after,
+        })
+    }
+
+    /// Parses a body: a large one in a task of its own, so that it does not wait for what is read of
+    /// the directory meanwhile, nor the other way round.
+    async fn parsed<A: ResponseItem>(
+        &self,
+        status: StatusCode,
+        body: Vec<u8>,
+        expected: &Expected,
+    ) -> Result<Vec<A>, FtrackErrorKind> {
+        let (status, keys) = (status.as_u16(), self.keys());
+        if body.len() < PARSED_APART {
+            return answer::read(status, &body, expected, &keys);
+        }
+        let expected = expected.clone();
+        let parsing = tokio::spawn(async move { answer::read(status, &body, &expected, &keys) });
+        parsing.await.unwrap_or_else(|ended| {
+            let reason = format!("an answer was not parsed: {ended}");
+            Err(FtrackErrorKind::Malformed(reason))
         })
     }
 
