@@ -73,6 +73,8 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Check the configuration, then both servers; each finding says what to do
     Check(CheckArgs),
+    /// Explain one person: what a sync would do about them, or did in a run, and why
+    Explain(ExplainArgs),
     /// List saved runs, or show one
     Runs(RunsArgs),
     /// Show what the running daemon is doing: each job, its last run and its next run
@@ -110,6 +112,7 @@ impl Command {
             | Self::Plan(_)
             | Self::Apply(_)
             | Self::Check(_)
+            | Self::Explain(_)
             | Self::Runs(_)
             | Self::Daemon
             | Self::Status(_)
@@ -177,6 +180,34 @@ pub struct CheckArgs {
     /// Output format of the findings
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+/// `explain [JOB] WHO`
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct ExplainArgs {
+    /// Job, which may be omitted if only one is configured, and the person: login, mail, DN,
+    /// directory id or ftrack id
+    #[arg(required = true, num_args = 1..=2, value_names = ["JOB", "WHO"])]
+    pub who: Vec<String>,
+    /// Explain what this run did instead, from its report: a run id, a part of it, or `last`
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+impl ExplainArgs {
+    /// The job, if it is named, and the person.
+    #[must_use]
+    pub fn job_and_who(&self) -> (Option<&str>, &str) {
+        match self.who.as_slice() {
+            [] => (None, ""),
+            [who] => (None, who),
+            [job, who, ..] => (Some(job), who),
+        }
+    }
 }
 
 /// `runs`

@@ -24,6 +24,7 @@ pub(crate) mod control;
 pub(crate) mod daemon;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
+pub(crate) mod explain;
 pub(crate) mod moment;
 pub(crate) mod progress;
 pub(crate) mod runs;
@@ -74,6 +75,10 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
         Command::Check(args) => {
             with_runtime(|cancel| async move { check::check(&load()?, &args, &cancel).await })
         }
+        Command::Explain(args) if args.run.is_some() => explain::past(&file, &args),
+        Command::Explain(args) => with_runtime(|cancel| async move {
+            explain::explain(&Arc::new(load()?), &args, &cancel).await
+        }),
         Command::Runs(args) => runs::runs(&file, &args),
         Command::Config(ConfigCommand::Show { format }) => {
             let effective = crate::config::effective(&file, &Environment::of_process());

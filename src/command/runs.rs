@@ -82,7 +82,7 @@ fn check_job(history: &History, job: Option<&str>, file: &Path) -> Result<(), St
     ))))
 }
 
-fn stop(error: HistoryError) -> Stop {
+pub(super) fn stop(error: HistoryError) -> Stop {
     match error {
         HistoryError::State(_) | HistoryError::Damaged { .. } => Stop::failed(&error),
         HistoryError::Unknown(_) | HistoryError::Ambiguous { .. } | HistoryError::Empty => {

@@ -197,7 +197,10 @@ pub fn nothing_changed(format: Format) -> Result<Exit, Stop> {
 }
 
 /// One job with its own connections.
-fn prepare(config: &Arc<Config>, name: &str) -> Result<(CompiledJob, Servers), Stop> {
+///
+/// # Errors
+/// The connections or the rules cannot be made.
+pub(super) fn prepare(config: &Arc<Config>, name: &str) -> Result<(CompiledJob, Servers), Stop> {
     let servers = Servers::new(config).map_err(|error| Stop::usage(&error))?;
     let compiled = CompiledJob::new(config, name, &servers).map_err(|error| Stop::usage(&error))?;
     Ok((compiled, servers))

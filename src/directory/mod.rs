@@ -13,6 +13,7 @@ mod credentials;
 pub(crate) mod dn;
 pub(crate) mod error;
 pub(crate) mod filter;
+pub mod find;
 mod freshness;
 mod group_graph;
 mod groups;

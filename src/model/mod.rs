@@ -8,6 +8,7 @@ pub mod change_kind;
 pub mod clocks;
 pub mod edit;
 pub mod entry;
+pub mod explanation;
 pub mod fold;
 pub mod freshness;
 pub mod held_people;

@@ -23,6 +23,7 @@ mod compiled_rules;
 mod confirm;
 mod confirm_earlier;
 mod elsewhere;
+pub mod explain;
 pub mod failure;
 mod group_members;
 mod known_changes;

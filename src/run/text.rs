@@ -21,7 +21,10 @@ use crate::{
 };
 
 mod changes;
+mod explained;
 mod observed;
+
+pub use explained::explained;
 
 /// How much of a plan or report is shown; what is left out is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

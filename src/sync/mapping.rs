@@ -78,6 +78,13 @@ impl Mapping {
         names
     }
 
+    /// The LDAP attributes that logins and mail addresses come from.
+    pub fn naming_attributes(&self) -> impl Iterator<Item = String> {
+        let is_name = |place: &Place| matches!(place, Place::Username | Place::Email);
+        let rules = self.rules.iter().filter(move |(place, _)| is_name(place));
+        rules.flat_map(|(_, rule)| rule.from.attributes().iter().cloned())
+    }
+
     /// The keys of the mapped custom attributes, in the order of a person's custom values.
     #[must_use]
     pub fn custom_keys(&self) -> &[String] {

@@ -19,6 +19,7 @@ mod person;
 pub(crate) mod rules;
 pub(crate) mod settings;
 pub(crate) mod several;
+pub(crate) mod verdict;
 
 #[cfg(test)]
 mod properties;

@@ -11,7 +11,10 @@ use ftrack_ldap_sync::{
     cli::{ApplyArgs, Cli, Command, Exit, PlanArgs, SyncArgs},
     config,
     config::{Config, Environment},
-    model::report::{Approver, Report, Trigger},
+    model::{
+        explanation::Explanation,
+        report::{Approver, Report, Trigger},
+    },
     run::{CompiledJob, Purpose, failure::RunStartError, saved::SavedPlan, servers::Servers},
     state::State,
 };
@@ -80,6 +83,17 @@ pub async fn plan(file: &Path, arguments: &[&str]) -> Result<SavedPlan> {
         fs::write(path, serde_json::to_vec_pretty(&plan)?)?;
     }
     Ok(plan)
+}
+
+/// `explain`, with the arguments of the command line.
+pub async fn explain(file: &Path, arguments: &[&str]) -> Result<Explanation> {
+    let Command::Explain(args) = command(arguments)? else {
+        return Err(anyhow!("{arguments:?} explains nobody"));
+    };
+    let config = load(file)?;
+    let (job, who) = args.job_and_who();
+    let job = compiled(&config, job)?;
+    Ok(job.explain(who, &CancellationToken::new(), &|_| ()).await?)
 }
 
 fn command(arguments: &[&str]) -> Result<Command> {

@@ -19,6 +19,7 @@ use ftrack_ldap_sync::{
     },
     model::{
         change::Action,
+        explanation::Explanation,
         report::{ChangeResult, Report},
     },
     run::saved::SavedPlan,
@@ -379,6 +380,15 @@ impl Studio {
                 plan.map_err(|error| format!("{error:#}"))
             }
         }
+    }
+
+    /// What `explain WHO` answers, or why it cannot.
+    pub fn explain(&self, arguments: &[&str]) -> Result<Explanation, String> {
+        let arguments = [&["explain"], arguments].concat();
+        let file = self.config();
+        let explained = in_process::explain(&file, &arguments);
+        let explained = self.runtime.block_on(Box::pin(explained));
+        explained.map_err(|error| format!("{error:#}"))
     }
 
     /// A `sync` that finds nothing to do: no write call, and as many read calls as ever.

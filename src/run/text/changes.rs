@@ -75,7 +75,7 @@ fn numbers(by_action: &[Vec<&Reported>; 5], extent: Extent) -> [usize; 5] {
     numbers
 }
 
-fn one_change(text: &mut String, change: &Reported) {
+pub(super) fn one_change(text: &mut String, change: &Reported) {
     let (sign, style) = match change.action {
         Action::Create => ('+', green()),
         Action::Adopt => ('=', blue()),

@@ -1,0 +1,386 @@
+//! Explains one person: reads the person's entry, those with the same login or mail, and ftrack's
+//! users, and takes the way of a run with them, without writing or saving anything.
+//!
+//! Limits count everybody, so they are those of the last run, as its report has them.
+
+use std::collections::BTreeSet;
+
+use chrono::Utc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    CompiledJob, Progress, Purpose, RunContext, Work,
+    failure::{Failure, PlanError, ReadError},
+    ldap_work::LdapWork,
+};
+use crate::{
+    directory,
+    directory::ChangedEntries,
+    ftrack,
+    ftrack::read::ReadCurrent,
+    model::{
+        change::HeldBy,
+        entry::DirectoryId,
+        explanation::{ExplainedUser, Explanation, Step, StepName, Verdict},
+        id::IdAttribute,
+        report::{ChangeResult, Report, Reported, Trigger},
+        user::{Current, User},
+    },
+    state::{self, Remembered, history::History},
+    sync::{
+        decision::{Decision, Outcome, Plan, Who},
+        desired::{Desired, DesiredValue, Mapped},
+        guard, several, verdict,
+    },
+};
+
+mod commands;
+mod entry;
+pub mod past;
+mod users;
+
+use entry::{Chosen, entry_of, of_stranger};
+use users::{link_of, user_of, users_before, users_named};
+
+/// The most reports that are read to find out what the last run held.
+const RUNS: usize = 20;
+
+/// What is decided about somebody.
+struct Decided {
+    verdict: Verdict,
+    reason: String,
+    change: Option<Reported>,
+    user: Option<ExplainedUser>,
+}
+
+/// An explanation in the making.
+#[derive(Default)]
+struct Course {
+    steps: Vec<Step>,
+    commands: Vec<String>,
+}
+
+impl Course {
+    fn step(&mut self, step: StepName, passed: bool, detail: impl Into<String>) {
+        self.steps.push(Step {
+            step,
+            passed,
+            detail: detail.into(),
+        });
+    }
+}
+
+impl CompiledJob {
+    /// Explains what a run would do about one person, and why.
+    ///
+    /// # Errors
+    /// A server could not be asked, or ftrack decides what a run of this job changes.
+    pub async fn explain(
+        &self,
+        who: &str,
+        cancel: &CancellationToken,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Explanation, PlanError> {
+        let Work::Ldap(work) = &self.work else {
+            return Err(self.not_plannable().into());
+        };
+        let remembered = state::known(&self.config.state_dir, &self.name, self.session.server())?;
+        let history = History::new(&self.config.state_dir);
+        let (mut context, _) = RunContext::start(
+            self,
+            &**work,
+            Trigger::Manual,
+            &Purpose::DryRun,
+            history,
+            cancel,
+            progress,
+        );
+        let explained = Box::pin(context.explain(who, &remembered)).await;
+        explained.map_err(|Failure { why, .. }| PlanError::Read(why))
+    }
+}
+
+impl RunContext<'_, LdapWork> {
+    async fn explain(
+        &mut self,
+        who: &str,
+        remembered: &Remembered,
+    ) -> Result<Explanation, Failure> {
+        let mut remembered = self.counting_unsettled(remembered)?;
+        let current = self.all_users().await?;
+        remembered.users_before = Some(users_before(&current, &self.work.rules.source));
+        let mut course = Course::default();
+        let named = users_named(&current, who);
+        let found = self.search(who, &named, &mut course).await?;
+        let chosen = self.choose(&found, &named, &current);
+        self.tell_of_entry(&found, chosen.as_ref(), &mut course);
+        let id = match &chosen {
+            Some(chosen) => chosen.id.clone(),
+            None => link_of(&named).map(|link| (link.attribute.clone(), link.id.clone())),
+        };
+        let decided = match &id {
+            Some(id) => {
+                let about = (id, chosen.as_ref(), found.server.as_str());
+                self.decided_about(about, &current, &remembered, &mut course)
+                    .await?
+            }
+            None => None,
+        };
+        let decided = decided.unwrap_or_else(|| self.undecided(chosen.as_ref(), &named));
+        Ok(Explanation {
+            who: who.to_owned(),
+            job: self.prepared.name.clone(),
+            run: None,
+            verdict: decided.verdict,
+            reason: decided.reason,
+            directory: chosen.map(|chosen| entry_of(&found.server, &chosen)),
+            ftrack: decided.user,
+            change: decided.change,
+            steps: course.steps,
+            commands: course.commands,
+        })
+    }
+
+    async fn all_users(&mut self) -> Result<Current, Failure> {
+        self.reader
+            .take_key()
+            .await
+            .map_err(|error| self.record_read_error(ReadError::Ftrack(error)))?;
+        let config = &self.prepared.config.ftrack;
+        let wanted = ReadCurrent {
+            custom_attributes: self.work.custom_keys(),
+            administrator_roles: &config.administrator_roles,
+            default_roles: &config.default_roles,
+        };
+        let current = ftrack::read::read(&self.reader, wanted, &self.until).await;
+        current.map_err(|error| self.record_read_error(ReadError::Ftrack(error)))
+    }
+
+    /// Where nothing is decided about somebody: the person is none of the job's people, and has no
+    /// user of this job.
+    fn undecided(&self, chosen: Option<&Chosen>, named: &[&User]) -> Decided {
+        let user = named.first().copied();
+        let (verdict, reason) = match (chosen, user) {
+            (Some(chosen), _) => of_stranger(chosen, !self.work.job.member_of.is_empty()),
+            (None, Some(user)) => match user.link.link() {
+                Some(link) => {
+                    let source = &link.source;
+                    let reason = format!("the user belongs to the source {source:?}");
+                    (Verdict::OtherSource, reason)
+                }
+                None => (
+                    Verdict::NotOwned,
+                    "the user belongs to no job, and no entry is known by that name".to_owned(),
+                ),
+            },
+            (None, None) => (
+                Verdict::Unknown,
+                "neither the directory, as far as the account may see it, nor ftrack knows \
+                 anybody by that login, mail address, DN or id"
+                    .to_owned(),
+            ),
+        };
+        Decided {
+            verdict,
+            reason,
+            change: None,
+            user: user.map(user_of),
+        }
+    }
+
+    /// The person and those with the same login or mail, as a read shows them.
+    async fn people(
+        &mut self,
+        (attribute, id): &(IdAttribute, DirectoryId),
+        chosen: Option<&Chosen>,
+        server: &str,
+    ) -> Result<ChangedEntries<Mapped>, Failure> {
+        let mut ids = BTreeSet::from([id.clone()]);
+        ids.extend(self.rivals(attribute, chosen).await?);
+        let ids: Vec<DirectoryId> = ids.into_iter().collect();
+        let (work, request) = (self.work, self.read_request());
+        let people = directory::read_changed(
+            &work.pool,
+            server,
+            &request,
+            (attribute, &ids),
+            |kind, entry| work.mappings.of(kind).map(entry),
+            &self.until.cancel,
+        )
+        .await;
+        people.map_err(|unread| self.record_read_error(ReadError::Directory(unread)))
+    }
+
+    /// What is decided about a person, after what a run finds out before it decides.
+    async fn decided_about(
+        &mut self,
+        (id, chosen, server): (&(IdAttribute, DirectoryId), Option<&Chosen>, &str),
+        current: &Current,
+        remembered: &Remembered,
+        course: &mut Course,
+    ) -> Result<Option<Decided>, Failure> {
+        let entries = self.people(id, chosen, server).await?;
+        let request = entries.part().asking_again(self.read_request());
+        let deleted = BTreeSet::from([id.1.clone()]);
+        let limits = &self.work.job.limits;
+        // Of a few, any part may be unusable.
+        let desired = Desired::of_changes(entries, deleted, usize::MAX, limits);
+        let desired = desired.map_err(Failure::refused)?;
+        self.tell_of_person(&desired, (&id.1, chosen), course);
+        let current = self.concerned(current, &desired, &id.1);
+        let desired = several::settled(desired, &current, self.work.rules.users.adopt);
+        let settings = self.settings(&desired);
+        let past = (remembered, &settings);
+        let plan = self.decide(&desired, &current, past, &request).await?;
+        let unsettled = self.unsettled_changes()?;
+        let vetted = guard::vet(&plan, &self.bounds(&plan, past, &unsettled));
+        let dn = chosen.map(|chosen| chosen.found.entry.dn.as_str());
+        let Some(decision) = decision_about(&plan, &id.1, dn) else {
+            return Ok(None);
+        };
+        let held = vetted
+            .held()
+            .iter()
+            .find(|held| held.change.directory_id == id.1 && held.hold.by != HeldBy::Limit);
+        let held = held.map(|held| Reported::held(&held.change, &held.hold));
+        Ok(self.told(decision, held, chosen, course))
+    }
+
+    /// Adds what a run would find out about a person who is among those that it reads.
+    fn tell_of_person(
+        &self,
+        desired: &Desired,
+        (id, chosen): (&DirectoryId, Option<&Chosen>),
+        course: &mut Course,
+    ) {
+        if !chosen.is_some_and(Chosen::is_of_job) {
+            return;
+        }
+        let is_shown = desired.shown().any(|shown| shown == id);
+        let groups = &self.work.job.member_of;
+        if !groups.is_empty() {
+            let words = if is_shown { "is" } else { "is not" };
+            let detail = format!(
+                "the person {words} a member of the job's groups: {}",
+                groups.join(", ")
+            );
+            course.step(StepName::Groups, is_shown, detail);
+        }
+        if !is_shown {
+            return;
+        }
+        let is_disabled = desired.account(id).is_disabled(Utc::now());
+        let words = if is_disabled {
+            "the person may not sign in, as the directory shows"
+        } else {
+            "the person may sign in"
+        };
+        course.step(StepName::Disabled, !is_disabled, words);
+        match desired.person(id) {
+            Some(person) => {
+                let mail = match &person.email {
+                    DesiredValue::Text(mail) => format!(", mail {mail}"),
+                    DesiredValue::Keep | DesiredValue::Clear => String::new(),
+                };
+                let detail = format!("the login is {}{mail}", person.username);
+                course.step(StepName::Map, true, detail);
+            }
+            None => {
+                let skipped = desired.skipped().first();
+                let why = skipped.map_or_else(String::new, |entry| entry.reason.to_string());
+                course.step(StepName::Map, false, why);
+            }
+        }
+    }
+
+    /// Adds the last steps, and what comes of them.
+    fn told(
+        &self,
+        decision: &Decision<'_>,
+        held: Option<Reported>,
+        chosen: Option<&Chosen>,
+        course: &mut Course,
+    ) -> Option<Decided> {
+        let has_user = decision.user.is_some();
+        let user = decision.user.map_or_else(
+            || "ftrack has no user for the person".to_owned(),
+            |user| format!("the user in ftrack is {} ({})", user.username, user.id),
+        );
+        course.step(StepName::Match, has_user, user);
+        let mut reason = decision.reason.to_string();
+        let mut verdict = verdict::of_decision(decision);
+        let is_left_as_it_is = matches!(decision.outcome, Outcome::LeftAlone | Outcome::Unchanged);
+        if let Some(chosen) = chosen.filter(|chosen| is_left_as_it_is && !chosen.is_of_job()) {
+            // Why nothing is done about an inactive user does not say why the person has none.
+            let of_entry = of_stranger(chosen, false);
+            (verdict, reason) = (of_entry.0, format!("{}; {reason}", of_entry.1));
+        }
+        course.step(StepName::Decide, true, &*reason);
+        let change = decision.change().map(|change| {
+            let planned = Reported::new(change, ChangeResult::Planned);
+            let before = || held_before(&self.last_report()?, &planned);
+            held.or_else(before).unwrap_or(planned)
+        });
+        if let Some(change) = &change {
+            let why = change.hold().map(ToOwned::to_owned);
+            if let (Some(by), Some(why)) = (change.held_by, &why) {
+                verdict = verdict::of_hold(by);
+                reason = format!("{reason}; it is held ({}): {why}", by.as_str());
+            }
+            let detail = why.unwrap_or_else(|| {
+                "nothing holds it; limits count everybody, and the last run held nothing of this"
+                    .to_owned()
+            });
+            course.step(StepName::Guard, change.held_by.is_none(), detail);
+        }
+        Some(Decided {
+            verdict,
+            reason,
+            change,
+            user: decision.user.map(user_of),
+        })
+    }
+
+    /// The report of the last run that was none for show.
+    fn last_report(&self) -> Option<Report> {
+        let job = &self.prepared.name;
+        let runs = self.history.runs(Some(job)).ok()?;
+        let mut reports = runs
+            .iter()
+            .take(RUNS)
+            .filter_map(|(run, job)| self.history.load(job, run).ok());
+        reports.find(|report| !report.dry_run)
+    }
+}
+
+/// The decision about a person, an entry, or the user of somebody without an entry.
+fn decision_about<'p>(
+    plan: &'p Plan<'_>,
+    id: &DirectoryId,
+    dn: Option<&str>,
+) -> Option<&'p Decision<'p>> {
+    let is_about = |decision: &&Decision<'_>| match decision.who {
+        Who::Person((person, _)) => person == id,
+        Who::Entry(entry) => Some(&*entry.dn) == dn,
+        Who::User(user) => user.link.link().is_some_and(|link| link.id == *id),
+    };
+    // A change comes first.
+    plan.decisions.iter().find(is_about)
+}
+
+/// The same change in a report, if it was held.
+fn held_before(report: &Report, planned: &Reported) -> Option<Reported> {
+    let is_same = |change: &&Reported| {
+        (change.action, &change.ftrack_id) == (planned.action, &planned.ftrack_id)
+            && change.held_by.is_some()
+    };
+    let before = report.changes.iter().find(is_same)?;
+    Some(Reported {
+        result: ChangeResult::Held,
+        held_by: before.held_by,
+        error: before
+            .hold()
+            .map(|why| format!("{why} (in the last run, {})", report.run)),
+        ..planned.clone()
+    })
+}

@@ -1,0 +1,56 @@
+//! The `ldapsearch` commands that show the same as an explanation.
+
+use crate::{
+    config::{Directory, Sasl, Scope},
+    directory::find::Found,
+    run::{RunContext, ldap_work::LdapWork},
+};
+
+impl RunContext<'_, LdapWork> {
+    /// The command that finds the same entries.
+    pub(super) fn command(&self, found: &Found) -> String {
+        let scope = match (found.is_one_entry, self.work.job.scope) {
+            (true, _) => "base",
+            (false, Scope::One) if found.bases == self.work.job.search_bases => "one",
+            (false, Scope::One | Scope::Subtree) => "sub",
+        };
+        let of_base = |base: &String| self.ldapsearch(&found.server, base, scope, &found.filter);
+        let commands: Vec<String> = found.bases.iter().map(of_base).collect();
+        commands.join("\n")
+    }
+
+    /// The command that shows whether the filter for people matches an entry.
+    pub(super) fn filter_command(&self, found: &Found, dn: &str) -> String {
+        let people = found.people.as_ref().map(ToString::to_string);
+        self.ldapsearch(&found.server, dn, "base", &people.unwrap_or_default())
+    }
+
+    fn ldapsearch(&self, server: &str, base: &str, scope: &str, filter: &str) -> String {
+        let directories = &self.prepared.config.directories;
+        let account = directories.get(&self.work.job.directory).map(account);
+        let mut words = vec!["ldapsearch".to_owned()];
+        words.extend(["-LLL", "-o", "ldif-wrap=no", "-H", server].map(ToOwned::to_owned));
+        words.extend(account.unwrap_or_default());
+        words.extend(["-b", base, "-s", scope, filter].map(ToOwned::to_owned));
+        words.extend(["*", "+"].map(ToOwned::to_owned));
+        let quoted = words.iter().map(|word| {
+            shlex::try_quote(word).map_or_else(|_| word.clone(), |quoted| quoted.into_owned())
+        });
+        quoted.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The options with which a directory is entered; the password is asked for.
+fn account(directory: &Directory) -> Vec<String> {
+    let mut options = Vec::new();
+    if directory.start_tls {
+        options.push("-ZZ".to_owned());
+    }
+    match (directory.sasl, &directory.bind_dn) {
+        (Some(Sasl::External), _) => options.extend(["-Y", "EXTERNAL"].map(ToOwned::to_owned)),
+        (Some(Sasl::Gssapi), _) => options.extend(["-Y", "GSSAPI"].map(ToOwned::to_owned)),
+        (None, Some(dn)) => options.extend(["-x", "-D", dn, "-W"].map(ToOwned::to_owned)),
+        (None, None) => options.push("-x".to_owned()),
+    }
+    options
+}

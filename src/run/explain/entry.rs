@@ -1,0 +1,270 @@
+//! The person's entry: where it is looked for, and which of several it is.
+
+use std::collections::BTreeSet;
+
+use super::Course;
+use crate::{
+    directory::{
+        dn::Dn,
+        find,
+        find::{Found, FoundEntry, Names, Where},
+    },
+    model::{
+        entry::DirectoryId,
+        explanation::{ExplainedEntry, StepName, Verdict},
+        id::IdAttribute,
+        server_kind::ServerKind,
+        user::{Current, User},
+    },
+    run::{
+        RunContext,
+        failure::{Failure, ReadError},
+        ldap_work::LdapWork,
+    },
+    sync::owner::known_attribute,
+};
+
+/// An entry that was chosen among those that were found.
+pub(super) struct Chosen {
+    pub found: FoundEntry,
+    pub id: Option<(IdAttribute, DirectoryId)>,
+    /// Whether it lies in the job's search bases.
+    pub is_in_scope: bool,
+}
+
+impl Chosen {
+    /// Whether it is where the job searches, and the job's filter matches it.
+    pub(super) fn is_of_job(&self) -> bool {
+        self.is_in_scope && self.found.matches_filter
+    }
+}
+
+impl RunContext<'_, LdapWork> {
+    /// Looks for the person's entry: at the DN, where the job searches, and then in the whole naming
+    /// contexts.
+    pub(super) async fn search(
+        &mut self,
+        who: &str,
+        named: &[&User],
+        course: &mut Course,
+    ) -> Result<Found, Failure> {
+        let is_dn = looks_like_a_dn(who);
+        let names = self.names(Some(who).filter(|_| !is_dn), named);
+        let by_name = [Where::Bases(&names), Where::Contexts(&names)];
+        let by_name = by_name.into_iter().filter(|_| !names.is_empty());
+        let places = is_dn.then_some(Where::Dn(who)).into_iter().chain(by_name);
+        let mut last = None;
+        for place in places {
+            let found = self.find(place).await?;
+            course.commands.push(self.command(&found));
+            let is_found = !found.entries.is_empty();
+            last = Some(found);
+            if is_found {
+                break;
+            }
+        }
+        last.ok_or_else(|| Failure::refused("the job has no search base"))
+    }
+
+    async fn find(&mut self, place: Where<'_>) -> Result<Found, Failure> {
+        let (request, cancel) = (self.read_request(), self.until.cancel.clone());
+        let found = find::find(&self.work.pool, &request, place, &cancel).await;
+        found.map_err(|unread| self.record_read_error(ReadError::Directory(unread)))
+    }
+
+    /// By what the person's entry is found: the login or mail as given, an id, and the ids of users
+    /// that are known by it.
+    fn names(&self, who: Option<&str>, named: &[&User]) -> Names {
+        let attributes = self.naming_attributes();
+        let configured = self.work.pool.id_attribute().map(IdAttribute::named);
+        let is_universal = configured.is_none_or(|attribute| attribute.is_universal());
+        let may_be = |who: &&str| !is_universal || looks_like_a_uuid(who);
+        let is_known = named.iter().any(|user| user.link.link().is_some());
+        let id = who.filter(may_be).filter(|_| !is_known);
+        let of_users = named.iter().filter_map(|user| user.link.link());
+        let of_users = of_users.map(|link| (link.attribute.clone(), link.id.clone()));
+        Names {
+            ids: of_users.collect(),
+            id: id.and_then(DirectoryId::new),
+            values: who
+                .map(|who| (attributes, who.to_owned()))
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    /// The attributes that logins and mail addresses come from, at a server of any kind that the
+    /// directory may be.
+    fn naming_attributes(&self) -> Vec<String> {
+        let of_kinds = ServerKind::ALL.into_iter();
+        let names = of_kinds.flat_map(|kind| self.work.mappings.of(kind).naming_attributes());
+        names.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The attributes that may identify an entry, the likeliest first.
+    fn id_attributes(&self, current: &Current) -> Vec<IdAttribute> {
+        let known = known_attribute(current, &self.work.rules.source);
+        let configured = self.work.pool.id_attribute().map(IdAttribute::named);
+        let candidates = IdAttribute::candidates(ServerKind::Generic);
+        let all = known.cloned().into_iter().chain(configured);
+        all.chain(candidates).collect()
+    }
+
+    /// The likeliest of the entries that were found: that of a user, then one of the job's people.
+    pub(super) fn choose(
+        &self,
+        found: &Found,
+        named: &[&User],
+        current: &Current,
+    ) -> Option<Chosen> {
+        let attributes = self.id_attributes(current);
+        let all = found.entries.iter().map(|found| Chosen {
+            id: found.id(&attributes),
+            is_in_scope: self.work.rules.reach.holds(&found.entry.dn),
+            found: found.clone(),
+        });
+        let is_linked = |chosen: &Chosen| {
+            let id = chosen.id.as_ref().map(|(_, id)| id);
+            let mut links = named.iter().filter_map(|user| user.link.link());
+            links.any(|link| Some(&link.id) == id)
+        };
+        // Of several that are as likely, the first by DN.
+        all.rev()
+            .max_by_key(|chosen| (is_linked(chosen), chosen.is_of_job(), chosen.is_in_scope))
+    }
+
+    pub(super) fn tell_of_entry(
+        &self,
+        found: &Found,
+        chosen: Option<&Chosen>,
+        course: &mut Course,
+    ) {
+        let places = found.bases.join(", ");
+        let Some(chosen) = chosen else {
+            let why = format!(
+                "{} shows no entry below {places} that matches {}",
+                found.server, found.filter
+            );
+            course.step(StepName::Search, false, why);
+            return;
+        };
+        let entry = &chosen.found.entry;
+        let mut found_it = format!("{} shows {}", found.server, entry.dn);
+        let others = found.entries.iter().map(|other| &*other.entry.dn);
+        let others: Vec<&str> = others.filter(|dn| *dn != entry.dn).collect();
+        if !others.is_empty() {
+            found_it.push_str(&format!("; also {}", others.join(" and ")));
+        }
+        course.step(StepName::Search, true, found_it);
+        let bases = self.work.job.search_bases.join(", ");
+        let scope = if chosen.is_in_scope {
+            format!("it lies in the search bases ({bases})")
+        } else {
+            format!("it lies outside of the search bases ({bases})")
+        };
+        course.step(StepName::Scope, chosen.is_in_scope, scope);
+        let matches = chosen.found.matches_filter;
+        if let Some(people) = &found.people {
+            let words = if matches { "matches" } else { "does not match" };
+            let detail = format!("the filter for people {words} it: {people}");
+            course.step(StepName::Filter, matches, detail);
+            course.commands.push(self.filter_command(found, &entry.dn));
+        }
+    }
+
+    /// Who else has the login or the mail address of an entry.
+    pub(super) async fn rivals(
+        &mut self,
+        attribute: &IdAttribute,
+        chosen: Option<&Chosen>,
+    ) -> Result<Vec<DirectoryId>, Failure> {
+        let Some(chosen) = chosen else {
+            return Ok(Vec::new());
+        };
+        let attributes = self.naming_attributes();
+        let texts = attributes.iter().flat_map(|name| {
+            let values = chosen.found.entry.values(name).iter();
+            values.filter_map(|value| std::str::from_utf8(value).ok())
+        });
+        let texts: BTreeSet<&str> = texts.collect();
+        let values = texts.into_iter();
+        let names = Names {
+            values: values
+                .map(|text| (attributes.clone(), text.to_owned()))
+                .collect(),
+            ..Names::default()
+        };
+        if names.values.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.find(Where::Bases(&names)).await?;
+        let ids = found.entries.iter();
+        Ok(ids.filter_map(|found| attribute.of(&found.entry)).collect())
+    }
+}
+
+/// Why an entry is none of the job's people.
+pub(super) fn of_stranger(chosen: &Chosen, has_groups: bool) -> (Verdict, String) {
+    let dn = &chosen.found.entry.dn;
+    let (verdict, why) = if !chosen.is_in_scope {
+        (
+            Verdict::OutsideBases,
+            "lies outside of the job's search bases and scope",
+        )
+    } else if !chosen.found.matches_filter {
+        (
+            Verdict::FilteredOut,
+            "is not matched by the job's filter for people",
+        )
+    } else if chosen.id.is_none() {
+        (
+            Verdict::InvalidValue,
+            "shows no id attribute, so it cannot be identified",
+        )
+    } else if has_groups {
+        (
+            Verdict::NotAMember,
+            "is a member of none of the job's groups (member_of)",
+        )
+    } else {
+        (
+            Verdict::FilteredOut,
+            "is where people are not counted as users",
+        )
+    };
+    (verdict, format!("the entry {dn} {why}"))
+}
+
+pub(super) fn entry_of(server: &str, chosen: &Chosen) -> ExplainedEntry {
+    let (attribute, id) = chosen
+        .id
+        .as_ref()
+        .map(|(attribute, id)| (attribute.to_string(), id.as_str().to_owned()))
+        .unzip();
+    ExplainedEntry {
+        server: Some(server.to_owned()),
+        dn: chosen.found.entry.dn.clone(),
+        directory_id: id,
+        id_attribute: attribute,
+    }
+}
+
+/// Whether a text begins with the name of an attribute and `=` (RFC 4514 section 3), as no login
+/// and no mail address does.
+fn looks_like_a_dn(text: &str) -> bool {
+    let is_name = |name: &str| {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+        !name.is_empty() && name.trim().bytes().all(is_part)
+    };
+    let name = text.split_once('=').map(|(name, _)| name);
+    name.is_some_and(is_name) && Dn::parse(text).is_some()
+}
+
+/// Whether a text may be the value of a universal id attribute: 32 hexadecimal digits, in groups.
+fn looks_like_a_uuid(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_hexdigit).count();
+    digits == 32
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}

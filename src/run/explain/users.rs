@@ -1,0 +1,102 @@
+//! The person's users, and those that concern what is decided.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    model::{
+        entry::DirectoryId,
+        explanation::ExplainedUser,
+        fold::fold,
+        link::Link,
+        user::{Current, User},
+    },
+    run::{RunContext, ldap_work::LdapWork},
+    sync::{
+        decide::UsersBefore,
+        desired::{Desired, DesiredValue},
+        matching::possible_ids,
+    },
+};
+
+impl RunContext<'_, LdapWork> {
+    /// The users whom these people may concern, with all administrators.
+    pub(super) fn concerned(
+        &self,
+        current: &Current,
+        desired: &Desired,
+        id: &DirectoryId,
+    ) -> Current {
+        let ids: BTreeSet<&DirectoryId> = desired.shown().chain([id]).collect();
+        let attribute = desired.id_attribute();
+        let created = ids
+            .iter()
+            .flat_map(|id| possible_ids(&self.work.rules, attribute, id));
+        let created: BTreeSet<_> = created.collect();
+        let mut texts = BTreeSet::new();
+        for (_, person) in desired.people() {
+            texts.insert(fold(&person.username).into_owned());
+            if let DesiredValue::Text(mail) = &person.email {
+                texts.insert(fold(mail).into_owned());
+            }
+        }
+        let is_concerned = |user: &&User| {
+            let link = user.link.link();
+            let mut known = [Some(&user.username), user.email.as_ref()]
+                .into_iter()
+                .flatten();
+            user.administrator
+                || created.contains(&user.id)
+                || link.is_some_and(|link| ids.contains(&link.id))
+                || known.any(|text| texts.contains(&*fold(text)))
+        };
+        Current {
+            users: current.users.iter().filter(is_concerned).cloned().collect(),
+            orphans: BTreeSet::new(),
+            ..current.clone()
+        }
+    }
+}
+
+/// The users that have this login, mail address, ftrack id or directory id.
+pub(super) fn users_named<'c>(current: &'c Current, who: &str) -> Vec<&'c User> {
+    let who = fold(who);
+    let is = |text: &str| fold(text) == who;
+    let is_named = |user: &&User| {
+        let link = user.link.link();
+        is(&user.username)
+            || user.email.as_deref().is_some_and(is)
+            || is(user.id.as_str())
+            || link.is_some_and(|link| is(link.id.as_str()))
+    };
+    current.users.iter().filter(is_named).collect()
+}
+
+pub(super) fn link_of<'c>(users: &[&'c User]) -> Option<&'c Link> {
+    users.iter().find_map(|user| user.link.link())
+}
+
+/// The users of a job, as the limits count them.
+pub(super) fn users_before(current: &Current, source: &str) -> UsersBefore {
+    let linked = || {
+        let users = current.users.iter();
+        users.filter_map(|user| Some((user, user.link.link()?)))
+    };
+    let owned = || linked().filter(|(_, link)| *link.source == *source);
+    UsersBefore {
+        owned: owned().count(),
+        owned_active: owned().filter(|(user, _)| user.is_active).count(),
+        linked: linked().count(),
+        deactivated_at: Vec::new(),
+    }
+}
+
+pub(super) fn user_of(user: &User) -> ExplainedUser {
+    ExplainedUser {
+        ftrack_id: user.id.clone(),
+        username: user.username.to_string(),
+        email: user.email.as_deref().map(ToOwned::to_owned),
+        is_active: Some(user.is_active),
+        administrator: Some(user.administrator),
+        source: user.link.link().map(|link| link.source.to_string()),
+    }
+}

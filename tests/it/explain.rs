@@ -1,0 +1,334 @@
+//! `explain`: what happens to one person, and why.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use ftrack_ldap_sync::{
+    demo::{
+        directory::TreeEntry,
+        ftrack::{Call, CallKind, Fault},
+    },
+    model::explanation::{Explanation, StepName},
+};
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use crate::{
+    rules::{by_hand, leave, make_administrator},
+    situations::Situation,
+    studio::{Studio, dn, person},
+};
+
+/// What `explain` answers, after which nothing is written or saved.
+fn explain(studio: &Studio, who: &str) -> Explanation {
+    let (users, reports) = (studio.ftrack().users(), studio.reports());
+    studio.ftrack().forget();
+    let explained = studio.explain(&[who]).unwrap();
+    assert_eq!(studio.ftrack().counters().write_calls, 0);
+    assert_eq!(studio.ftrack().users(), users);
+    assert_eq!(studio.reports(), reports);
+    assert_eq!((&*explained.who, &*explained.job), (who, "artists"));
+    explained
+}
+
+/// The verdicts with their reasons.
+fn verdicts<'w>(situation: &Situation, who: impl IntoIterator<Item = &'w str>) -> String {
+    let verdict = |who| {
+        let Explanation {
+            verdict, reason, ..
+        } = explain(situation, who);
+        format!("{who}: {}: {reason}\n", verdict.as_str())
+    };
+    let all: String = who.into_iter().map(verdict).collect();
+    let runs = situation.reports().into_iter().map(|report| report.run);
+    situation.plain(&runs.fold(all, |all, run| all.replace(&run, "RUN")))
+}
+
+/// What a plan does to somebody's user.
+fn planned(studio: &Studio, username: &str) -> Vec<String> {
+    let plan = studio.plan(&[]).unwrap();
+    let of_user = plan.changes.iter();
+    let of_user = of_user.filter(|planned| planned.change.username == username);
+    of_user
+        .map(|planned| planned.change.action.to_string())
+        .collect()
+}
+
+#[test]
+fn a_person_is_found_by_whatever_names_them() {
+    let situation = Situation::synced(&["ada", "bob"]);
+    let user = situation.user("ada");
+    let by_login = explain(&situation, "ada");
+    let entry = by_login.directory.clone().unwrap();
+    let id = entry.directory_id.clone().unwrap();
+    assert_eq!(entry.dn, dn("ada"));
+    for who in ["ADA", "ada@studio.test", &dn("ada"), &id, &user.id] {
+        let explained = explain(&situation, who);
+        assert_eq!(explained.directory, by_login.directory, "{who}");
+        assert_eq!(explained.ftrack, by_login.ftrack, "{who}");
+        assert_eq!(explained.verdict.as_str(), "in_step", "{who}");
+    }
+}
+
+#[test]
+fn what_would_be_done_is_what_a_plan_does() {
+    let situation = Situation::synced(&["ada", "bob", "cyd", "dan"])
+        .entry(person("eve", "Eve", "Eve"))
+        .then(|studio| {
+            leave(studio, "ada");
+            let mail = ["other@studio.test"];
+            studio.tree().replace(&dn("bob"), "mail", &mail).unwrap();
+            by_hand(studio, "dan", &json!({"is_active": false}));
+        });
+    for (who, action) in [
+        ("ada", "deactivate"),
+        ("bob", "update"),
+        ("eve", "create"),
+        ("cyd", ""),
+        ("dan", ""),
+    ] {
+        let explained = explain(&situation, who);
+        let change = explained.change.as_ref();
+        assert_eq!(change.map_or("", |change| change.action.as_str()), action);
+        let expected: Vec<&str> = [action]
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .collect();
+        assert_eq!(planned(&situation, who), expected, "{who}");
+    }
+    assert_snapshot!(verdicts(&situation, ["ada", "bob", "cyd", "dan", "eve", "nobody", "ldap-sync"]), @r"
+    ada: deactivate: the person is still in the directory, but the entry is outside of the job's search bases and scope
+    bob: update: the directory has other values
+    cyd: in_step: the user has the directory's values
+    dan: deactivated_by_hand: somebody else deactivated the user
+    eve: create: the person is in the directory and has no user
+    nobody: unknown: neither the directory, as far as the account may see it, nor ftrack knows anybody by that login, mail address, DN or id
+    ldap-sync: not_owned: the user belongs to no job, and no entry is known by that name
+    ");
+}
+
+#[test]
+fn what_a_person_lacks_is_named() {
+    let elsewhere =
+        TreeEntry::new("ou=elsewhere,dc=studio,dc=test").with("objectClass", "organizationalUnit");
+    let outside = TreeEntry::new("uid=out,ou=elsewhere,dc=studio,dc=test")
+        .with("objectClass", "inetOrgPerson")
+        .with("uid", "out")
+        .with("cn", "out")
+        .with("sn", "out");
+    let artist = |uid: &str| person(uid, "Given", uid).with("employeeType", "artist");
+    let nameless = TreeEntry::new("cn=nameless,ou=people,dc=studio,dc=test")
+        .with("objectClass", "inetOrgPerson")
+        .with("employeeType", "artist")
+        .with("cn", "nameless")
+        .with("sn", "nameless")
+        .with("mail", "nameless@studio.test");
+    let twin = TreeEntry::new("cn=twin,ou=people,dc=studio,dc=test")
+        .with("objectClass", "inetOrgPerson")
+        .with("employeeType", "artist")
+        .with("cn", "twin")
+        .with("sn", "twin")
+        .with("uid", "TWIN");
+    let mut situation = Situation::of(&["bob"])
+        .entry(elsewhere)
+        .entry(outside)
+        .entry(nameless)
+        .entry(artist("locked").with("title", "gone"))
+        .entry(artist("ada"))
+        .job("disabled = \"(title=gone)\"\nlimits.unusable = \"100%\"")
+        .then(|studio| {
+            studio.tree().add(artist("twin")).unwrap();
+            studio.tree().add(twin).unwrap();
+            let mail = ["no address"];
+            studio.tree().add(artist("mailless")).unwrap();
+            studio
+                .tree()
+                .replace(&dn("mailless"), "mail", &mail)
+                .unwrap();
+        });
+    situation.filter = "(&(objectClass=inetOrgPerson)(employeeType=artist))".into();
+    let people = [
+        "ada",
+        "bob",
+        "out",
+        "locked",
+        "nameless@studio.test",
+        "mailless",
+        "twin",
+        "*",
+        ")(uid=*",
+    ];
+    assert_snapshot!(verdicts(&situation, people), @r#"
+    ada: create: the person is in the directory and has no user
+    bob: filtered_out: the entry uid=bob,ou=people,dc=studio,dc=test is not matched by the job's filter for people
+    out: outside_bases: the entry uid=out,ou=elsewhere,dc=studio,dc=test lies outside of the job's search bases and scope
+    locked: disabled: the person's account is disabled in the directory, so no user is created
+    nameless@studio.test: missing_value: it has no uid, which is required
+    mailless: invalid_value: its email is not a mail address: "no address"
+    twin: collision: the username "TWIN" is also claimed by uid=twin,ou=people,dc=studio,dc=test; none of them gets it
+    *: unknown: neither the directory, as far as the account may see it, nor ftrack knows anybody by that login, mail address, DN or id
+    )(uid=*: unknown: neither the directory, as far as the account may see it, nor ftrack knows anybody by that login, mail address, DN or id
+    "#);
+}
+
+#[test]
+fn who_is_in_none_of_the_groups_is_told_so() {
+    let group = TreeEntry::new("cn=artists,dc=studio,dc=test")
+        .with("objectClass", "groupOfNames")
+        .with("cn", "artists")
+        .with("member", dn("ada"));
+    let situation = Situation::of(&["ada", "bob"])
+        .entry(group)
+        .job("member_of = [\"cn=artists,dc=studio,dc=test\"]");
+    assert_snapshot!(verdicts(&situation, ["ada", "bob"]), @r"
+    ada: create: the person is in the directory and has no user
+    bob: not_a_member: the entry uid=bob,ou=people,dc=studio,dc=test is a member of none of the job's groups (member_of)
+    ");
+    let steps = explain(&situation, "bob").steps;
+    let failed = steps.iter().filter(|step| !step.passed);
+    let failed: Vec<StepName> = failed.map(|step| step.step).collect();
+    assert_eq!(failed, [StepName::Groups]);
+}
+
+#[test]
+fn who_waits_or_is_held_is_told_what_for() {
+    let situation = Situation::synced(&["ada", "bob", "cyd", "dan", "eve"])
+        .stranger("newcomer")
+        .then(|studio| {
+            for uid in ["ada", "bob", "cyd"] {
+                leave(studio, uid);
+            }
+            make_administrator(studio, "dan");
+            leave(studio, "dan");
+        })
+        .entry(person("newcomer", "New", "Comer"))
+        .after_sync();
+    assert_snapshot!(verdicts(&situation, ["ada", "dan", "newcomer"]), @r#"
+    ada: held: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (limit): 3 deactivations are more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE` (in the last run, RUN)
+    dan: protected: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (protected): it is an administrator, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
+    newcomer: held: the user "newcomer" has no owner, and matches the person by login (users.adopt); it is held (adoption): an existing user would become the person's after the job's first contact; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; users.adopt_always = true adopts without asking
+    "#);
+
+    let situation = Situation::synced(&["ada", "bob"])
+        .job("users.deactivate_after = \"1h\"")
+        .then(|studio| leave(studio, "ada"))
+        .after_sync();
+    assert!(verdicts(&situation, ["ada"]).starts_with("ada: waiting: "));
+
+    let situation = Situation::synced(&["ada", "bob"])
+        .job("users.protect = [\"ada\"]")
+        .after_sync()
+        .then(|studio| leave(studio, "ada"));
+    assert!(verdicts(&situation, ["ada"]).starts_with("ada: protected: "));
+}
+
+#[test]
+fn the_answer_is_for_people_and_for_programs() {
+    let studio = Situation::synced(&["ada"]);
+    let text = studio.run(&["explain", "ada"]);
+    assert_eq!(text.status, 0, "{}", text.stderr);
+    let entry = explain(&studio, "ada").directory.unwrap();
+    let plain = text.stdout.replace(&entry.directory_id.unwrap(), "ID");
+    let plain = plain.replace(&studio.directory_url, "DIRECTORY");
+    assert_snapshot!(plain.replace(&studio.user("ada").id, "USER"), @r"
+    ada in artists: in_step
+      the user has the directory's values
+
+      directory  uid=ada,ou=people,dc=studio,dc=test (entryUUID ID)
+      ftrack     ada (USER, ada@studio.test, active, of the source artists)
+
+      yes search   DIRECTORY shows uid=ada,ou=people,dc=studio,dc=test
+      yes scope    it lies in the search bases (ou=people,dc=studio,dc=test)
+      yes filter   the filter for people matches it: (objectClass=inetOrgPerson)
+      yes disabled the person may sign in
+      yes map      the login is ada, mail ada@studio.test
+      yes match    the user in ftrack is ada (USER)
+      yes decide   the user has the directory's values
+
+    The same by hand:
+      ldapsearch -LLL -o 'ldif-wrap=no' -H DIRECTORY -x -D 'cn=ldap-sync,ou=services,dc=studio,dc=test' -W -b 'ou=people,dc=studio,dc=test' -s sub '(|(entryUUID=ID)(mail=ada)(uid=ada))' '*' +
+      ldapsearch -LLL -o 'ldif-wrap=no' -H DIRECTORY -x -D 'cn=ldap-sync,ou=services,dc=studio,dc=test' -W -b 'uid=ada,ou=people,dc=studio,dc=test' -s base '(objectClass=inetOrgPerson)' '*' +
+    ");
+    let json = studio.run(&["explain", "artists", "nobody", "--format", "json"]);
+    assert_eq!(json.status, 0, "{}", json.stderr);
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(
+        (
+            &json["verdict"],
+            &json["directory"],
+            &json["ftrack"],
+            &json["change"],
+            &json["run"]
+        ),
+        (
+            &json!("unknown"),
+            &Value::Null,
+            &Value::Null,
+            &Value::Null,
+            &Value::Null
+        )
+    );
+    for (arguments, why) in [
+        (vec!["explain", ""], "WHO is empty"),
+        (vec!["explain", "nojob", "ada"], "there is no job"),
+        (vec!["explain", "ada", "--run", "20990101"], "20990101"),
+    ] {
+        let refused = studio.run(&arguments);
+        assert_eq!(refused.status, 2, "{arguments:?}");
+        assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_past_run_is_explained_by_its_report_without_any_server() {
+    let mut situation = Situation::of(&["ada", "bob"]);
+    let created = situation.sync();
+    leave(&situation, "ada");
+    let left = situation.sync();
+    situation.directory_url = "ldap://127.0.0.1:1".into();
+    situation.ftrack_at = Some("http://127.0.0.1:1".into());
+    let of_run = |who: &str, run: &str| {
+        let ended = situation.run(&["explain", who, "--run", run, "--format", "json"]);
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
+        let answer: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(answer["run"], json!(run));
+        format!("{}: {}", answer["verdict"], answer["reason"])
+    };
+    let told = [
+        of_run("ada", &created.run),
+        of_run("ada@studio.test", &left.run),
+        of_run("bob", &left.run),
+    ];
+    assert_snapshot!(told.join("\n"), @r#"
+    "create": "the person is in the directory and has no user; it was written"
+    "deactivate": "the person is still in the directory, but the entry is outside of the job's search bases and scope; it was written"
+    "unknown": "the report of that run does not name anybody by that: nothing was to be done, or the person was not among those that the run read"
+    "#);
+}
+
+#[test]
+fn a_server_that_fails_is_no_answer() {
+    let mut situation = Situation::synced(&["ada"]);
+    let directory = std::mem::replace(&mut situation.directory_url, "ldap://127.0.0.1:1".into());
+    let error = situation.explain(&["ada"]).unwrap_err();
+    assert!(error.contains("the directory could not be read"), "{error}");
+    situation.directory_url = directory;
+    let busy = |call: &Call| (call.kind == CallKind::Read).then_some(Fault::Html(503));
+    situation.ftrack().fail_when(busy);
+    let error = situation.explain(&["ada"]).unwrap_err();
+    assert!(error.contains("ftrack could not be read"), "{error}");
+}
+
+#[test]
+fn an_account_that_is_asked_for_twice_is_found_by_its_user() {
+    // The person was renamed in the directory, and the user still has the former login.
+    let situation = Situation::synced(&["ada"]).then(|studio| {
+        let uid = ["lovelace"];
+        studio.tree().rename(&dn("ada"), &dn("lovelace")).unwrap();
+        studio.tree().replace(&dn("lovelace"), "uid", &uid).unwrap();
+    });
+    for who in ["ada", "lovelace"] {
+        let explained = explain(&situation, who);
+        assert_eq!(explained.verdict.as_str(), "update", "{who}");
+        assert_eq!(explained.directory.unwrap().dn, dn("lovelace"));
+        assert_eq!(explained.ftrack.unwrap().username, "ada");
+    }
+}
