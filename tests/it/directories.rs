@@ -21,7 +21,9 @@ use self::{
     servers::RealDirectory,
     views::{Changes, View},
 };
-use crate::{ability::must_skip_as_root, ldap_proxy::LdapProxy, slapd::ldif_entry};
+use crate::{
+    ability::must_skip_as_root, ldap_proxy::LdapProxy, situations::Situation, slapd::ldif_entry,
+};
 
 /// What a domain needs.
 pub const OF_SAMBA: &[&str] = &[
@@ -213,6 +215,7 @@ fn follow(directory: &RealDirectory) {
             // Each server writes the names in a DN in its own way.
             let plan = situation.plan_text().to_lowercase();
             assert_eq!(plan.trim(), expected.trim(), "{what}, {name}");
+            explains_the_plan(situation, what);
             situation.sync();
             situation.sync_changes_nothing();
         }
@@ -239,6 +242,22 @@ fn follow(directory: &RealDirectory) {
     troubles::follow(directory, &proxy);
     if directory.kind.is_active_directory() {
         domain::from_the_root(directory);
+    }
+}
+
+/// Each change of a plan is what `explain` finds out about its person alone.
+fn explains_the_plan(situation: &Situation, what: &str) {
+    for planned in situation.plan(&[]).unwrap().changes {
+        let change = planned.change;
+        for who in [&*change.username, &change.directory_id] {
+            let explained = situation.explain(&[who]).unwrap();
+            let found = explained
+                .change
+                .as_ref()
+                .map(|change| (change.action, &change.reason));
+            let expected = Some((change.action, &change.reason));
+            assert_eq!(found, expected, "{what}, {who}: {explained:#?}");
+        }
     }
 }
 
