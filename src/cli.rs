@@ -136,6 +136,10 @@ pub struct SyncArgs {
     /// Read only what changed since the last run, as changes_schedule does
     #[arg(long, conflicts_with = "dry_run")]
     pub changes: bool,
+    /// Write only what concerns this person: login, mail, DN, directory id or ftrack id; several
+    /// are separated by blanks
+    #[arg(long, value_name = "WHO", num_args = 1.., conflicts_with = "changes")]
+    pub only: Vec<String>,
     /// Output format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

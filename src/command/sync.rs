@@ -31,7 +31,8 @@ pub async fn sync(
         (false, false) => What::Everything(Purpose::Sync),
         (false, true) => What::Changes,
     };
-    run(config, args.job.as_deref(), what, args.format, cancel).await
+    let of_job = (args.job.as_deref(), args.only.as_slice());
+    run(config, of_job, what, args.format, cancel).await
 }
 
 /// `apply`: one run that applies exactly a saved plan.
@@ -54,7 +55,7 @@ pub async fn apply(
     })?;
     run(
         config,
-        Some(&name),
+        (Some(&name), &[]),
         What::Everything(Purpose::Approved {
             plan,
             by: approver(),
@@ -138,14 +139,15 @@ enum What {
 
 async fn run(
     config: &Arc<Config>,
-    name: Option<&str>,
+    (name, only): (Option<&str>, &[String]),
     what: What,
     format: Format,
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
     let (name, _) = job(config, name)?;
     let (prepared, servers) = prepare(config, name)?;
-    if !matches!(what, What::Everything(Purpose::Sync) | What::Changes) {
+    let prepared = prepared.only(only.to_vec());
+    if !matches!(what, What::Everything(Purpose::Sync) | What::Changes) || !only.is_empty() {
         prepared
             .can_be_planned()
             .map_err(|error| Stop::usage(&error))?;

@@ -28,6 +28,9 @@ pub struct Report {
     pub approved_by: Option<Approver>,
     /// Whether nothing was to be written.
     pub dry_run: bool,
+    /// The people whom it was for, as they were named; omitted where it was for everybody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
     /// What became of what the run before would have done, where the job only observes; omitted where
     /// it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -19,6 +19,9 @@ pub struct RunSummary {
     pub trigger: Trigger,
     /// Whether nothing was to be written.
     pub dry_run: bool,
+    /// Whether it was for some people alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub for_some: bool,
     /// Whether the job only observed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub observed: bool,
@@ -67,6 +70,8 @@ pub struct ReportHead {
     trigger: Trigger,
     dry_run: bool,
     #[serde(default)]
+    only: Vec<IgnoredAny>,
+    #[serde(default)]
     observed: Option<IgnoredAny>,
     started_at: DateTime<Utc>,
     finished_at: DateTime<Utc>,
@@ -97,6 +102,7 @@ impl RunSummary {
             job: report.job.clone(),
             trigger: report.trigger,
             dry_run: report.dry_run,
+            only: report.only.iter().map(|_| IgnoredAny).collect(),
             observed: report.observed.as_ref().map(|_| IgnoredAny),
             started_at: report.started_at,
             finished_at: report.finished_at,
@@ -121,6 +127,7 @@ impl From<ReportHead> for RunSummary {
             job,
             trigger,
             dry_run,
+            only,
             observed,
             started_at,
             finished_at,
@@ -139,6 +146,7 @@ impl From<ReportHead> for RunSummary {
             job,
             trigger,
             dry_run,
+            for_some: !only.is_empty(),
             observed: observed.is_some(),
             started_at,
             finished_at,

@@ -63,6 +63,7 @@ impl CompiledRules {
             config: self.config,
             servers: servers.clone(),
             session: servers.ftrack().clone(),
+            only: Vec::new(),
         })
     }
 }

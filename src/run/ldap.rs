@@ -68,7 +68,9 @@ impl RunContext<'_, LdapWork> {
         let settings = self.settings(&desired);
         let past = (&remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
+        let plan = self.restricted(plan)?;
         let vetted = self.vet(&plan, past, aim.approved())?;
+        let position = position.filter(|_| self.is_for_everybody());
         let known = self.known_after(position, &plan, &desired).map(|known| {
             let marks = Marks::of(&desired, &current, &vetted.0, None);
             (known, marks)
@@ -102,14 +104,18 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<Ready, Failure> {
         let lock = self.look_at_administrators(&mut vetted, approval).await?;
         self.record_plan(plan, &vetted);
-        if desired.is_of_everybody() {
+        if !self.is_for_everybody() {
+            self.remember_absences(state, past.0, plan)?;
+        } else if desired.is_of_everybody() {
             self.remember(state, past, plan, current, &vetted, approval)?;
             self.remember_preferred_server(state, past.0, desired, (plan, &vetted), approval)?;
             self.remember_dns(state, plan, desired)?;
         } else {
             self.remember_changes(state, past, (plan, desired, current), &vetted)?;
         }
-        self.remember_freshness(state, past.0, desired, (plan, &vetted), approval)?;
+        if self.is_for_everybody() {
+            self.remember_freshness(state, past.0, desired, (plan, &vetted), approval)?;
+        }
         let known = self.index(state, desired, &vetted, known)?;
         let is_first = plan.is_first_contact;
         let counted = memory::written(
@@ -130,7 +136,7 @@ impl RunContext<'_, LdapWork> {
             counted,
             stored,
             unchanged: plan.unchanged(),
-            is_first,
+            is_first: is_first && self.is_for_everybody(),
             known,
             _lock: lock,
         })

@@ -33,6 +33,7 @@ mod ldap_work;
 mod left_groups;
 mod memory;
 mod observe;
+mod only;
 mod preferred_server;
 mod read_and_plan;
 mod record;
@@ -80,6 +81,8 @@ pub struct CompiledJob {
     /// one.
     servers: Servers,
     session: Session,
+    /// The people whom a run is for; everybody where it is empty.
+    only: Vec<String>,
 }
 
 /// What a run of a job does, compiled.
@@ -185,6 +188,16 @@ impl CompiledJob {
         CompiledRules::new(config, name, job).connect(servers)
     }
 
+    /// The same job, for runs that write only what concerns these people, who are named by login,
+    /// mail address, DN, directory id or ftrack id.
+    #[must_use]
+    pub fn only(self, people: Vec<String>) -> Self {
+        Self {
+            only: people,
+            ..self
+        }
+    }
+
     /// The job's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -236,7 +249,9 @@ impl CompiledJob {
         match &self.work {
             Work::Ldap(work) => {
                 let mode = work.job.mode;
-                if let (Purpose::Approved { .. }, Mode::Observe) = (&purpose, mode) {
+                let is_for_some = !self.only.is_empty() && matches!(purpose, Purpose::Sync);
+                let is_asked_to_write = is_for_some || matches!(purpose, Purpose::Approved { .. });
+                if is_asked_to_write && mode == Mode::Observe {
                     let job = self.name.clone();
                     return Err(OnlyObserves { job }.into());
                 }
@@ -408,6 +423,7 @@ impl<'a, W> RunContext<'a, W> {
                 Purpose::Approved { plan: _, by } => Some(by.clone()),
             },
             dry_run: matches!(purpose, Purpose::DryRun),
+            only: prepared.only.clone(),
             observed: None,
             started_at: now,
             finished_at: now,

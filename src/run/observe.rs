@@ -24,10 +24,7 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<(), Failure> {
         self.report.observed = Some(self.observed_since(state, current)?);
         self.record_plan(plan, vetted);
-        let job = &self.prepared.name;
-        state.set_absences(job, &remembered.absences, &plan.absences)?;
-        state.set_disabled(job, &remembered.disabled, &plan.disabled)?;
-        state.set_clocks_agreed(job, self.clocks().agreed())?;
+        self.remember_absences(state, remembered, plan)?;
         self.report.outcome = Outcome::Succeeded;
         Ok(())
     }

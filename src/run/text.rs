@@ -79,6 +79,11 @@ pub fn report(report: &Report, extent: Extent) -> String {
             &format!("  {}", paint(red(), &escape_control(error))),
         );
     }
+    if !report.only.is_empty() {
+        let only = report.only.iter().map(|who| escape_control(who));
+        let only: Vec<_> = only.collect();
+        line(&mut text, &format!("  only       {}", only.join(", ")));
+    }
     if let Some(approver) = &report.approved_by {
         let approver = escape_control(&approver.to_string()).into_owned();
         line(&mut text, &format!("  approved   by {approver}"));

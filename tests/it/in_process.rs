@@ -40,7 +40,10 @@ pub fn is_busy(error: &anyhow::Error) -> bool {
 /// A command that gives a report: `sync` or `apply`, with the arguments of the command line.
 pub async fn report(file: &Path, arguments: &[&str]) -> Result<Finished<Report>> {
     let command = command(arguments)?;
-    let (job, purpose) = if let Command::Sync(SyncArgs { job, dry_run, .. }) = command {
+    let mut only = Vec::new();
+    let (job, purpose) = if let Command::Sync(args) = command {
+        let SyncArgs { job, dry_run, .. } = args;
+        only = args.only;
         let purpose = if dry_run {
             Purpose::DryRun
         } else {
@@ -58,7 +61,7 @@ pub async fn report(file: &Path, arguments: &[&str]) -> Result<Finished<Report>>
         return Err(anyhow!("{arguments:?} gives no report"));
     };
     let config = load(file)?;
-    let job = compiled(&config, job.as_deref())?;
+    let job = compiled(&config, job.as_deref())?.only(only);
     if !matches!(purpose, Purpose::Sync) {
         job.can_be_planned()?;
     }

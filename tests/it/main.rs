@@ -46,6 +46,7 @@ mod nobody_wrongly;
 mod observe;
 mod odd_directory;
 mod official_clients;
+mod only;
 mod quiet;
 mod readme;
 mod real_directory;

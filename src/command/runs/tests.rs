@@ -12,6 +12,7 @@ fn run(minute: u32, outcome: Outcome, counts: Counts, error: Option<&str>) -> Ru
         job: "artists".to_owned(),
         trigger: Trigger::Manual,
         dry_run: false,
+        for_some: false,
         observed: false,
         started_at: time.parse().unwrap(),
         finished_at: time.parse().unwrap(),

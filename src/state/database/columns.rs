@@ -206,6 +206,7 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
         job: row.get("job")?,
         trigger: row.get("trigger").map(|EnumText(word)| word)?,
         dry_run: row.get("dry_run")?,
+        for_some: row.get("for_some")?,
         observed: row.get("observed")?,
         started_at: time("started_at")?,
         finished_at: time("finished_at")?,

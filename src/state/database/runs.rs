@@ -55,14 +55,14 @@ impl State {
     }
 
     /// The newest run of a job but its dry runs that did not fail; one that only looked for what
-    /// changed does not count.
+    /// changed, or was for some people alone, does not count.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn last_success(&self, job: &str) -> Result<Option<RunSummary>, StateError> {
         self.newest(
             job,
-            "dry_run = 0 AND outcome <> 'failed' AND \"trigger\" <> 'changes'",
+            "dry_run = 0 AND for_some = 0 AND outcome <> 'failed' AND \"trigger\" <> 'changes'",
         )
     }
 
@@ -93,7 +93,7 @@ pub(super) fn linked_before(
     ftrack: &str,
 ) -> rusqlite::Result<Option<LinkedUsers>> {
     let query = "SELECT owned, linked FROM runs WHERE job = ?1 AND ftrack = ?2 AND dry_run = 0 \
-                 AND observed = 0 AND outcome <> 'failed' AND \"trigger\" <> 'changes' ORDER BY run DESC LIMIT 1";
+                 AND observed = 0 AND for_some = 0 AND outcome <> 'failed' AND \"trigger\" <> 'changes' ORDER BY run DESC LIMIT 1";
     let users = |row: &rusqlite::Row<'_>| {
         let (Count(owned), of_all): (_, Option<Count>) = (row.get("owned")?, row.get("linked")?);
         Ok(LinkedUsers {
@@ -115,7 +115,7 @@ pub(super) fn has_succeeded(
     connection
         .prepare(
             "SELECT 1 FROM runs WHERE job = ?1 AND ftrack = ?2 AND dry_run = 0 \
-             AND observed = 0 AND outcome IN ('succeeded', 'partial')",
+             AND observed = 0 AND for_some = 0 AND outcome IN ('succeeded', 'partial')",
         )?
         .exists(params![job, ftrack])
 }
@@ -127,6 +127,7 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         job,
         trigger,
         dry_run,
+        for_some,
         observed,
         started_at,
         finished_at,
@@ -146,9 +147,9 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         alarm,
     } = run;
     let mut statement = connection.prepare_cached(
-        "INSERT OR REPLACE INTO runs (job, run, \"trigger\", dry_run, observed, started_at, finished_at, \
+        "INSERT OR REPLACE INTO runs (job, run, \"trigger\", dry_run, for_some, observed, started_at, finished_at, \
          outcome, error_kind, error, ftrack, entries, owned, owned_active, linked, held, failed, \
-         unsettled, changed, counts, planned, alarm) VALUES (:job, :run, :trigger, :dry_run, :observed, :started_at, \
+         unsettled, changed, counts, planned, alarm) VALUES (:job, :run, :trigger, :dry_run, :for_some, :observed, :started_at, \
          :finished_at, :outcome, :error_kind, :error, :ftrack, :entries, :owned, :owned_active, \
          :linked, :held, :failed, :unsettled, :changed, :counts, :planned, :alarm)",
     )?;
@@ -157,6 +158,7 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         ":run": run,
         ":trigger": EnumText(trigger),
         ":dry_run": dry_run,
+        ":for_some": for_some,
         ":observed": observed,
         ":started_at": Time(*started_at),
         ":finished_at": Time(*finished_at),
@@ -199,7 +201,7 @@ pub(super) fn prune(
         "DELETE FROM runs WHERE job = ?1
             AND run <> (SELECT max(run) FROM runs WHERE job = ?1)
             AND run NOT IN (SELECT max(run) FROM runs WHERE job = ?1 AND dry_run = 0 AND observed \
-         = 0 AND outcome <> 'failed' AND \"trigger\" <> 'changes' GROUP BY ftrack)
+         = 0 AND for_some = 0 AND outcome <> 'failed' AND \"trigger\" <> 'changes' GROUP BY ftrack)
             AND CASE WHEN {QUIET} THEN run NOT IN (SELECT run FROM runs WHERE job = ?1 AND {QUIET} \
          ORDER BY run DESC LIMIT ?2) ELSE run IN (SELECT run FROM runs WHERE job = ?1 AND NOT {QUIET} \
          AND finished_at < ?3 ORDER BY run LIMIT {AGED_AT_ONCE}) END

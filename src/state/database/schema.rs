@@ -244,6 +244,10 @@ pub(super) const STEPS: &[&str] = &[
         preferred    TEXT NOT NULL CHECK (json_valid(preferred))
     ) STRICT, WITHOUT ROWID;
 ",
+    // Whether a run was for some people alone.
+    "
+    ALTER TABLE runs ADD COLUMN for_some INTEGER NOT NULL DEFAULT 0 CHECK (for_some IN (0, 1));
+",
 ];
 
 /// What a connection is for.

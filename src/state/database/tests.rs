@@ -94,6 +94,7 @@ fn run(job: &str, minute: u32, outcome: Outcome) -> RunSummary {
         job: job.into(),
         trigger: Trigger::Schedule,
         dry_run: false,
+        for_some: false,
         observed: false,
         started_at,
         finished_at: started_at + TimeDelta::seconds(9),

@@ -9,8 +9,9 @@ use std::{
 };
 
 use super::*;
+use crate::slapd::wait_until;
 
-/// The size of the disk, in KiB: the space of a file that was removed may come back a little later.
+/// The size of the disk, in KiB.
 const SIZE: u64 = 2048;
 
 /// A small disk, gone when it is dropped.
@@ -45,9 +46,20 @@ impl Disk {
     fn leave(&self, room: u64) {
         self.empty();
         let mut file = File::create(self.filling()).unwrap();
-        while file.write_all(&[1; 4096]).is_ok() {}
+        let mut fill = || while file.write_all(&[1; 4096]).is_ok() {};
+        let is_full = wait_until(LIMIT, || {
+            fill();
+            self.room() == 0
+        });
+        assert!(is_full);
         let full = file.metadata().unwrap().len();
         file.set_len(full.saturating_sub(room * 1024)).unwrap();
+    }
+
+    /// The room that is left, in bytes: that of a file that was removed comes back a little later.
+    fn room(&self) -> u64 {
+        let disk = rustix::fs::statvfs(&self.0).unwrap();
+        disk.f_bavail * disk.f_frsize
     }
 
     /// Takes away what fills it.
