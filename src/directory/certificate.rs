@@ -1,19 +1,55 @@
-//! When a certificate expires (RFC 5280 section 4.1.2.5). No I/O.
+//! Whose a certificate is, and when it expires (RFC 5280 section 4.1.2). No I/O.
+
+use std::fmt::Write as _;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use super::wire::ber::{self, Element};
+use super::wire::ber::{self, Element, Parts};
 
 const SEQUENCE: u8 = 0x30;
 /// The version, which certificates of version 1 do not have.
 const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
+const SET: u8 = 0x31;
+const OBJECT_IDENTIFIER: u8 = 0x06;
 
 /// When a certificate in DER expires; none where it cannot be parsed.
 #[must_use]
 pub fn expiry(certificate: &[u8]) -> Option<DateTime<Utc>> {
-    let of = |bytes, tag| ber::element(bytes).filter(|element| element.tag == tag);
+    let not_before = ber::element(validity(certificate)?.content)?;
+    time(&ber::element(not_before.rest)?)
+}
+
+/// The subject of a certificate in DER, to be compared: each attribute's type by its bytes, with the
+/// value. None where it cannot be parsed or is empty, as it may be beside a subjectAltName.
+#[must_use]
+pub fn subject(certificate: &[u8]) -> Option<String> {
+    let subject = of(validity(certificate)?.rest, SEQUENCE).filter(|subject| subject.is_whole)?;
+    let mut text = String::new();
+    for name in Parts(subject.content) {
+        let mut separator = if text.is_empty() { "" } else { "," };
+        for attribute in Parts(Some(name).filter(|name| name.tag == SET)?.content) {
+            let kind = of(attribute.content, OBJECT_IDENTIFIER)?;
+            // Of a text in whatever encoding, the letters of English are the same bytes.
+            let value = ber::element(kind.rest)?.content;
+            text.push_str(separator);
+            separator = "+";
+            for byte in kind.content {
+                let _ = write!(text, "{byte:02x}");
+            }
+            let _ = write!(text, "={}", value.escape_ascii());
+        }
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+fn of(bytes: &[u8], tag: u8) -> Option<Element<'_>> {
+    ber::element(bytes).filter(|element| element.tag == tag)
+}
+
+/// The validity, which the subject follows.
+fn validity(certificate: &[u8]) -> Option<Element<'_>> {
     let signed = of(of(certificate, SEQUENCE)?.content, SEQUENCE)?.content;
     let after_version = of(signed, VERSION).map_or(signed, |version| version.rest);
     // The serial number, the algorithm and the issuer come before the validity.
@@ -21,8 +57,7 @@ pub fn expiry(certificate: &[u8]) -> Option<DateTime<Utc>> {
     for _ in 0..3 {
         rest = ber::element(rest)?.rest;
     }
-    let not_before = ber::element(of(rest, SEQUENCE)?.content)?;
-    time(&ber::element(not_before.rest)?)
+    of(rest, SEQUENCE)
 }
 
 fn time(element: &Element<'_>) -> Option<DateTime<Utc>> {
@@ -61,10 +96,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_subject_is_that_of_every_certificate_of_its_account() {
+        let key = || rcgen::KeyPair::generate().unwrap();
+        let of = |names: &[(rcgen::DnType, &str)]| {
+            let mut parameters = rcgen::CertificateParams::default();
+            parameters.distinguished_name = rcgen::DistinguishedName::new();
+            for (kind, value) in names {
+                let name = &mut parameters.distinguished_name;
+                name.push(kind.clone(), *value);
+            }
+            subject(parameters.self_signed(&key()).unwrap().der())
+        };
+        let (cn, o) = (rcgen::DnType::CommonName, rcgen::DnType::OrganizationName);
+        let sync = of(&[(o.clone(), "studio"), (cn.clone(), "sync, the one")]);
+        assert_eq!(sync.as_deref(), Some("55040a=studio,550403=sync, the one"));
+        assert_eq!(
+            sync,
+            of(&[(o.clone(), "studio"), (cn.clone(), "sync, the one")])
+        );
+        assert_ne!(sync, of(&[(o, "studio"), (cn, "another")]));
+        assert_eq!(of(&[]), None);
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = expiry(&bytes);
+            let _ = subject(&bytes);
         }
     }
 }

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::Secret,
     directory::wire::{framing, framing::End, gate::Gate},
-    model::server_kind::ServerKind,
+    model::{bind_account::BindAccount, server_kind::ServerKind},
 };
 
 /// One bound connection, used by one task at a time; dropping it closes it at once.
@@ -41,7 +41,7 @@ pub struct Connection {
     kind: Option<ServerKind>,
     is_to_global_catalogue: bool,
     detected: Option<ServerKind>,
-    principal: Option<String>,
+    account: BindAccount,
 }
 
 impl Connection {
@@ -87,22 +87,29 @@ impl Connection {
             kind: None,
             is_to_global_catalogue: false,
             detected: None,
-            principal: None,
+            account: BindAccount::Anonymous,
         })
     }
 
-    /// The same, bound by a ticket of this principal.
-    #[cfg(feature = "gssapi")]
-    pub(super) fn of_principal(self, principal: String) -> Self {
-        Self {
-            principal: Some(principal),
-            ..self
-        }
+    /// The same, to be bound as this account.
+    pub(super) fn of_account(self, account: BindAccount) -> Self {
+        Self { account, ..self }
+    }
+
+    /// As whom it is bound.
+    pub(super) fn account(&self) -> &BindAccount {
+        &self.account
     }
 
     /// The principal by whose ticket it is bound.
     pub(super) fn principal(&self) -> Option<&str> {
-        self.principal.as_deref()
+        match &self.account {
+            BindAccount::Ticket(principal) => principal.as_deref(),
+            BindAccount::Anonymous
+            | BindAccount::Named(_)
+            | BindAccount::Certificate(_)
+            | BindAccount::User(_) => None,
+        }
     }
 
     /// The same to a server of this kind, whatever it says about itself, if one is configured.

@@ -23,6 +23,8 @@ use super::{
     tls,
     transport::Transport,
 };
+#[cfg(feature = "gssapi")]
+use crate::model::bind_account::BindAccount;
 use crate::{
     config::{Directory, Secret, SrvScheme, files, is_socket},
     model::server_kind::ServerKind,
@@ -338,6 +340,7 @@ impl Connector {
         )
         .await?
         .of_kind(self.access.kind)
+        .of_account(self.credentials().account())
         .to(&self.place);
         let mut ldap = connection.ldap.clone();
         ldap.with_timeout(self.access.operation_timeout);
@@ -419,12 +422,13 @@ impl Connector {
         .await;
         match bound {
             Ok(Ok(Ok(Outcome::Bound(transport, principal)))) => {
+                let principal = Some(principal).filter(|principal| !principal.is_empty());
                 let start = Connection::start(transport, self.server.clone(), limit, Some(key));
                 Ok(start
                     .await?
                     .of_kind(self.access.kind)
                     .to(&self.place)
-                    .of_principal(principal))
+                    .of_account(BindAccount::Ticket(principal)))
             }
             Ok(Ok(Ok(Outcome::Refused { code, text }))) => Err(DirectoryError::BindRefused {
                 server: self.server.clone(),

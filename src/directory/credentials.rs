@@ -2,8 +2,13 @@
 
 use rustix::process::geteuid;
 
-use super::error::DirectoryError;
-use crate::config::{Credential, Directory, Kerberos, Sasl, Secret, Unreadable, files, is_socket};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+use super::{certificate, error::DirectoryError};
+use crate::{
+    config::{Credential, Directory, Kerberos, Sasl, Secret, Unreadable, files, is_socket},
+    model::bind_account::BindAccount,
+};
 
 /// The configured credentials.
 #[derive(Debug, Clone)]
@@ -29,6 +34,9 @@ pub(super) struct External {
     who: String,
     /// Which identity that is, for marks: a renewed certificate is another one.
     identity: String,
+    /// As whom the server knows the peer. Where a directory has sockets of this machine beside
+    /// other servers, it is the certificate's for all of them.
+    account: BindAccount,
 }
 
 /// The credentials of one bind.
@@ -110,6 +118,16 @@ impl Credentials {
         }
     }
 
+    /// As whom it is bound, as far as that is known before.
+    pub fn account(&self) -> BindAccount {
+        match self {
+            Self::Anonymous => BindAccount::Anonymous,
+            Self::Simple { dn, .. } => BindAccount::Named(dn.clone()),
+            Self::External(external) => external.account.clone(),
+            Self::Ticket { .. } => BindAccount::Ticket(None),
+        }
+    }
+
     /// How a bind is made, for people.
     pub fn how(&self) -> &'static str {
         match self {
@@ -155,6 +173,7 @@ impl External {
         let user = geteuid().as_raw();
         let mut who = Vec::new();
         let mut identity = Vec::new();
+        let mut account = BindAccount::User(Some(user));
         if !sockets.is_empty() {
             who.push(format!("this machine's user {user}"));
             identity.push(format!("user {user}"));
@@ -165,11 +184,16 @@ impl External {
             };
             who.push(format!("the client certificate {}", file.display()));
             let content = files::read(file, files::CERTIFICATES_LIMIT);
+            let first = content.as_ref().ok();
+            let first = first.and_then(|pem| CertificateDer::from_pem_slice(pem.as_ref()).ok());
+            let subject = first.and_then(|first| certificate::subject(&first));
+            account = BindAccount::Certificate(subject);
             identity.push(format!("certificate {:?}", content.ok()));
         }
         Ok(Self {
             who: format!("{} (SASL EXTERNAL)", who.join(" or ")),
             identity: identity.join(" "),
+            account,
         })
     }
 }

@@ -376,6 +376,7 @@ impl<T, M, P> Collect<T, M, P> {
             is_preferred: pool.is_preferred(&server),
             server,
             kind: self.kind,
+            account: course.account,
             filter: course.people,
             directory_id: pool.id().map(str::to_owned).or(course.about.directory_id),
             freshness: course.about.freshness,

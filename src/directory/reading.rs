@@ -6,8 +6,8 @@ use super::{group_graph::GroupsRead, request::ReadRequest, search::SearchEvidenc
 use crate::{
     config::Filter,
     model::{
-        account::Account, entry::DirectoryId, freshness::Freshness, id::IdAttribute,
-        server_kind::ServerKind,
+        account::Account, bind_account::BindAccount, entry::DirectoryId, freshness::Freshness,
+        id::IdAttribute, server_kind::ServerKind,
     },
 };
 
@@ -18,6 +18,7 @@ pub struct Reading<T> {
     entries: Vec<(Option<DirectoryId>, T)>,
     server: String,
     kind: ServerKind,
+    account: BindAccount,
     filter: Option<Filter>,
     is_preferred: bool,
     directory_id: Option<String>,
@@ -72,6 +73,12 @@ impl<T> Reading<T> {
     #[must_use]
     pub fn kind(&self) -> ServerKind {
         self.kind
+    }
+
+    /// As whom the server was bound to.
+    #[must_use]
+    pub fn account(&self) -> &BindAccount {
+        &self.account
     }
 
     /// The filter for people with which it was made.
@@ -195,6 +202,7 @@ impl<T> Reading<T> {
             entries,
             server: "ldap://tests".into(),
             kind: ServerKind::Generic,
+            account: BindAccount::Anonymous,
             filter: None,
             is_preferred: true,
             directory_id: Some("d-1".into()),
@@ -258,6 +266,7 @@ pub(super) struct Parts<T> {
     pub accounts: BTreeMap<usize, Account>,
     pub server: String,
     pub kind: ServerKind,
+    pub account: BindAccount,
     pub filter: Option<Filter>,
     pub is_preferred: bool,
     pub directory_id: Option<String>,
@@ -283,6 +292,7 @@ impl<T> Reading<T> {
             accounts,
             server,
             kind,
+            account,
             filter,
             is_preferred,
             directory_id,
@@ -298,6 +308,7 @@ impl<T> Reading<T> {
             entries,
             server,
             kind,
+            account,
             filter,
             is_preferred,
             directory_id,
@@ -431,6 +442,7 @@ mod tests {
             accounts: BTreeMap::new(),
             server: "ldap://tests".into(),
             kind: ServerKind::Generic,
+            account: BindAccount::Anonymous,
             filter: None,
             is_preferred: true,
             directory_id: None,

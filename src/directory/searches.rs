@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     config::{Filter, Scope},
-    model::entry::Entry,
+    model::{bind_account::BindAccount, entry::Entry},
 };
 
 /// Which servers of a directory may be asked.
@@ -74,6 +74,8 @@ pub(super) struct SearchRun {
     pub server: Option<String>,
     pub group_searches: Vec<SearchEvidence>,
     pub searches: Vec<SearchEvidence>,
+    /// As whom it was bound.
+    pub account: BindAccount,
     /// What the server is.
     pub about: ServerIdentity,
     /// What is wrong with names that no entry showed.
@@ -219,6 +221,7 @@ pub(super) async fn run_over(
     sink: &mut impl EntrySink,
     course: &mut SearchRun,
 ) -> Result<(), DirectoryError> {
+    course.account.clone_from(connection.account());
     let bases: Vec<&str> = wanted.bases.iter().map(String::as_str).collect();
     course.about = about(connection, &bases, (wanted.schema, wanted.freshness)).await?;
     let searches = (wanted.searches)(&course.about);

@@ -3,6 +3,7 @@
 pub mod absence;
 pub mod account;
 pub mod backoff;
+pub mod bind_account;
 pub mod change;
 pub mod change_kind;
 pub mod clocks;

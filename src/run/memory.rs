@@ -67,10 +67,7 @@ impl RunContext<'_, LdapWork> {
 
     /// The settings with which the people were read.
     pub(super) fn settings(&self, desired: &Desired) -> Settings {
-        let job = &self.work.job;
-        let directory = self.prepared.config.directories.get(&job.directory);
-        let account = directory.and_then(|directory| directory.account());
-        Settings::new(job, account.as_deref(), desired)
+        Settings::new(&self.work.job, desired)
     }
 
     /// Fails when more users lost their links since the run before than may be deactivated: a key

@@ -12,6 +12,7 @@ use crate::{
     escape::{escape_control, is_unseen},
     model::{
         account::Account,
+        bind_account::BindAccount,
         entry::{DirectoryId, is_conflict},
         freshness::Freshness,
         id::IdAttribute,
@@ -39,6 +40,7 @@ pub struct Desired {
     directory: Option<Arc<str>>,
     server: String,
     kind: ServerKind,
+    bound_as: BindAccount,
     filter: Option<Filter>,
     groups: Option<GroupsRead>,
     is_preferred: bool,
@@ -111,6 +113,7 @@ impl Desired {
             directory: reading.directory_id().map(Into::into),
             server: reading.server().to_owned(),
             kind: reading.kind(),
+            bound_as: reading.account().clone(),
             filter: reading.filter().cloned(),
             groups: reading.groups().cloned(),
             is_preferred: reading.is_preferred(),
@@ -329,6 +332,12 @@ impl Desired {
     #[must_use]
     pub fn kind(&self) -> ServerKind {
         self.kind
+    }
+
+    /// As whom the server was bound to.
+    #[must_use]
+    pub fn bound_as(&self) -> &BindAccount {
+        &self.bound_as
     }
 
     /// The filter for people with which it was read.

@@ -7,6 +7,7 @@ use super::desired::Desired;
 use crate::{
     config::{AttributeRule, LdapJob, WhenAbsent},
     model::{
+        bind_account::BindAccount,
         change::Change,
         change_kind::ChangeKind,
         edit::{Attribute, Edit},
@@ -33,7 +34,7 @@ pub enum Setting {
     Source,
     /// The directory's id.
     Directory,
-    /// The bind DN of the directory, which decides what can be seen.
+    /// As whom the directory is bound to, which decides what can be seen.
     BindAccount,
     /// The kind of the directory's servers, on which the default filter and mapping depend.
     Kind,
@@ -127,6 +128,8 @@ impl Setting {
         ];
         match name.strip_prefix("attributes.") {
             Some(key) => Some(Self::Attribute(key.to_owned())),
+            // Its name in earlier versions.
+            None if name == "bind_dn of the directory" => Some(Self::BindAccount),
             None => others
                 .into_iter()
                 .find(|setting| setting.to_string() == name),
@@ -145,7 +148,7 @@ impl fmt::Display for Setting {
             Self::Disabled | Self::FirstDisabled => f.write_str("disabled"),
             Self::Source => f.write_str("source"),
             Self::Directory => f.write_str("directory"),
-            Self::BindAccount => f.write_str("bind_dn of the directory"),
+            Self::BindAccount => f.write_str("bind account of the directory"),
             Self::Kind => f.write_str("kind of the directory"),
             Self::IdAttribute => f.write_str("id_attribute of the directory"),
             Self::Protect => f.write_str("users.protect"),
@@ -159,9 +162,9 @@ impl fmt::Display for Setting {
 pub struct Settings(BTreeMap<Setting, String>);
 
 impl Settings {
-    /// The settings of a job with this bind account, for what it read.
+    /// The settings of a job, for what it read.
     #[must_use]
-    pub fn new(job: &LdapJob, account: Option<&str>, desired: &Desired) -> Self {
+    pub fn new(job: &LdapJob, desired: &Desired) -> Self {
         let mut bases = job.search_bases.clone();
         bases.sort();
         let kind = desired.kind();
@@ -172,7 +175,7 @@ impl Settings {
             (Setting::SearchBases, bases.join("\n")),
             (Setting::Scope, format!("{:?}", job.scope)),
             (Setting::Source, job.source.clone()),
-            (Setting::BindAccount, account.unwrap_or_default().to_owned()),
+            (Setting::BindAccount, desired.bound_as().to_string()),
             (Setting::Protect, protect.join("\n")),
         ]);
         settings.insert(Setting::Kind, kind.to_string());
@@ -220,6 +223,9 @@ impl Settings {
                 Setting::IdAttribute | Setting::Directory | Setting::Kind
             );
             let is_known = !is_read || (now.is_some() && then.is_some());
+            if let (Setting::BindAccount, Some(now), Some(then)) = (setting, now, then) {
+                return !BindAccount::saved(now).may_be(&BindAccount::saved(then));
+            }
             is_known && now != then
         };
         let of_run = |setting: &Setting| {
@@ -263,4 +269,60 @@ fn mapping(rule: &AttributeRule) -> String {
         WhenAbsent::Keep => "",
     };
     format!("{}{or_empty}", rule.from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bound_as(account: &str) -> Settings {
+        Settings::saved([(Setting::BindAccount, account.to_owned())])
+    }
+
+    #[test]
+    fn an_account_is_another_one_only_where_both_are_known() {
+        let other = [Setting::BindAccount];
+        let none: [Setting; 0] = [];
+        for (before, now, changed) in [
+            ("cn=a,dc=test", "cn=a,dc=test", &none[..]),
+            ("cn=a,dc=test", "cn=b,dc=test", &other),
+            ("", "cn=b,dc=test", &other),
+            // As earlier versions saved it.
+            (
+                "certificate /etc/a.pem",
+                "certificate of the subject 550403=a",
+                &none,
+            ),
+            (
+                "a Kerberos ticket",
+                "a Kerberos ticket by principal a@STUDIO.TEST",
+                &none,
+            ),
+            (
+                "the program's user",
+                "the program's user by number 1000",
+                &none,
+            ),
+            ("the program's user", "cn=a,dc=test", &other),
+            (
+                "a Kerberos ticket by principal a@STUDIO.TEST",
+                "a Kerberos ticket by principal b@STUDIO.TEST",
+                &other,
+            ),
+        ] {
+            assert_eq!(
+                bound_as(now).changed(&bound_as(before)),
+                changed,
+                "{before} {now}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_setting_is_found_by_its_name_also_by_an_earlier_one() {
+        let before = Setting::named("bind_dn of the directory");
+        assert_eq!(before, Some(Setting::BindAccount));
+        let now = Setting::named(&Setting::BindAccount.to_string());
+        assert_eq!(now, Some(Setting::BindAccount));
+    }
 }

@@ -285,6 +285,39 @@ fn two_directories_are_entered_by_two_accounts() {
     );
 }
 
+#[test]
+fn another_keytab_may_be_that_of_another_account() {
+    if must_skip("another_keytab_may_be_that_of_another_account", OF_KDC) {
+        return;
+    }
+    let kdc = Kdc::start();
+    let slapd = kdc.slapd("");
+    let keys = kdc.keys();
+    let mut world = world(ldaps(&slapd), "", &slapd.ca_file(), &keys);
+    world.job = "limits = { deactivate = \"100%\" }".into();
+    let synced = world.command(&["sync"]);
+    assert_eq!(synced.status, 0, "{}{}", synced.stdout, synced.stderr);
+    slapd.change("dn: cn=p0,ou=people,dc=studio,dc=test\nchangetype: delete\n");
+    let plan = |world: &World| world.command(&["plan"]).stdout;
+    let as_ever = plan(&world);
+    assert!(
+        as_ever.contains("Plan for artists: 1 to deactivate\n"),
+        "{as_ever}"
+    );
+    // The same account's, which only lies elsewhere.
+    let moved = kdc.folder.path().join("moved.keytab");
+    fs::copy(&keys.keytab, &moved).unwrap();
+    let with = |world: &mut World, keytab: PathBuf| {
+        world.environment.push(("KRB5_CLIENT_KTNAME", keytab));
+    };
+    with(&mut world, moved);
+    assert_eq!(plan(&world), as_ever);
+    with(&mut world, kdc.folder.path().join("other.keytab"));
+    let plan = plan(&world);
+    let held = "1 change is held: the configuration changed (bind account of the directory)";
+    assert!(plan.contains(held), "{plan}");
+}
+
 /// A server in between with a certificate that is trusted, but is not the directory's.
 struct Between {
     child: Child,

@@ -13,6 +13,7 @@ use ftrack_ldap_sync::{
 };
 
 use crate::{
+    check::world::World,
     directory::{people, read_all, request},
     slapd::{Certificate, Over, Setup},
 };
@@ -145,5 +146,42 @@ async fn a_server_may_demand_a_client_certificate() {
                 .len(),
             3
         );
+    }
+}
+
+/// The plan of a world whose directory is bound to in this way.
+fn plan(world: &mut World, bind: String) -> String {
+    world.bind = bind;
+    let ended = world.command(&["plan"]);
+    assert_eq!(ended.status, 0, "{}{}", ended.stdout, ended.stderr);
+    ended.stdout
+}
+
+#[test]
+fn a_certificate_counts_by_its_subject() {
+    let slapd = Setup::new(people(3)).start();
+    let mut world = World::over(&slapd);
+    world.job = "limits = { deactivate = \"100%\" }".into();
+    let first = slapd.bind_by_certificate("ldap-sync", "first");
+    world.bind.clone_from(&first);
+    let ended = world.command(&["sync"]);
+    assert_eq!(ended.status, 0, "{}{}", ended.stdout, ended.stderr);
+    slapd.change("dn: uid=person0001,ou=people,dc=studio,dc=test\nchangetype: delete\n");
+    let as_ever = plan(&mut world, first.clone());
+    assert!(
+        as_ever.contains("Plan for artists: 1 to deactivate\n"),
+        "{as_ever}"
+    );
+    // Renewed in its file, or in another one.
+    for file in ["first", "renewed"] {
+        let renewed = slapd.bind_by_certificate("ldap-sync", file);
+        assert_eq!(plan(&mut world, renewed), as_ever);
+    }
+    // That of another account, in another file or in the same one.
+    for file in ["other", "first"] {
+        let other = slapd.bind_by_certificate("ldap-other", file);
+        let plan = plan(&mut world, other);
+        let held = "1 change is held: the configuration changed (bind account of the directory)";
+        assert!(plan.contains(held), "{plan}");
     }
 }

@@ -260,6 +260,22 @@ impl Slapd {
         }
     }
 
+    /// Writes a new certificate of a client with this name and its key, `FILE.pem` and `FILE.key`;
+    /// the lines of a configuration that binds with it.
+    pub fn bind_by_certificate(&self, name: &str, file: &str) -> String {
+        let folder = self.folder.path();
+        let key = fs::read_to_string(folder.join("ca.key")).expect("ca.key");
+        let key = KeyPair::from_pem(&key).expect("a key");
+        let issuer = Issuer::new(authority(), key);
+        write_signed(folder, file, &client_of(name), &issuer);
+        let path = |ending: &str| folder.join(format!("{file}.{ending}"));
+        format!(
+            "sasl = \"external\"\nclient_cert_file = {:?}\nclient_key_file = {:?}",
+            path("pem"),
+            path("key")
+        )
+    }
+
     /// The configuration over the socket, as the user of the test's process.
     pub fn directory_by_peer(&self) -> Directory {
         Directory {
@@ -524,16 +540,22 @@ pub fn wait_until(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     }
 }
 
-pub fn write_certificates(folder: &Path, certificate: Certificate) {
-    let ca_key = KeyPair::generate().expect("a key");
+/// What the authority's certificates are made of.
+fn authority() -> CertificateParams {
     let mut ca = CertificateParams::new(Vec::new()).expect("parameters");
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     ca.distinguished_name.push(DnType::CommonName, "Test CA");
+    ca
+}
+
+pub fn write_certificates(folder: &Path, certificate: Certificate) {
+    let (ca, ca_key) = (authority(), KeyPair::generate().expect("a key"));
     fs::write(
         folder.join("ca.pem"),
         ca.self_signed(&ca_key).expect("a certificate").pem(),
     )
     .expect("ca.pem");
+    fs::write(folder.join("ca.key"), ca_key.serialize_pem()).expect("ca.key");
     let issuer = Issuer::new(ca, ca_key);
     let names: &[&str] = if certificate == Certificate::WrongHost {
         &["elsewhere.test"]
@@ -554,16 +576,18 @@ pub fn write_certificates(folder: &Path, certificate: Certificate) {
     server.distinguished_name.push(DnType::CommonName, "slapd");
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     write_signed(folder, "server", &server, &issuer);
+    write_signed(folder, "client", &client_of("ldap-sync"), &issuer);
+}
+
+/// What the certificates of a client with this name are made of.
+fn client_of(name: &str) -> CertificateParams {
     let mut client = CertificateParams::new(Vec::new()).expect("parameters");
-    client.distinguished_name = rcgen::DistinguishedName::new();
-    client
-        .distinguished_name
-        .push(DnType::OrganizationName, "Test");
-    client
-        .distinguished_name
-        .push(DnType::CommonName, "ldap-sync");
+    let subject = &mut client.distinguished_name;
+    *subject = rcgen::DistinguishedName::new();
+    subject.push(DnType::OrganizationName, "Test");
+    subject.push(DnType::CommonName, name);
     client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    write_signed(folder, "client", &client, &issuer);
+    client
 }
 
 fn write_signed(
