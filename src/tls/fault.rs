@@ -1,6 +1,6 @@
 //! In which way TLS failed.
 
-use std::io;
+use std::{io, net::Ipv6Addr};
 
 use rustls::{AlertDescription as Alert, CertificateError, Error};
 
@@ -237,12 +237,15 @@ fn of_certificate(reason: &CertificateError) -> TlsFault {
     }
 }
 
-/// A name in a certificate as people write it: the library wraps it, as in `DnsName("a.test")`.
+/// A name in a certificate as people write it: the library wraps it, as in `DnsName("a.test")`, and
+/// writes addresses as nobody else does: `0::1`, and `2001:db8` without the zeros that follow.
 fn plain_name(shown: &str) -> String {
     let inner = shown
         .split_once('(')
         .and_then(|(_, inner)| inner.strip_suffix(')'));
-    inner.unwrap_or(shown).trim_matches('"').to_owned()
+    let name = inner.unwrap_or(shown).trim_matches('"');
+    let address = name.parse().or_else(|_| format!("{name}::").parse());
+    address.map_or_else(|_| name.to_owned(), |address: Ipv6Addr| address.to_string())
 }
 
 /// The name of a variant of the library's enums as words: `CertificateRevoked` as `certificate
@@ -266,7 +269,34 @@ fn words(variant: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use rustls::{
+        client::verify_server_name,
+        pki_types::{CertificateDer, ServerName},
+        server::ParsedCertificate,
+    };
+
     use super::*;
+
+    #[test]
+    fn the_addresses_of_a_certificate_are_written_as_everywhere() {
+        let names = ["::1", "2001:db8::", "2001:db8::7", "127.0.0.1", "a.test"];
+        let certificate =
+            rcgen::generate_simple_self_signed(names.map(str::to_owned).to_vec()).unwrap();
+        let certificate: CertificateDer<'_> = certificate.cert.into();
+        let certificate = ParsedCertificate::try_from(&certificate).unwrap();
+        let other = ServerName::try_from("::2").unwrap();
+        let error = verify_server_name(&certificate, &other).unwrap_err();
+        let TlsFault::WrongHost {
+            expected,
+            presented,
+        } = TlsFault::of(&error)
+        else {
+            panic!("{error:?}");
+        };
+        assert_eq!(expected, "::2");
+        assert_eq!(presented, names);
+    }
 
     #[test]
     fn nothing_is_shown_as_the_library_writes_it() {
