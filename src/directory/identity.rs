@@ -26,6 +26,8 @@ const PROVISIONING: &str = "cn=accounts,cn=provisioning";
 #[derive(Debug, Clone, Default)]
 pub(super) struct ServerIdentity {
     pub kind: ServerKind,
+    /// A warning where it shows itself as another kind.
+    pub kind_in_doubt: Option<String>,
     /// The attributes that may identify its entries, the best first.
     pub candidates: Vec<IdAttribute>,
     /// The id of the entry of the naming context that contains the first base; none where it cannot
@@ -151,6 +153,7 @@ pub(super) async fn about(
     };
     Ok(ServerIdentity {
         kind: root.kind,
+        kind_in_doubt: kind_in_doubt(connection, &root),
         candidates,
         directory_id,
         naming_contexts: root.naming_contexts.clone(),
@@ -161,6 +164,11 @@ pub(super) async fn about(
         partitions,
         schema,
     })
+}
+
+fn kind_in_doubt(connection: &Connection, root: &RootDse) -> Option<String> {
+    let (seen, way_out) = root.kind_in_doubt()?;
+    Some(format!("{}: {seen}: {way_out}", connection.server()))
 }
 
 /// The directory's id: the id of the entry of the naming context that contains the bases, of

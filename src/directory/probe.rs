@@ -414,21 +414,17 @@ fn global_catalogue() -> Observation {
 
 /// What kind of server it is, and how it is read.
 fn kind(root: &RootDse, is_configured: bool, page_size: i32) -> Observation {
-    let RootDse { kind, detected, .. } = root;
-    if root.is_another_kind() {
-        return Observation::Doubtful {
-            seen: format!(
-                "it is treated as {kind}, as the configuration says, but shows itself as {detected}"
-            ),
-            way_out: "remove kind from the directory, or correct it".into(),
-        };
+    let kind = root.kind;
+    if let Some((seen, way_out)) = root.kind_in_doubt() {
+        let way_out = way_out.into();
+        return Observation::Doubtful { seen, way_out };
     }
     let how = if is_configured {
         "configured"
     } else {
         "detected"
     };
-    let candidates = IdAttribute::candidates(*kind);
+    let candidates = IdAttribute::candidates(kind);
     let ids: Vec<&str> = candidates.iter().map(IdAttribute::name).collect();
     let offers = |is_offered| if is_offered { "" } else { "no " };
     Observation::Well(format!(

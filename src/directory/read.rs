@@ -366,7 +366,9 @@ impl<T, M, P> Collect<T, M, P> {
         }
         let of_people = self.searches.min(course.searches.len());
         let disabled_searches = course.searches.split_off(of_people);
-        let notes = course.name_faults.iter().map(ToString::to_string);
+        let of_names = course.name_faults.iter().map(ToString::to_string);
+        let notes = course.about.kind_in_doubt.take().into_iter();
+        let notes = notes.chain(of_names);
         let reading = Reading::new(Parts {
             entries: self.entries,
             ids: self.ids,

@@ -124,6 +124,16 @@ impl RootDse {
         self.supported_controls.iter().any(|oid| oid == control)
     }
 
+    /// What there is to say where it is read as another kind than it shows itself, and what to do.
+    pub(super) fn kind_in_doubt(&self) -> Option<(String, &'static str)> {
+        let Self { kind, detected, .. } = self;
+        let seen = format!(
+            "it is treated as {kind}, as the configuration says, but shows itself as {detected}"
+        );
+        let way_out = "remove kind from the directory, or correct it";
+        self.is_another_kind().then_some((seen, way_out))
+    }
+
     /// Whether it offers to return results in pages.
     #[must_use]
     pub fn offers_pages(&self) -> bool {

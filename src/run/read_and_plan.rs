@@ -103,10 +103,15 @@ impl<'a> RunContext<'a, LdapWork> {
         current: &Current,
     ) -> Result<Desired, Failure> {
         let began = Instant::now();
+        let notes = reading.notes().to_vec();
         let desired = Desired::new(reading, &self.work.job.limits);
         let user_type = self.work.rules.check_user_type(current);
         self.record_phase(RunPhase::Planning, began.elapsed());
-        let desired = desired.map_err(Failure::refused)?;
+        let desired = desired.map_err(|unfit| {
+            // They may tell why, and no plan follows that would.
+            self.record_warnings(notes);
+            Failure::refused(unfit)
+        })?;
         let mapping = self.work.mappings.of(desired.kind());
         let notes = mapping.empty_rules(desired.people());
         let desired = desired.noting(notes);

@@ -26,6 +26,19 @@ use crate::{
 };
 
 impl RunContext<'_, LdapWork> {
+    /// What there is to say of a run without a plan.
+    pub(super) fn record_warnings(&mut self, warnings: Vec<String>) {
+        self.report.warnings.extend(warnings);
+        self.emit_warnings();
+    }
+
+    fn emit_warnings(&self) {
+        let of = self.name();
+        for warning in &self.report.warnings {
+            Event::RunWarning { of, warning }.emit();
+        }
+    }
+
     /// Puts the plan into the report.
     pub(super) fn record_plan(&mut self, plan: &Plan<'_>, vetted: &Vetted) {
         self.record_owned(plan);
@@ -68,9 +81,8 @@ impl RunContext<'_, LdapWork> {
             }
             .emit();
         }
-        for warning in &self.report.warnings {
-            Event::RunWarning { of, warning }.emit();
-        }
+        self.emit_warnings();
+        let of = self.name();
         for change in self
             .report
             .changes

@@ -42,6 +42,7 @@ use super::{
 mod adoption;
 mod disabled;
 mod logins;
+mod mails;
 mod missing;
 mod notices;
 mod owned;

@@ -17,6 +17,7 @@ mod jobs_of_groups;
 mod leavers;
 mod limits;
 mod locations;
+mod mails;
 mod protection;
 mod rights;
 mod settings;

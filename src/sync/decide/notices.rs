@@ -41,6 +41,7 @@ impl Decider<'_, '_> {
         self.of_unlike_values();
         self.of_the_unclear();
         self.of_disabled_strangers();
+        self.of_mails();
     }
 
     /// Somebody is still waited for, perhaps because a clock is or was wrong.

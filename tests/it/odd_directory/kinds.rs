@@ -1,6 +1,6 @@
 //! What follows from the kind of a server where the configuration does not say it.
 
-use ftrack_ldap_sync::model::report::Outcome;
+use ftrack_ldap_sync::model::report::{Outcome, Report};
 use insta::assert_snapshot;
 
 use super::{Odd, OddDirectory, OddEntry, Whole, attribute, entry, situation};
@@ -110,6 +110,7 @@ fn whoever_hides_whether_the_account_is_disabled_gets_no_access_without_a_person
       1 change is held: it cannot be told whether the person's account is disabled: the entry shows no userAccountControl (can the bind account read it?); if it is not, approve it, or set disabled for the job
 
       Warnings:
+        2 of 3 people have no mail address in the directory, so ftrack gets none from it: bob, health
         of 1 people with active users it cannot be told whether their accounts are disabled, and they stay active: the entry shows no userAccountControl (can the bind account read it?)
     ");
     assert_eq!(situation.sync().outcome, Outcome::Held);
@@ -132,6 +133,9 @@ fn whoever_hides_whether_the_account_is_disabled_gets_no_access_without_a_person
           the person's account ended on 2026-01-01
 
       1 change is held: 1 deactivation, and 1 written within limits.per before, is more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE`
+
+      Warnings:
+        1 of 2 people have no mail address in the directory, so ftrack gets none from it: health
     ");
 }
 
@@ -163,6 +167,9 @@ fn people_of_a_domain_are_found_without_accounts_of_the_system() {
           last_name: health
           is_active: true
           the person is in the directory and has no user
+
+      Warnings:
+        2 of 3 people have no mail address in the directory, so ftrack gets none from it: bob, health
     ");
     // Exchange's attributes are named only where the schema has them.
     directory.set(|odd| {
@@ -190,6 +197,9 @@ fn people_of_a_domain_are_found_without_accounts_of_the_system() {
           last_name: bob
           is_active: true
           the person is in the directory and has no user
+
+      Warnings:
+        1 of 2 people have no mail address in the directory, so ftrack gets none from it: bob
     ");
     situation.sync();
     situation.sync_changes_nothing();
@@ -288,6 +298,38 @@ fn check_shows_the_kind_and_doubts_one_that_does_not_fit() {
     let report = situation.sync();
     assert_eq!(report.outcome, Outcome::Failed);
     assert_snapshot!(situation.plain(&report.error.unwrap()), @r#"the directory could not be read completely, and nothing was written: ldap://directory: the members of "cn=artists,dc=studio,dc=test" cannot be known: a global catalogue (ports 3268 and 3269) does not have the members of all groups; name the domain controllers' own ports; check the group's DN in the job's member_of, the bind account's rights, and group_bases"#);
+}
+
+#[test]
+fn a_kind_that_does_not_fit_is_told_once_in_every_run() {
+    let warning = "it is treated as generic, as the configuration says, but shows itself as \
+                   active-directory: remove kind from the directory, or correct it";
+    let directory = OddDirectory::start(domain());
+    let mut situation = by_kind(&directory).config("[directories.studio]\nkind = \"generic\"\n");
+    let studio: &mut Studio = &mut situation;
+    studio.filter = "(objectClass=user)".into();
+    studio.attributes = "username = \"sAMAccountName\"".into();
+    let report = situation.sync();
+    let told = |report: &Report| {
+        let warnings = report.warnings.iter();
+        warnings.filter(|told| told.ends_with(warning)).count()
+    };
+    assert_eq!(
+        (report.error.as_deref(), told(&report)),
+        (None, 1),
+        "{:?}",
+        report.warnings
+    );
+    let text = situation.plan_text();
+    assert_eq!(text.matches(warning).count(), 1, "{text}");
+    // Nobody is found by it.
+    let report = by_kind(&directory)
+        .config("[directories.studio]\nkind = \"openldap\"\n")
+        .sync();
+    assert_eq!(report.outcome, Outcome::Failed);
+    let warning = warning.replace("generic", "openldap");
+    let told = report.warnings.iter().any(|told| told.ends_with(&warning));
+    assert!(told, "{:?} {:?}", report.error, report.warnings);
 }
 
 #[test]

@@ -218,6 +218,7 @@ fn a_value_that_is_no_text_leaves_nobody_out_where_it_is_optional() {
           the directory has other values
 
       Warnings:
+        1 of 2 people have no mail address in the directory, so ftrack gets none from it: ada
         mail has a value that is not text (UTF-8) in 1 of 2 entries, which is ignored; one is uid=ada,ou=people,dc=studio,dc=test
     ");
     let situation = situation

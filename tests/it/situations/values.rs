@@ -23,7 +23,12 @@ fn an_absent_value_is_kept_unless_it_is_to_be_cleared() {
             ada(studio, "mail", &[]);
             ada(studio, "givenName", &[]);
         });
-    assert_snapshot!(situation.plan_text(), @"Plan for artists: nothing to do");
+    assert_snapshot!(situation.plan_text(), @"
+    Plan for artists: nothing to do
+
+      Warnings:
+        1 of 2 people have no mail address in the directory, so ftrack gets none from it: ada
+    ");
     situation.sync_changes_nothing();
     assert_snapshot!(situation.users(), @r#"
     ada: active, "Given" "ada" <ada@studio.test>; artists, settled
@@ -40,6 +45,9 @@ fn an_absent_value_is_kept_unless_it_is_to_be_cleared() {
           first_name: Given -> (none)
           email: ada@studio.test -> (none)
           the directory has other values
+
+      Warnings:
+        1 of 2 people have no mail address in the directory, so ftrack gets none from it: ada
     ");
     situation.sync();
     let ada = situation.user("ada");
@@ -74,6 +82,9 @@ fn who_has_no_first_name_is_not_called_first() {
           email: bob@studio.test
           is_active: true
           the person is in the directory and has no user
+
+      Warnings:
+        1 of 2 people have no mail address in the directory, so ftrack gets none from it: ada
     ");
     situation.sync();
     assert_snapshot!(situation.users(), @r#"
