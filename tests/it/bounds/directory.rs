@@ -7,7 +7,7 @@ use crate::{
     changes,
     faults::settings,
     ldap_proxy::ber::{Message, SEARCH_ENTRY, bare, entry_with, names_present, renamed},
-    slapd::Setup,
+    slapd::{Setup, Slapd},
     studio::{Studio, dn},
 };
 
@@ -122,27 +122,52 @@ fn the_names_of_entries_that_are_too_large_have_no_budget_of_their_own() {
     assert!(error.contains(OVER_BUDGET), "{error}");
 }
 
-#[test]
-fn who_is_named_as_present_when_changes_are_asked_for_has_a_budget() {
+/// A studio of one person and one group, whose directory names so many ids as present, in tens of
+/// thousands, whenever it is asked what changed.
+fn naming_as_present(times: u128) -> (Studio, Slapd, Proxy) {
     const SYNC_DONE: &[u8] = b"1.3.6.1.4.1.4203.1.9.1.3";
-    let mut setup = Setup::new(changes::person("ada"));
+    let group = format!(
+        "dn: {GROUP}\nobjectClass: groupOfNames\nmember: {}\n\n",
+        dn("ada")
+    );
+    let mut setup = Setup::new(changes::person("ada") + &group);
     setup.global = "moduleload syncprov".into();
     let slapd = setup.database("overlay syncprov").start();
-    let tamper = |_, answer: Vec<u8>| {
+    let tamper = move |_, answer: Vec<u8>| {
         let is_end = answer
             .windows(SYNC_DONE.len())
             .any(|found| found == SYNC_DONE);
         if !is_end {
             return Some(answer);
         }
-        let named = (0..90).map(|nth| names_present(&answer, nth * 10_000..(nth + 1) * 10_000));
+        let named = (0..times).map(|nth| names_present(&answer, nth * 10_000..(nth + 1) * 10_000));
         Some(named.chain([answer.clone()]).collect::<Vec<_>>().concat())
     };
     let upstream = slapd.url().socket_addrs(|| None).unwrap()[0];
     let proxy = Proxy::of_directory(upstream, Arc::new(tamper));
     let studio = changes::studio(&format!("ldap://{}", proxy.address));
+    (studio, slapd, proxy)
+}
+
+const GROUP: &str = "cn=artists,ou=groups,dc=studio,dc=test";
+
+#[test]
+fn who_is_named_as_present_when_changes_are_asked_for_has_a_budget() {
+    let (studio, _slapd, _proxy) = naming_as_present(90);
     settings(&studio, 1000, PATIENT);
     // Where only the cookie is asked for, none of them is kept.
+    let report = Measured::sync(&studio).report();
+    assert_eq!(report.counts.created, 1, "{report:#?}");
+    let error = Measured::of(&studio, &["sync", "--changes"]).failure();
+    assert!(error.contains(OVER_BUDGET), "{error}");
+}
+
+#[test]
+fn groups_that_are_named_as_present_have_no_budget_of_their_own() {
+    // Either would fit.
+    let (mut studio, _slapd, _proxy) = naming_as_present(50);
+    settings(&studio, 1000, PATIENT);
+    studio.job += &format!("member_of = [{GROUP:?}]\n");
     let report = Measured::sync(&studio).report();
     assert_eq!(report.counts.created, 1, "{report:#?}");
     let error = Measured::of(&studio, &["sync", "--changes"]).failure();

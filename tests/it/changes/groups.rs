@@ -184,3 +184,44 @@ fn where_groups_name_logins_a_change_of_a_group_means_that_everything_is_read() 
     );
     assert_eq!(changes(&studio), None);
 }
+
+#[test]
+fn a_group_that_is_dated_far_ahead_hides_no_changes_of_groups() {
+    // The clock of the server was wrong when a group was changed, and only times tell of changes.
+    let people = people(["ada", "bea", "cleo", "dora"]);
+    let groups = [
+        group(ARTISTS, &[dn("ada"), dn("bea"), LIGHTING.to_owned()]),
+        group(LIGHTING, &[dn("cleo")]),
+    ];
+    let ahead = group(HIDDEN, &[dn("bea")]);
+    let ahead = ahead.replace("member:", "modifyTimestamp: 20991231235959Z\nmember:");
+    let slapd = Setup::new(people + &groups.concat() + &ahead).start();
+    let studio = after_a_run(&slapd, 5);
+    slapd.change(&member(LIGHTING, "add", &dn("dora")));
+    let report = some_changes(&studio);
+    assert_eq!(done(&report), ["create dora applied"]);
+    let warnings = &report.warnings;
+    let said = "is dated 2099-12-31 23:59:59 UTC, which no clock shows yet";
+    let told = warnings.iter().filter(|it| it.contains(said));
+    assert_eq!(told.count(), 1, "{warnings:?}");
+    assert_eq!(changes(&studio), None);
+}
+
+#[test]
+fn more_groups_may_change_than_so_few_people_would_be_worth() {
+    let cn = |number: usize| format!("cn=g{number},ou=groups,dc=studio,dc=test");
+    let others: String = (0..250).map(|nth| group(&cn(nth), &[dn("fay")])).collect();
+    let mut by_cookie = setup();
+    by_cookie.ldif += &others;
+    let mut by_time = by_cookie.clone();
+    by_time.database.clear();
+    for setup in [by_cookie, by_time] {
+        let slapd = setup.start();
+        let studio = after_a_run(&slapd, 5);
+        let changed: String = (0..250)
+            .map(|nth| member(&cn(nth), "add", &dn("eva")))
+            .collect();
+        slapd.change(&(changed + &member(ARTISTS, "add", &dn("dora"))));
+        assert_eq!(done(&some_changes(&studio)), ["create dora applied"]);
+    }
+}
