@@ -357,7 +357,9 @@ fn preserved(directory: &RealDirectory) {
             plan(&situation).trim(),
             format!(
                 "plan for artists: 1 to deactivate\n\n  - deactivate p3  cn=p3,{DELETED}\n      \
-                 is_active: true -> false\n      {why}"
+                 is_active: true -> false\n      {why}\n\n  warnings:\n    \
+                 ldap://directory: it is treated as freeipa, as the configuration says, but shows \
+                 itself as 389: remove kind from the directory, or correct it"
             )
         );
         situation.sync();
