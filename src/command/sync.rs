@@ -111,7 +111,7 @@ pub async fn plan(
         match (
             args.detailed_exitcode,
             plan.changes.is_empty(),
-            plan.changes.iter().any(|planned| planned.held.is_some()),
+            plan.waits_for_a_person(),
         ) {
             (false, _, _) | (true, true, _) => Exit::Done,
             (true, false, false) => Exit::Changes,

@@ -21,8 +21,14 @@ use super::{
         Base, CronExpression, DAY, Filter, GroupDn, List, Period, SECOND, Zone, check_name, line,
         line_problem,
     },
+    windows::{self, FreezeTable, WindowsTable},
 };
-use crate::model::{backoff::Retry, server_kind::ServerKind};
+use crate::model::{
+    backoff::Retry,
+    change_kind::ChangeKind,
+    server_kind::ServerKind,
+    window::{Freeze, Window},
+};
 
 /// The longest run that may be configured.
 const LONGEST: u64 = 7 * DAY;
@@ -106,12 +112,18 @@ pub struct JobTable {
     pub users: Option<UsersTable>,
     /// How much a run may change without approval.
     pub limits: LimitsTable,
+    /// When changes of a kind are written.
+    #[serde(skip_serializing_if = "WindowsTable::is_empty")]
+    pub windows: WindowsTable,
+    /// When changes of a kind are not written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freezes: Vec<FreezeTable>,
     /// How failed runs are retried, instead of waiting for the next scheduled run.
     pub retry: RetryTable,
 }
 
 /// The keys that only a job that reads a directory has.
-pub const LDAP_KEYS: [&str; 14] = [
+pub const LDAP_KEYS: [&str; 16] = [
     "mode",
     "changes_schedule",
     "source",
@@ -126,6 +138,8 @@ pub const LDAP_KEYS: [&str; 14] = [
     "config_change",
     "attributes",
     "users",
+    "windows",
+    "freezes",
 ];
 
 impl Default for JobTable {
@@ -152,6 +166,8 @@ impl Default for JobTable {
             attributes: BTreeMap::new(),
             users: Some(UsersTable::default()),
             limits: LimitsTable::default(),
+            windows: WindowsTable::default(),
+            freezes: Vec::new(),
             retry: RetryTable::default(),
         }
     }
@@ -260,6 +276,9 @@ pub struct LdapJob {
     pub attributes: Option<BTreeMap<String, AttributeRule>>,
     pub users: Users,
     pub limits: Limits,
+    /// No list is empty.
+    pub windows: BTreeMap<ChangeKind, Vec<Window>>,
+    pub freezes: Vec<Freeze>,
 }
 
 impl LdapJob {
@@ -385,6 +404,10 @@ fn ldap(
     let users = users::check(notes, &at.key("users"), users, |notes| {
         is_mapped || notes.is_judged(&mapping.key("email"))
     });
+    let windows = std::mem::take(&mut table.windows);
+    let windows = windows::check_windows(notes, &at.key("windows"), windows);
+    let freezes = std::mem::take(&mut table.freezes);
+    let freezes = windows::check_freezes(notes, &at.key("freezes"), freezes);
     Some(LdapJob {
         mode,
         changes_schedule: table.changes_schedule.take(),
@@ -401,6 +424,8 @@ fn ldap(
         attributes: attributes?,
         users: users?,
         limits: std::mem::take(&mut table.limits).of_ldap()?,
+        windows: windows?,
+        freezes: freezes?,
     })
 }
 
@@ -485,6 +510,8 @@ impl From<LdapJob> for JobTable {
             attributes: attributes.collect(),
             users: Some(job.users.into()),
             limits: job.limits.into(),
+            windows: job.windows.into(),
+            freezes: job.freezes.into_iter().map(Into::into).collect(),
             ..Self::default()
         }
     }

@@ -28,6 +28,7 @@ mod shape;
 mod table;
 mod users;
 mod value;
+mod windows;
 
 pub use account::{AccountRule, DisabledFlag, DisabledKey, Expires, ExpiryForm};
 pub use attributes::{AttributeRule, Target, WhenAbsent};

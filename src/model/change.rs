@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -328,6 +329,12 @@ pub enum HeldBy {
     Successor,
     /// More changes of the kind than the limit allows.
     Limit,
+    /// No window of its kind is open.
+    Window,
+    /// Its kind is frozen today.
+    Freeze,
+    /// A person paused its kind.
+    Paused,
 }
 
 impl HeldBy {
@@ -343,6 +350,25 @@ impl HeldBy {
             Self::Adoption => "adoption",
             Self::Successor => "successor",
             Self::Limit => "limit",
+            Self::Window => "window",
+            Self::Freeze => "freeze",
+            Self::Paused => "paused",
+        }
+    }
+
+    /// Whether a person has to decide; otherwise a later run writes it by itself.
+    #[must_use]
+    pub fn waits_for_a_person(self) -> bool {
+        match self {
+            Self::Administrator
+            | Self::Doubt
+            | Self::Replica
+            | Self::Configuration
+            | Self::Protected
+            | Self::Adoption
+            | Self::Successor
+            | Self::Limit => true,
+            Self::Window | Self::Freeze | Self::Paused => false,
         }
     }
 }
@@ -354,6 +380,8 @@ pub struct Hold {
     pub by: HeldBy,
     /// Why, and what to do, as text.
     pub why: String,
+    /// From when on a run writes it by itself; none where that takes a person's word.
+    pub opens_at: Option<DateTime<Utc>>,
 }
 
 impl Hold {
@@ -363,6 +391,7 @@ impl Hold {
         Self {
             by,
             why: why.into(),
+            opens_at: None,
         }
     }
 }

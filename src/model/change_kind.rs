@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
@@ -11,8 +12,10 @@ use crate::model::{
 };
 
 /// A kind of change to one user; a change may be of several kinds at once, one for each edit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase", expecting = "a kind of change")]
 pub enum ChangeKind {
     /// A user is created.
     Create,
@@ -28,9 +31,26 @@ pub enum ChangeKind {
     Deactivate,
     /// The user's access begins again.
     Reactivate,
+    /// A security role or a membership is given.
+    Grant,
+    /// A security role or a membership is taken.
+    Revoke,
 }
 
 impl ChangeKind {
+    /// All of them, in the order in which people read them.
+    pub const ALL: [Self; 9] = [
+        Self::Create,
+        Self::Adopt,
+        Self::Update,
+        Self::Rename,
+        Self::Clear,
+        Self::Deactivate,
+        Self::Reactivate,
+        Self::Grant,
+        Self::Revoke,
+    ];
+
     /// The name in limits, reports and the state.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -42,6 +62,8 @@ impl ChangeKind {
             Self::Clear => "clear",
             Self::Deactivate => "deactivate",
             Self::Reactivate => "reactivate",
+            Self::Grant => "grant",
+            Self::Revoke => "revoke",
         }
     }
 

@@ -27,3 +27,4 @@ pub(crate) mod stored_link;
 pub mod stored_value;
 pub mod summary;
 pub mod user;
+pub mod window;

@@ -459,6 +459,10 @@ pub struct Reported {
     /// What holds it; null when nothing does.
     #[serde(default)]
     pub held_by: Option<HeldBy>,
+    /// From when on a run writes it by itself, where a window, a freeze or a pause holds it; omitted
+    /// where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<DateTime<Utc>>,
     /// Why it is held or failed, or why nothing had to be written; null otherwise.
     pub error: Option<String>,
     /// What is to be known of it: values that ftrack stores otherwise although it was applied, or why
@@ -530,6 +534,7 @@ impl Reported {
             cause: change.reason.cause(),
             result,
             held_by: None,
+            opens_at: None,
             error: None,
             note: None,
             written: BTreeSet::new(),
@@ -553,11 +558,19 @@ impl Reported {
         }
     }
 
+    /// Whether it is held, and a person has to decide.
+    #[must_use]
+    pub fn waits_for_a_person(&self) -> bool {
+        let by_time = self.held_by.is_some_and(|by| !by.waits_for_a_person());
+        self.result == ChangeResult::Held && !by_time
+    }
+
     /// A change that would be held.
     #[must_use]
     pub fn would_be_held(change: &Change, hold: &Hold) -> Self {
         Self {
             held_by: Some(hold.by),
+            opens_at: hold.opens_at,
             note: Some(hold.why.clone()),
             ..Self::new(change, ChangeResult::Planned)
         }
@@ -568,6 +581,7 @@ impl Reported {
     pub fn held(change: &Change, hold: &Hold) -> Self {
         Self {
             held_by: Some(hold.by),
+            opens_at: hold.opens_at,
             error: Some(hold.why.clone()),
             ..Self::new(change, ChangeResult::Held)
         }

@@ -346,7 +346,7 @@ fn conclude(report: &mut Report) {
     match report.outcome {
         Outcome::Failed => {}
         Outcome::Succeeded | Outcome::Partial | Outcome::Held => {
-            report.outcome = outcome(&report.counts);
+            report.outcome = outcome(report);
         }
     }
 }

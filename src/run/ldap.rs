@@ -78,7 +78,7 @@ impl RunContext<'_, LdapWork> {
         match aim {
             Aim::Look => {
                 self.record_plan(&plan, &vetted.0);
-                self.report.outcome = outcome(&self.report.counts);
+                self.report.outcome = outcome(&self.report);
                 Ok(())
             }
             Aim::Observe => self.observe(state, &remembered, (&plan, &vetted.0), &current),
@@ -308,7 +308,7 @@ impl RunContext<'_, LdapWork> {
         }
         self.record_phase(RunPhase::Writing, began.elapsed());
         self.count(unchanged);
-        self.report.outcome = outcome(&self.report.counts);
+        self.report.outcome = outcome(&self.report);
         match (stopped, journal_failed) {
             (Some(_), Some(error)) => Err(Failure {
                 kind: FailureKind::State,

@@ -25,7 +25,7 @@ use crate::{
         decision::{Plan, Replica},
         desired::Desired,
         guard,
-        guard::{Approval, Bounds, Held, LIMITED, Vetted},
+        guard::{Approval, Bounds, Held, LIMITED, Times, Vetted},
         settings,
         settings::{Setting, Settings},
     },
@@ -62,6 +62,18 @@ impl RunContext<'_, LdapWork> {
             held_before: &remembered.held,
             changed: changed(remembered, settings),
             config_change: self.work.job.config_change,
+            closed: self.times().closed_at(now.clocks.here),
+        }
+    }
+
+    /// When the changes of the job may be written.
+    fn times(&self) -> Times<'_> {
+        Times {
+            job: &self.prepared.name,
+            windows: &self.work.job.windows,
+            freezes: &self.work.job.freezes,
+            paused: &self.paused,
+            zone: self.prepared.job.timezone,
         }
     }
 

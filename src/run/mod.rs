@@ -45,10 +45,13 @@ mod unsettled_changes;
 
 use crate::{
     model::{
+        change_kind::ChangeKind,
         clocks::Clocks,
         entry::DirectoryId,
+        pause::Pause,
         report::{
-            Approver, Counts, FailureKind, FtrackPart, Observed, Outcome, Report, RunPhase, Trigger,
+            Approver, Counts, FailureKind, FtrackPart, Observed, Outcome, Report, Reported,
+            RunPhase, Trigger,
         },
         summary::RunSummary,
     },
@@ -174,6 +177,8 @@ struct RunContext<'a, W> {
     /// The last known DNs of those who may be absent, where they were looked up already: opening
     /// the state database once more checks all of it.
     known_dns: Option<BTreeMap<DirectoryId, String>>,
+    /// The kinds of change that a person paused, as they are when it is decided what is written.
+    paused: BTreeMap<ChangeKind, Pause>,
     reader: Reader,
 }
 
@@ -464,6 +469,7 @@ impl<'a, W> RunContext<'a, W> {
             notes: Vec::new(),
             has_begun: false,
             known_dns: None,
+            paused: BTreeMap::new(),
             reader,
         };
         (context, writer)
@@ -577,12 +583,16 @@ impl<'a, W> RunContext<'a, W> {
     }
 }
 
-/// The outcome of a run whose writing is complete.
-fn outcome(counts: &Counts) -> Outcome {
+/// The outcome of a run whose writing is complete. What a later run writes by itself changes none.
+fn outcome(
+    Report {
+        counts, changes, ..
+    }: &Report,
+) -> Outcome {
     let not_done = counts.failed + counts.unconfirmed + counts.unsettled;
-    match (counts.held, not_done) {
-        (0, 0) => Outcome::Succeeded,
-        (0, _) => Outcome::Partial,
-        _ => Outcome::Held,
+    match (changes.iter().any(Reported::waits_for_a_person), not_done) {
+        (false, 0) => Outcome::Succeeded,
+        (false, _) => Outcome::Partial,
+        (true, _) => Outcome::Held,
     }
 }

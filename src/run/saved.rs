@@ -65,6 +65,9 @@ pub struct Planned {
     pub held: Option<String>,
     /// What would hold it.
     pub held_by: Option<HeldBy>,
+    /// From when on a sync writes it by itself; omitted where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<DateTime<Utc>>,
 }
 
 /// A change as it is saved: what a person approves, and how it is recognised.
@@ -169,6 +172,7 @@ impl Planned {
                 None => ChangeResult::Planned,
             },
             held_by: self.held_by,
+            opens_at: self.opens_at,
             error: self.held.clone(),
             note: None,
             written: BTreeSet::new(),
@@ -211,6 +215,7 @@ impl SavedPlan {
                 change: change.into(),
                 held: None,
                 held_by: None,
+                opens_at: None,
             });
         }
         for Held { change, hold } in vetted.held() {
@@ -218,6 +223,7 @@ impl SavedPlan {
                 change: change.into(),
                 held: Some(hold.why.clone()),
                 held_by: Some(hold.by),
+                opens_at: hold.opens_at,
             });
         }
         let in_order = plan.changes().filter_map(|change| parts.remove(&change.id));
@@ -231,6 +237,13 @@ impl SavedPlan {
             skipped: plan.skipped(),
             warnings: plan.warnings().into_iter().chain(fall).collect(),
         }
+    }
+
+    /// Whether a person has to decide about any of its changes.
+    #[must_use]
+    pub fn waits_for_a_person(&self) -> bool {
+        let holds = self.changes.iter().filter_map(|planned| planned.held_by);
+        holds.into_iter().any(HeldBy::waits_for_a_person)
     }
 
     /// Reads a saved plan.
@@ -315,20 +328,22 @@ impl SavedPlan {
     }
 
     /// What holds a change now although the plan did not show it: an approval releases what was
-    /// seen. A limit is only a number, and an approval overrides it; the last administrator is held
-    /// in any case.
+    /// seen. A limit is only a number, and windows and freezes are only times, which an approval
+    /// overrides; the last administrator is held in any case. A pause is a person's word: one that came
+    /// after the plan is not overridden.
     fn unseen(&self, Held { change, hold }: &Held) -> Option<String> {
         let shown = || {
             let planned = self.changes.iter();
             planned.filter(|planned| planned.change.id == change.id)
         };
         let is_seen = match hold.by {
-            HeldBy::Limit | HeldBy::Administrator => true,
+            HeldBy::Limit | HeldBy::Administrator | HeldBy::Window | HeldBy::Freeze => true,
             HeldBy::Doubt
             | HeldBy::Replica
             | HeldBy::Configuration
             | HeldBy::Protected
-            | HeldBy::Successor => shown().any(|planned| planned.held_by == Some(hold.by)),
+            | HeldBy::Successor
+            | HeldBy::Paused => shown().any(|planned| planned.held_by == Some(hold.by)),
             // Roles that the user was given since were not seen.
             HeldBy::Adoption if change.action == Action::Adopt => shown().any(|planned| {
                 (planned.held_by, planned.held.as_deref()) == (Some(hold.by), Some(&*hold.why))

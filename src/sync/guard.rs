@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     config::{ConfigChange, Limits},
     model::{
@@ -22,10 +24,12 @@ use super::{
 
 mod administrators;
 mod limits;
+mod windows;
 
 use administrators::{LastAdministrator, WOULD_BE_THE_LAST};
 use limits::Limit;
 pub use limits::{LIMITED, most};
+pub use windows::{ClosedKinds, Times};
 
 /// Changes that may be written, and those that are held; made only by the guard, and nothing else
 /// can be applied.
@@ -135,6 +139,8 @@ pub struct Bounds<'a> {
     pub changed: Vec<Setting>,
     /// Whether what they bear on is held.
     pub config_change: ConfigChange,
+    /// The kinds that may not be written now.
+    pub closed: ClosedKinds,
 }
 
 /// Holds what is dangerous: see [`HeldBy`].
@@ -145,6 +151,10 @@ pub fn vet(plan: &Plan<'_>, bounds: &Bounds<'_>) -> Vetted {
         .changes()
         .map(|change| verdict(plan, bounds, &last, change))
         .collect();
+    // Before the limits, which count only what would be written.
+    for (change, verdict) in plan.changes().zip(&mut verdicts) {
+        bounds.closed.judge(change, bounds.held_before, verdict);
+    }
     for kind in LIMITED {
         let limit = Limit::of(kind, plan, &verdicts, bounds);
         for (change, verdict) in plan.changes().zip(&mut verdicts) {
@@ -405,14 +415,12 @@ fn parted(change: &Change, held: &[Edit]) -> (Change, Option<Change>) {
 /// Holds changes that take a login which a held change would free: the server would refuse them.
 fn hold_dependents(vetted: &mut Vetted) {
     loop {
-        let kept: BTreeMap<String, HeldBy> = vetted
+        let kept: BTreeMap<String, (HeldBy, Option<DateTime<Utc>>)> = vetted
             .held
             .iter()
             .filter_map(|held| {
-                Some((
-                    order::released(&held.change, &Attribute::Username)?,
-                    held.hold.by,
-                ))
+                let login = order::released(&held.change, &Attribute::Username)?;
+                Some((login, (held.hold.by, held.hold.opens_at)))
             })
             .collect();
         let waits = |change: &Change| {
@@ -426,11 +434,18 @@ fn hold_dependents(vetted: &mut Vetted) {
             return;
         };
         let change = vetted.allowed.remove(place);
-        let Some(by) = waits(&change) else { return };
-        let hold = Hold::new(
-            by,
-            "it takes a login that another user has until a held change is approved",
-        );
+        let Some((by, opens_at)) = waits(&change) else {
+            return;
+        };
+        let why = if by.waits_for_a_person() {
+            "it takes a login that another user has until a held change is approved"
+        } else {
+            "it takes a login that another user has until a held change is written"
+        };
+        let hold = Hold {
+            opens_at,
+            ..Hold::new(by, why)
+        };
         let (held, allowed) = match change.action {
             Action::Update => {
                 let is_login = |edit: &&Edit| edit.sets(&Attribute::Username);

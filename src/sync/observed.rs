@@ -167,6 +167,7 @@ fn observed(id: &EntityId, old: Option<&UserValues>, new: &UserValues) -> Option
         cause: None,
         result: ChangeResult::Applied,
         held_by: None,
+        opens_at: None,
         error: None,
         note: None,
         written: BTreeSet::new(),

@@ -15,7 +15,7 @@ use super::{
     decision::{Decision, Outcome, Plan, Who},
     desired::Desired,
     guard,
-    guard::{Bounds, Vetted},
+    guard::{Bounds, ClosedKinds, Vetted},
     owner::LeftGroups,
     rules::Rules,
 };
@@ -106,6 +106,7 @@ fn vetted(plan: &Plan<'_>) -> [Vetted; 2] {
         held_before: &HeldPeople::default(),
         changed: Vec::new(),
         config_change: ConfigChange::Hold,
+        closed: ClosedKinds::default(),
     };
     let all = plan.changes().map(|change| change.id).collect();
     [guard::vet(plan, &bounds), guard::approve(plan, &all)]

@@ -70,4 +70,5 @@ mod tidy;
 mod truth;
 mod two_programs;
 mod version;
+mod windows;
 mod writing;

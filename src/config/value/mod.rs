@@ -13,6 +13,7 @@ mod period;
 mod socket;
 mod template;
 mod text;
+mod window;
 mod zone;
 
 pub use address::{Address, FtrackAddress, is_loopback, listen};
@@ -27,4 +28,5 @@ pub use period::{CENTURY, DAY, HOUR, Period, SECOND, YEAR};
 pub use socket::{is_socket, sockets};
 pub use template::{Source, Template};
 pub use text::{Line, check_name, line, line_problem};
+pub use window::Day;
 pub use zone::Zone;

@@ -137,7 +137,7 @@ fn allowed(kind: ChangeKind, plan: &Plan<'_>, limits: &Limits) -> Option<usize> 
             config::Limit::Percent(1..) => most(*create, owned_active).max(FEWEST_CREATES),
             config::Limit::Percent(0) | config::Limit::Count(_) => most(*create, owned_active),
         }),
-        ChangeKind::Adopt | ChangeKind::Update => None,
+        ChangeKind::Adopt | ChangeKind::Update | ChangeKind::Grant | ChangeKind::Revoke => None,
     }
 }
 
@@ -162,6 +162,8 @@ fn too_many(kind: ChangeKind, (wanted, before): (usize, usize), most: usize) -> 
         ChangeKind::Clear => ("user with emptied values", "users with emptied values"),
         ChangeKind::Deactivate => ("deactivation", "deactivations"),
         ChangeKind::Reactivate => ("reactivation", "reactivations"),
+        ChangeKind::Grant => ("grant", "grants"),
+        ChangeKind::Revoke => ("revocation", "revocations"),
     };
     let (noun, verb) = if wanted == 1 {
         (one, "is")

@@ -352,6 +352,8 @@ fn job(users: Users) -> LdapJob {
         attributes: Some(BTreeMap::from([("username".into(), rule)])),
         users,
         limits: limits(),
+        windows: BTreeMap::new(),
+        freezes: Vec::new(),
     }
 }
 

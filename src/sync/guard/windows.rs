@@ -1,0 +1,161 @@
+//! Windows, freezes and pauses of single kinds of change: what they hold, a later run writes by
+//! itself.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use crate::{
+    model::{
+        change::{Action, Change, HeldBy, Hold},
+        change_kind::ChangeKind,
+        edit::Edit,
+        held_people::HeldPeople,
+        pause::Pause,
+        readable_time::readable_time,
+        reason::Cause,
+        window::{Closed, Freeze, Opening, Window},
+    },
+    sync::guard::Verdict,
+};
+
+/// When the changes of a job may be written, by kind.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct Times<'a> {
+    pub job: &'a str,
+    pub windows: &'a BTreeMap<ChangeKind, Vec<Window>>,
+    pub freezes: &'a [Freeze],
+    /// The kinds that a person paused.
+    pub paused: &'a BTreeMap<ChangeKind, Pause>,
+    /// The time zone of the job.
+    pub zone: Tz,
+}
+
+/// The kinds that may not be written at one moment, and why.
+#[derive(Debug, Clone, Default)]
+pub struct ClosedKinds {
+    by_kind: BTreeMap<ChangeKind, Hold>,
+    /// Why people who may not sign in are not deactivated: no window holds that.
+    of_disabled: Option<Hold>,
+}
+
+impl Times<'_> {
+    /// What may not be written at this time.
+    #[must_use]
+    pub fn closed_at(&self, now: DateTime<Utc>) -> ClosedKinds {
+        let by_kind = ChangeKind::ALL.into_iter().filter_map(|kind| {
+            let windows = self.windows.get(&kind).map_or(&[][..], Vec::as_slice);
+            Some((kind, self.hold(kind, windows, now)?))
+        });
+        ClosedKinds {
+            by_kind: by_kind.collect(),
+            of_disabled: self.hold(ChangeKind::Deactivate, &[], now),
+        }
+    }
+
+    fn hold(&self, kind: ChangeKind, windows: &[Window], now: DateTime<Utc>) -> Option<Hold> {
+        let freezes = self.freezes.iter();
+        let opening = Opening {
+            windows,
+            freezes: freezes
+                .filter(|freeze| freeze.what.contains(&kind))
+                .collect(),
+            pause: self.paused.get(&kind),
+            zone: self.zone,
+        };
+        let closed = opening.closed_at(now)?;
+        let opens_at = opening.opens_at(now);
+        let (by, why) = match closed {
+            Closed::Paused(pause) => (HeldBy::Paused, self.paused(kind, pause)),
+            Closed::Frozen(freeze) => (HeldBy::Freeze, frozen(kind, freeze)),
+            Closed::OutsideWindows => (HeldBy::Window, outside(kind, windows)),
+        };
+        let opens = match opens_at {
+            Some(time) => format!(
+                "the first run from {} on writes it",
+                readable_time(time, &self.zone)
+            ),
+            None if by == HeldBy::Paused => "the first run after that writes it".to_owned(),
+            None => "no run in sight writes it".to_owned(),
+        };
+        let why =
+            format!("{why}; {opens}, or a person's approval: `plan --out FILE`, then `apply FILE`");
+        Some(Hold { by, why, opens_at })
+    }
+
+    fn paused(&self, kind: ChangeKind, pause: &Pause) -> String {
+        let until = match pause.until {
+            Some(until) => format!(" until {}", readable_time(until, &self.zone)),
+            None => String::new(),
+        };
+        let reason = in_parentheses(pause.reason.as_deref());
+        format!(
+            "a person paused {kind}{until}{reason}, and `resume {} --only {kind}` ends that",
+            self.job
+        )
+    }
+}
+
+fn frozen(kind: ChangeKind, freeze: &Freeze) -> String {
+    let Freeze { from, to, .. } = freeze;
+    let reason = in_parentheses(freeze.reason.as_deref());
+    format!("{kind} is frozen from {from} to {to}{reason}")
+}
+
+fn outside(kind: ChangeKind, windows: &[Window]) -> String {
+    let windows: Vec<String> = windows.iter().map(ToString::to_string).collect();
+    format!("it is outside of windows.{kind} ({})", windows.join(", "))
+}
+
+fn in_parentheses(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| format!(" ({reason})"))
+}
+
+impl ClosedKinds {
+    /// Holds the edits of kinds that are closed. Whoever is held by a limit since an earlier run waits
+    /// for a person also then.
+    pub(super) fn judge(&self, change: &Change, held_before: &HeldPeople, verdict: &mut Verdict) {
+        for (place, edit) in change.edits.iter().enumerate() {
+            let kind = kind(change, edit);
+            let is_limited = || {
+                let id = &change.directory_id;
+                held_before.cause(HeldBy::Limit, kind, id).is_some()
+            };
+            let Some(hold) = self.hold(change, kind).filter(|_| !is_limited()) else {
+                continue;
+            };
+            match (kind, change.action) {
+                // Nothing is written to a user that does not become the person's.
+                (ChangeKind::Adopt, _) | (_, Action::Create) => verdict.hold_all(change, hold),
+                (_, Action::Update | Action::Deactivate | Action::Reactivate | Action::Adopt) => {
+                    verdict.hold(change, place, hold);
+                }
+            }
+        }
+    }
+
+    fn hold(&self, change: &Change, kind: ChangeKind) -> Option<&Hold> {
+        if kind == ChangeKind::Deactivate && change.reason.cause() == Some(Cause::Disabled) {
+            return self.of_disabled.as_ref();
+        }
+        self.by_kind.get(&kind)
+    }
+}
+
+/// The kind of an edit. The link of a user that the job owns says whether the program deactivated it,
+/// so it is written with the activity, where that changes.
+fn kind(change: &Change, edit: &Edit) -> ChangeKind {
+    let of_action = ChangeKind::of(change.action, edit);
+    match (edit, change.action, change.activity()) {
+        (Edit::Link, Action::Update | Action::Deactivate | Action::Reactivate, Some(is_active)) => {
+            if is_active {
+                ChangeKind::Reactivate
+            } else {
+                ChangeKind::Deactivate
+            }
+        }
+        (Edit::Link | Edit::Set { .. } | Edit::Activate | Edit::Deactivate, _, _) => of_action,
+    }
+}
