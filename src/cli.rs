@@ -11,6 +11,7 @@ use clap_complete::Shell;
 use crate::{
     log::LogFormat,
     model::{
+        change_kind::ChangeKind,
         report::{Outcome, Report},
         server_kind::ServerKind,
     },
@@ -311,6 +312,9 @@ pub struct PauseArgs {
     /// Reason, shown in the status
     #[arg(long, value_name = "R")]
     pub reason: Option<String>,
+    /// Pause only this kind of change; runs go on, and hold it
+    #[arg(long, value_name = "KIND", value_parser = change_kinds())]
+    pub only: Option<ChangeKind>,
     #[command(flatten)]
     pub daemon: DaemonArgs,
 }
@@ -321,6 +325,9 @@ pub struct PauseArgs {
 pub struct ResumeArgs {
     /// Job to resume; may be omitted if only one is configured
     pub job: Option<String>,
+    /// Resume only this kind of change
+    #[arg(long, value_name = "KIND", value_parser = change_kinds())]
+    pub only: Option<ChangeKind>,
     #[command(flatten)]
     pub daemon: DaemonArgs,
 }
@@ -380,6 +387,12 @@ fn kind_parser() -> impl TypedValueParser<Value = ServerKind> {
         SHORT => Ok(ServerKind::ActiveDirectory),
         name => ServerKind::named(name).ok_or("there is no such kind"),
     })
+}
+
+/// The kinds of change.
+fn change_kinds() -> impl TypedValueParser<Value = ChangeKind> {
+    let names = PossibleValuesParser::new(ChangeKind::ALL.map(ChangeKind::as_str));
+    names.try_map(|name| name.parse::<ChangeKind>())
 }
 
 /// What Active Directory is called as well, on the command line.

@@ -249,7 +249,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "change.held",
-        "WARN; DEBUG when the previous run logged the same",
+        "WARN, INFO when a later run writes it by itself; DEBUG when the previous run logged the same",
         OF_AN_UNWRITTEN_CHANGE,
     ),
     (
@@ -336,6 +336,7 @@ impl Event<'_> {
             Self::Change { change, .. } | Self::EarlierChange { change, .. } => match change.result
             {
                 ChangeResult::Applied | ChangeResult::Planned => Level::INFO,
+                ChangeResult::Held if !change.waits_for_a_person() => Level::INFO,
                 ChangeResult::Held => Level::WARN,
                 ChangeResult::Failed | ChangeResult::Unconfirmed => Level::ERROR,
             },

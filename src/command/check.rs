@@ -20,6 +20,7 @@ pub mod offline;
 mod people;
 mod settings;
 mod text;
+mod windows;
 
 use directory::Limits;
 use finding::{Finding, Verdict};

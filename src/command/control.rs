@@ -17,7 +17,7 @@ use crate::{
     config::{Findings, default_control_socket},
     daemon::{
         commands::{CommandError, RunUpdate},
-        control::{PauseRequest, StatusReply, TriggerRequest},
+        control::{PauseRequest, ResumeRequest, StatusReply, TriggerRequest},
         heartbeat::HEALTHY,
         status::{JobStatus, Status},
         status_text::StatusRow,
@@ -104,10 +104,10 @@ pub async fn trigger(
     }
 }
 
-/// `pause`: stops further runs of a job.
+/// `pause`: stops further runs of a job, or one kind of its changes.
 ///
 /// # Errors
-/// The time is invalid, there is no such job, or the daemon does not answer.
+/// The time is invalid, there is no such job, it has no kinds of change, or the daemon does not answer.
 pub async fn pause(socket: &Path, args: &PauseArgs) -> Result<Exit, Stop> {
     let daemon = Daemon::at(socket)?;
     let status = daemon.status().await?.status;
@@ -127,26 +127,27 @@ pub async fn pause(socket: &Path, args: &PauseArgs) -> Result<Exit, Stop> {
     let wish = PauseRequest {
         until,
         reason: args.reason.clone(),
+        only: args.only,
     };
     let job = daemon.pause(&job.job, &wish).await?;
     let name = escape_control(&job.job);
-    let running = if job.running.is_some() {
-        "; the current run continues"
-    } else {
-        ""
+    let running = match (&job.running, args.only) {
+        (None, _) => "",
+        (Some(_), None) => "; the current run continues",
+        (Some(_), Some(_)) => "; the current run goes on with what it has begun to write",
     };
-    match job.pause.as_ref().and_then(|pause| pause.until) {
-        Some(until) => print_text(&format!(
-            "{name} is paused until {}{running}.\n",
-            readable_time(until, &zone)
-        )),
-        None => print_text(&format!(
-            "{name} is paused until `resume {name}`{running}.\n"
-        )),
-    }
+    let (what, only) = match args.only {
+        None => (name.to_string(), String::new()),
+        Some(kind) => (format!("{kind} of {name}"), format!(" --only {kind}")),
+    };
+    let until = match wish.until {
+        Some(until) => readable_time(until, &zone),
+        None => format!("`resume {name}{only}`"),
+    };
+    print_text(&format!("{what} is paused until {until}{running}.\n"))
 }
 
-/// `resume`: ends a pause.
+/// `resume`: ends a pause of a job, or of one kind of its changes.
 ///
 /// # Errors
 /// There is no such job, or the daemon does not answer.
@@ -154,18 +155,30 @@ pub async fn resume(socket: &Path, args: &ResumeArgs) -> Result<Exit, Stop> {
     let daemon = Daemon::at(socket)?;
     let status = daemon.status().await?.status;
     let before = chosen(&status, args.job.as_deref())?;
-    let job = daemon.resume(&before.job).await?;
+    let wish = ResumeRequest { only: args.only };
+    let job = daemon.resume(&before.job, wish).await?;
     let StatusRow {
         job: name,
         next_run,
         ..
     } = StatusRow::of(&job);
-    let was = if before.pause.is_some() {
+    let (what, was_paused) = match args.only {
+        None => (name.clone(), before.pause.is_some()),
+        Some(kind) => (
+            format!("{kind} of {name}"),
+            before.paused_kinds.contains_key(&kind),
+        ),
+    };
+    let was = if was_paused {
         "is resumed"
     } else {
         "was not paused"
     };
-    print_text(&format!("{name} {was}; next run: {next_run}.\n"))
+    let stays = job.paused_kinds.keys();
+    let stays =
+        stays.map(|kind| format!("; {kind} stays paused until `resume {name} --only {kind}`"));
+    let stays: String = stays.collect();
+    print_text(&format!("{what} {was}; next run: {next_run}{stays}.\n"))
 }
 
 /// Follows a run until it ends.

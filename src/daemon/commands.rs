@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::status::{JobStatus, Status};
 use crate::{
-    model::{pause::Pause, readable_time::readable_time, report::Report},
+    model::{change_kind::ChangeKind, pause::Pause, readable_time::readable_time, report::Report},
     run::{
         Progress,
         failure::{NoChanges, NotPlannable},
@@ -53,6 +53,8 @@ pub enum DaemonCommand {
     /// Pause a job.
     Pause {
         job: String,
+        /// Of its changes, only this kind.
+        only: Option<ChangeKind>,
         /// Until when, and why.
         pause: Pause,
         /// Receives the job's status afterwards.
@@ -61,6 +63,8 @@ pub enum DaemonCommand {
     /// Resume a job.
     Resume {
         job: String,
+        /// Of its changes, only this kind.
+        only: Option<ChangeKind>,
         /// Receives the job's status afterwards.
         answer: oneshot::Sender<Result<JobStatus, CommandError>>,
     },
@@ -124,6 +128,12 @@ pub enum CommandError {
         /// The zone in which times are told.
         zone: Tz,
     },
+    /// Nobody but ftrack decides what a run of the job changes.
+    #[error(
+        "ftrack decides what a run of {0} changes, so no kind of change can be paused by itself; \
+         `pause {0}` pauses the whole job"
+    )]
+    NoKinds(String),
     /// A server refused the credentials that are still configured; another attempt so soon could
     /// lock the account.
     #[error("{server} refused these credentials at {at}; to avoid locking the account, they are \
@@ -187,23 +197,37 @@ impl Commands {
         let _ = self.orders.send(DaemonCommand::TriggerAll).await;
     }
 
-    /// Pauses a job; a run in progress continues.
+    /// Pauses a job, or one kind of its changes; a run in progress continues.
     ///
     /// # Errors
-    /// There is no such job, or the pause cannot be saved over a restart.
-    pub async fn pause(&self, job: &str, pause: Pause) -> Result<JobStatus, CommandError> {
+    /// There is no such job, it has no kinds of change, or the pause cannot be saved over a restart.
+    pub async fn pause(
+        &self,
+        job: &str,
+        only: Option<ChangeKind>,
+        pause: Pause,
+    ) -> Result<JobStatus, CommandError> {
         let job = job.to_owned();
-        self.ask(|answer| DaemonCommand::Pause { job, pause, answer })
-            .await
+        self.ask(|answer| DaemonCommand::Pause {
+            job,
+            only,
+            pause,
+            answer,
+        })
+        .await
     }
 
-    /// Resumes a job; no effect if it is not paused.
+    /// Resumes a job, or one kind of its changes; no effect if it is not paused.
     ///
     /// # Errors
     /// There is no such job, or the end of the pause cannot be saved over a restart.
-    pub async fn resume(&self, job: &str) -> Result<JobStatus, CommandError> {
+    pub async fn resume(
+        &self,
+        job: &str,
+        only: Option<ChangeKind>,
+    ) -> Result<JobStatus, CommandError> {
         let job = job.to_owned();
-        self.ask(|answer| DaemonCommand::Resume { job, answer })
+        self.ask(|answer| DaemonCommand::Resume { job, only, answer })
             .await
     }
 

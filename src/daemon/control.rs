@@ -27,7 +27,10 @@ use super::{
     socket::ControlSocket,
     status::{JobStatus, Status},
 };
-use crate::{escape::escape_control, model::pause::Pause};
+use crate::{
+    escape::escape_control,
+    model::{change_kind::ChangeKind, pause::Pause},
+};
 
 /// The longest reason of a pause, in characters.
 pub const REASON_LIMIT: usize = 500;
@@ -79,6 +82,18 @@ pub struct PauseRequest {
     pub until: Option<DateTime<Utc>>,
     /// At most [`REASON_LIMIT`] characters.
     pub reason: Option<String>,
+    /// Of the job's changes, only this kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<ChangeKind>,
+}
+
+/// The body of `POST /v1/jobs/{job}/resume`; may be empty.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResumeRequest {
+    /// Of the job's changes, only this kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<ChangeKind>,
 }
 
 /// The body of every error answer.
@@ -194,8 +209,10 @@ async fn pause(
     body: Body,
 ) -> Result<Json<JobStatus>, ApiError> {
     let job = job_name(job)?;
-    let pause = pause_of(parse_request(body).await?, Utc::now())?;
-    within_limit(site.commands.pause(&job, pause))
+    let wish: PauseRequest = parse_request(body).await?;
+    let only = wish.only;
+    let pause = pause_of(wish, Utc::now())?;
+    within_limit(site.commands.pause(&job, only, pause))
         .await
         .map(Json)
 }
@@ -206,8 +223,10 @@ async fn resume(
     body: Body,
 ) -> Result<Json<JobStatus>, ApiError> {
     let job = job_name(job)?;
-    let EmptyRequest {} = parse_request(body).await?;
-    within_limit(site.commands.resume(&job)).await.map(Json)
+    let ResumeRequest { only } = parse_request(body).await?;
+    within_limit(site.commands.resume(&job, only))
+        .await
+        .map(Json)
 }
 
 async fn nothing_here(uri: Uri) -> ApiError {
@@ -227,11 +246,6 @@ async fn other_methods(method: Method, uri: Uri) -> ApiError {
         ),
     )
 }
-
-/// The body of a request without parameters.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EmptyRequest {}
 
 fn job_name(job: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
     job.map(|Path(job)| job)
@@ -263,7 +277,11 @@ async fn parse_request<W: Default + DeserializeOwned>(body: Body) -> Result<W, A
 
 /// The requested pause.
 fn pause_of(
-    PauseRequest { until, reason }: PauseRequest,
+    PauseRequest {
+        until,
+        reason,
+        only: _,
+    }: PauseRequest,
     now: DateTime<Utc>,
 ) -> Result<Pause, ApiError> {
     if until.is_some_and(|until| until <= now) {
@@ -356,6 +374,7 @@ impl From<CommandError> for ApiError {
             CommandError::UnknownJob { .. } => ApiErrorCode::UnknownJob,
             CommandError::AlreadyRunning(_) => ApiErrorCode::AlreadyRunning,
             CommandError::CannotTell(_) => ApiErrorCode::CannotTell,
+            CommandError::NoKinds(_) => ApiErrorCode::CannotTell,
             CommandError::NoChanges(_) => ApiErrorCode::NoChanges,
             CommandError::Paused { .. } => ApiErrorCode::Paused,
             CommandError::Refused { .. } => ApiErrorCode::Refused,

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     model::{
         backoff::{Backoff, Retry},
+        change_kind::ChangeKind,
         pause::Pause,
         report::{FailureKind, Trigger},
     },
@@ -73,6 +74,8 @@ pub struct PersistedJob {
     /// Its failures in a row.
     pub backoff: Option<Backoff>,
     pub pause: Option<Pause>,
+    /// The pauses of single kinds of change.
+    pub paused_kinds: BTreeMap<ChangeKind, Pause>,
 }
 
 /// The result of a tick.
@@ -261,31 +264,55 @@ impl JobTable {
         self.jobs.get(name).is_some_and(Job::is_asked)
     }
 
-    /// Pauses a job; a run in progress continues, a queued one does not start.
+    /// Pauses a job: a run in progress continues, a queued one does not start; or of its changes only
+    /// one kind, which its runs then do not write.
     ///
     /// # Errors
     /// There is no such job.
-    pub fn pause(&mut self, name: &str, pause: Pause) -> Result<(), CommandError> {
-        self.job_mut(name)?.block_by_pause(pause);
+    pub fn pause(
+        &mut self,
+        name: &str,
+        only: Option<ChangeKind>,
+        pause: Pause,
+    ) -> Result<(), CommandError> {
+        let job = self.job_mut(name)?;
+        match only {
+            None => job.block_by_pause(pause),
+            Some(kind) => drop(job.paused_kinds.insert(kind, pause)),
+        }
         Ok(())
     }
 
-    /// Resumes a job, and returns its pause.
+    /// Resumes a job, or of its changes only one kind, and returns its pause.
     ///
     /// # Errors
     /// There is no such job.
-    pub fn resume(&mut self, name: &str) -> Result<Option<Pause>, CommandError> {
-        Ok(self.job_mut(name)?.end_pause())
+    pub fn resume(
+        &mut self,
+        name: &str,
+        only: Option<ChangeKind>,
+    ) -> Result<Option<Pause>, CommandError> {
+        let job = self.job_mut(name)?;
+        Ok(match only {
+            None => job.end_pause(),
+            Some(kind) => job.paused_kinds.remove(&kind),
+        })
     }
 
-    /// The jobs whose pause has expired.
+    /// The jobs, and their kinds of change, whose pause has expired.
     #[must_use]
-    pub fn rested(&self, now: DateTime<Utc>) -> Vec<String> {
-        let over = |job: &Job| job.pause().is_some_and(|pause| pause.is_over(now));
-        self.jobs
-            .iter()
-            .filter(|(_, job)| over(job))
-            .map(|(name, _)| name.clone())
+    pub fn rested(&self, now: DateTime<Utc>) -> Vec<(String, Option<ChangeKind>)> {
+        let jobs = self.jobs.iter();
+        let pauses = jobs.flat_map(|(name, job)| {
+            let of_kinds = job.paused_kinds.iter();
+            let of_kinds = of_kinds.map(|(kind, pause)| (Some(*kind), pause));
+            let of_job = job.pause().map(|pause| (None, pause));
+            let all = of_job.into_iter().chain(of_kinds);
+            all.map(move |(only, pause)| (name, only, pause))
+        });
+        pauses
+            .filter(|(_, _, pause)| pause.is_over(now))
+            .map(|(name, only, _)| (name.clone(), only))
             .collect()
     }
 
@@ -342,6 +369,7 @@ impl JobTable {
             phase,
             underway: job.running(),
             pause: job.pause(),
+            paused_kinds: &job.paused_kinds,
             backoff: job.backoff(),
             put_off,
             ticks_skipped: job.ticks_skipped,
@@ -373,6 +401,19 @@ impl JobTable {
         }
     }
 
+    /// Whether it, or of its changes this kind, can be paused and resumed.
+    ///
+    /// # Errors
+    /// There is no such job, or only ftrack knows what it changes.
+    pub fn check_pausable(&self, name: &str, only: Option<ChangeKind>) -> Result<(), CommandError> {
+        self.check_known(name)?;
+        let job = self.jobs.get(name).filter(|_| only.is_some());
+        match job.map(|job| &job.rules.reads) {
+            Some(Reads::Ftrack) => Err(CommandError::NoKinds(name.to_owned())),
+            Some(Reads::Directory(_)) | None => Ok(()),
+        }
+    }
+
     fn job_mut(&mut self, name: &str) -> Result<&mut Job, CommandError> {
         let unknown = self.unknown(name);
         self.jobs
@@ -399,6 +440,8 @@ pub struct JobState<'a> {
     /// The run in progress.
     pub underway: Option<&'a RunningJob>,
     pub pause: Option<&'a Pause>,
+    /// The pauses of single kinds of change.
+    pub paused_kinds: &'a BTreeMap<ChangeKind, Pause>,
     /// Its failures in a row.
     pub backoff: Option<&'a Backoff>,
     /// Until when a queued run is delayed.

@@ -8,7 +8,7 @@ use std::{
 
 use prometheus::{
     CounterVec, Error, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry,
-    TextEncoder, core::Collector,
+    TextEncoder, core::Collector, proto::MetricFamily,
 };
 
 use super::status::{JobStatus, Status, came_to_its_end};
@@ -262,6 +262,13 @@ impl Metrics {
         let mut families = self.registry.gather();
         families.extend(scrape.registry.gather());
         families.sort_by(|one, other| one.name().cmp(other.name()));
+        // A label that is empty is one that is absent.
+        let metrics = families.iter_mut().flat_map(MetricFamily::mut_metric);
+        for metric in metrics {
+            let mut labels = metric.take_label();
+            labels.retain(|label| !label.value().is_empty());
+            metric.set_label(labels);
+        }
         TextEncoder::new().encode_to_string(&families)
     }
 
@@ -326,6 +333,7 @@ impl Scrape {
             last_changes: _,
             running,
             pause,
+            paused_kinds,
             backoff,
             last_run,
             last_success,
@@ -352,7 +360,10 @@ impl Scrape {
             }
         }
         self.set("running", name, flag(running.is_some()))?;
-        self.set("paused", name, flag(pause.is_some()))?;
+        self.set("paused", &[job, ""], flag(pause.is_some()))?;
+        for kind in paused_kinds.keys() {
+            self.set("paused", &[job, kind.as_str()], 1.0)?;
+        }
         self.set(
             "suspended",
             name,

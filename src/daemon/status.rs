@@ -1,6 +1,9 @@
 //! The status of the daemon at one moment, for `status`, the metrics and the probes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -9,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     model::{
         backoff::Backoff,
+        change_kind::ChangeKind,
         pause::Pause,
         report::{Outcome, Trigger},
         summary::RunSummary,
@@ -82,6 +86,9 @@ pub struct JobStatus {
     /// The run in progress.
     pub running: Option<Running>,
     pub pause: Option<Pause>,
+    /// The pauses of single kinds of change; omitted where there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub paused_kinds: BTreeMap<ChangeKind, Pause>,
     /// Its failures in a row.
     pub backoff: Option<Backoff>,
     /// Its last run that ended.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::status::{JobPhase, JobStatus, Running};
 use crate::{
     escape::escape_control,
-    model::{readable_time::readable_time, report::Trigger, summary::RunSummary},
+    model::{pause::Pause, readable_time::readable_time, report::Trigger, summary::RunSummary},
     run::Progress,
 };
 
@@ -39,18 +39,9 @@ impl StatusRow {
         let at = |time: DateTime<Utc>| readable_time(time, &zone);
         let mut notes = Vec::new();
         notes.extend(job.running.as_ref().map(|running| progress(running, zone)));
-        if let Some(pause) = &job.pause {
-            let until = pause
-                .until
-                .map(|until| format!(" until {}", at(until)))
-                .unwrap_or_default();
-            let reason = pause
-                .reason
-                .as_deref()
-                .map(|reason| format!(": {}", escape_control(reason)))
-                .unwrap_or_default();
-            notes.push(format!("paused{until}{reason}"));
-        }
+        notes.extend(job.pause.as_ref().map(|pause| paused(pause, at)));
+        let kinds = job.paused_kinds.iter();
+        notes.extend(kinds.map(|(kind, pause)| format!("{kind} {}", paused(pause, at))));
         if let Some(backoff) = &job.backoff {
             let failures = if backoff.failures == 1 {
                 "failed once".to_owned()
@@ -93,6 +84,18 @@ impl StatusRow {
             notes,
         }
     }
+}
+
+/// That somebody paused something, until when, and why.
+fn paused(pause: &Pause, at: impl Fn(DateTime<Utc>) -> String) -> String {
+    let until = pause.until.map(|until| format!(" until {}", at(until)));
+    let reason = pause.reason.as_deref().map(escape_control);
+    let reason = reason.map(|reason| format!(": {reason}"));
+    format!(
+        "paused{}{}",
+        until.unwrap_or_default(),
+        reason.unwrap_or_default()
+    )
 }
 
 /// When what changed was read last, and will be next.

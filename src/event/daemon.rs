@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::{
     escape::escape_control,
-    model::{backoff::Backoff, pause::Pause},
+    model::{backoff::Backoff, change_kind::ChangeKind, pause::Pause},
 };
 
 /// A log event of the daemon.
@@ -64,10 +64,17 @@ pub enum DaemonEvent<'a> {
         /// The failures that are over.
         backoff: &'a Backoff,
     },
-    /// A person paused a job.
-    JobPaused { job: &'a str, pause: &'a Pause },
-    /// A job was resumed.
-    JobResumed { job: &'a str },
+    /// A person paused a job, or of its changes only this kind.
+    JobPaused {
+        job: &'a str,
+        only: Option<ChangeKind>,
+        pause: &'a Pause,
+    },
+    /// A job was resumed, or of its changes only this kind.
+    JobResumed {
+        job: &'a str,
+        only: Option<ChangeKind>,
+    },
     /// A changed configuration is used for the next run.
     ConfigReloaded {
         /// Keys whose change takes effect after a restart.
@@ -134,8 +141,8 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("outage.ended", "INFO", &["job", "failures", "since"]),
-    ("job.paused", "WARN", &["job", "until", "reason"]),
-    ("job.resumed", "INFO", &["job"]),
+    ("job.paused", "WARN", &["job", "kind", "until", "reason"]),
+    ("job.resumed", "INFO", &["job", "kind"]),
     ("config.reloaded", "INFO", &["restart_for"]),
     ("config.refused", "ERROR", &["error"]),
     ("clock.leapt", "WARN", &["seconds"]),
@@ -231,12 +238,16 @@ impl DaemonEvent<'_> {
                     "works again"
                 );
             }
-            Self::JobPaused { job, pause } => {
+            Self::JobPaused { job, only, pause } => {
+                let kind = only.map_or("", ChangeKind::as_str);
                 let until = pause.until.map(time).unwrap_or_default();
                 let reason = pause.reason.as_deref().unwrap_or_default();
-                tracing::warn!(event = "job.paused", job, until, reason = %escape_control(reason), "paused");
+                tracing::warn!(event = "job.paused", job, kind, until, reason = %escape_control(reason), "paused");
             }
-            Self::JobResumed { job } => tracing::info!(event = "job.resumed", job, "resumed"),
+            Self::JobResumed { job, only } => {
+                let kind = only.map_or("", ChangeKind::as_str);
+                tracing::info!(event = "job.resumed", job, kind, "resumed");
+            }
             Self::ConfigReloaded { restart_for } => tracing::info!(
                 event = "config.reloaded",
                 restart_for,

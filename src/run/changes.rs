@@ -219,6 +219,7 @@ impl RunContext<'_, LdapWork> {
         }
         let past = (&remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
+        self.look_at_pauses(state)?;
         let (vetted, approval) = self.vet(&plan, past, None)?;
         let marks = Marks::of(&desired, &current, &vetted, Some(&known));
         if !is_news(&vetted, &marks, &known) {

@@ -69,6 +69,7 @@ impl RunContext<'_, LdapWork> {
         let past = (&remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
         let plan = self.restricted(plan)?;
+        self.look_at_pauses(state)?;
         let vetted = self.vet(&plan, past, aim.approved())?;
         let position = position.filter(|_| self.is_for_everybody());
         let known = self.known_after(position, &plan, &desired).map(|known| {
@@ -196,6 +197,7 @@ impl RunContext<'_, LdapWork> {
         let past = (remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
         let unsettled = self.unsettled_changes()?;
+        self.paused.clone_from(&remembered.paused);
         let vetted = guard::vet(&plan, &self.bounds(&plan, past, &unsettled));
         let (job, fall) = (&self.prepared.name, self.fall_of_links(&plan, remembered));
         let mut saved = SavedPlan::new(job, chrono::Utc::now(), &plan, &vetted, fall);

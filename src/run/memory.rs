@@ -66,6 +66,13 @@ impl RunContext<'_, LdapWork> {
         }
     }
 
+    /// Looks what a person paused by now, right before it is decided what is written: an emergency
+    /// stop counts also for a run that is under way.
+    pub(super) fn look_at_pauses(&mut self, state: &State) -> Result<(), Failure> {
+        self.paused = state.paused_kinds(&self.prepared.name)?;
+        Ok(())
+    }
+
     /// When the changes of the job may be written.
     fn times(&self) -> Times<'_> {
         Times {

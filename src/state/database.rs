@@ -6,6 +6,7 @@
 //! | `runs` | the summary of each run that has a report |
 //! | `backoffs` | jobs that failed, and when they are retried |
 //! | `pauses` | jobs that a person paused |
+//! | `paused_kinds` | kinds of change of a job that a person paused |
 //! | `refusals` | servers that refused the credentials |
 //! | `absences` | who has been missing since when: the start of `deactivate_after` |
 //! | `written` | how many changes of each kind a run wrote without a person's approval: what the limits count, besides the links in ftrack |

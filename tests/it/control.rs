@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
+    collections::BTreeMap,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     os::unix::net::UnixStream,
@@ -80,6 +81,7 @@ fn job(name: &str) -> JobStatus {
         last_changes: None,
         running: None,
         pause: None,
+        paused_kinds: BTreeMap::new(),
         backoff: None,
         last_run: None,
         last_success: None,
@@ -186,15 +188,22 @@ async fn coordinate(
                         .unwrap();
                 }
             }
-            DaemonCommand::Pause { job, pause, answer } => {
+            DaemonCommand::Pause {
+                job,
+                only: _,
+                pause,
+                answer,
+            } => {
                 let pause = &pause;
                 answer
                     .send(change(&job, &|job| job.pause = Some(pause.clone())))
                     .unwrap();
             }
-            DaemonCommand::Resume { job, answer } => {
-                answer.send(change(&job, &|job| job.pause = None)).unwrap()
-            }
+            DaemonCommand::Resume {
+                job,
+                only: _,
+                answer,
+            } => answer.send(change(&job, &|job| job.pause = None)).unwrap(),
             DaemonCommand::TriggerAll | DaemonCommand::Reload => {}
         }
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod freezes;
+mod pauses;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use ftrack_ldap_sync::{

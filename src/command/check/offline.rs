@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     finding::{About, Finding},
-    settings,
+    settings, windows,
 };
 use crate::{
     config,
@@ -65,6 +65,7 @@ pub fn compile(config: &Arc<Config>, now: DateTime<Utc>) -> (Vec<Finding>, Optio
         if let Some(schedule) = Schedule::of_changes(name, job, &host) {
             next_runs(&mut about, "changes_schedule", job, &schedule, now);
         }
+        windows::of_job(&mut about, name, job, now);
         findings.extend(about.into_findings());
     }
     let compiled = servers.filter(|_| all).and_then(|servers| {

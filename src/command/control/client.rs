@@ -19,7 +19,9 @@ use crate::{
     cli::{Exit, Stop},
     daemon::{
         commands::RunUpdate,
-        control::{ApiError, ApiErrorCode, PauseRequest, StatusReply, TriggerRequest},
+        control::{
+            ApiError, ApiErrorCode, PauseRequest, ResumeRequest, StatusReply, TriggerRequest,
+        },
         status::JobStatus,
     },
     escape::escape_control,
@@ -81,8 +83,8 @@ impl Daemon {
     }
 
     /// Resumes a job.
-    pub(super) async fn resume(&self, job: &str) -> Result<JobStatus, Stop> {
-        self.json(Method::POST, &["v1", "jobs", job, "resume"], None::<&()>)
+    pub(super) async fn resume(&self, job: &str, wish: ResumeRequest) -> Result<JobStatus, Stop> {
+        self.json(Method::POST, &["v1", "jobs", job, "resume"], Some(&wish))
             .await
     }
 

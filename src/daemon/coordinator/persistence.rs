@@ -161,7 +161,8 @@ impl Reader {
 fn keep(state: &State, write: &Write) -> Result<(), StateError> {
     match write {
         Write::Backoff(job, backoff) => state.set_backoff(job, backoff.as_ref()),
-        Write::Pause(job, pause) => state.set_pause(job, pause.as_ref()),
+        Write::Pause(job, None, pause) => state.set_pause(job, pause.as_ref()),
+        Write::Pause(job, Some(kind), pause) => state.set_paused_kind(job, *kind, pause.as_ref()),
         Write::Refusal(server, refused) => state.set_refusal(server, refused.as_ref()),
     }
 }
@@ -192,6 +193,7 @@ fn read(state: &State, interrupted: &[Arc<CompiledJob>], jobs: Vec<String>) -> P
         let remembered = PersistedJob {
             backoff: or_log(state.backoff(&job)).flatten(),
             pause: or_log(state.pause(&job)).flatten(),
+            paused_kinds: or_log(state.paused_kinds(&job)).unwrap_or_default(),
         };
         let last_runs = LastRuns {
             run: or_log(state.last_attempt(&job)).flatten(),

@@ -47,11 +47,17 @@ impl Requests {
                 Some(Unanswered::Trigger { told, answer }),
                 Command::Trigger { job, wish },
             ),
-            DaemonCommand::Pause { job, pause, answer } => {
-                (Some(Unanswered::Job(answer)), Command::Pause { job, pause })
-            }
-            DaemonCommand::Resume { job, answer } => {
-                (Some(Unanswered::Job(answer)), Command::Resume { job })
+            DaemonCommand::Pause {
+                job,
+                only,
+                pause,
+                answer,
+            } => (
+                Some(Unanswered::Job(answer)),
+                Command::Pause { job, only, pause },
+            ),
+            DaemonCommand::Resume { job, only, answer } => {
+                (Some(Unanswered::Job(answer)), Command::Resume { job, only })
             }
             DaemonCommand::TriggerAll => (None, Command::TriggerAll),
             DaemonCommand::Reload => (None, Command::Reload),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     daemon::commands::{CommandError, Wish},
-    model::pause::Pause,
+    model::{change_kind::ChangeKind, pause::Pause},
 };
 
 /// A trigger that waits for fingerprints.
@@ -31,8 +31,8 @@ impl Core {
                     self.trigger(ParkedTrigger { from, job, wish });
                 }
             }
-            Command::Pause { job, pause } => self.pause(from, job, pause),
-            Command::Resume { job } => self.resume(from, job),
+            Command::Pause { job, only, pause } => self.pause(from, job, only, pause),
+            Command::Resume { job, only } => self.resume(from, job, only),
             Command::Reload => self.reload(),
         }
     }
@@ -84,43 +84,70 @@ impl Core {
     }
 
     /// A pause is saved, since it outlasts a restart, or not done.
-    fn pause(&mut self, from: Option<RequestId>, job: String, pause: Pause) {
-        match self.jobs.check_known(&job) {
+    fn pause(
+        &mut self,
+        from: Option<RequestId>,
+        job: String,
+        only: Option<ChangeKind>,
+        pause: Pause,
+    ) {
+        match self.jobs.check_pausable(&job, only) {
             Ok(()) => {
-                let write = Write::Pause(job.clone(), Some(pause.clone()));
-                self.persist_then(write, Then::Pause { from, job, pause });
+                let write = Write::Pause(job.clone(), only, Some(pause.clone()));
+                let then = Then::Pause {
+                    from,
+                    job,
+                    only,
+                    pause,
+                };
+                self.persist_then(write, then);
             }
             Err(error) => self.reply_error(from, error),
         }
     }
 
     /// A job that was not paused stays as it is.
-    fn resume(&mut self, from: Option<RequestId>, job: String) {
-        match self.jobs.check_known(&job) {
+    fn resume(&mut self, from: Option<RequestId>, job: String, only: Option<ChangeKind>) {
+        match self.jobs.check_pausable(&job, only) {
             Ok(()) => {
-                let write = Write::Pause(job.clone(), None);
-                self.persist_then(write, Then::Resume { from, job });
+                let write = Write::Pause(job.clone(), only, None);
+                self.persist_then(write, Then::Resume { from, job, only });
             }
             Err(error) => self.reply_error(from, error),
         }
     }
 
-    pub(super) fn pause_saved(&mut self, from: Option<RequestId>, job: String, pause: Pause) {
-        match self.jobs.pause(&job, pause.clone()) {
+    pub(super) fn pause_saved(
+        &mut self,
+        from: Option<RequestId>,
+        job: String,
+        only: Option<ChangeKind>,
+        pause: Pause,
+    ) {
+        match self.jobs.pause(&job, only, pause.clone()) {
             Ok(()) => {
-                let paused = job.clone();
-                self.notice(Notice::JobPaused { job: paused, pause });
+                self.notice(Notice::JobPaused {
+                    job: job.clone(),
+                    only,
+                    pause,
+                });
                 self.reply_job(from, job);
             }
             Err(error) => self.reply_error(from, error),
         }
     }
 
-    pub(super) fn resume_saved(&mut self, from: Option<RequestId>, job: String) {
-        match self.jobs.resume(&job) {
+    pub(super) fn resume_saved(
+        &mut self,
+        from: Option<RequestId>,
+        job: String,
+        only: Option<ChangeKind>,
+    ) {
+        match self.jobs.resume(&job, only) {
             Ok(pause) => {
                 if pause.is_some() {
-                    self.notice(Notice::JobResumed(job.clone()));
+                    let job = job.clone();
+                    self.notice(Notice::JobResumed { job, only });
                 }
                 self.reply_job(from, job);
             }
@@ -131,14 +158,14 @@ impl Core {
     /// Pauses that are over by themselves: a full disk does not prolong them, since they are over
     /// after a restart as well.
     pub(super) fn end_expired_pauses(&mut self) {
-        for job in self.jobs.rested(self.now.time) {
+        for (job, only) in self.jobs.rested(self.now.time) {
             // A pause that is being saved is not to be overwritten by the end of the one before.
             if self.writes.pauses(&job) {
                 continue;
             }
-            self.persist(Write::Pause(job.clone(), None));
-            if let Ok(Some(_)) = self.jobs.resume(&job) {
-                self.notice(Notice::JobResumed(job));
+            self.persist(Write::Pause(job.clone(), only, None));
+            if let Ok(Some(_)) = self.jobs.resume(&job, only) {
+                self.notice(Notice::JobResumed { job, only });
             }
         }
     }

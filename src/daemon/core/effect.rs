@@ -15,6 +15,7 @@ use crate::{
     event::{AlreadyLogged, LoggedBefore, daemon::DaemonEvent},
     model::{
         backoff::Backoff,
+        change_kind::ChangeKind,
         pause::Pause,
         report::{FailureKind, Report},
         summary::RunSummary,
@@ -93,11 +94,17 @@ pub enum Command {
     /// No run of this job until the pause is over.
     Pause {
         job: String,
+        /// Of its changes, only this kind: runs go on without it.
+        only: Option<ChangeKind>,
         /// Until when, and why.
         pause: Pause,
     },
     /// An end of the job's pause.
-    Resume { job: String },
+    Resume {
+        job: String,
+        /// Of its changes, only this kind.
+        only: Option<ChangeKind>,
+    },
     /// The configuration loaded anew.
     Reload,
 }
@@ -222,8 +229,8 @@ pub enum Effect {
 pub enum Write {
     /// A job's failures in a row, or that there are none.
     Backoff(String, Option<Backoff>),
-    /// A job's pause, or that there is none.
-    Pause(String, Option<Pause>),
+    /// The pause of a job, or of a kind of its changes, or that there is none.
+    Pause(String, Option<ChangeKind>, Option<Pause>),
     /// The credentials that a server refused, or that it accepted some since.
     Refusal(String, Option<RefusedAccount>),
 }
@@ -311,11 +318,17 @@ pub enum Notice {
     /// See [`DaemonEvent::JobPaused`].
     JobPaused {
         job: String,
+        /// Of its changes, only this kind.
+        only: Option<ChangeKind>,
         /// Until when, and why.
         pause: Pause,
     },
     /// See [`DaemonEvent::JobResumed`].
-    JobResumed(String),
+    JobResumed {
+        job: String,
+        /// Of its changes, only this kind.
+        only: Option<ChangeKind>,
+    },
     /// See [`DaemonEvent::ConfigReloaded`]; with the keys for which a restart is needed.
     ConfigReloaded(String),
     /// See [`DaemonEvent::ConfigRefused`].
@@ -351,8 +364,12 @@ impl Notice {
             Self::RunBroken { job, error } => DaemonEvent::RunBroken { job, error },
             Self::TriggerRefused { job, error } => DaemonEvent::TriggerRefused { job, error },
             Self::Outage { job, change } => outage(job, change),
-            Self::JobPaused { job, pause } => DaemonEvent::JobPaused { job, pause },
-            Self::JobResumed(job) => DaemonEvent::JobResumed { job },
+            Self::JobPaused { job, only, pause } => DaemonEvent::JobPaused {
+                job,
+                only: *only,
+                pause,
+            },
+            Self::JobResumed { job, only } => DaemonEvent::JobResumed { job, only: *only },
             Self::ConfigReloaded(restart_for) => DaemonEvent::ConfigReloaded { restart_for },
             Self::ConfigRefused(error) => DaemonEvent::ConfigRefused { error },
             Self::StateFailed(error) => DaemonEvent::StateFailed { error },

@@ -6,7 +6,10 @@ use super::{
     Core, Effect,
     effect::{Notice, RequestId, Write},
 };
-use crate::{daemon::commands::CommandError, model::pause::Pause};
+use crate::{
+    daemon::commands::CommandError,
+    model::{change_kind::ChangeKind, pause::Pause},
+};
 
 /// The writes that have not ended, as far as something follows from them.
 #[derive(Debug, Default)]
@@ -23,11 +26,13 @@ pub(super) enum Then {
     Pause {
         from: Option<RequestId>,
         job: String,
+        only: Option<ChangeKind>,
         pause: Pause,
     },
     Resume {
         from: Option<RequestId>,
         job: String,
+        only: Option<ChangeKind>,
     },
 }
 
@@ -71,8 +76,13 @@ impl Core {
             (Ok(()), then) => {
                 self.writes.failure_logged = false;
                 match then {
-                    Some(Then::Pause { from, job, pause }) => self.pause_saved(from, job, pause),
-                    Some(Then::Resume { from, job }) => self.resume_saved(from, job),
+                    Some(Then::Pause {
+                        from,
+                        job,
+                        only,
+                        pause,
+                    }) => self.pause_saved(from, job, only, pause),
+                    Some(Then::Resume { from, job, only }) => self.resume_saved(from, job, only),
                     None => {}
                 }
             }

@@ -104,6 +104,7 @@ impl Core {
                 progress: (view.progress)(job),
             }),
             pause: standing.pause.cloned(),
+            paused_kinds: standing.paused_kinds.clone(),
             backoff: standing.backoff.cloned(),
             last_run: past.and_then(|past| past.run.clone()),
             last_success: past.and_then(|past| past.success),
@@ -128,6 +129,8 @@ pub fn summary(status: &Status) -> String {
             | JobPhase::BackingOff
             | JobPhase::Suspended) => parts.push(format!("{} {}", job.job, phase.as_str())),
         }
+        let kinds = job.paused_kinds.keys();
+        parts.extend(kinds.map(|kind| format!("{} {kind} paused", job.job)));
     }
     let next = status
         .jobs

@@ -20,6 +20,7 @@ use crate::{
     },
     model::{
         backoff::Retry,
+        change_kind::ChangeKind,
         pause::Pause,
         report::{FailureKind, Outcome, Report, Trigger},
     },
@@ -95,6 +96,11 @@ fn daily() -> Schedule {
         "host",
         "job",
     )
+}
+
+/// A job, or a kind of its changes.
+fn paused(job: &str, only: Option<ChangeKind>) -> String {
+    only.map_or_else(|| job.to_owned(), |kind| format!("{kind} of {job}"))
 }
 
 fn pause(until: Option<&str>) -> Pause {
@@ -192,7 +198,8 @@ impl Daemon {
 
     fn pause(&mut self, job: &str, pause: Pause) -> Vec<String> {
         let job = job.to_owned();
-        self.command(Command::Pause { job, pause })
+        let only = None;
+        self.command(Command::Pause { job, only, pause })
     }
 
     fn saved(&mut self, id: u64) -> Vec<String> {
@@ -278,8 +285,12 @@ fn words(effect: &Effect) -> String {
                 format!("save {id}: backoff of {job}, {}", backoff.failures)
             }
             Write::Backoff(job, None) => format!("save {id}: no backoff of {job}"),
-            Write::Pause(job, Some(_)) => format!("save {id}: pause of {job}"),
-            Write::Pause(job, None) => format!("save {id}: no pause of {job}"),
+            Write::Pause(job, None, Some(_)) => format!("save {id}: pause of {job}"),
+            Write::Pause(job, None, None) => format!("save {id}: no pause of {job}"),
+            Write::Pause(job, Some(kind), pause) => {
+                let what = pause.as_ref().map_or("no pause", |_| "pause");
+                format!("save {id}: {what} of {kind} of {job}")
+            }
             Write::Refusal(server, Some(_)) => format!("save {id}: refusal of {server}"),
             Write::Refusal(server, None) => format!("save {id}: no refusal of {server}"),
         },
@@ -336,8 +347,8 @@ fn notice_words(notice: &Notice) -> String {
             OutageChange::Ended(_) => format!("outage of {job} ended"),
             OutageChange::Elsewhere => format!("{job} runs elsewhere"),
         },
-        Notice::JobPaused { job, .. } => format!("paused {job}"),
-        Notice::JobResumed(job) => format!("resumed {job}"),
+        Notice::JobPaused { job, only, .. } => format!("paused {}", paused(job, *only)),
+        Notice::JobResumed { job, only } => format!("resumed {}", paused(job, *only)),
         Notice::ConfigReloaded(_) => "reloaded".to_owned(),
         Notice::ConfigRefused(error) => format!("configuration refused: {error}"),
         Notice::StateFailed(_) => "state failed".to_owned(),

@@ -1,6 +1,9 @@
 //! One job of the job table: what it does, and what blocks it.
 
-use std::{collections::BTreeSet, mem};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -11,6 +14,7 @@ use super::{
 use crate::daemon::commands::Wish;
 use crate::model::{
     backoff::{Backoff, Failed},
+    change_kind::ChangeKind,
     pause::Pause,
     report::Trigger,
 };
@@ -26,6 +30,8 @@ pub(super) struct Job {
     pub(super) retired: bool,
     activity: Activity,
     blocks: Blocks,
+    /// The pauses of single kinds of change, which block no run.
+    pub(super) paused_kinds: BTreeMap<ChangeKind, Pause>,
     pub(super) ticks_skipped: u64,
 }
 
@@ -84,7 +90,12 @@ pub struct RunningJob {
 
 impl Job {
     /// A job without any state.
-    pub(super) fn new(rules: JobRules, PersistedJob { backoff, pause }: PersistedJob) -> Self {
+    pub(super) fn new(rules: JobRules, persisted: PersistedJob) -> Self {
+        let PersistedJob {
+            backoff,
+            pause,
+            paused_kinds,
+        } = persisted;
         let backing_off = backoff.map(|backoff| Block::BackingOff {
             logged: BTreeSet::from([backoff.kind]),
             backoff,
@@ -95,6 +106,7 @@ impl Job {
             retired: false,
             activity: Activity::Idle,
             blocks: paused.into_iter().chain(backing_off).collect(),
+            paused_kinds,
             ticks_skipped: 0,
         }
     }

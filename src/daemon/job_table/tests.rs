@@ -210,8 +210,8 @@ fn a_pause_is_stronger_than_everything_but_a_run_under_way() {
     job_table.tick("a", at(0));
     job_table.start(at(0), free);
     job_table.tick("b", at(0));
-    job_table.pause("a", pause(Some(100))).unwrap();
-    job_table.pause("b", pause(None)).unwrap();
+    job_table.pause("a", None, pause(Some(100))).unwrap();
+    job_table.pause("b", None, pause(None)).unwrap();
     assert_eq!(
         job_table.standing("a", at(1)).unwrap().phase,
         JobPhase::Running
@@ -234,9 +234,9 @@ fn a_pause_is_stronger_than_everything_but_a_run_under_way() {
     ));
     assert!(!job_table.make_up("b", at(99)));
     assert!(job_table.rested(at(99)).is_empty());
-    assert_eq!(job_table.rested(at(100)), ["a"]);
-    assert!(job_table.resume("a").unwrap().is_some());
-    assert!(job_table.resume("a").unwrap().is_none());
+    assert_eq!(job_table.rested(at(100)), [("a".to_owned(), None)]);
+    assert!(job_table.resume("a", None).unwrap().is_some());
+    assert!(job_table.resume("a", None).unwrap().is_none());
     job_table.retry(at(100));
     assert_eq!(names(&job_table.start(at(100), free)), ["a"]);
 }
@@ -299,7 +299,7 @@ fn a_pause_and_a_reload_are_stronger_than_what_another_program_runs() {
         job_table.trigger(job, Wish::Run, at(0)).unwrap();
     }
     job_table.start(at(0), free);
-    job_table.pause("a", pause(None)).unwrap();
+    job_table.pause("a", None, pause(None)).unwrap();
     job_table.set(2, [("a".to_owned(), rules("x"))].into(), |_| {
         PersistedJob::default()
     });

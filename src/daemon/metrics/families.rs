@@ -128,7 +128,7 @@ pub const FAMILIES: &[Family] = &[
     gauge(
         "held_changes",
         JOB,
-        "Changes that the last run that did not fail held for a person.",
+        "Changes that the last run that did not fail held.",
     ),
     gauge(
         "failed_changes",
@@ -157,7 +157,11 @@ pub const FAMILIES: &[Family] = &[
         JOB,
         "Whether the job is suspended: it failed too often and is only probed.",
     ),
-    gauge("paused", JOB, "Whether a person paused the job."),
+    gauge(
+        "paused",
+        &["job", "kind"],
+        "Whether a person paused the job; with kind, 1 for each kind of change that a person paused.",
+    ),
     counter(
         "ticks_skipped_total",
         JOB,

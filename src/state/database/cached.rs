@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 
 use crate::{
-    model::{backoff::Backoff, pause::Pause},
+    model::{backoff::Backoff, change_kind::ChangeKind, pause::Pause},
     state::database::{put, values::RefusedAccount},
 };
 
@@ -17,6 +17,8 @@ pub(super) struct CachedJobs {
     pub backoffs: BTreeMap<String, Option<Backoff>>,
     /// The pauses of jobs.
     pub pauses: BTreeMap<String, Option<Pause>>,
+    /// The pauses of single kinds of change.
+    pub paused_kinds: BTreeMap<(String, ChangeKind), Option<Pause>>,
     /// The servers that refused the credentials.
     pub refusals: BTreeMap<String, Option<RefusedAccount>>,
 }
@@ -29,6 +31,9 @@ impl CachedJobs {
         }
         for (job, pause) in &self.pauses {
             put::put_pause(connection, job, pause.as_ref())?;
+        }
+        for ((job, kind), pause) in &self.paused_kinds {
+            put::put_paused_kind(connection, (job, *kind), pause.as_ref())?;
         }
         for (server, refused) in &self.refusals {
             put::put_refusal(connection, server, refused.as_ref())?;

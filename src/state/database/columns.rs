@@ -141,6 +141,7 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT * FROM runs", run)?;
     each(connection, "SELECT * FROM backoffs", backoff)?;
     each(connection, "SELECT * FROM pauses", pause)?;
+    each(connection, "SELECT * FROM paused_kinds", paused_kind)?;
     each(connection, "SELECT * FROM refusals", refusal)?;
     each(connection, "SELECT * FROM absences", absence)?;
     each(connection, "SELECT * FROM disabled", absence)?;
@@ -268,6 +269,11 @@ pub(super) fn pause(row: &Row<'_>) -> rusqlite::Result<Pause> {
         until: row.get::<_, Option<Time>>("until")?.map(|Time(time)| time),
         reason: row.get("reason")?,
     })
+}
+
+/// A kind of change of a job, and its pause.
+pub(super) fn paused_kind(row: &Row<'_>) -> rusqlite::Result<(ChangeKind, Pause)> {
+    Ok((row.get("kind").map(|EnumText(kind)| kind)?, pause(row)?))
 }
 
 pub(super) fn refusal(row: &Row<'_>) -> rusqlite::Result<(String, RefusedAccount)> {

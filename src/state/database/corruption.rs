@@ -16,8 +16,8 @@ const KEPT: usize = 3;
 
 /// What is not in the reports.
 const LOST: &str = "the history and the delays after failures were restored from the reports; \
-                    pauses are lost, so a paused job runs again (`pause` it again), and so is the \
-                    time since when people have been missing, so `deactivate_after` starts again";
+                    pauses are lost, so a paused job runs again, and a paused kind of change is \
+                    written again (`pause` it again), and so is the time since when people have been missing, so `deactivate_after` starts again";
 
 /// Why a database cannot be used.
 #[derive(Debug)]

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
-    model::{backoff::Backoff, pause::Pause},
+    model::{backoff::Backoff, change_kind::ChangeKind, pause::Pause},
     state::{
         database::{
             State,
             cached::CachedJobs,
             columns,
-            put::{put_backoff, put_pause, put_refusal},
+            put::{put_backoff, put_pause, put_paused_kind, put_refusal},
             values::RefusedAccount,
         },
         files::StateError,
@@ -68,6 +68,42 @@ impl State {
         self.write_held(|transaction| put_pause(transaction, job, pause), note)
     }
 
+    /// The kinds of change of a job that are paused, also if a pause has expired.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn paused_kinds(&self, job: &str) -> Result<BTreeMap<ChangeKind, Pause>, StateError> {
+        self.read_held(|connection, held| {
+            let paused = paused_kinds(connection, job)?;
+            let known = paused.iter();
+            let known = known.map(|(kind, pause)| ((job.to_owned(), *kind), Some(pause.clone())));
+            held.paused_kinds.extend(known);
+            Ok(paused)
+        })
+    }
+
+    /// Saves the pause of a kind of change of a job, or its end.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_paused_kind(
+        &self,
+        job: &str,
+        kind: ChangeKind,
+        pause: Option<&Pause>,
+    ) -> Result<(), StateError> {
+        let note = |held: &mut CachedJobs| {
+            drop(
+                held.paused_kinds
+                    .insert((job.to_owned(), kind), pause.cloned()),
+            );
+        };
+        self.write_held(
+            |transaction| put_paused_kind(transaction, (job, kind), pause),
+            note,
+        )
+    }
+
     /// The servers that refused the credentials: `ftrack`, or `directory` and its name.
     ///
     /// # Errors
@@ -119,4 +155,15 @@ impl State {
             note,
         )
     }
+}
+
+/// The pauses of a job's kinds of change.
+pub(super) fn paused_kinds(
+    connection: &Connection,
+    job: &str,
+) -> rusqlite::Result<BTreeMap<ChangeKind, Pause>> {
+    let mut paused = connection.prepare("SELECT * FROM paused_kinds WHERE job = ?1")?;
+    paused
+        .query_map(params![job], columns::paused_kind)?
+        .collect()
 }

@@ -6,7 +6,7 @@ use super::{
     columns::{EnumText, Time},
     values::RefusedAccount,
 };
-use crate::model::{backoff::Backoff, pause::Pause};
+use crate::model::{backoff::Backoff, change_kind::ChangeKind, pause::Pause};
 
 /// Replaces a job's back-off, or removes it.
 pub(super) fn put_backoff(
@@ -63,6 +63,33 @@ pub(super) fn put_pause(
     connection.execute(
         "INSERT OR REPLACE INTO pauses (job, since, until, reason) VALUES (?1, ?2, ?3, ?4)",
         params![job, Time(*since), until.map(Time), reason],
+    )?;
+    Ok(())
+}
+
+/// Replaces the pause of a job's kind of change, or removes it.
+pub(super) fn put_paused_kind(
+    connection: &Connection,
+    (job, kind): (&str, ChangeKind),
+    pause: Option<&Pause>,
+) -> rusqlite::Result<()> {
+    let Some(Pause {
+        since,
+        until,
+        reason,
+    }) = pause
+    else {
+        return connection
+            .execute(
+                "DELETE FROM paused_kinds WHERE job = ?1 AND kind = ?2",
+                params![job, EnumText(kind)],
+            )
+            .map(drop);
+    };
+    connection.execute(
+        "INSERT OR REPLACE INTO paused_kinds (job, kind, since, until, reason) VALUES (?1, ?2, ?3, \
+         ?4, ?5)",
+        params![job, EnumText(kind), Time(*since), until.map(Time), reason],
     )?;
     Ok(())
 }

@@ -18,6 +18,7 @@ use crate::{
         database::{
             State, absences, columns,
             columns::{Count, EnumText, Ids, JsonText, Time},
+            jobs,
             look::{Looked, look},
             runs, stored_values,
             values::{Remembered, Written},
@@ -477,6 +478,7 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
         linked: runs::linked_before(connection, job, ftrack)?,
         has_succeeded: runs::has_succeeded(connection, job, ftrack)?,
         begun: BTreeSet::new(),
+        paused: jobs::paused_kinds(connection, job)?,
         users_before: None,
     })
 }

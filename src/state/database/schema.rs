@@ -248,6 +248,16 @@ pub(super) const STEPS: &[&str] = &[
     "
     ALTER TABLE runs ADD COLUMN for_some INTEGER NOT NULL DEFAULT 0 CHECK (for_some IN (0, 1));
 ",
+    "
+    CREATE TABLE paused_kinds (
+        job          TEXT NOT NULL,
+        kind         TEXT NOT NULL,
+        since        TEXT NOT NULL,
+        until        TEXT,
+        reason       TEXT,
+        PRIMARY KEY (job, kind)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// What a connection is for.

@@ -11,6 +11,7 @@ use crate::{
         clocks::{Clocks, Present},
         freshness::Freshness,
         held_people::HeldPeople,
+        pause::Pause,
         preferred_server::PreferredServer,
         stored_value::StoredOtherwise,
         user::EntityId,
@@ -59,6 +60,8 @@ pub struct Remembered {
     pub preferred_server: Option<PreferredServer>,
     /// The users that an interrupted run began to create, according to its journal.
     pub begun: BTreeSet<EntityId>,
+    /// The kinds of change that a person paused, also if a pause has expired.
+    pub paused: BTreeMap<ChangeKind, Pause>,
     /// What the last complete reading showed of the job's users; only for a run of changes.
     pub users_before: Option<UsersBefore>,
 }

@@ -133,6 +133,14 @@ fn a_person_triggers_and_pauses_it_and_is_told_how_far_it_is() {
         "{}",
         refused.stderr
     );
+    let refused = must(&studio, 2, &["pause", "nightly", "--only", "deactivate"]);
+    assert!(
+        refused
+            .stderr
+            .contains("`pause nightly` pauses the whole job"),
+        "{}",
+        refused.stderr
+    );
     must(&studio, 0, &["pause", "nightly"]);
     assert!(
         must(&studio, 1, &["trigger", "nightly"])

@@ -112,7 +112,8 @@ fn written() -> BTreeMap<String, Option<Value>> {
     let mut table = String::new();
     for whole in command::config::example().lines() {
         let line = whole.trim_start_matches("# ");
-        if let Some((name, _)) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let name = line.strip_prefix("[[").or_else(|| line.strip_prefix('['));
+        if let Some((name, _)) = name.and_then(|rest| rest.split_once(']')) {
             table = name
                 .replace("artists", "*")
                 .replace("studio", "*")
@@ -158,6 +159,10 @@ fn collect_keys(root: &Value, schema: &Value, at: &str, keys: &mut BTreeMap<Stri
             at,
             keys,
         );
+    }
+    // The tables of a list.
+    if schema["items"].is_object() {
+        collect_keys(root, &schema["items"], at, keys);
     }
     // Optional tables; the table that may stand for an attribute is not one of its own.
     for schema in schema["anyOf"]

@@ -40,6 +40,25 @@ fn check(mistakes: &[Mistake]) {
 
 #[test]
 #[rustfmt::skip] // one mistake a line
+fn windows_and_freezes() {
+    check(&[
+        (FILTER, r#"+ windows = { deactivat = ["Mon 09:00-16:00"] }"#, &[r#"config.toml:15: jobs.artists.windows.deactivat: unknown key; did you mean "deactivate"?"#]),
+        (FILTER, r#"+ windows = { deactivate = "Mon 09:00-16:00" }"#, &["config.toml:15: jobs.artists.windows.deactivate: a list is expected, not text"]),
+        (FILTER, r#"+ windows = { deactivate = [] }"#, &["config.toml:15: jobs.artists.windows.deactivate: an empty list is never open; leave the key out for any time, or use a freeze"]),
+        (FILTER, r#"+ windows = { rename = ["Mon 09:00-16:00", "Monday 09:00-16:00"], clear = ["Mon 9-16"] }"#, &[r#"config.toml:15: jobs.artists.windows.rename[1]: "Monday 09:00-16:00" is not a window: "Monday" is not a day of the week (Mon, Tue, Wed, Thu, Fri, Sat, Sun); did you mean Mon?"#, r#"config.toml:15: jobs.artists.windows.clear[0]: "Mon 9-16" is not a window: "9" is not a time of day from 00:00 to 24:00"#]),
+        (FILTER, r#"+ freezes = [{ from = "2026-12-18", to = "2026-12-17", what = ["deactivate"] }]"#, &["config.toml:15: jobs.artists.freezes[0].to: before from (2026-12-18)"]),
+        (FILTER, r#"+ freezes = [{ from = "2026-12-18", to = "2026-12-18", what = ["deactivates", "revoke"] }]"#, &[r#"config.toml:15: jobs.artists.freezes[0].what[0]: "deactivates" is not a kind of change (create, adopt, update, rename, clear, deactivate, reactivate, grant, revoke); did you mean "deactivate"?"#]),
+        (FILTER, r#"+ freezes = [{ from = "2026-12-18", what = [] }]"#, &[r#"config.toml:15: jobs.artists.freezes[0].what: missing; the kinds of change, such as ["deactivate", "revoke"]"#, r#"config.toml:15: jobs.artists.freezes[0].to: missing; a day, such as "2026-12-18""#]),
+        (FILTER, r#"+ freezes = [{ from = "18.12.2026", to = "2026-12-18", what = ["create"] }]"#, &[r#"config.toml:15: jobs.artists.freezes[0].from: "18.12.2026" is not a day such as "2026-12-18""#]),
+        (FILTER, r#"+ freezes = [{ from = 2026-12-18, to = "2026-12-18", what = ["create"] }]"#, &["config.toml:15: jobs.artists.freezes[0].from: a date is not expected here; text goes in quotes"]),
+        (FILTER, r#"+ freezes = [{ from = "2026-12-18", to = "2026-12-18", what = ["create"], why = "x" }]"#, &["config.toml:15: jobs.artists.freezes[0].why: unknown key; known keys are from, to, what, reason"]),
+        (FILTER, r#"+ windows = { create = ["Mon 09:00-16:00"] }
+freezes = { from = "2026-12-18" }"#, &["config.toml:16: jobs.artists.freezes: a list is expected, not a table"]),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip] // one mistake a line
 fn unknown_keys() {
     check(&[
         ("filter =", "fliter =", &[r#"config.toml:14: jobs.artists.fliter: unknown key; did you mean "filter"?"#]),

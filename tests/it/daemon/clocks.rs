@@ -6,6 +6,7 @@ mod jumps;
 mod limits;
 mod outages;
 mod refusals;
+mod windows;
 
 use std::{ffi::OsString, fs, path::PathBuf, process::Command, time::Instant};
 

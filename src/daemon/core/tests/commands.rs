@@ -20,7 +20,7 @@ fn a_pause_is_done_when_it_is_kept() {
     assert_eq!(refused, ["reply 2: a is paused; `resume a` ends the pause"]);
     let job = "a".to_owned();
     assert_eq!(
-        daemon.command(Command::Resume { job }),
+        daemon.command(Command::Resume { job, only: None }),
         ["save 1: no pause of a"]
     );
     assert_eq!(daemon.phase("a"), "paused");

@@ -181,11 +181,11 @@ fn a_backoff_and_a_pause_outlive_a_restart() {
     let (backed_off, paused) = (
         PersistedJob {
             backoff,
-            pause: None,
+            ..PersistedJob::default()
         },
         PersistedJob {
-            backoff: None,
             pause: Some(pause(None)),
+            ..PersistedJob::default()
         },
     );
     let persisted = Persisted {

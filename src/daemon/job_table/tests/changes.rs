@@ -11,11 +11,11 @@ fn a_reload_keeps_what_goes_on_and_lets_go_of_what_is_gone() {
     let mut job_table = job_table(2, &[("a", "x"), ("b", "y")]);
     job_table.tick("a", at(0));
     job_table.start(at(0), free);
-    job_table.pause("b", pause(None)).unwrap();
+    job_table.pause("b", None, pause(None)).unwrap();
     let rules_now = BTreeMap::from([("b".to_owned(), rules("y")), ("c".to_owned(), rules("z"))]);
     job_table.set(2, rules_now, |job| PersistedJob {
-        backoff: None,
         pause: (job == "c").then(|| pause(None)),
+        ..PersistedJob::default()
     });
     assert_eq!(job_table.names().collect::<Vec<_>>(), ["b", "c"]);
     assert!(job_table.is_at_work(), "a's run goes on to its end");
@@ -112,8 +112,8 @@ proptest! {
                 0 if second % 2 == 0 => job_table.tick_changes(name, now),
                 0 => drop(job_table.tick(name, now)),
                 1 => drop(job_table.trigger(name, Wish::Run, now)),
-                2 => drop(job_table.pause(name, pause(None))),
-                3 => drop(job_table.resume(name)),
+                2 => drop(job_table.pause(name, None, pause(None))),
+                3 => drop(job_table.resume(name, None)),
                 4 => job_table.retry(now),
                 _ if running.contains(&name) => {
                     running.retain(|other| *other != name);
