@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     finding::KeyPath,
     notes::Notes,
-    table::{Complete, table},
+    table::Complete,
     value::{Day, List, line},
 };
 use crate::model::{
@@ -114,24 +114,25 @@ pub fn check_windows(
     complete.collect()
 }
 
-table! {
-    /// Days on which changes of some kinds are not written, of any cause; both days included, in the
-    /// job's time zone.
-    #[schemars(rename = "Freeze")]
-    struct FreezeTable => struct FreezeKeys {
-        /// The first day, such as `"2026-12-18"`; required.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        from: Option<Day> => Option<Day> = None,
-        /// The last day; required.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        to: Option<Day> => Option<Day> = None,
-        /// The kinds of change: `create`, `adopt`, `update`, `rename`, `clear`, `deactivate`,
-        /// `reactivate`, `grant`, `revoke`; required.
-        what: List<ChangeKind> => Vec<ChangeKind> = List::default(),
-        /// Why, for people.
-        #[serde(deserialize_with = "line", skip_serializing_if = "Option::is_none")]
-        reason: Option<String> => Option<String> = None,
-    }
+/// Days on which changes of some kinds are not written, of any cause; both days included, in the job's
+/// time zone.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+#[schemars(rename = "Freeze")]
+pub struct FreezeTable {
+    /// The first day, such as `"2026-12-18"`; required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Day>,
+    /// The last day; required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Day>,
+    /// The kinds of change: `create`, `adopt`, `update`, `rename`, `clear`, `deactivate`,
+    /// `reactivate`, `grant`, `revoke`; required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub what: Option<List<ChangeKind>>,
+    /// Why, for people.
+    #[serde(deserialize_with = "line", skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl From<Freeze> for FreezeTable {
@@ -142,13 +143,12 @@ impl From<Freeze> for FreezeTable {
             what,
             reason,
         } = freeze;
-        let keys = FreezeKeys {
+        Self {
             from: Some(from.into()),
             to: Some(to.into()),
-            what,
+            what: Some(what.into()),
             reason,
-        };
-        keys.into()
+        }
     }
 }
 
@@ -166,22 +166,28 @@ pub fn check_freezes(
 }
 
 fn freeze(notes: &mut Notes, at: &KeyPath, table: FreezeTable) -> Option<Freeze> {
+    let FreezeTable {
+        from,
+        to,
+        what,
+        reason,
+    } = table;
+    let kinds = what.unwrap_or_default();
     let what = at.key("what");
-    if table.what.is_empty() {
+    if kinds.is_empty() {
         notes.missing(
             &what,
             "the kinds of change, such as [\"deactivate\", \"revoke\"]",
         );
     }
-    table.what.check(notes, &what);
+    kinds.check(notes, &what);
     let mut day = |key: &str, day: Option<Day>| -> Option<NaiveDate> {
         if day.is_none() {
             notes.missing(&at.key(key), "a day, such as \"2026-12-18\"");
         }
         day.map(|Day(day)| day)
     };
-    let (from, to) = (day("from", table.from), day("to", table.to));
-    let FreezeKeys { what, reason, .. } = table.complete()?;
+    let (from, to) = (day("from", from), day("to", to));
     let (from, to) = (from?, to?);
     if from > to {
         notes.find(&at.key("to"), format!("before from ({from})"));
@@ -189,7 +195,7 @@ fn freeze(notes: &mut Notes, at: &KeyPath, table: FreezeTable) -> Option<Freeze>
     Some(Freeze {
         from,
         to,
-        what,
+        what: kinds.complete()?,
         reason,
     })
 }

@@ -1,3 +1,4 @@
+//! What the clock on the wall shows, minute by minute, and when windows open.
 #![allow(clippy::unwrap_used)]
 
 use chrono_tz::Tz;

@@ -80,7 +80,7 @@ fn unknown_keys() {
         (FILTER, "+ page_size = 5", &["config.toml:15: jobs.artists.page_size: it does not belong here, but in [ftrack] or [directories.NAME]"]),
         ("[ftrack]\nserver = \"https://studio.ftrackapp.com\"", "server = \"https://studio.ftrackapp.com\"\n[ftrack]", &["config.toml:2: server: it does not belong here, but in [ftrack]"]),
         (FILTER, r#"+ kind = "ftrack""#, &[r#"config.toml:15: jobs.artists.kind: "ftrack" is not one of "ldap", "ftrack-ldap""#]),
-        (FILTER, "+ limits.adopt = \"never\"", &["config.toml:15: jobs.artists.limits.adopt: it does not belong here, but in [jobs.artists.users]"]),
+        (FILTER, "+ limits.adopt = \"never\"", &["config.toml:15: jobs.artists.limits.adopt: it does not belong here, but in [jobs.artists.users] or [jobs.artists.windows]"]),
         (EMAIL, "+ [jobs.artist.limits]\ndeactivate = 5\n[jobs.artist.users]\nprotect = []", &[r#"config.toml:19: jobs.artist.limits: there is no job "artist" beside this table; did you mean [jobs.artists.limits]?"#, r#"config.toml:21: jobs.artist.users: there is no job "artist" beside this table; did you mean [jobs.artists.users]?"#]),
         (FILTER, "+ users.protects = []", &[r#"config.toml:15: jobs.artists.users.protects: unknown key; did you mean "protect"?"#]),
         (EMAIL, r#"email = { form = "mail" }"#, &[r#"config.toml:18: jobs.artists.attributes.email.form: unknown key; did you mean "from"?"#]),

@@ -3,7 +3,7 @@
 
 use ftrack_ldap_sync::model::{change::HeldBy, report::Report};
 
-use super::{FastClock, SetClock, at, let_pass, starts};
+use super::{FastClock, SetClock, at};
 use crate::{rules::leave, studio::Studio};
 
 /// One `sync` under a clock; what it holds, and when that opens.
@@ -70,7 +70,6 @@ fn the_schedule_writes_what_waited_when_the_window_is_open() {
     leave(&studio, "ada");
     let daemon = clock.daemon(&studio);
     clock.wait(at("2026-01-05T10:20:00Z"));
-    let _ = (let_pass, starts);
     daemon.stop();
     let reports = studio.reports();
     let opened = at("2026-01-05T09:00:00Z");
