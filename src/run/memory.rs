@@ -69,7 +69,7 @@ impl RunContext<'_, LdapWork> {
     /// Looks what a person paused by now, right before it is decided what is written: an emergency
     /// stop counts also for a run that is under way.
     pub(super) fn look_at_pauses(&mut self, state: &State) -> Result<(), Failure> {
-        self.paused = state.paused_kinds(&self.prepared.name)?;
+        self.paused = state.paused_kinds_now(&self.prepared.name)?;
         Ok(())
     }
 

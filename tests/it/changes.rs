@@ -10,6 +10,7 @@ use crate::{
 
 mod daemon;
 mod groups;
+mod held_kinds;
 mod openldap;
 mod others;
 

@@ -82,6 +82,14 @@ impl State {
         })
     }
 
+    /// The same for a run, in a daemon or not, which holds nobody up by it later.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn paused_kinds_now(&self, job: &str) -> Result<BTreeMap<ChangeKind, Pause>, StateError> {
+        self.read(|connection| paused_kinds(connection, job))
+    }
+
     /// Saves the pause of a kind of change of a job, or its end.
     ///
     /// # Errors

@@ -34,6 +34,19 @@ fn what_holds_jobs_up_is_put_into_the_new_one_as_the_daemon_knows_it() {
     daemon.set_backoff("interns", Some(&backoff())).unwrap();
     assert_eq!(daemon.pause("nightly").unwrap(), Some(pause.clone()));
     daemon.set_refusal("ftrack", Some(&refused)).unwrap();
+    let (stopped, resumed) = (ChangeKind::Deactivate, ChangeKind::Rename);
+    open(&config)
+        .set_paused_kind("artists", stopped, Some(&pause))
+        .unwrap();
+    assert!(
+        daemon
+            .paused_kinds("artists")
+            .unwrap()
+            .contains_key(&stopped)
+    );
+    for pause in [Some(&pause), None] {
+        daemon.set_paused_kind("artists", resumed, pause).unwrap();
+    }
     daemon
         .set_absences("artists", &Absences::new(), &absences(&[("a", 2)]))
         .unwrap();
@@ -46,6 +59,10 @@ fn what_holds_jobs_up_is_put_into_the_new_one_as_the_daemon_knows_it() {
         assert_eq!(after.backoff("artists").unwrap(), None);
         assert_eq!(after.backoff("interns").unwrap(), Some(backoff()));
         assert_eq!(after.pause("nightly").unwrap(), Some(pause.clone()));
+        assert_eq!(
+            after.paused_kinds_now("artists").unwrap(),
+            [(stopped, pause.clone())].into()
+        );
         assert_eq!(
             after.refusals().unwrap(),
             [("ftrack".to_owned(), refused.clone())].into()

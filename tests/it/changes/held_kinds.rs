@@ -1,0 +1,40 @@
+//! What a pause of one kind of change holds, a run of changes writes after its end, although the
+//! directory says nothing new.
+
+use ftrack_ldap_sync::model::change::HeldBy;
+
+use super::{
+    openldap::{leaves, slapd},
+    *,
+};
+
+/// Pauses or resumes deactivations, past the daemon.
+fn pause(studio: &Studio, is_paused: bool) {
+    let database = rusqlite::Connection::open(studio.state_dir().join("state.db")).unwrap();
+    let change = if is_paused {
+        "INSERT INTO paused_kinds (job, kind, since) VALUES ('artists', 'deactivate', \
+         '2026-01-01T00:00:00.000000000Z')"
+    } else {
+        "DELETE FROM paused_kinds"
+    };
+    assert_eq!(database.execute(change, []).unwrap(), 1);
+}
+
+#[test]
+fn what_a_pause_held_is_written_after_it_by_a_run_of_changes() {
+    let slapd = slapd(&["ada", "bea", "cleo"], 100);
+    let studio = studio(slapd.url().as_str());
+    studio.sync();
+    pause(&studio, true);
+    slapd.change(&leaves("bea"));
+    let report = some_changes(&studio);
+    assert_eq!(done(&report), ["deactivate bea held"]);
+    assert_eq!(report.changes[0].held_by, Some(HeldBy::Paused));
+    assert_eq!(report.outcome, Outcome::Succeeded);
+    assert_eq!(changes(&studio), None, "it was told");
+    pause(&studio, false);
+    let report = some_changes(&studio);
+    assert_eq!(done(&report), ["deactivate bea applied"]);
+    assert_eq!(changes(&studio), None);
+    studio.sync_changes_nothing();
+}
