@@ -41,7 +41,10 @@ pub fn of_hold(by: HeldBy) -> Verdict {
         | HeldBy::Replica
         | HeldBy::Configuration
         | HeldBy::Adoption
-        | HeldBy::Limit => Verdict::Held,
+        | HeldBy::Limit
+        | HeldBy::Window
+        | HeldBy::Freeze
+        | HeldBy::Paused => Verdict::Held,
     }
 }
 

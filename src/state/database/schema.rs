@@ -248,6 +248,7 @@ pub(super) const STEPS: &[&str] = &[
     "
     ALTER TABLE runs ADD COLUMN for_some INTEGER NOT NULL DEFAULT 0 CHECK (for_some IN (0, 1));
 ",
+    // Kinds of change that are paused.
     "
     CREATE TABLE paused_kinds (
         job          TEXT NOT NULL,
