@@ -87,8 +87,8 @@ pub struct JobTable {
     /// other groups.
     #[serde(skip_serializing_if = "List::is_empty")]
     pub member_of: List<GroupDn>,
-    /// The DNs where groups are searched for, for `member_of`; the naming contexts of those groups
-    /// when absent.
+    /// The DNs where groups are searched for, for `member_of` and `roles`; the naming contexts of
+    /// those groups when absent.
     #[serde(skip_serializing_if = "List::is_empty")]
     pub group_bases: List<Base>,
     /// Who may not sign in: "auto" (by the directory's kind), an LDAP filter such as
@@ -107,6 +107,10 @@ pub struct JobTable {
     /// the whole table is absent.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, AttributeKey>,
+    /// The security roles of ftrack that members of groups get for all open projects: for each
+    /// role, by its name, the DNs of the groups. Others are neither given nor taken.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub roles: BTreeMap<String, List<GroupDn>>,
     /// Which changes to users are allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users: Option<UsersTable>,
@@ -123,7 +127,7 @@ pub struct JobTable {
 }
 
 /// The keys that only a job that reads a directory has.
-pub const LDAP_KEYS: [&str; 16] = [
+pub const LDAP_KEYS: [&str; 17] = [
     "mode",
     "changes_schedule",
     "source",
@@ -137,6 +141,7 @@ pub const LDAP_KEYS: [&str; 16] = [
     "expires",
     "config_change",
     "attributes",
+    "roles",
     "users",
     "windows",
     "freezes",
@@ -164,6 +169,7 @@ impl Default for JobTable {
             expires: None,
             config_change: Some(ConfigChange::default()),
             attributes: BTreeMap::new(),
+            roles: BTreeMap::new(),
             users: Some(UsersTable::default()),
             limits: LimitsTable::default(),
             windows: WindowsTable::default(),
@@ -274,6 +280,8 @@ pub struct LdapJob {
     pub config_change: ConfigChange,
     /// By the directory's kind unless configured.
     pub attributes: Option<BTreeMap<String, AttributeRule>>,
+    /// The DNs of the groups of each role, by its name in ftrack; never without a group.
+    pub roles: BTreeMap<String, Vec<String>>,
     pub users: Users,
     pub limits: Limits,
     /// No list is empty.
@@ -385,10 +393,12 @@ fn ldap(
     table.member_of.check(notes, &at.key("member_of"));
     let group_bases = at.key("group_bases");
     table.group_bases.check(notes, &group_bases);
-    if table.member_of.is_empty() && !table.group_bases.is_empty() {
+    let roles = roles(notes, &at.key("roles"), std::mem::take(&mut table.roles));
+    let has_groups = !table.member_of.is_empty() || roles.as_ref().is_none_or(|r| !r.is_empty());
+    if !has_groups && !table.group_bases.is_empty() && !notes.is_judged(&at.key("roles")) {
         notes.find(
             &group_bases,
-            "it is used only beside member_of, which is absent",
+            "it is used only beside member_of or roles, which are absent",
         );
     }
     let mapping = at.key("attributes");
@@ -422,11 +432,49 @@ fn ldap(
         expires: table.expires.take(),
         config_change: table.config_change.unwrap_or_default(),
         attributes: attributes?,
+        roles: roles?,
         users: users?,
         limits: std::mem::take(&mut table.limits).of_ldap()?,
         windows: windows?,
         freezes: freezes?,
     })
+}
+
+/// The groups of each role.
+fn roles(
+    notes: &mut Notes,
+    at: &KeyPath,
+    written: BTreeMap<String, List<GroupDn>>,
+) -> Option<BTreeMap<String, Vec<String>>> {
+    let mut folded: BTreeMap<String, String> = BTreeMap::new();
+    let mut roles = BTreeMap::new();
+    let mut is_right = true;
+    for (name, groups) in written {
+        let at = at.key(&name);
+        groups.check(notes, &at);
+        let earlier = folded.insert(name.to_lowercase(), name.clone());
+        let problem = match (line_problem(&name), earlier) {
+            (Some(problem), _) => Some(problem.to_owned()),
+            (None, Some(earlier)) => Some(format!(
+                "it is the same role as {earlier:?}: names are compared without case"
+            )),
+            (None, None) if groups.is_empty() => Some(
+                "it has no groups, so that nobody could be given the role; name a group, or remove \
+                 the key to leave everybody's role as it is"
+                    .to_owned(),
+            ),
+            (None, None) => None,
+        };
+        if let Some(problem) = problem {
+            notes.find(&at, problem);
+            is_right = false;
+        }
+        match groups.complete() {
+            Some(groups) => drop(roles.insert(name, groups)),
+            None => is_right = false,
+        }
+    }
+    is_right.then_some(roles)
 }
 
 fn directory(
@@ -493,6 +541,8 @@ impl From<LdapJob> for JobTable {
     fn from(job: LdapJob) -> Self {
         let attributes = job.attributes.iter().flatten();
         let attributes = attributes.map(|(name, rule)| (name.clone(), attributes::written(rule)));
+        let roles = job.roles.into_iter();
+        let roles = roles.map(|(name, groups)| (name, groups.into()));
         Self {
             kind: Kind::Ldap,
             mode: Some(job.mode),
@@ -508,6 +558,7 @@ impl From<LdapJob> for JobTable {
             expires: job.expires,
             config_change: Some(job.config_change),
             attributes: attributes.collect(),
+            roles: roles.collect(),
             users: Some(job.users.into()),
             limits: job.limits.into(),
             windows: job.windows.into(),

@@ -31,6 +31,9 @@ pub struct LimitsTable {
     /// The most users with values that are emptied, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clear: Option<Limit>,
+    /// The most security roles that are taken, likewise, but of the roles that the job gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoke: Option<Limit>,
     /// The most users that are reactivated, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reactivate: Option<Limit>,
@@ -47,9 +50,10 @@ pub struct LimitsTable {
 }
 
 /// The keys that only a job that reads a directory has.
-pub const LDAP_KEYS: [&str; 6] = [
+pub const LDAP_KEYS: [&str; 7] = [
     "per",
     "clear",
+    "revoke",
     "reactivate",
     "create",
     "unusable",
@@ -63,6 +67,7 @@ impl Default for LimitsTable {
             deactivate: Limit::Percent(10),
             rename: Limit::Percent(10),
             clear: Some(Limit::Percent(10)),
+            revoke: Some(Limit::Percent(10)),
             reactivate: Some(Limit::Percent(25)),
             create: Some(Limit::Percent(50)),
             unusable: Some(Limit::Percent(50)),
@@ -82,6 +87,8 @@ pub struct Limits {
     pub rename: Limit,
     /// The most users with values that are emptied.
     pub clear: Limit,
+    /// The most security roles that are taken, of those that the job gave.
+    pub revoke: Limit,
     /// The most users that are reactivated.
     pub reactivate: Limit,
     /// The most users that are created.
@@ -111,6 +118,7 @@ impl LimitsTable {
             deactivate: self.deactivate,
             rename: self.rename,
             clear: self.clear.or(default.clear)?,
+            revoke: self.revoke.or(default.revoke)?,
             reactivate: self.reactivate.or(default.reactivate)?,
             create: self.create.or(default.create)?,
             unusable: self.unusable.or(default.unusable)?,
@@ -134,6 +142,7 @@ impl From<Limits> for LimitsTable {
             deactivate: limits.deactivate,
             rename: limits.rename,
             clear: Some(limits.clear),
+            revoke: Some(limits.revoke),
             reactivate: Some(limits.reactivate),
             create: Some(limits.create),
             unusable: Some(limits.unusable),
@@ -149,6 +158,7 @@ impl From<FtrackLdapJob> for LimitsTable {
             deactivate: limits.deactivate,
             rename: limits.rename,
             clear: None,
+            revoke: None,
             reactivate: None,
             create: None,
             unusable: None,

@@ -21,7 +21,7 @@ use super::{
 const ENOUGH: usize = 100;
 
 /// Keys of a job that are designed, but not supported by this version.
-const LATER_KEYS: [&str; 2] = ["roles", "groups"];
+const LATER_KEYS: [&str; 1] = ["groups"];
 
 /// Converts values into the structure of the configuration. Whatever does not fit is recorded and
 /// omitted; `None` when there are too many findings.
@@ -177,7 +177,9 @@ fn note(path: &KeyPath, kind: &Kind, kinds: &Kinds, notes: &mut Notes) {
             let hint = match separated(path, kinds, notes) {
                 Some(hint) => format!("; {hint}"),
                 None if is_quoted(found, expected) => "; leave out the quotes".to_owned(),
-                None => of_the_other_table(path, found).unwrap_or_default(),
+                None => of_the_other_table(path, found)
+                    .or_else(|| of_named_projects(path, found))
+                    .unwrap_or_default(),
             };
             format!(
                 "{} is expected, not {}{hint}",
@@ -217,6 +219,16 @@ fn of_the_other_table(path: &KeyPath, found: &Actual) -> Option<String> {
         ] if is_limit => Some(format!("; a limit goes in [jobs.{job}.limits]: {key}")),
         _ => None,
     }
+}
+
+/// A role for named projects is a table, which is designed, but not supported by this version.
+fn of_named_projects(path: &KeyPath, found: &Actual) -> Option<String> {
+    let is_role = matches!(path.keys().as_slice(), ["jobs", _, "roles", _]);
+    (is_role && matches!(found, Actual::Map)).then(|| {
+        "; roles for named projects are not supported by this version, only for all open ones: \
+         name the groups as a list"
+            .to_owned()
+    })
 }
 
 /// Whether a number, or true or false, is written as text.

@@ -151,10 +151,18 @@ impl GroupGraph {
     }
 
     /// Who is a member of each of these groups, directly or through others.
-    pub fn members(self, groups: &[Place], budget: &mut Budget) -> Result<Members, OverBudget> {
+    /// Of the first `of_people` alone it matters who their members are beyond those that are read.
+    pub fn members(
+        self,
+        groups: &[Place],
+        of_people: usize,
+        budget: &mut Budget,
+    ) -> Result<Members, OverBudget> {
         let mut seen = vec![false; self.dns.numbers.len()];
         let mut members = Members {
             unread: seen.clone(),
+            of_roles: seen.clone(),
+            of_people: u32::try_from(of_people).unwrap_or(u32::MAX),
             unreadable: self.unreadable,
             ..Members::default()
         };
@@ -230,6 +238,12 @@ pub(super) struct Members {
     by_primary: HashMap<Box<str>, Vec<u32>>,
     /// For each number whether it is that of a member whose entry was not read so far.
     unread: Vec<bool>,
+    /// The same for members of groups that give roles.
+    of_roles: Vec<bool>,
+    /// The number of the groups whose members alone are people; the others give roles.
+    of_people: u32,
+    /// Every group through which somebody may have a role, with the number of its own members.
+    reached_by_roles: BTreeMap<String, usize>,
     /// Every group through which somebody may be a member, with the number of its own members.
     reached: BTreeMap<String, usize>,
     unreadable: usize,
@@ -244,7 +258,12 @@ impl Members {
     /// Adds a group through which its members are in the group at that position, with those whom it
     /// does not name by their DNs.
     fn reach(&mut self, group: &Group, place: u32, budget: &mut Budget) -> Result<(), OverBudget> {
-        let reached = self.reached.entry(group.dn.as_ref().to_owned());
+        let reached = if place < self.of_people {
+            &mut self.reached
+        } else {
+            &mut self.reached_by_roles
+        };
+        let reached = reached.entry(group.dn.as_ref().to_owned());
         reached.or_insert_with(|| group.len());
         for uid in &group.uids {
             put(self.by_uid.entry(uid.clone()).or_default(), place, budget)?;
@@ -266,18 +285,37 @@ impl Members {
     fn add(&mut self, number: u32, place: u32, budget: &mut Budget) -> Result<(), OverBudget> {
         budget.take(2 * size_of::<(u32, u32)>())?;
         self.by_dn.push((number, place));
-        if let Some(unread) = self.unread.get_mut(number as usize) {
+        let unread = if place < self.of_people {
+            &mut self.unread
+        } else {
+            &mut self.of_roles
+        };
+        if let Some(unread) = unread.get_mut(number as usize) {
             *unread = true;
         }
         Ok(())
     }
 
+    /// The groups that an entry belongs to.
+    pub fn memberships(&mut self, entry: &Entry) -> Memberships {
+        let mut groups = self.groups_of(entry);
+        let of_roles = groups.split_off(&self.of_people);
+        let positions = of_roles.iter().map(|place| place - self.of_people);
+        Memberships {
+            is_person: self.of_people == 0 || !groups.is_empty(),
+            of_roles: positions.collect(),
+            is_unclear: self.unclear_by(entry).is_some(),
+        }
+    }
+
     /// The positions of the groups that an entry belongs to.
-    pub fn groups_of(&mut self, entry: &Entry) -> BTreeSet<u32> {
+    fn groups_of(&mut self, entry: &Entry) -> BTreeSet<u32> {
         let mut groups = BTreeSet::new();
         if let Some(number) = self.dns.find(&entry.dn) {
-            if let Some(unread) = self.unread.get_mut(number as usize) {
-                *unread = false;
+            for unread in [&mut self.unread, &mut self.of_roles] {
+                if let Some(unread) = unread.get_mut(number as usize) {
+                    *unread = false;
+                }
             }
             let first = self.by_dn.partition_point(|(member, _)| *member < number);
             let of_member = self.by_dn.iter().skip(first);
@@ -321,7 +359,7 @@ impl Members {
     pub fn into_members(self) -> GroupMembers {
         GroupMembers {
             has_logins: !self.by_uid.is_empty(),
-            dns: unread(self.dns, &self.unread).collect(),
+            dns: unread(&self.dns, &self.unread).collect(),
         }
     }
 
@@ -329,17 +367,39 @@ impl Members {
     pub fn groups_read(self) -> GroupsRead {
         GroupsRead {
             reached: self.reached,
-            outside: unread(self.dns, &self.unread).collect(),
             unreadable: self.unreadable,
+            has_people: self.of_people > 0,
+            reached_by_roles: self.reached_by_roles,
+            outside_of_roles: unread(&self.dns, &self.of_roles).collect(),
+            outside: unread(&self.dns, &self.unread).collect(),
         }
     }
 }
 
 /// The keys of the members whose entries were not read.
-fn unread(dns: Dns, unread: &[bool]) -> impl Iterator<Item = Box<str>> {
-    let dns = dns.numbers.into_iter();
-    dns.filter(|(_, number)| unread.get(*number as usize) == Some(&true))
-        .map(|(key, _)| key)
+fn unread(dns: &Dns, unread: &[bool]) -> impl Iterator<Item = Box<str>> {
+    let dns = dns.numbers.iter();
+    dns.filter(|(_, number)| unread.get(**number as usize) == Some(&true))
+        .map(|(key, _)| key.clone())
+}
+
+/// What an entry's memberships make of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memberships {
+    /// Whether it is one of the people: in one of their groups, or there are none.
+    pub is_person: bool,
+    /// The positions of the groups that give it roles, in order.
+    pub of_roles: Box<[u32]>,
+    /// Whether it may be in more groups: it does not show an attribute by which groups name members.
+    pub is_unclear: bool,
+}
+
+impl Memberships {
+    /// Whether they say more than that the entry is that of somebody without roles.
+    #[must_use]
+    pub fn tells_of_roles(&self) -> bool {
+        self.is_unclear || !self.of_roles.is_empty()
+    }
 }
 
 /// Who the members of the groups are that people must be in, as far as their DNs tell.
@@ -381,6 +441,11 @@ pub struct GroupsRead {
     outside: BTreeSet<Box<str>>,
     /// Members that are not named by a DN.
     unreadable: usize,
+    /// Whether only members of groups are people.
+    has_people: bool,
+    reached_by_roles: BTreeMap<String, usize>,
+    /// As `outside`, of the groups that give roles.
+    outside_of_roles: BTreeSet<Box<str>>,
 }
 
 /// A group that had members before, and does not show them any longer.
@@ -400,30 +465,74 @@ impl GroupsRead {
         &self.reached
     }
 
-    /// Those that had members in an earlier reading and do not show them, although they may still
-    /// have them.
+    /// Whether only members of groups are people.
     #[must_use]
-    pub fn lost(&self, before: &BTreeMap<String, usize>) -> Vec<LostGroup> {
-        let now: HashMap<Dn, usize> = self
-            .reached
-            .iter()
-            .filter_map(|(dn, members)| Some((Dn::parse(dn)?, *members)))
-            .collect();
-        let had_members = before.iter().filter(|(_, members)| **members > 0);
-        let lost = had_members.filter_map(|(dn, _)| {
-            let parsed = Dn::parse(dn)?;
-            match now.get(&parsed) {
-                Some(0) => Some(LostGroup::Empty(dn.clone())),
-                Some(_) => None,
-                None => {
-                    let is_member = self.outside.contains(parsed.key());
-                    is_member.then(|| LostGroup::Hidden(dn.clone()))
-                }
-            }
-        });
-        lost.collect()
+    pub fn has_people(&self) -> bool {
+        self.has_people
     }
 
+    /// The same as `reached` for the groups that give roles.
+    #[must_use]
+    pub fn reached_by_roles(&self) -> &BTreeMap<String, usize> {
+        &self.reached_by_roles
+    }
+
+    /// Those that only give roles.
+    #[must_use]
+    pub fn only_of_roles(&self) -> Vec<String> {
+        let of_roles = self.reached_by_roles.keys();
+        let only = of_roles.filter(|dn| !self.reached.contains_key(*dn));
+        only.cloned().collect()
+    }
+
+    /// All of both.
+    #[must_use]
+    pub fn all_reached(&self) -> BTreeMap<String, usize> {
+        let of_roles = self.reached_by_roles.iter();
+        let mut all = self.reached.clone();
+        all.extend(of_roles.map(|(dn, members)| (dn.clone(), *members)));
+        all
+    }
+
+    /// Those of the groups of people that had members in an earlier reading and do not show them,
+    /// although they may still have them.
+    #[must_use]
+    pub fn lost(&self, before: &BTreeMap<String, usize>) -> Vec<LostGroup> {
+        lost(before, &self.reached, &self.outside)
+    }
+
+    /// The same of the groups that give roles.
+    #[must_use]
+    pub fn lost_of_roles(&self, before: &BTreeMap<String, usize>) -> Vec<LostGroup> {
+        lost(before, &self.reached_by_roles, &self.outside_of_roles)
+    }
+}
+
+fn lost(
+    before: &BTreeMap<String, usize>,
+    reached: &BTreeMap<String, usize>,
+    outside: &BTreeSet<Box<str>>,
+) -> Vec<LostGroup> {
+    let now: HashMap<Dn, usize> = reached
+        .iter()
+        .filter_map(|(dn, members)| Some((Dn::parse(dn)?, *members)))
+        .collect();
+    let had_members = before.iter().filter(|(_, members)| **members > 0);
+    let lost = had_members.filter_map(|(dn, _)| {
+        let parsed = Dn::parse(dn)?;
+        match now.get(&parsed) {
+            Some(0) => Some(LostGroup::Empty(dn.clone())),
+            Some(_) => None,
+            None => {
+                let is_member = outside.contains(parsed.key());
+                is_member.then(|| LostGroup::Hidden(dn.clone()))
+            }
+        }
+    });
+    lost.collect()
+}
+
+impl GroupsRead {
     /// Whether a group names the DN as a member, and no entry that was read has it.
     #[must_use]
     pub fn names_in_vain(&self, dn: &str) -> bool {

@@ -35,7 +35,10 @@ pub(super) const OF_MEMBERS: [&str; 2] = [UID, PRIMARY_GROUP_ID];
 #[derive(Debug)]
 pub(super) struct GroupSearches {
     list: Vec<Search>,
+    /// First those whose members alone are people.
     groups: Vec<String>,
+    /// How many these are.
+    of_people: usize,
 }
 
 /// The searches for the groups of a request on a server; none where it names none.
@@ -75,7 +78,8 @@ fn searches_of(
     };
     GroupSearches {
         list: bases(request, about).into_iter().map(of_base).collect(),
-        groups: request.groups.clone(),
+        groups: request.all().cloned().collect(),
+        of_people: request.people.len(),
     }
 }
 
@@ -85,7 +89,7 @@ pub(super) fn bases(request: &GroupsRequest, about: &ServerIdentity) -> Vec<Stri
         return highest(request.bases.clone());
     }
     let context = |group: &String| naming_context(&about.naming_contexts, group);
-    let contexts = request.groups.iter().filter_map(context);
+    let contexts = request.all().filter_map(|group| context(group));
     highest(contexts.map(ToOwned::to_owned).collect())
 }
 
@@ -133,7 +137,7 @@ pub(super) async fn read(
     for group in &wanted.groups {
         places.push(place(connection, &mut graph, group).await?);
     }
-    let members = graph.members(&places, budget);
+    let members = graph.members(&places, wanted.of_people, budget);
     let members = members.map_err(|over| over.error(connection))?;
     match members.unnumbered() {
         Some(group) if about.kind.is_active_directory() => {

@@ -406,11 +406,8 @@ impl EntrySink for Found<'_> {
         if meant.is_empty() {
             self.answer.doubtful.extend(group.ids.iter().cloned());
         }
-        let groups = self
-            .members
-            .as_mut()
-            .map(|members| members.groups_of(entry));
-        let is_member = groups.is_none_or(|groups| !groups.is_empty());
+        let members = self.members.as_mut();
+        let is_member = members.is_none_or(|members| members.memberships(entry).is_person);
         let members = self.members.as_ref();
         let unclear = members.and_then(|members| members.unclear_by(entry));
         for id in meant {

@@ -55,7 +55,7 @@ mod wire;
 
 pub use contact::contact;
 pub use error::{BindMethod, DirectoryError};
-pub use group_graph::{GroupMembers, GroupsRead, LostGroup};
+pub use group_graph::{GroupMembers, GroupsRead, LostGroup, Memberships};
 pub use locate::{LocateRequest, Location, locate};
 pub use look_again::{AbsenceDoubt, Absent, Answer, LookedAgain, ask, look_again};
 pub use name_fault::NameFault;

@@ -15,7 +15,7 @@ use super::{
     connection::Connection,
     error::DirectoryError,
     filter,
-    group_graph::Members,
+    group_graph::{Members, Memberships},
     groups,
     id_search::GROUP,
     identity::{FreshnessUse, SchemaUse, ServerIdentity},
@@ -300,6 +300,8 @@ struct Collect<T, M, P> {
     dns: Vec<u64>,
     people: Arc<ByKind<PeopleSearch>>,
     accounts: BTreeMap<usize, Account>,
+    /// What memberships make of entries, where that is more than people without roles.
+    memberships: BTreeMap<usize, Memberships>,
     /// The number of searches for people; those that follow are for people who may not sign in.
     searches: usize,
     disabled: Disabled,
@@ -322,6 +324,7 @@ impl<T, M, P> Collect<T, M, P> {
             dns: Vec::new(),
             people: Arc::clone(&request.people),
             accounts: BTreeMap::new(),
+            memberships: BTreeMap::new(),
             searches: request.bases.len(),
             disabled: Disabled::default(),
             members: None,
@@ -349,7 +352,7 @@ impl<T, M, P> Collect<T, M, P> {
         };
         Err(DirectoryError::Group {
             server,
-            group: groups.groups.first().cloned().unwrap_or_default(),
+            group: groups.all().next().cloned().unwrap_or_default(),
             reason: format!("no entry shows {name}, by which people are members of groups"),
         })
     }
@@ -375,6 +378,7 @@ impl<T, M, P> Collect<T, M, P> {
             candidates: self.candidates,
             dns: self.dns,
             accounts: self.accounts,
+            memberships: self.memberships,
             is_preferred: pool.is_preferred(&server),
             server,
             kind: self.kind,
@@ -411,6 +415,7 @@ impl<T: Kept, M: FnMut(ServerKind, &Entry) -> T, P: FnMut(u64)> EntrySink for Co
         self.entries.clear();
         self.dns.clear();
         self.accounts.clear();
+        self.memberships.clear();
         self.disabled = Disabled::default();
     }
 
@@ -424,11 +429,9 @@ impl<T: Kept, M: FnMut(ServerKind, &Entry) -> T, P: FnMut(u64)> EntrySink for Co
             return self.disabled.add(entry, &self.ids, budget);
         }
         self.has_people = true;
-        let groups = self
-            .members
-            .as_mut()
-            .map(|members| members.groups_of(entry));
-        if groups.is_some_and(|groups| groups.is_empty()) {
+        let members = self.members.as_mut();
+        let memberships = members.map(|members| members.memberships(entry));
+        if memberships.as_ref().is_some_and(|found| !found.is_person) {
             return Ok(());
         }
         let place = self.entries.len();
@@ -451,6 +454,10 @@ impl<T: Kept, M: FnMut(ServerKind, &Entry) -> T, P: FnMut(u64)> EntrySink for Co
         if account != Account::Enabled {
             budget.take(size_of::<(usize, Account)>())?;
             self.accounts.insert(place, account);
+        }
+        if let Some(found) = memberships.filter(|found| found.tells_of_roles()) {
+            budget.take(size_of::<(usize, Memberships)>() + size_of_val(&*found.of_roles))?;
+            self.memberships.insert(place, found);
         }
         let mapped = (self.map)(self.kind, entry);
         budget.take(mapped.size() + size_of::<(Option<DirectoryId>, u64)>())?;

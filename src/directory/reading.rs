@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{group_graph::GroupsRead, request::ReadRequest, search::SearchEvidence};
+use super::{
+    group_graph::{GroupsRead, Memberships},
+    request::ReadRequest,
+    search::SearchEvidence,
+};
 use crate::{
     config::Filter,
     model::{
@@ -28,6 +32,8 @@ pub struct Reading<T> {
     several: BTreeMap<usize, usize>,
     /// Those that show anything but a person who may sign in.
     accounts: BTreeMap<usize, Account>,
+    /// Those that are in groups that give roles, or may be.
+    memberships: BTreeMap<usize, Memberships>,
     /// The ids of the attributes that do not identify the entries.
     others: Vec<Ids>,
     searches: Vec<SearchEvidence>,
@@ -88,9 +94,10 @@ impl<T> Reading<T> {
     }
 
     /// The request for people whom the reading does not show: for whom it asked, whatever kind
-    /// the next server seems to be.
+    /// the next server seems to be, and without the groups that only give roles.
     #[must_use]
     pub fn asking_again(&self, request: ReadRequest) -> ReadRequest {
+        let request = request.without_roles();
         match &self.filter {
             Some(filter) => request.for_people(filter),
             None => request,
@@ -165,6 +172,12 @@ impl<T> Reading<T> {
         &self.accounts
     }
 
+    /// The groups that give roles to entries, by the positions of the entries; all others are in none.
+    #[must_use]
+    pub fn memberships(&self) -> &BTreeMap<usize, Memberships> {
+        &self.memberships
+    }
+
     /// What is to be said about the names of attributes.
     #[must_use]
     pub fn notes(&self) -> &[String] {
@@ -210,6 +223,7 @@ impl<T> Reading<T> {
             id_attribute: Some(IdAttribute::EntryUuid),
             several: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            memberships: BTreeMap::new(),
             others: Vec::new(),
             searches: Vec::new(),
             disabled_searches: Vec::new(),
@@ -264,6 +278,7 @@ pub(super) struct Parts<T> {
     pub dns: Vec<u64>,
     /// By the position of an entry, where it shows anything but a person who may sign in.
     pub accounts: BTreeMap<usize, Account>,
+    pub memberships: BTreeMap<usize, Memberships>,
     pub server: String,
     pub kind: ServerKind,
     pub account: BindAccount,
@@ -290,6 +305,7 @@ impl<T> Reading<T> {
             candidates,
             dns,
             accounts,
+            memberships,
             server,
             kind,
             account,
@@ -316,6 +332,7 @@ impl<T> Reading<T> {
             id_attribute: None,
             several: BTreeMap::new(),
             accounts,
+            memberships,
             others: Vec::new(),
             searches,
             disabled_searches,
@@ -333,6 +350,7 @@ impl<T> Reading<T> {
                 ids.forget(&again);
             }
             reading.accounts = without(std::mem::take(&mut reading.accounts), &again);
+            reading.memberships = without(std::mem::take(&mut reading.memberships), &again);
         }
         reading.entries.shrink_to_fit();
         // Of several with the same number of entries, the first: the best.

@@ -19,7 +19,8 @@ pub struct ReadRequest {
     pub scope: Scope,
     /// Who is searched for, by the kind of the server that answers.
     pub people: Arc<ByKind<PeopleSearch>>,
-    /// The groups whose members alone are people; everybody who matches where there are none.
+    /// The groups whose members alone are people, and those that give roles; absent where there are
+    /// neither.
     pub groups: Option<Arc<GroupsRequest>>,
     /// The attribute that identifies an entry permanently; detected when absent.
     pub id_attribute: Option<String>,
@@ -48,15 +49,44 @@ impl ReadRequest {
             ..self
         }
     }
+
+    /// The same without the groups that only give roles: they make nobody one of the people.
+    #[must_use]
+    pub(super) fn without_roles(self) -> Self {
+        let groups = self.groups.filter(|groups| !groups.people.is_empty());
+        let of_people = |groups: Arc<GroupsRequest>| {
+            if groups.of_roles.is_empty() {
+                return groups;
+            }
+            Arc::new(GroupsRequest {
+                of_roles: Vec::new(),
+                ..GroupsRequest::clone(&groups)
+            })
+        };
+        Self {
+            groups: groups.map(of_people),
+            ..self
+        }
+    }
 }
 
 /// Whose members are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupsRequest {
-    /// The DNs of the groups; never empty.
-    pub groups: Vec<String>,
+    /// The DNs of the groups whose members alone are people; everybody who matches where there are
+    /// none.
+    pub people: Vec<String>,
+    /// The DNs of the groups that give roles. One of both is not empty.
+    pub of_roles: Vec<String>,
     /// Where groups are searched for; the naming contexts of those groups when empty.
     pub bases: Vec<String>,
+}
+
+impl GroupsRequest {
+    /// All of them, first those of the people.
+    pub fn all(&self) -> impl Iterator<Item = &String> {
+        self.people.iter().chain(&self.of_roles)
+    }
 }
 
 /// Who is searched for, and what is returned of them.

@@ -290,6 +290,13 @@ pub enum FtrackErrorKind {
         /// The existing names.
         known: String,
     },
+    /// A security role that the job is mapped to cannot be given to users.
+    JobRole {
+        /// Which one, and why.
+        problem: String,
+        /// The names of those that can.
+        known: String,
+    },
 }
 
 /// What calls are repeated for, whatever the server's words: the kind of error, what was in the way
@@ -402,6 +409,7 @@ impl FtrackErrorKind {
             Self::UnknownRole { role, .. } => format!(
                 "ftrack has no security role {role:?}, which ftrack.administrator_roles names"
             ),
+            Self::JobRole { problem, .. } => problem.clone(),
         }
     }
 
@@ -412,7 +420,9 @@ impl FtrackErrorKind {
         let way_out = match self {
             Self::Setup(problem) => return problem.way_out.clone().map(Into::into),
             Self::Cancelled | Self::Refused(_) => return None,
-            Self::UnknownRole { known, .. } => return Some(format!("it has: {known}").into()),
+            Self::UnknownRole { known, .. } | Self::JobRole { known, .. } => {
+                return Some(format!("it has: {known}").into());
+            }
             Self::Unreachable { obstacle, .. } => obstacle.way_out(),
             Self::Interrupted(_) | Self::Damaged(_) => between,
             Self::TimedOut(_) => {
@@ -476,7 +486,8 @@ impl FtrackErrorKind {
             | Self::Permission(_)
             | Self::CutShort { .. }
             | Self::UnknownCustomAttribute(_)
-            | Self::UnknownRole { .. } => self.way_out().unwrap_or("try again".into()),
+            | Self::UnknownRole { .. }
+            | Self::JobRole { .. } => self.way_out().unwrap_or("try again".into()),
         }
     }
 
@@ -510,7 +521,8 @@ impl FtrackErrorKind {
             | Self::Credentials(_)
             | Self::Permission(_)
             | Self::UnknownCustomAttribute(_)
-            | Self::UnknownRole { .. } => false,
+            | Self::UnknownRole { .. }
+            | Self::JobRole { .. } => false,
         }
     }
 }
@@ -578,7 +590,8 @@ impl WriteFailure {
             FtrackErrorKind::Refused(_)
             | FtrackErrorKind::Permission(_)
             | FtrackErrorKind::UnknownCustomAttribute(_)
-            | FtrackErrorKind::UnknownRole { .. } => Self::Refused(error),
+            | FtrackErrorKind::UnknownRole { .. }
+            | FtrackErrorKind::JobRole { .. } => Self::Refused(error),
             FtrackErrorKind::Status { status, .. } => match status {
                 401 | 403 | 404 | 405 | 407 | 410 => Self::Fatal(error),
                 400 | 409 | 411..=424 | 431 => Self::Refused(error),

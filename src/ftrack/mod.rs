@@ -10,6 +10,7 @@ mod complete;
 pub mod earlier;
 pub mod error;
 mod key;
+mod mapped_roles;
 mod network;
 pub mod operation;
 pub(crate) mod outcome;

@@ -51,6 +51,29 @@ pub enum Operation {
     },
     /// Starts a job on the server.
     DelayedJob { job_type: JobType },
+    /// Gives a user a security role that the user does not have at all; for which projects, the
+    /// server decides.
+    AddUserSecurityRole {
+        user_id: EntityId,
+        role_id: EntityId,
+    },
+    /// Takes a security role with all of its projects.
+    RemoveUserSecurityRole {
+        user_id: EntityId,
+        role_id: EntityId,
+    },
+    /// Lets a security role that the user has be one for all open projects.
+    GrantUserSecurityRoleProject {
+        user_id: EntityId,
+        role_id: EntityId,
+        all_open_projects: bool,
+    },
+    /// Lets it be one for single projects only.
+    RevokeUserSecurityRoleProject {
+        user_id: EntityId,
+        role_id: EntityId,
+        all_open_projects: bool,
+    },
 }
 
 /// The types of server jobs that the program starts.
@@ -180,6 +203,44 @@ impl Operation {
         }
     }
 
+    /// Gives a user a security role that the user does not have at all.
+    #[must_use]
+    pub fn add_role(user: &EntityId, role: &EntityId) -> Self {
+        Self::AddUserSecurityRole {
+            user_id: user.clone(),
+            role_id: role.clone(),
+        }
+    }
+
+    /// Takes a security role with all of its projects.
+    #[must_use]
+    pub fn remove_role(user: &EntityId, role: &EntityId) -> Self {
+        Self::RemoveUserSecurityRole {
+            user_id: user.clone(),
+            role_id: role.clone(),
+        }
+    }
+
+    /// Lets a security role that the user has be one for all open projects.
+    #[must_use]
+    pub fn grant_all_open_projects(user: &EntityId, role: &EntityId) -> Self {
+        Self::GrantUserSecurityRoleProject {
+            user_id: user.clone(),
+            role_id: role.clone(),
+            all_open_projects: true,
+        }
+    }
+
+    /// Lets it be one for single projects only.
+    #[must_use]
+    pub fn revoke_all_open_projects(user: &EntityId, role: &EntityId) -> Self {
+        Self::RevokeUserSecurityRoleProject {
+            user_id: user.clone(),
+            role_id: role.clone(),
+            all_open_projects: true,
+        }
+    }
+
     /// Sets a user's value of a custom attribute; `configuration` is the attribute's id.
     #[must_use]
     pub fn set_custom_value(configuration: &EntityId, user: &EntityId, value: Value) -> Self {
@@ -203,6 +264,12 @@ impl fmt::Display for Operation {
             Self::Create { entity_type, .. } => write!(f, "creating {}", entity_type.as_str()),
             Self::Update { entity_type, .. } => write!(f, "updating {}", entity_type.as_str()),
             Self::Delete { entity_type, .. } => write!(f, "deleting {}", entity_type.as_str()),
+            Self::AddUserSecurityRole { .. } | Self::GrantUserSecurityRoleProject { .. } => {
+                f.write_str("giving a security role")
+            }
+            Self::RemoveUserSecurityRole { .. } | Self::RevokeUserSecurityRoleProject { .. } => {
+                f.write_str("taking a security role")
+            }
             Self::DelayedJob {
                 job_type: JobType::SyncUsersLdap,
             } => f.write_str("starting ftrack's own LDAP synchronisation"),
@@ -246,6 +313,7 @@ mod tests {
             attribute: IdAttribute::EntryUuid,
             activity: Activity::Settled,
             protected: None,
+            roles: Vec::new(),
             form: Form::Current,
             signature: Signature::NotChecked,
         };

@@ -162,6 +162,55 @@ pub fn roles_of(users: &[EntityId]) -> Listing {
     }
 }
 
+/// All security roles with their types.
+#[must_use]
+pub fn roles_with_types() -> Listing {
+    Listing::fixed(
+        "security roles",
+        "select id, name, type from SecurityRole order by id",
+    )
+}
+
+/// Who has which of these roles, and whether for all open projects.
+#[must_use]
+pub fn mapped_roles_held(roles: &[EntityId]) -> Listing {
+    Listing {
+        what: "holders of the job's security roles",
+        text: format!(
+            "select id, user_id, security_role_id, is_all_open_projects from UserSecurityRole where \
+             security_role_id in ({}) order by id",
+            list(roles)
+        ),
+    }
+}
+
+/// Which of these roles some users have, and whether for all open projects.
+#[must_use]
+pub fn mapped_roles_of(roles: &[EntityId], users: &[EntityId]) -> Listing {
+    Listing {
+        what: "the job's security roles of some users",
+        text: format!(
+            "select id, user_id, security_role_id, is_all_open_projects from UserSecurityRole where \
+             security_role_id in ({}) and user_id in ({}) order by id",
+            list(roles),
+            list(users)
+        ),
+    }
+}
+
+/// Which roles some users have for single projects.
+#[must_use]
+pub fn projects_of_roles_of(users: &[EntityId]) -> Listing {
+    Listing {
+        what: "projects of the security roles of some users",
+        text: format!(
+            "select id, user_security_role_id from UserSecurityRoleProject where \
+             user_security_role.user_id in ({}) order by id",
+            list(users)
+        ),
+    }
+}
+
 /// All custom attributes of users.
 #[must_use]
 pub fn custom_attributes() -> Listing {

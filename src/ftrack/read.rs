@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     iter::Peekable,
+    sync::Arc,
     vec,
 };
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 
 pub use super::{
     complete::confirm,
+    mapped_roles::mapped_roles,
     roles::{administrators, security_roles},
 };
 
@@ -18,6 +20,8 @@ use super::{
     complete,
     complete::{Lists, MissingRows},
     error::{FtrackError, FtrackErrorKind},
+    mapped_roles,
+    mapped_roles::HeldRoles,
     page::list,
     query, roles,
     roles::Holders,
@@ -44,6 +48,8 @@ pub struct ReadCurrent<'a> {
     pub administrator_roles: &'a [String],
     /// The names of the roles that every new user gets, compared without case.
     pub default_roles: &'a [String],
+    /// The names of the roles that the job gives and takes, compared without case.
+    pub roles: &'a [Arc<str>],
 }
 
 /// The maximum number of users named in a warning.
@@ -93,13 +99,20 @@ async fn once(
         custom_attributes,
         administrator_roles,
         default_roles,
+        roles: mapped,
     } = request;
-    let (users, links, user_types, holders, custom) = tokio::try_join!(
+    let of_roles = async {
+        let roles = mapped_roles(reader, mapped, administrator_roles, until).await?;
+        let held = mapped_roles::of_everybody(reader, &roles, until).await?;
+        Ok((roles, held))
+    };
+    let (users, links, user_types, holders, custom, (roles, held)) = tokio::try_join!(
         list::<UserRow>(reader, &users, until),
         list::<LinkRow>(reader, &links, until),
         user_types(reader, until),
         roles::holders(reader, administrator_roles, default_roles, until),
         custom_values(reader, custom_attributes, until),
+        of_roles,
     )?;
     if users.is_empty() {
         // At least the API user exists. Unseen users would be created a second time.
@@ -117,13 +130,19 @@ async fn once(
         kinds: custom_kinds,
         values,
     } = custom;
-    let mut parts = Parts::new((links, values), &user_types, holders, reader.signer());
+    let mut parts = Parts::new(
+        (links, values),
+        &user_types,
+        (holders, held),
+        reader.signer(),
+    );
     let users = users.into_iter().map(|row| parts.user(row)).collect();
     let claims = parts.claims;
     Ok(Ok(Current {
         users,
         custom_attributes,
         custom_kinds,
+        roles,
         user_types,
         warnings: complete::warning(&orphans).into_iter().chain(odd).collect(),
         orphans,
@@ -148,12 +167,22 @@ pub async fn read_some(
         custom_attributes,
         administrator_roles,
         default_roles,
+        roles: mapped,
     } = request;
     let asked: Vec<EntityId> = ids.iter().cloned().collect();
-    let (user_types, holders, attributes) = tokio::try_join!(
+    let of_roles = async {
+        let roles = mapped_roles(reader, mapped, administrator_roles, until).await?;
+        let mut held = HeldRoles::new();
+        for users in asked.chunks(users_a_call(reader)) {
+            held.extend(mapped_roles::of_some(reader, &roles, users, until).await?);
+        }
+        Ok((roles, held))
+    };
+    let (user_types, holders, attributes, (roles, held)) = tokio::try_join!(
         user_types(reader, until),
         roles::holders_among(reader, administrator_roles, default_roles, &asked, until),
         known_attributes(reader, custom_attributes, until),
+        of_roles,
     )?;
     let mut all: Vec<EntityId> = asked;
     all.extend(holders.administrators().iter().cloned());
@@ -176,7 +205,12 @@ pub async fn read_some(
     }
     row::are_usable(&users).map_err(|trouble| reader.error_of("reading users", trouble))?;
     let warnings = odd_users(&users).collect();
-    let mut parts = Parts::new((links, values), &user_types, holders, reader.signer());
+    let mut parts = Parts::new(
+        (links, values),
+        &user_types,
+        (holders, held),
+        reader.signer(),
+    );
     let users = users.into_iter().map(|row| parts.user(row)).collect();
     let claims = parts.claims;
     let (custom_attributes, custom_kinds) = attributes
@@ -187,6 +221,7 @@ pub async fn read_some(
         users,
         custom_attributes,
         custom_kinds,
+        roles,
         user_types,
         warnings,
         orphans: BTreeSet::new(),
@@ -254,6 +289,7 @@ struct Parts<'a> {
     values: Vec<Peekable<vec::IntoIter<ValueRow>>>,
     user_types: &'a BTreeMap<String, EntityId>,
     holders: Holders,
+    held: HeldRoles,
     signer: &'a Signer,
     claims: BTreeMap<DirectoryId, EntityId>,
 }
@@ -262,7 +298,7 @@ impl<'a> Parts<'a> {
     fn new(
         (links, values): (Vec<LinkRow>, Vec<Vec<ValueRow>>),
         user_types: &'a BTreeMap<String, EntityId>,
-        holders: Holders,
+        (holders, held): (Holders, HeldRoles),
         signer: &'a Signer,
     ) -> Self {
         let values = values.into_iter();
@@ -271,6 +307,7 @@ impl<'a> Parts<'a> {
             values: values.map(|rows| rows.into_iter().peekable()).collect(),
             user_types,
             holders,
+            held,
             signer,
             claims: BTreeMap::new(),
         }
@@ -301,6 +338,7 @@ impl<'a> Parts<'a> {
             // Somebody who cannot sign in is not the administrator who is left.
             administrator: !is_odd && self.holders.is_administrator(&row.id),
             further_roles: self.holders.further_roles(&row.id),
+            roles: self.held.remove(&row.id).unwrap_or_default().into(),
             id: row.id,
             username: row.username.unwrap_or_default(),
             first_name: row.first_name,

@@ -8,7 +8,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -22,6 +22,8 @@ use crate::{
         change::{Action, Change},
         edit::{Attribute, Edit, Field},
         link::{Activity, Link, LinkFound},
+        role,
+        role::{ALL_OPEN_PROJECTS, Role},
         stored_value::{Likeness, likeness},
         user::EntityId,
     },
@@ -48,12 +50,27 @@ enum Step {
     Update(Map<String, Value>),
     /// Set a custom attribute.
     Custom(EntityId, Value),
+    /// Give or take a security role.
+    Role(RoleStep, EntityId),
     /// Write the link, with the mark of the run that made it.
     Link {
         link: Link,
         row: Row,
         made_by: Option<Box<str>>,
     },
+}
+
+/// What is done about a security role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RoleStep {
+    /// Give it to a user who does not have it at all.
+    Add,
+    /// Let it be one for all open projects.
+    Extend,
+    /// Take it.
+    Remove,
+    /// Let it be one only for the single projects for which somebody else gave it.
+    Restrict,
 }
 
 impl Remaining {
@@ -77,6 +94,14 @@ impl Remaining {
             Step::Update(values) => Ok(Operation::update_user(user, values)),
             Step::Custom(configuration, value) => {
                 Ok(Operation::set_custom_value(&configuration, user, value))
+            }
+            Step::Role(RoleStep::Add, role) => Ok(Operation::add_role(user, &role)),
+            Step::Role(RoleStep::Extend, role) => {
+                Ok(Operation::grant_all_open_projects(user, &role))
+            }
+            Step::Role(RoleStep::Remove, role) => Ok(Operation::remove_role(user, &role)),
+            Step::Role(RoleStep::Restrict, role) => {
+                Ok(Operation::revoke_all_open_projects(user, &role))
             }
             Step::Link { link, row, made_by } => match row {
                 Row::Stands => Operation::update_link(user, &link, made_by.as_deref(), signer),
@@ -102,6 +127,8 @@ impl Remaining {
 pub struct WriteContext<'a> {
     /// The mapped custom attributes: the key, and the id of its configuration.
     pub custom_attributes: &'a [(String, EntityId)],
+    /// The security roles that the job gives and takes.
+    pub roles: &'a [Arc<Role>],
     /// The mark of the run, for the links that it makes.
     pub run_mark: &'a str,
     /// What earlier runs of the job may write late.
@@ -201,6 +228,7 @@ pub fn remaining(
         steps.push(Step::Update(values));
     }
     steps.extend(set_custom(change, means.custom_attributes, still));
+    steps.extend(role_steps(change, seen, still));
     steps.extend(after.map(|after| link(after, row_after)));
     if let (Progress::Nothing, false, Some(obstructed)) = (
         so_far,
@@ -302,7 +330,7 @@ pub fn holds(
         return false;
     };
     let ours = found.source == change.link.source && found.id == change.link.id;
-    let link_holds = !change.has(&Edit::Link) || **found == change.link;
+    let link_holds = !change.has(&Edit::Link) || is_same_but_for_roles(found, &change.link);
     ours && link_holds && differing(change, seen, custom_attributes).is_empty()
 }
 
@@ -364,6 +392,7 @@ fn drifted(change: &Change, field: &Field, there: &Value) -> bool {
             | Field::IsActive
             | Field::UserType
             | Field::Custom(_)
+            | Field::Role(_)
             | Field::Link => false,
         };
     let is_old = || {
@@ -376,7 +405,8 @@ fn drifted(change: &Change, field: &Field, there: &Value) -> bool {
                 Edit::Set { values, .. } => equal(&values.old, there),
                 Edit::Activate => *there == false,
                 Edit::Deactivate => *there == true,
-                Edit::Link => true,
+                // There is no third value.
+                Edit::Grant(_) | Edit::Revoke(_) | Edit::Link => true,
             })
     };
     // What ftrack made of the wanted value in an earlier attempt is nobody's own.
@@ -393,6 +423,8 @@ fn wanted(edit: &Edit) -> Option<(Field, Value)> {
         Edit::Set { attribute, values } => Some((attribute.field(), values.new.clone())),
         Edit::Activate => Some((Field::IsActive, Value::Bool(true))),
         Edit::Deactivate => Some((Field::IsActive, Value::Bool(false))),
+        Edit::Grant(role) => Some((role_field(role), ALL_OPEN_PROJECTS.into())),
+        Edit::Revoke(role) => Some((role_field(role), Value::Null)),
         Edit::Link => None,
     }
 }
@@ -400,7 +432,7 @@ fn wanted(edit: &Edit) -> Option<(Field, Value)> {
 /// The user's own columns that a change writes, by name.
 fn columns(change: &Change, still: impl Fn(&Field) -> bool) -> Map<String, Value> {
     let own = change.edits.iter().filter_map(wanted);
-    own.filter(|(field, _)| !matches!(field, Field::Custom(_)) && still(field))
+    own.filter(|(field, _)| !matches!(field, Field::Custom(_) | Field::Role(_)) && still(field))
         .map(|(field, new)| (field.name(), new))
         .collect()
 }
@@ -423,6 +455,7 @@ fn create(change: &Change, means: WriteContext<'_>) -> Remaining {
     let mut steps = vec![Step::Create(columns(change, |_| true)), link];
     steps.extend(set_custom(change, means.custom_attributes, |_| true));
     let written = change.edits.iter().filter_map(wanted);
+    let written = written.filter(|(field, _)| !matches!(field, Field::Role(_)));
     let differing = written.map(|(field, _)| (field, Value::Null)).collect();
     Remaining {
         steps,
@@ -443,8 +476,10 @@ fn links(
     found: Option<&Link>,
     differing: &[(Field, Value)],
 ) -> (Option<Link>, Option<Link>) {
+    let (roles_before, roles_after) = roles_of_links(change, found, differing);
     let with = |activity: Activity| Link {
         activity,
+        roles: roles_before.clone(),
         ..change.link.clone()
     };
     let activity_differs = differing.iter().any(|(field, _)| *field == Field::IsActive);
@@ -453,7 +488,12 @@ fn links(
             let marked = found.is_some_and(|link| {
                 !matches!(link.activity, Activity::Settled | Activity::Released)
             });
-            ((!marked).then(|| with(Activity::Activating)), None)
+            let gives = found.is_some_and(|link| link.roles != roles_before);
+            let activity = match found.map(|link| &link.activity) {
+                Some(activity) if marked => activity.clone(),
+                Some(_) | None => Activity::Activating,
+            };
+            ((!marked || gives).then(|| with(activity)), None)
         }
         Some(false) if activity_differs => {
             let since = match &change.link.activity {
@@ -468,13 +508,137 @@ fn links(
         _ if found.is_none() && change.action == Action::Create => {
             (Some(with(Activity::Activating)), None)
         }
-        _ if found.is_none() => (Some(change.link.clone()), None),
+        _ if found.is_none() => (Some(with(change.link.activity.clone())), None),
         _ => {
+            let after = Link {
+                roles: roles_after,
+                ..change.link.clone()
+            };
+            let before = found
+                .filter(|link| link.roles != roles_before)
+                .map(|link| Link {
+                    roles: roles_before.clone(),
+                    ..link.clone()
+                });
+            let stands = before.as_ref().or(found);
             let done =
-                found == Some(&change.link) || (!seen.is_active && change.action == Action::Create);
-            (None, (!done).then(|| change.link.clone()))
+                stands == Some(&after) || (!seen.is_active && change.action == Action::Create);
+            (before, (!done).then_some(after))
         }
     }
+}
+
+/// The roles that a user's link names before and after the user's roles are changed.
+///
+/// A role is noted as given before it is, and forgotten after it is taken: wherever a server may
+/// stop, no role is left that the program gave and does not know of. One that somebody else gave
+/// meanwhile is not noted.
+fn roles_of_links(
+    change: &Change,
+    found: Option<&Link>,
+    differing: &[(Field, Value)],
+) -> (Vec<EntityId>, Vec<EntityId>) {
+    let mut before = Link {
+        roles: found.map(|link| link.roles.clone()).unwrap_or_default(),
+        ..change.link.clone()
+    };
+    let planned = change.before.iter().flat_map(|link| &link.roles);
+    let gone: Vec<&EntityId> = planned
+        .filter(|role| !change.link.roles.contains(role))
+        .collect();
+    let still = |role: &Role| {
+        let field = role_field(role);
+        differing.iter().any(|(differs, _)| *differs == field)
+    };
+    let given = change.edits.iter().filter_map(|edit| match edit {
+        Edit::Grant(role) if still(role) => Some(&role.id),
+        Edit::Grant(_)
+        | Edit::Revoke(_)
+        | Edit::Set { .. }
+        | Edit::Activate
+        | Edit::Deactivate
+        | Edit::Link => None,
+    });
+    given.for_each(|role| before.note_role(role));
+    let mut after = before.clone();
+    for edit in &change.edits {
+        if let Edit::Revoke(role) = edit {
+            after.forget_role(&role.id);
+        }
+    }
+    gone.into_iter().for_each(|role| after.forget_role(role));
+    (before.roles, after.roles)
+}
+
+/// The link of a user whose role was not given after all, without the roles that the change was to
+/// give and the user does not have; none where it names none of them. A role that somebody gives by
+/// hand later must not count as the program's.
+#[must_use]
+pub fn link_without_refused_roles(change: &Change, seen: Option<&UserState>) -> Option<Link> {
+    let seen = seen?;
+    let found = seen.link.link().filter(|link| is_of(link, change))?;
+    let mut link = found.clone();
+    for edit in &change.edits {
+        if let Edit::Grant(role) = edit
+            && role::held(&seen.roles, &role.name).is_none()
+        {
+            link.forget_role(&role.id);
+        }
+    }
+    (link != *found).then_some(link)
+}
+
+/// Whether a role that a user does not have as wanted was not sent yet as a whole: a new user gets
+/// roles only once it is known which ones the server gives by itself, and for all open projects only
+/// once it is known that the server does not do that by itself.
+#[must_use]
+pub fn is_yet_to_be_given(change: &Change, seen: &UserState, field: &Field) -> bool {
+    let named = change.edits.iter().find_map(|edit| match edit {
+        Edit::Grant(role) if role_field(role) == *field => Some(role),
+        Edit::Grant(_)
+        | Edit::Revoke(_)
+        | Edit::Set { .. }
+        | Edit::Activate
+        | Edit::Deactivate
+        | Edit::Link => None,
+    });
+    let Some(role) = named else { return false };
+    let is_noted = seen
+        .link
+        .link()
+        .is_some_and(|link| link.roles.contains(&role.id));
+    !is_noted || role::held(&seen.roles, &role.name).is_some()
+}
+
+fn role_field(role: &Role) -> Field {
+    Field::Role(role.name.to_string())
+}
+
+fn is_same_but_for_roles(one: &Link, other: &Link) -> bool {
+    let without = |link: &Link| Link {
+        roles: Vec::new(),
+        ..link.clone()
+    };
+    without(one) == without(other)
+}
+
+/// What gives and takes the roles of a change.
+fn role_steps(change: &Change, seen: &UserState, still: impl Fn(&Field) -> bool) -> Vec<Step> {
+    let step = |edit: &Edit| {
+        let (role, step) = match edit {
+            Edit::Grant(role) => match role::held(&seen.roles, &role.name) {
+                Some(_) => (role, RoleStep::Extend),
+                None => (role, RoleStep::Add),
+            },
+            Edit::Revoke(role) => match role::held(&seen.roles, &role.name) {
+                Some(held) if held.is_on_some => (role, RoleStep::Restrict),
+                Some(_) | None => (role, RoleStep::Remove),
+            },
+            Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => return None,
+        };
+        still(&role_field(role)).then(|| Step::Role(step, role.id.clone()))
+    };
+    change.edits.iter().filter_map(step).collect()
 }
 
 /// Whether there is already a row where a link is to be written.
@@ -503,7 +667,12 @@ fn set_custom(
             configuration(key)?.clone(),
             values.new.clone(),
         )),
-        Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => None,
+        Edit::Set { .. }
+        | Edit::Activate
+        | Edit::Deactivate
+        | Edit::Grant(_)
+        | Edit::Revoke(_)
+        | Edit::Link => None,
     });
     custom.collect()
 }

@@ -242,7 +242,9 @@ fn administrator_ids(
         named(name, roles).next().cloned().ok_or_else(|| {
             let unknown = FtrackErrorKind::UnknownRole {
                 role: name.clone(),
-                known: reader.excerpt(&some_names(roles)),
+                known: reader.excerpt(&some_names(
+                    roles.iter().filter_map(|role| role.name.as_deref()),
+                )),
             };
             reader.error_of("looking for the administrator roles", unknown)
         })
@@ -262,9 +264,9 @@ async fn members(
 }
 
 /// The names of the first of the roles.
-fn some_names(roles: &[NamedRow]) -> String {
+pub(super) fn some_names<'n>(names: impl Iterator<Item = &'n str>) -> String {
     let mut text = String::new();
-    for name in roles.iter().filter_map(|role| role.name.as_deref()) {
+    for name in names {
         if !text.is_empty() {
             text.push_str(", ");
         }

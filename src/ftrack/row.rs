@@ -312,6 +312,68 @@ impl Row for NamedRow {
     }
 }
 
+/// A security role with its type.
+#[derive(Debug, Deserialize)]
+pub(super) struct RoleRow {
+    pub id: EntityId,
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default, rename = "type")]
+    pub kind: Option<String>,
+}
+
+impl Row for RoleRow {
+    fn identity(&self) -> &EntityId {
+        &self.id
+    }
+
+    fn size(&self) -> usize {
+        let texts = [&self.name, &self.kind].into_iter().flatten();
+        let texts: usize = texts.map(|text| of_text(text)).sum();
+        size_of::<Self>() + of_ids([&self.id]) + texts
+    }
+}
+
+/// Which role a user has, and whether for all open projects.
+#[derive(Debug, Deserialize)]
+pub(super) struct HeldRoleRow {
+    pub id: EntityId,
+    #[serde(default)]
+    pub user_id: Option<EntityId>,
+    #[serde(default)]
+    pub security_role_id: Option<EntityId>,
+    #[serde(default)]
+    pub is_all_open_projects: Option<bool>,
+}
+
+impl Row for HeldRoleRow {
+    fn identity(&self) -> &EntityId {
+        &self.id
+    }
+
+    fn size(&self) -> usize {
+        let ids = [&self.user_id, &self.security_role_id];
+        size_of::<Self>() + of_ids([&self.id].into_iter().chain(ids.into_iter().flatten()))
+    }
+}
+
+/// That a user has a role for a single project.
+#[derive(Debug, Deserialize)]
+pub(super) struct ProjectOfRoleRow {
+    pub id: EntityId,
+    pub user_security_role_id: EntityId,
+}
+
+impl Row for ProjectOfRoleRow {
+    fn identity(&self) -> &EntityId {
+        &self.id
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + of_ids([&self.id, &self.user_security_role_id])
+    }
+}
+
 /// That a user has a role.
 #[derive(Debug, Deserialize)]
 pub(super) struct MemberRow {

@@ -302,7 +302,8 @@ fn is_value(field: &Field) -> bool {
         | Field::Email
         | Field::IsActive
         | Field::UserType
-        | Field::Custom(_) => true,
+        | Field::Custom(_)
+        | Field::Role(_) => true,
     }
 }
 

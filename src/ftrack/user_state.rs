@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{
     error::{FtrackError, FtrackErrorKind},
+    mapped_roles,
     page::list,
     query,
     row::{LinkRow, UserRow, ValueRow, are_usable},
@@ -18,6 +19,8 @@ use crate::{
     model::{
         edit::Field,
         link::LinkFound,
+        role,
+        role::{ALL_OPEN_PROJECTS, HeldRole, Role},
         user::{EntityId, User},
     },
 };
@@ -46,6 +49,8 @@ pub struct UserState {
     /// The values of the requested custom attributes, in their order; `Value::Null` when there is
     /// none.
     pub custom_values: Box<[Value]>,
+    /// Those of the job's roles that the user has, for some projects or for all.
+    pub roles: Box<[HeldRole]>,
 }
 
 impl From<&User> for UserState {
@@ -60,6 +65,7 @@ impl From<&User> for UserState {
             link: user.link.clone(),
             link_made_by: None,
             custom_values: user.custom_values.clone(),
+            roles: user.roles.clone(),
         }
     }
 }
@@ -83,24 +89,36 @@ impl UserState {
                     .cloned()
                     .unwrap_or(Value::Null)
             }
+            Field::Role(name) => match role::held(&self.roles, name) {
+                Some(held) if held.is_on_all_open => ALL_OPEN_PROJECTS.into(),
+                Some(_) | None => Value::Null,
+            },
             Field::Link => Value::Null,
         }
     }
 }
 
-/// The present state of these users, and of these custom attributes (as in
-/// [`crate::model::user::Current::custom_attributes`]); a user that is missing does not exist.
+/// What is read of users beside their own columns and their links, as in
+/// [`crate::model::user::Current`].
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct Columns<'a> {
+    pub custom_attributes: &'a [(String, EntityId)],
+    pub roles: &'a [Arc<Role>],
+}
+
+/// The present state of these users; a user that is missing does not exist.
 ///
 /// # Errors
 /// Those of [`Reader::read_call`], and those of a list that changes while it is read.
 pub async fn states(
     reader: &Reader,
     users: &[EntityId],
-    custom_attributes: &[(String, EntityId)],
+    columns: Columns<'_>,
     until: &Until,
 ) -> Result<BTreeMap<EntityId, UserState>, FtrackError> {
     stream::iter(users.chunks(users_a_call(reader)))
-        .map(|users| some(reader, users, custom_attributes, until))
+        .map(|users| some(reader, users, columns, until))
         .buffer_unordered(reader.connections())
         .try_fold(BTreeMap::new(), |mut all, some| async move {
             all.extend(some);
@@ -122,7 +140,10 @@ type States = BTreeMap<EntityId, UserState>;
 async fn some(
     reader: &Reader,
     users: &[EntityId],
-    custom_attributes: &[(String, EntityId)],
+    Columns {
+        custom_attributes,
+        roles,
+    }: Columns<'_>,
     until: &Until,
 ) -> Result<States, FtrackError> {
     let (own, links) = (query::users_by_id(users), query::links_of(users));
@@ -134,13 +155,18 @@ async fn some(
         }
         Ok(values)
     };
-    let (rows, links, values) = tokio::try_join!(
+    let (rows, links, values, mut held) = tokio::try_join!(
         list::<UserRow>(reader, &own, until),
         list::<LinkRow>(reader, &links, until),
-        values
+        values,
+        mapped_roles::of_some(reader, roles, users, until),
     )?;
-    joined(rows, links, values, reader.signer())
-        .map_err(|trouble| reader.error_of("reading users again", trouble))
+    let mut states = joined(rows, links, values, reader.signer())
+        .map_err(|trouble| reader.error_of("reading users again", trouble))?;
+    for (id, state) in &mut states {
+        state.roles = held.remove(id).unwrap_or_default().into();
+    }
+    Ok(states)
 }
 
 fn joined(
@@ -170,6 +196,7 @@ fn joined(
             link: LinkFound::Absent,
             link_made_by: None,
             custom_values: values.iter().map(|_| Value::Null).collect(),
+            roles: Box::default(),
         };
         states.insert(row.id, state);
     }

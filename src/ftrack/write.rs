@@ -67,6 +67,7 @@ pub async fn write(
         doings: ProgressOfChanges::none(vetted.allowed().len()),
         means: WriteContext {
             custom_attributes: &current.custom_attributes,
+            roles: &current.roles,
             run_mark: writer.reader().run_mark(),
             earlier: limits.earlier,
             orphans: &current.orphans,
@@ -426,6 +427,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             });
         }
         let written = remaining::written_all_the_same(change, seen, self.means.custom_attributes);
+        self.forget_refused_roles(change, seen).await;
         if let Some(worse) = self.undo_rotation(change, seen).await {
             failure = format!("{failure}; {worse}");
         }
@@ -447,6 +449,19 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             self.means.custom_attributes,
         );
         (holds && !is_others).then(|| self.doings.holds(place))
+    }
+
+    /// Takes roles that were refused out of the user's link. Where that fails as well, the link names a
+    /// role that the user does not have, which the next run gives or forgets.
+    async fn forget_refused_roles(&self, change: &Change, seen: Option<&UserState>) {
+        let Some(link) = remaining::link_without_refused_roles(change, seen) else {
+            return;
+        };
+        let made_by = seen.and_then(|seen| seen.link_made_by.as_deref());
+        let signer = self.writer.reader().signer();
+        if let Ok(operation) = Operation::update_link(&change.ftrack_id, &link, made_by, signer) {
+            let _ = self.finish(&[operation]).await;
+        }
     }
 
     /// Removes the intermediate login of a user; returns what should be reported about that.

@@ -12,6 +12,7 @@ use crate::model::{
     entry::DirectoryId,
     link::Link,
     reason::Reason,
+    role::ALL_OPEN_PROJECTS,
     stored_link::as_value,
     user::EntityId,
 };
@@ -100,7 +101,7 @@ pub struct Change {
     pub reason: Reason,
     /// The link that was read; none where the user had none.
     pub before: Option<Link>,
-    /// The link after the change.
+    /// The link after the change, but for the roles that it gives and takes.
     pub link: Link,
     /// That of the whole change, also in a part of it.
     pub fingerprint: Fingerprint,
@@ -195,9 +196,17 @@ impl Change {
                 let (old, new) = (Value::Bool(true), Value::Bool(false));
                 (Field::IsActive, Values { old, new })
             }
+            Edit::Grant(role) => {
+                let (old, new) = (Value::Null, ALL_OPEN_PROJECTS.into());
+                (Field::Role(role.name.to_string()), Values { old, new })
+            }
+            Edit::Revoke(role) => {
+                let (old, new) = (ALL_OPEN_PROJECTS.into(), Value::Null);
+                (Field::Role(role.name.to_string()), Values { old, new })
+            }
             Edit::Link => {
                 let old = self.before.as_ref().map_or(Value::Null, link);
-                let new = link(&self.link);
+                let new = link(&self.link_after());
                 (Field::Link, Values { old, new })
             }
         });
@@ -209,7 +218,12 @@ impl Change {
     pub fn values(&self, of: &Attribute) -> Option<&Values> {
         self.edits.iter().find_map(|edit| match edit {
             Edit::Set { attribute, values } if attribute == of => Some(values),
-            Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => None,
+            Edit::Set { .. }
+            | Edit::Activate
+            | Edit::Deactivate
+            | Edit::Grant(_)
+            | Edit::Revoke(_)
+            | Edit::Link => None,
         })
     }
 
@@ -225,8 +239,22 @@ impl Change {
         self.edits.iter().find_map(|edit| match edit {
             Edit::Activate => Some(true),
             Edit::Deactivate => Some(false),
-            Edit::Set { .. } | Edit::Link => None,
+            Edit::Set { .. } | Edit::Grant(_) | Edit::Revoke(_) | Edit::Link => None,
         })
+    }
+
+    /// The link after the change, if nobody else gives or takes its roles meanwhile.
+    #[must_use]
+    pub fn link_after(&self) -> Link {
+        let mut link = self.link.clone();
+        for edit in &self.edits {
+            match edit {
+                Edit::Grant(role) => link.note_role(&role.id),
+                Edit::Revoke(role) => link.forget_role(&role.id),
+                Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => {}
+            }
+        }
+        link
     }
 
     /// The change without the login, which another user has and keeps; none where nothing is left.
@@ -284,7 +312,12 @@ impl Change {
     fn values_mut(&mut self, of: &Field) -> Option<&mut Values> {
         self.edits.iter_mut().find_map(|edit| match edit {
             Edit::Set { attribute, values } if attribute.field() == *of => Some(values),
-            Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => None,
+            Edit::Set { .. }
+            | Edit::Activate
+            | Edit::Deactivate
+            | Edit::Grant(_)
+            | Edit::Revoke(_)
+            | Edit::Link => None,
         })
     }
 
@@ -301,7 +334,12 @@ impl Change {
 fn login_after(edits: &[Edit], now: &str) -> String {
     let new = edits.iter().find_map(|edit| match edit {
         Edit::Set { attribute, values } if *attribute == Attribute::Username => values.new.as_str(),
-        Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => None,
+        Edit::Set { .. }
+        | Edit::Activate
+        | Edit::Deactivate
+        | Edit::Grant(_)
+        | Edit::Revoke(_)
+        | Edit::Link => None,
     });
     new.unwrap_or(now).to_owned()
 }

@@ -31,9 +31,9 @@ pub enum ChangeKind {
     Deactivate,
     /// The user's access begins again.
     Reactivate,
-    /// A security role or a membership is given.
+    /// A security role is given.
     Grant,
-    /// A security role or a membership is taken.
+    /// A security role is taken.
     Revoke,
 }
 
@@ -77,6 +77,8 @@ impl ChangeKind {
             (_, Edit::Set { attribute, values }) => {
                 Self::of_value(action, &attribute.field(), values)
             }
+            (_, Edit::Grant(_)) => Self::Grant,
+            (_, Edit::Revoke(_)) => Self::Revoke,
             (_, Edit::Link) => Self::of_values(action),
         }
     }
@@ -88,6 +90,8 @@ impl ChangeKind {
             (_, Field::IsActive) if values.new == true => Self::Reactivate,
             (_, Field::IsActive) => Self::Deactivate,
             (_, Field::Username) => Self::Rename,
+            (_, Field::Role(_)) if values.new.is_null() => Self::Revoke,
+            (_, Field::Role(_)) => Self::Grant,
             (
                 _,
                 Field::FirstName
@@ -124,6 +128,24 @@ fn empties(values: &Values) -> bool {
     is_empty(&values.new) && !is_empty(&values.old)
 }
 
+impl ChangeKind {
+    /// Whether limits count each edit of this kind, and not only each user.
+    #[must_use]
+    pub fn counts_edits(self) -> bool {
+        match self {
+            Self::Revoke => true,
+            Self::Create
+            | Self::Adopt
+            | Self::Update
+            | Self::Rename
+            | Self::Clear
+            | Self::Deactivate
+            | Self::Reactivate
+            | Self::Grant => false,
+        }
+    }
+}
+
 impl Change {
     /// The edits of one kind.
     pub fn edits_of(&self, kind: ChangeKind) -> impl Iterator<Item = &Edit> {
@@ -150,14 +172,29 @@ impl Reported {
     /// Whether a value of this kind was written, or may have been.
     #[must_use]
     pub fn may_have_written(&self, kind: ChangeKind) -> bool {
-        match self.result {
-            ChangeResult::Applied | ChangeResult::Unconfirmed => self.is_of(kind),
-            ChangeResult::Failed => self.written.iter().any(|field| {
-                let values = self.fields.get(field);
-                values
-                    .is_some_and(|values| ChangeKind::of_value(self.action, field, values) == kind)
-            }),
-            ChangeResult::Held | ChangeResult::Planned => false,
+        self.number_written(kind) > 0
+    }
+
+    /// How much of this kind was written, or may have been, as limits count it.
+    #[must_use]
+    pub fn number_written(&self, kind: ChangeKind) -> usize {
+        let is_so = |field: &Field, values: &Values| {
+            ChangeKind::of_value(self.action, field, values) == kind
+        };
+        let fields = self.fields.iter();
+        let number = match self.result {
+            ChangeResult::Applied | ChangeResult::Unconfirmed => fields
+                .filter(|(field, values)| is_so(field, values))
+                .count(),
+            ChangeResult::Failed => fields
+                .filter(|(field, values)| self.written.contains(field) && is_so(field, values))
+                .count(),
+            ChangeResult::Held | ChangeResult::Planned => 0,
+        };
+        if kind.counts_edits() {
+            number
+        } else {
+            number.min(1)
         }
     }
 }

@@ -1,7 +1,11 @@
 //! What a change writes to a user: edits, and the columns in which plans and reports show them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::model::role::Role;
 
 /// An attribute of a user whose value a change sets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +61,8 @@ pub enum Field {
     UserType,
     /// A custom attribute, by key.
     Custom(String),
+    /// For which projects the user has a security role, by the role's name.
+    Role(String),
     /// The link in the user's metadata.
     Link,
 }
@@ -73,6 +79,7 @@ impl Field {
             Self::IsActive => "is_active".into(),
             Self::UserType => "user_type_id".into(),
             Self::Custom(key) => format!("custom_attributes.{key}"),
+            Self::Role(name) => format!("roles.{name}"),
             Self::Link => "link".into(),
         }
     }
@@ -96,9 +103,13 @@ impl TryFrom<String> for Field {
             "is_active" => Self::IsActive,
             "user_type_id" => Self::UserType,
             "link" => Self::Link,
-            custom => match custom.strip_prefix("custom_attributes.") {
-                Some(key) => Self::Custom(key.into()),
-                None => return Err(format!("{name:?} is not an attribute of a user")),
+            other => match (
+                other.strip_prefix("custom_attributes."),
+                other.strip_prefix("roles."),
+            ) {
+                (Some(key), _) => Self::Custom(key.into()),
+                (None, Some(name)) => Self::Role(name.into()),
+                (None, None) => return Err(format!("{name:?} is not an attribute of a user")),
             },
         })
     }
@@ -128,7 +139,12 @@ pub enum Edit {
     Activate,
     /// Ends the user's access; the link says so.
     Deactivate,
-    /// Writes a link that differs from the present one in more than the activity.
+    /// Gives the user a security role for all open projects; the link says so.
+    Grant(Arc<Role>),
+    /// Takes a role that the job gave; the link says so.
+    Revoke(Arc<Role>),
+    /// Writes a link that differs from the present one in more than the activity, and in more than
+    /// the roles that the change gives and takes.
     Link,
 }
 
@@ -138,7 +154,9 @@ impl Edit {
     pub fn sets(&self, wanted: &Attribute) -> bool {
         match self {
             Self::Set { attribute, .. } => attribute == wanted,
-            Self::Activate | Self::Deactivate | Self::Link => false,
+            Self::Activate | Self::Deactivate | Self::Grant(_) | Self::Revoke(_) | Self::Link => {
+                false
+            }
         }
     }
 }

@@ -5,14 +5,14 @@
 //! | version | contains |
 //! |---|---|
 //! | none | source, directory id, attribute, activity |
-//! | 2 | also the ids of its user and of the directory, a mark of the run that made it, and a signature where `ftrack.link_key_file` is set |
+//! | 2 | also the ids of its user and of the directory, a mark of the run that made it, a signature where `ftrack.link_key_file` is set, and the ids of the roles that were given (absent in links of earlier programs: none) |
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{entry::DirectoryId, id::IdAttribute};
+use crate::model::{entry::DirectoryId, id::IdAttribute, user::EntityId};
 
 /// The key of the `Metadata` row that contains a user's link.
 pub const LINK_KEY: &str = "ftrack-ldap-sync";
@@ -78,6 +78,9 @@ pub struct Link {
     /// Whether the user is protected, whatever its login is now; absent where its login decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protected: Option<bool>,
+    /// The security roles that the program gave the user, or is about to give: sorted, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<EntityId>,
     /// Whether it names its user.
     #[serde(skip)]
     pub form: Form,
@@ -87,6 +90,18 @@ pub struct Link {
 }
 
 impl Link {
+    /// Notes that the program gives a role.
+    pub fn note_role(&mut self, role: &EntityId) {
+        if let Err(place) = self.roles.binary_search(role) {
+            self.roles.insert(place, role.clone());
+        }
+    }
+
+    /// Forgets that the program gave a role.
+    pub fn forget_role(&mut self, role: &EntityId) {
+        self.roles.retain(|known| known != role);
+    }
+
     /// Whether two links of one user are the same but for the activity.
     #[must_use]
     pub fn differs_in_activity_alone(&self, other: &Self) -> bool {

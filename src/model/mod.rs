@@ -20,6 +20,7 @@ pub mod preferred_server;
 pub mod readable_time;
 pub mod reason;
 pub mod report;
+pub mod role;
 pub(crate) mod server_job;
 pub mod server_kind;
 pub(crate) mod set_aside;

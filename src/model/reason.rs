@@ -18,6 +18,10 @@ pub enum Reason {
     NoUser,
     /// The directory has other values than the user.
     OtherValues,
+    /// The mapped groups give the person other roles.
+    OtherRoles,
+    /// A role that the program gave was taken by somebody else, or given to no effect.
+    RoleGone,
     /// This program began to create the user, and did not finish.
     AdoptBegun,
     /// The user has no owner, and the rule `users.adopt` matches it.
@@ -258,6 +262,8 @@ impl Reason {
             Self::InStep
             | Self::NoUser
             | Self::OtherValues
+            | Self::OtherRoles
+            | Self::RoleGone
             | Self::AdoptBegun
             | Self::AdoptMatched(_)
             | Self::LeftJob(_)
@@ -372,6 +378,10 @@ impl Reason {
             Self::InStep => "the user has the directory's values",
             Self::NoUser => "the person is in the directory and has no user",
             Self::OtherValues => "the directory has other values",
+            Self::OtherRoles => "the groups of the job's roles have other members",
+            Self::RoleGone => {
+                "the user's link names a role that the user does not have any more, and is not to get"
+            }
             Self::AdoptBegun => {
                 "this program began to create the user in a run that was interrupted"
             }
@@ -554,6 +564,8 @@ impl fmt::Display for Reason {
             Self::InStep
             | Self::NoUser
             | Self::OtherValues
+            | Self::OtherRoles
+            | Self::RoleGone
             | Self::AdoptBegun
             | Self::Completed
             | Self::Unsigned

@@ -620,15 +620,25 @@ impl Counts {
                 ChangeResult::Failed => counts.failed += 1,
                 ChangeResult::Unconfirmed => counts.unconfirmed += 1,
                 ChangeResult::Planned => counts.unchanged += usize::from(change.is_so_already()),
-                ChangeResult::Applied => match change.action {
-                    Action::Create => counts.created += 1,
-                    Action::Update => counts.updated += 1,
-                    Action::Deactivate => counts.deactivated += 1,
-                    Action::Reactivate => counts.reactivated += 1,
-                    Action::Adopt => counts.adopted += 1,
-                },
+                ChangeResult::Applied => counts.count_applied(change),
             }
         }
         counts
+    }
+
+    fn count_applied(&mut self, change: &Reported) {
+        let is_role = |field: &&Field| matches!(field, Field::Role(_));
+        let roles = change.fields.keys().filter(is_role).count();
+        self.role_changes += roles;
+        match change.action {
+            Action::Create => self.created += 1,
+            // Where only roles change, no value of the user does.
+            Action::Update => {
+                self.updated += usize::from(roles == 0 || change.fields.len() > roles);
+            }
+            Action::Deactivate => self.deactivated += 1,
+            Action::Reactivate => self.reactivated += 1,
+            Action::Adopt => self.adopted += 1,
+        }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Stored<'a> {
     since: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     protected: Option<bool>,
+    #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
+    roles: Vec<Cow<'a, str>>,
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     by: Option<Cow<'a, str>>,
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
@@ -74,6 +76,7 @@ impl<'a> Stored<'a> {
             activity: activity.into(),
             since: since.map(Into::into),
             protected: link.protected,
+            roles: link.roles.iter().map(|role| role.as_str().into()).collect(),
             by: by.filter(|_| is_current).map(Into::into),
             signature: None,
         }
@@ -106,11 +109,21 @@ impl<'a> Stored<'a> {
             attribute: stored.attribute.clone().into_owned(),
             activity,
             protected: stored.protected,
+            roles: roles(&stored.roles)?,
             form,
             signature: Signature::NotChecked,
         };
         Some((stored, link))
     }
+}
+
+/// The ids of roles, in order; none where one of them is no id.
+fn roles(stored: &[Cow<'_, str>]) -> Option<Vec<EntityId>> {
+    let roles = stored.iter().map(|role| EntityId::new(role));
+    let mut roles = roles.collect::<Option<Vec<EntityId>>>()?;
+    roles.sort_unstable();
+    roles.dedup();
+    Some(roles)
 }
 
 thread_local! {

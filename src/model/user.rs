@@ -9,7 +9,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{entry::DirectoryId, link::LinkFound};
+use crate::model::{
+    entry::DirectoryId,
+    link::LinkFound,
+    role::{HeldRole, Role},
+};
 
 /// The id of an ftrack entity: a UUID in text, whose characters are safe inside a query expression.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -93,6 +97,8 @@ pub struct User {
     /// The names of the user's security roles that neither make an administrator nor are given to
     /// every new user; in order, each once.
     pub further_roles: Box<[Arc<str>]>,
+    /// Those of the job's roles that the user has, for some projects or for all.
+    pub roles: Box<[HeldRole]>,
     pub link: LinkFound,
     /// The values of the mapped custom attributes, in the order of [`Current::custom_attributes`];
     /// `Value::Null` when there is none.
@@ -155,6 +161,8 @@ pub struct Current {
     pub custom_attributes: Vec<(String, EntityId)>,
     /// The kind of each custom attribute, in the order of `custom_attributes`.
     pub custom_kinds: Vec<CustomKind>,
+    /// The security roles that the job gives and takes, in the order of its configuration.
+    pub roles: Vec<Arc<Role>>,
     /// User types: the id by name.
     pub user_types: BTreeMap<String, EntityId>,
     /// The ids that have a link but no user: mostly deleted users.

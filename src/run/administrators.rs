@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     ftrack,
-    ftrack::{error::FtrackError, session::Until},
-    model::{change::Action, user::EntityId},
+    ftrack::{error::FtrackError, session::Until, user_state::Columns},
+    model::user::EntityId,
     state::{files::StateError, folder::Folder},
-    sync::guard::{Approval, Vetted},
+    sync::guard::{Approval, Vetted, ends_administration},
 };
 
 /// The interval between two attempts to take the lock.
@@ -57,18 +57,14 @@ impl AdministratorLock {
 }
 
 impl RunContext<'_, LdapWork> {
-    /// Reads the administrators once more where somebody would be deactivated, and holds what would
-    /// deactivate the last one. The returned lock is held until everything is written.
+    /// Reads the administrators once more where somebody would be deactivated or lose a role that makes
+    /// an administrator, and holds what would take the last one. The returned lock is held until everything is written.
     pub(super) async fn look_at_administrators(
         &mut self,
         vetted: &mut Vetted,
         approval: Approval,
     ) -> Result<Option<AdministratorLock>, Failure> {
-        if !vetted
-            .allowed()
-            .iter()
-            .any(|change| change.action == Action::Deactivate)
-        {
+        if !vetted.allowed().iter().any(ends_administration) {
             return Ok(None);
         }
         let Some(lock) =
@@ -93,8 +89,13 @@ impl RunContext<'_, LdapWork> {
     async fn active_administrators(&self) -> Result<BTreeSet<EntityId>, FtrackError> {
         let roles = &self.prepared.config.ftrack.administrator_roles;
         let administrators = ftrack::read::administrators(&self.reader, roles, &self.until).await?;
-        let states =
-            ftrack::user_state::states(&self.reader, &administrators, &[], &self.until).await?;
+        let states = ftrack::user_state::states(
+            &self.reader,
+            &administrators,
+            Columns::default(),
+            &self.until,
+        )
+        .await?;
         let stays =
             |username: &str, is_active: bool| is_active && !self.work.rules.is_api_user(username);
         let active = states

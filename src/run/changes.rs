@@ -314,6 +314,7 @@ impl RunContext<'_, LdapWork> {
             custom_attributes: self.work.custom_keys(),
             administrator_roles: &config.administrator_roles,
             default_roles: &config.default_roles,
+            roles: &self.work.rules.roles,
         };
         let current = ftrack::read::read_some(&self.reader, wanted, &ids, &self.until).await;
         self.record_phase(RunPhase::Ftrack, began.elapsed());

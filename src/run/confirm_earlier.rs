@@ -14,7 +14,7 @@ use crate::{
     ftrack::{
         earlier::EarlierWrites,
         unconfirmed::{LateCalls, is_open},
-        user_state::states,
+        user_state::{Columns, states},
     },
     model::{
         change::Action,
@@ -117,8 +117,11 @@ impl RunContext<'_, LdapWork> {
         if !ids.is_empty() {
             examined.applied_since = self.applied_since(run, &ids)?;
             let ids: Vec<EntityId> = ids.into_iter().collect();
-            let custom_attributes = &current.custom_attributes;
-            let seen = states(&self.reader, &ids, custom_attributes, &self.until).await;
+            let columns = Columns {
+                custom_attributes: &current.custom_attributes,
+                roles: &current.roles,
+            };
+            let seen = states(&self.reader, &ids, columns, &self.until).await;
             examined.seen = seen.ok();
         }
         Ok(examined)

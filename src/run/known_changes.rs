@@ -119,7 +119,12 @@ fn known_users(current: &Current, vetted: &Vetted) -> BTreeMap<EntityId, KnownUs
         let text = |wanted: &Attribute| {
             change.edits.iter().find_map(|edit| match edit {
                 Edit::Set { attribute, values } if attribute == wanted => values.new.as_str(),
-                Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => None,
+                Edit::Set { .. }
+                | Edit::Activate
+                | Edit::Deactivate
+                | Edit::Grant(_)
+                | Edit::Revoke(_)
+                | Edit::Link => None,
             })
         };
         let mail = text(&Attribute::Email).map(fold);

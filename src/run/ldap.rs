@@ -235,8 +235,8 @@ impl RunContext<'_, LdapWork> {
     fn settled(&self, counted: Vec<Written>, vetted: &Vetted, approval: Approval) -> Vec<Written> {
         let results = self.report.changes.iter().take(vetted.allowed().len());
         let number = |kind| {
-            let may_be = |change: &&Reported| change.may_have_written(kind);
-            results.clone().filter(may_be).count()
+            let written = |change: &Reported| change.number_written(kind);
+            results.clone().map(written).sum()
         };
         let settled = counted.into_iter().map(|counted| Written {
             number: match approval {

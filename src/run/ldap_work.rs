@@ -33,10 +33,23 @@ impl LdapWork {
             bases: self.job.search_bases.clone(),
             scope: self.job.scope,
             people: Arc::clone(&self.people),
-            groups: groups(&self.job),
+            groups: self.all_groups(),
             id_attribute: None,
             deadline,
         }
+    }
+
+    /// The groups whose members alone are people, and those that give roles.
+    fn all_groups(&self) -> Option<Arc<GroupsRequest>> {
+        let of_roles: Vec<String> = self.job.roles.values().flatten().cloned().collect();
+        if of_roles.is_empty() {
+            return groups(&self.job);
+        }
+        Some(Arc::new(GroupsRequest {
+            people: self.job.member_of.clone(),
+            of_roles,
+            bases: self.job.group_bases.clone(),
+        }))
     }
 
     /// The keys of the mapped custom attributes, in the order of a person's custom values; they do
@@ -50,10 +63,11 @@ impl LdapWork {
 /// The groups whose members alone are a job's people.
 pub(super) fn groups(job: &LdapJob) -> Option<Arc<GroupsRequest>> {
     let groups = GroupsRequest {
-        groups: job.member_of.clone(),
+        people: job.member_of.clone(),
+        of_roles: Vec::new(),
         bases: job.group_bases.clone(),
     };
-    (!groups.groups.is_empty()).then(|| Arc::new(groups))
+    (!groups.people.is_empty()).then(|| Arc::new(groups))
 }
 
 /// What is compiled of a job that reads a directory before there are connections.

@@ -183,9 +183,24 @@ impl RunContext<'_, LdapWork> {
                 groups.insert(key, *known);
             }
         }
+        let of_roles: BTreeSet<Dn> = plan
+            .role_groups
+            .iter()
+            .filter_map(|dn| Dn::parse(dn))
+            .collect();
+        let is_only_of_roles = |key: &&Dn| of_roles.contains(*key);
         for (key, (_, members)) in before.iter().filter(|_| !is_approved) {
-            if let Some((_, shown @ 0)) = groups.get_mut(key) {
+            if let Some((_, shown @ 0)) = groups.get_mut(key).filter(|_| !is_only_of_roles(&key)) {
                 *shown = *members;
+            }
+        }
+        // As long as a role is not taken because of it, the doubt stays.
+        if !plan.role_doubts.is_empty() && vetted.held().iter().any(Held::takes_roles) {
+            for (key, (dn, members)) in &before {
+                let shown = groups.entry(key.clone()).or_insert((dn, 0));
+                if shown.1 == 0 {
+                    shown.1 = *members;
+                }
             }
         }
         let groups = groups.into_values();
@@ -378,7 +393,13 @@ pub(super) fn written(
     let allowed = vetted.allowed();
     let since = deactivated_at(vetted).unwrap_or(at.here);
     let counted = LIMITED.into_iter().filter_map(|kind| {
-        let number = allowed.iter().filter(|change| change.is_of(kind)).count();
+        let number = allowed
+            .iter()
+            .map(|change| match change.edits_of(kind).count() {
+                edits if kind.counts_edits() => edits,
+                edits => edits.min(1),
+            });
+        let number: usize = number.sum();
         let number = match (approval, kind) {
             (_, _) if number == 0 => None,
             (_, ChangeKind::Create) if is_first_contact => None,

@@ -37,6 +37,7 @@ mod only;
 mod preferred_server;
 mod read_and_plan;
 mod record;
+mod role_members;
 pub mod saved;
 mod second_look;
 pub mod servers;

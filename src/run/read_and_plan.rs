@@ -70,6 +70,7 @@ impl<'a> RunContext<'a, LdapWork> {
             custom_attributes: work.custom_keys(),
             administrator_roles: &prepared.config.ftrack.administrator_roles,
             default_roles: &prepared.config.ftrack.default_roles,
+            roles: &work.rules.roles,
         };
         let ftrack = async {
             let current = ftrack::read::read(&self.reader, wanted, &self.until).await;
@@ -171,6 +172,12 @@ impl<'a> RunContext<'a, LdapWork> {
         let left = self.left_groups(&matched, desired, request).await?;
         let matched = matched.knowing(left).map_err(Failure::refused)?;
         let mut evidence = self.look_again(&matched, desired, request).await?;
+        self.look_at_roles(&matched, desired, request, &mut evidence)
+            .await?;
+        if let Some(groups) = desired.groups() {
+            let before = self.earlier_groups(remembered);
+            evidence.lost_role_groups = groups.lost_of_roles(&before);
+        }
         if matched.lacks_anybody() && desired.is_of_everybody() {
             evidence.emptied_bases = self.emptied_bases(remembered);
             if let Some(groups) = desired.groups() {

@@ -9,7 +9,7 @@ use super::{
     ldap_work::LdapWork,
 };
 use crate::{
-    directory::{ReadFailure, Reading, SearchEvidence},
+    directory::{GroupsRead, ReadFailure, Reading, SearchEvidence},
     event::{Event, RunName},
     ftrack::{
         error::FtrackError,
@@ -197,7 +197,7 @@ pub(super) fn part(reading: &Reading<Mapped>) -> DirectoryPart {
         group_searches: reading.group_searches().iter().map(search).collect(),
         groups: reading
             .groups()
-            .map(|groups| groups.reached().clone())
+            .map(GroupsRead::all_reached)
             .unwrap_or_default(),
         freshness: reading.freshness().lines(),
         asked: Vec::new(),

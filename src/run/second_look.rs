@@ -36,7 +36,7 @@ use crate::{
 
 /// How long a server of the directory that refused the credentials is not asked for absent people:
 /// each refusal counts against the account.
-const REST: Duration = Duration::from_secs(3600);
+pub(super) const REST: Duration = Duration::from_secs(3600);
 /// The same for another table's directory, whose own job tries the credentials as well.
 pub(super) const REST_OF_OTHERS: Duration = Duration::from_secs(24 * 3600);
 
@@ -500,6 +500,8 @@ impl StillThere {
             emptied_bases: Vec::new(),
             changed_referrals: None,
             lost_groups: Vec::new(),
+            lost_role_groups: Vec::new(),
+            still_members: BTreeMap::new(),
             unseen_members: BTreeSet::new(),
             member_accounts: BTreeSet::new(),
         }
@@ -561,7 +563,7 @@ fn of_job(job: &LdapJob, kind: ServerKind, request: &ReadRequest) -> ReadRequest
 }
 
 /// Whether no connection to a server was established.
-fn is_unreachable(failure: &ReadFailure) -> bool {
+pub(super) fn is_unreachable(failure: &ReadFailure) -> bool {
     failure.searches.is_empty()
         && failure.error.concerns_one_server()
         && !failure.error.is_refusal()

@@ -8,7 +8,7 @@ use std::{
 use super::extent::Extent;
 use crate::{
     config::{Filter, Limit, Limits, PeopleFilter},
-    directory::{ChangedEntries, GroupsRead, Reading},
+    directory::{ChangedEntries, GroupsRead, Memberships, Reading},
     escape::{escape_control, is_unseen},
     model::{
         account::Account,
@@ -32,6 +32,8 @@ pub struct Desired {
     left_out: HashSet<DirectoryId>,
     /// Of entries with an id that show anything but a person who may sign in.
     accounts: HashMap<DirectoryId, Account>,
+    /// Of entries with an id that are in groups that give roles, or may be.
+    memberships: HashMap<DirectoryId, Memberships>,
     skipped: Vec<SkippedEntry>,
     unidentified: usize,
     notes: Vec<String>,
@@ -142,6 +144,7 @@ impl Desired {
             None => Reason::NoId,
         };
         desired.accounts = accounts(&reading);
+        desired.memberships = memberships(&reading);
         let mut alias_entries = Vec::new();
         let entries = reading.into_entries();
         let mut noted = Noted {
@@ -296,6 +299,12 @@ impl Desired {
         self.accounts.get(id).unwrap_or(&Account::Enabled)
     }
 
+    /// The groups that give roles to the person with an id.
+    #[must_use]
+    pub fn memberships(&self, id: &DirectoryId) -> Option<&Memberships> {
+        self.memberships.get(id)
+    }
+
     /// The person with an id.
     #[must_use]
     pub fn person(&self, id: &DirectoryId) -> Option<&Person> {
@@ -429,6 +438,20 @@ fn accounts<T>(reading: &Reading<T>) -> HashMap<DirectoryId, Account> {
     accounts
 }
 
+/// The groups that give roles to people, by the people's ids. Of several entries that show one id,
+/// the first counts: none of them gets a user.
+fn memberships<T>(reading: &Reading<T>) -> HashMap<DirectoryId, Memberships> {
+    let mut memberships = HashMap::new();
+    for (place, found) in reading.memberships() {
+        if let Some((Some(id), _)) = reading.entries().get(*place) {
+            memberships
+                .entry(id.clone())
+                .or_insert_with(|| found.clone());
+        }
+    }
+    memberships
+}
+
 /// What to do where the directory shows too few people. Where it shows nobody, to ask for fewer is
 /// no way out.
 fn where_few_are_shown(reading: &Reading<Mapped>, entries: usize) -> String {
@@ -437,7 +460,7 @@ fn where_few_are_shown(reading: &Reading<Mapped>, entries: usize) -> String {
     }
     let found = reading.searches().iter().map(|search| search.entries);
     let found: u64 = found.sum();
-    if reading.groups().is_some() && found > 0 {
+    if reading.groups().is_some_and(GroupsRead::has_people) && found > 0 {
         return format!(
             "the searches found {found} entries, of whom nobody is a member of the groups in \
              member_of: check member_of, and whether the bind account may read the groups' members"

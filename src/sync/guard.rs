@@ -12,6 +12,7 @@ use crate::{
         edit::{Attribute, Edit},
         held_people::HeldPeople,
         preferred_server::LONG_ENOUGH_TOLD,
+        role::Role,
         user::EntityId,
     },
 };
@@ -26,6 +27,7 @@ mod administrators;
 mod limits;
 mod windows;
 
+pub use administrators::ends_administration;
 use administrators::{LastAdministrator, WOULD_BE_THE_LAST};
 use limits::Limit;
 pub use limits::{LIMITED, most};
@@ -45,6 +47,14 @@ pub struct Held {
     pub change: Change,
     /// Why it is held, and what to do.
     pub hold: Hold,
+}
+
+impl Held {
+    /// Whether a security role would be taken.
+    #[must_use]
+    pub fn takes_roles(&self) -> bool {
+        self.change.is_of(ChangeKind::Revoke)
+    }
 }
 
 impl Vetted {
@@ -73,7 +83,7 @@ impl Vetted {
         let going: BTreeSet<&EntityId> = self
             .allowed
             .iter()
-            .filter(|change| deactivates(change))
+            .filter(|change| ends_administration(change))
             .map(|change| &change.ftrack_id)
             .collect();
         let hold = if administrators
@@ -90,8 +100,9 @@ impl Vetted {
             None
         };
         let Some(hold) = hold else { return };
-        let is_held =
-            |change: &Change| deactivates(change) && administrators.contains(&change.ftrack_id);
+        let is_held = |change: &Change| {
+            ends_administration(change) && administrators.contains(&change.ftrack_id)
+        };
         let (held, allowed) = std::mem::take(&mut self.allowed)
             .into_iter()
             .partition(is_held);
@@ -175,9 +186,7 @@ pub fn approve(plan: &Plan<'_>, approved: &BTreeSet<ChangeId>) -> Vetted {
     let last = LastAdministrator::of(plan, changes());
     let verdict = |change: &Change| {
         let mut verdict = Verdict::default();
-        if let Some(hold) = last.hold(change) {
-            verdict.hold_all(change, &hold);
-        }
+        last.judge(change, &mut verdict);
         verdict
     };
     settle(changes().map(|change| (change, verdict(change))))
@@ -199,10 +208,12 @@ impl Verdict {
     fn hold(&mut self, change: &Change, place: usize, hold: &Hold) {
         match change.edits.get(place) {
             Some(Edit::Activate | Edit::Deactivate) => self.hold_all(change, hold),
-            Some(Edit::Set { .. } | Edit::Link) if !self.is_held(place) => {
+            Some(Edit::Set { .. } | Edit::Grant(_) | Edit::Revoke(_) | Edit::Link)
+                if !self.is_held(place) =>
+            {
                 self.held.push((place, hold.clone()));
             }
-            Some(Edit::Set { .. } | Edit::Link) | None => {}
+            Some(Edit::Set { .. } | Edit::Grant(_) | Edit::Revoke(_) | Edit::Link) | None => {}
         }
     }
 
@@ -215,12 +226,13 @@ impl Verdict {
         }
     }
 
-    /// Whether an edit of this kind may be written.
-    fn frees(&self, change: &Change, kind: ChangeKind) -> bool {
-        let mut edits = change.edits.iter().enumerate();
-        edits.any(|(place, edit)| {
-            ChangeKind::of(change.action, edit) == kind && !self.is_held(place)
-        })
+    /// How many edits of this kind may be written.
+    fn free(&self, change: &Change, kind: ChangeKind) -> usize {
+        let edits = change.edits.iter().enumerate();
+        let is_free = |(place, edit): &(usize, &Edit)| {
+            ChangeKind::of(change.action, edit) == kind && !self.is_held(*place)
+        };
+        edits.filter(is_free).count()
     }
 
     /// The held edits, by what holds them.
@@ -247,8 +259,8 @@ fn verdict(
     change: &Change,
 ) -> Verdict {
     let mut verdict = Verdict::default();
-    let last_hold = last.hold(change);
-    if let Some(hold) = last_hold.as_ref().or(plan.holds.get(&change.ftrack_id)) {
+    last.judge(change, &mut verdict);
+    if let Some(hold) = plan.holds.get(&change.ftrack_id) {
         verdict.hold_all(change, hold);
         return verdict;
     }
@@ -294,8 +306,42 @@ fn rule(plan: &Plan<'_>, bounds: &Bounds<'_>, change: &Change, edit: &Edit) -> O
             | Attribute::UserType
             | Attribute::Custom(_) => replica().or_else(configured),
         },
+        Edit::Grant(role) => replica().or_else(|| guarded_role(plan, change, role)),
+        Edit::Revoke(role) => doubtful(plan)
+            .or_else(|| doubtful_role(plan, change, role))
+            .or_else(replica)
+            .or_else(configured)
+            .or_else(|| guarded_role(plan, change, role)),
         Edit::Link => replica(),
     }
+}
+
+/// A doubtful reading of the groups takes nobody's role, and neither does what a second look says of
+/// the person.
+fn doubtful_role(plan: &Plan<'_>, change: &Change, role: &Role) -> Option<Hold> {
+    let of_person = plan
+        .role_holds
+        .get(&(change.ftrack_id.clone(), role.id.clone()));
+    of_person.cloned().or_else(|| {
+        let doubt = plan.role_doubts.first()?;
+        Some(Hold::new(HeldBy::Doubt, doubt.as_str()))
+    })
+}
+
+/// Roles of administrators and protected users, and roles that make administrators.
+fn guarded_role(plan: &Plan<'_>, change: &Change, role: &Role) -> Option<Hold> {
+    let way_out = "review it with `plan --out FILE`, then approve with `apply FILE`";
+    let why = match plan.guarded.get(&change.ftrack_id) {
+        Some(reason) => {
+            format!("{reason}, whose roles change only with a person's approval; {way_out}")
+        }
+        None if role.is_administrator => format!(
+            "the role {:?} makes an administrator, which takes a person's approval; {way_out}",
+            &*role.name
+        ),
+        None => return None,
+    };
+    Some(Hold::new(HeldBy::Protected, why))
 }
 
 /// A setting that changed explains the edit better than the people do: now, or when the first
@@ -363,11 +409,6 @@ fn guarded(plan: &Plan<'_>, change: &Change) -> Option<Hold> {
          with `plan --out FILE`, then approve with `apply FILE`"
     );
     Some(Hold::new(HeldBy::Protected, why))
-}
-
-/// Whether a change ends the user's access.
-fn deactivates(change: &Change) -> bool {
-    change.has(&Edit::Deactivate)
 }
 
 /// Separates what is held from what may be written.

@@ -16,6 +16,7 @@ pub(crate) mod observed;
 pub(crate) mod order;
 pub(crate) mod owner;
 mod person;
+pub mod roles;
 pub(crate) mod rules;
 pub(crate) mod settings;
 pub(crate) mod several;

@@ -146,6 +146,7 @@ mod tests {
                 attribute: IdAttribute::EntryUuid,
                 activity: Activity::Settled,
                 protected: None,
+                roles: Vec::new(),
                 form: Form::Current,
                 signature: Signature::NotChecked,
             },

@@ -131,6 +131,7 @@ fn applied<'c>(current: &Current, changes: impl IntoIterator<Item = &'c Change>)
                     kind: UserKind::Person,
                     administrator: false,
                     further_roles: [].into(),
+                    roles: [].into(),
                     link: LinkFound::Absent,
                     custom_values: [Value::Null].into(),
                 });

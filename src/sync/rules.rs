@@ -32,6 +32,10 @@ pub struct Rules {
     pub reach: Reach,
     /// The other jobs: a person who left the bases of one of them may belong to this one.
     pub siblings: Vec<Sibling>,
+    /// The names of the security roles that the job gives and takes.
+    pub roles: Vec<Arc<str>>,
+    /// The place of the role that each of the groups gives.
+    role_of_group: Vec<usize>,
     /// The signature state of links that are written.
     pub signature: Signature,
     api_user: String,
@@ -184,6 +188,11 @@ impl Rules {
             siblings: Vec::new(),
             signature: Signature::default(),
             patience: Patience::new(&job.users),
+            roles: job.roles.keys().map(|name| name.as_str().into()).collect(),
+            role_of_group: (0..)
+                .zip(job.roles.values())
+                .flat_map(|(place, groups)| groups.iter().map(move |_| place))
+                .collect(),
             api_user: fold(api_user).into_owned(),
         }
     }
@@ -201,6 +210,14 @@ impl Rules {
                 Some("ftrack shows no login or activity of it, or a value that is too large")
             }
         }
+    }
+
+    /// The places of the roles that these groups give, by the positions of the groups.
+    pub fn roles_of(&self, groups: &[u32]) -> impl Iterator<Item = usize> {
+        let groups = groups
+            .iter()
+            .filter_map(|group| usize::try_from(*group).ok());
+        groups.filter_map(|group| self.role_of_group.get(group).copied())
     }
 
     /// The same rules, with the other jobs of the configuration.

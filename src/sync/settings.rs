@@ -27,6 +27,8 @@ pub enum Setting {
     Filter,
     /// `member_of` and `group_bases`.
     MemberOf,
+    /// The groups that give roles.
+    Roles,
     /// Who may not sign in.
     Disabled,
     /// The same, where no earlier run knew of it: it can only show more people as disabled.
@@ -60,8 +62,12 @@ impl Setting {
                     && matches!(edit, Edit::Activate)
             }
             Self::Directory | Self::BindAccount | Self::Kind => {
-                matches!(kind, ChangeKind::Rename | ChangeKind::Clear)
+                matches!(
+                    kind,
+                    ChangeKind::Rename | ChangeKind::Clear | ChangeKind::Revoke
+                )
             }
+            Self::Roles => kind == ChangeKind::Revoke,
             Self::Attribute(key) => {
                 matches!(kind, ChangeKind::Rename | ChangeKind::Clear)
                     && sets_what(edit).is_some_and(|attribute| is_mapped_by(key, attribute))
@@ -89,7 +95,7 @@ impl Setting {
             | Self::IdAttribute => !is_disabled,
             Self::Disabled | Self::FirstDisabled => is_disabled,
             Self::Directory | Self::BindAccount | Self::Kind => true,
-            Self::Protect | Self::Attribute(_) => false,
+            Self::Roles | Self::Protect | Self::Attribute(_) => false,
         }
     }
 }
@@ -97,7 +103,7 @@ impl Setting {
 fn sets_what(edit: &Edit) -> Option<&Attribute> {
     match edit {
         Edit::Set { attribute, .. } => Some(attribute),
-        Edit::Activate | Edit::Deactivate | Edit::Link => None,
+        Edit::Activate | Edit::Deactivate | Edit::Grant(_) | Edit::Revoke(_) | Edit::Link => None,
     }
 }
 
@@ -118,6 +124,7 @@ impl Setting {
             Self::Scope,
             Self::Filter,
             Self::MemberOf,
+            Self::Roles,
             Self::Disabled,
             Self::Source,
             Self::Directory,
@@ -145,6 +152,7 @@ impl fmt::Display for Setting {
             Self::Scope => f.write_str("scope"),
             Self::Filter => f.write_str("filter"),
             Self::MemberOf => f.write_str("member_of"),
+            Self::Roles => f.write_str("roles"),
             Self::Disabled | Self::FirstDisabled => f.write_str("disabled"),
             Self::Source => f.write_str("source"),
             Self::Directory => f.write_str("directory"),
@@ -188,6 +196,15 @@ impl Settings {
                 list.join("\n")
             });
             settings.insert(Setting::MemberOf, lists.join("\n\n"));
+        }
+        if !job.roles.is_empty() {
+            let roles = job.roles.iter().map(|(role, groups)| {
+                let mut groups = groups.clone();
+                groups.sort();
+                format!("{role}\n{}", groups.join("\n"))
+            });
+            let roles: Vec<String> = roles.chain([job.group_bases.join("\n")]).collect();
+            settings.insert(Setting::Roles, roles.join("\n\n"));
         }
         if let Some(directory) = desired.directory() {
             settings.insert(Setting::Directory, directory.to_string());

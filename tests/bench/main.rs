@@ -116,6 +116,7 @@ fn account(person: &cast::Person) -> Account {
         attribute: IdAttribute::EntryUuid,
         activity: Activity::Settled,
         protected: None,
+        roles: Vec::new(),
         form: Form::Current,
         signature: Signature::NotChecked,
     };

@@ -22,6 +22,7 @@ use crate::{
         server::Permission,
         session::{Reader, Until, Writer},
         user_state,
+        user_state::Columns,
     },
     model::{
         clocks::{Clocks, Present},
@@ -268,7 +269,8 @@ impl Look<'_> {
 
     async fn active_administrators(&self, roles: &[String]) -> Result<usize, FtrackError> {
         let users = read::administrators(self.reader, roles, &self.until).await?;
-        let states = user_state::states(self.reader, &users, &[], &self.until).await?;
+        let states =
+            user_state::states(self.reader, &users, Columns::default(), &self.until).await?;
         Ok(states.values().filter(|user| user.is_active).count())
     }
 
@@ -329,6 +331,7 @@ impl Look<'_> {
         let wanted = read::ReadCurrent {
             custom_attributes: &[],
             administrator_roles: &[],
+            roles: &[],
             default_roles: &[],
         };
         let current = match read::read(self.reader, wanted, &self.until).await {
@@ -440,6 +443,7 @@ fn step_of(error: &FtrackError) -> &'static str {
         | FtrackErrorKind::Changing { .. }
         | FtrackErrorKind::CutShort { .. }
         | FtrackErrorKind::UnknownCustomAttribute(_)
-        | FtrackErrorKind::UnknownRole { .. } => "connection",
+        | FtrackErrorKind::UnknownRole { .. }
+        | FtrackErrorKind::JobRole { .. } => "connection",
     }
 }

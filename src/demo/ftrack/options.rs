@@ -79,6 +79,9 @@ pub struct Rules {
     pub unlisted: BTreeMap<String, BTreeSet<String>>,
     /// User names and user ids whose creation and update are refused with a `ValidationError`.
     pub refused_users: BTreeSet<String>,
+    /// Names of security roles that nobody is given and nobody is deprived of: that is refused with a
+    /// `ValidationError`.
+    pub refused_roles: BTreeSet<String>,
     /// Text attributes of users that are stored otherwise than they are written, by name.
     pub stores: BTreeMap<String, Stores>,
     /// How far the clock in its answers is ahead of this machine's; negative when it is behind.

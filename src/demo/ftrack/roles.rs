@@ -233,6 +233,12 @@ fn named(writer: &Writer<'_>, operation: &Value, role: &str) -> Result<(String, 
     let Some(role) = writer.store.get(roles, &Key::from(role_id)) else {
         return Err(ApiError::not_found("SecurityRole", role_id));
     };
+    let name = role.text(model.entity(roles), "name").unwrap_or_default();
+    if writer.rules.refused_roles.contains(name) {
+        return Err(ApiError::validation(format!(
+            "The security role {name:?} cannot be changed."
+        )));
+    }
     if role.text(model.entity(roles), "type") == Some("API") {
         return Err(ApiError::validation(
             "Security roles of type API can only be added to global API keys.",

@@ -23,6 +23,7 @@ fn link(activity: Activity) -> Link {
         attribute: IdAttribute::EntryUuid,
         activity,
         protected: None,
+        roles: Vec::new(),
         form: Form::Current,
         signature: Signature::NotChecked,
     }
@@ -61,6 +62,7 @@ fn user(is_active: bool, link_of: Option<(Activity, Option<&str>)>) -> UserState
         }),
         link_made_by: made_by.flatten().map(Into::into),
         custom_values: Box::default(),
+        roles: Box::default(),
     }
 }
 
@@ -82,6 +84,7 @@ fn left_with(
 ) -> Result<(Vec<String>, bool), CannotWrite> {
     let (signer, orphans) = (Signer::default(), BTreeSet::new());
     let means = WriteContext {
+        roles: &[],
         earlier,
         custom_attributes: &[],
         run_mark: RUN,

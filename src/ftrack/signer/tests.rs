@@ -18,6 +18,7 @@ fn link(activity: Activity) -> Link {
         attribute: IdAttribute::EntryUuid,
         activity,
         protected: None,
+        roles: Vec::new(),
         form: Form::Current,
         signature: Signature::NotChecked,
     }

@@ -19,6 +19,7 @@ fn link(activity: Activity) -> Link {
         attribute: IdAttribute::EntryUuid,
         activity,
         protected: None,
+        roles: Vec::new(),
         form: Form::Current,
         signature: Signature::NotChecked,
     }
@@ -51,6 +52,7 @@ fn reactivation(since: &str) -> ChangeResult {
         link: LinkFound::Link(Box::new(link(Activity::Deactivated { since }))),
         link_made_by: None,
         custom_values: Box::default(),
+        roles: Box::default(),
     };
     let mut reported = Reported::new(&change, ChangeResult::Unconfirmed);
     let run = EarlierRun {

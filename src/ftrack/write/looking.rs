@@ -13,7 +13,7 @@ use crate::{
         remaining,
         session::Until,
         stopped::WriteStopped,
-        user_state::{UserState, states},
+        user_state::{Columns, UserState, states},
     },
     model::{change::Action, user::EntityId},
 };
@@ -114,8 +114,12 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         ids: &[EntityId],
     ) -> Result<BTreeMap<EntityId, UserState>, WriteStopped> {
         let until = self.finishing();
+        let columns = Columns {
+            custom_attributes: self.means.custom_attributes,
+            roles: self.means.roles,
+        };
         tokio::select! {
-            looked = states(self.writer.reader(), ids, self.means.custom_attributes, &until) => looked.map_err(|error| stopped(&error)),
+            looked = states(self.writer.reader(), ids, columns, &until) => looked.map_err(|error| stopped(&error)),
             () = self.grace() => Err(WriteStopped::requested()),
         }
     }

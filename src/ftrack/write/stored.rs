@@ -79,7 +79,14 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         let (so_far, means) = (self.doings.of(place), self.means);
         let left = remaining::remaining(change, seen, so_far, means).ok()?;
         let action = change.action;
-        if left.differing.is_empty() {
+        let is_yet_to_be_given = |field: &Field| {
+            seen.is_some_and(|seen| remaining::is_yet_to_be_given(change, seen, field))
+        };
+        if left
+            .differing
+            .iter()
+            .all(|(field, _)| is_yet_to_be_given(field))
+        {
             self.stop_rule.succeeded(action);
             return None;
         }

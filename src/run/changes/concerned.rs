@@ -194,6 +194,11 @@ impl RunContext<'_, LdapWork> {
         if !named.groups_changed {
             return Ok(Ok(Moved::default()));
         }
+        if !self.work.job.roles.is_empty() {
+            let why = "a group changed, and groups give roles: who left one is known only when \
+                       everybody is read";
+            return Ok(Err(why.to_owned()));
+        }
         let (request, cancel) = (self.read_request(), self.until.cancel.clone());
         let (work, server) = (self.work, named.position.server.as_str());
         let from = (&work.pool, server);

@@ -38,6 +38,11 @@ impl<'a> Decider<'a, '_> {
             Ok(edits) => edits,
             Err(reason) => return self.skip(who, reason),
         };
+        if user.is_active {
+            let mut of_roles = self.matched.role_differences(id, user, &[]).edits;
+            of_roles.retain(|edit| !matches!(edit, Edit::Grant(role) if role.is_administrator));
+            edits.extend(of_roles);
+        }
         edits.push(Edit::Link);
         if rules.is_protected(&person.username) {
             return self.skip(who, Reason::ProtectedUsername(person.username.clone()));

@@ -7,8 +7,12 @@ use serde_json::Value;
 
 use super::Decider;
 use crate::{
+    directory::LostGroup,
     model::{
-        edit::Values, preferred_server::LONG_ENOUGH_TOLD, readable_time::readable_time, user::User,
+        edit::{Edit, Values},
+        preferred_server::LONG_ENOUGH_TOLD,
+        readable_time::readable_time,
+        user::User,
     },
     sync::{
         decision::{Decision, MayLag, Outcome, Replica},
@@ -36,6 +40,7 @@ impl Decider<'_, '_> {
             .extend(self.evidence.unanswered.iter().cloned());
         self.of_emptied_bases();
         self.of_referrals();
+        self.of_lost_role_groups();
         self.of_other_writers();
         self.of_the_clocks();
         self.of_unlike_values();
@@ -192,6 +197,31 @@ impl Decider<'_, '_> {
             );
             self.plan.notices.push(doubt.clone());
             self.plan.doubts.push(doubt);
+        }
+    }
+
+    /// A group that had members and shows none may be one whose members the bind account can no longer
+    /// read.
+    fn of_lost_role_groups(&mut self) {
+        let takes = |edit: &Edit| matches!(edit, Edit::Revoke(_));
+        let mut changes = self.plan.changes();
+        if !changes.any(|change| change.edits.iter().any(takes)) {
+            return;
+        }
+        drop(changes);
+        for lost in &self.evidence.lost_role_groups {
+            let doubt = match lost {
+                LostGroup::Hidden(dn) => format!(
+                    "roles would be taken, and the group {dn}, which is a member of a role's group, \
+                     is not seen any more: let the bind account read it; if it is gone, approve it"
+                ),
+                LostGroup::Empty(dn) => format!(
+                    "roles would be taken, and the group {dn} shows no members any more: can the \
+                     bind account still read them? If they left, approve it"
+                ),
+            };
+            self.plan.notices.push(doubt.clone());
+            self.plan.role_doubts.push(doubt);
         }
     }
 

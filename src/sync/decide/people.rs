@@ -20,6 +20,7 @@ use crate::{
         difference::{Differences, differences, first_values, set, text},
         matching::created_id,
         owner::Owner,
+        roles::{RoleDifferences, first_roles},
     },
 };
 
@@ -43,7 +44,7 @@ impl<'a> Decider<'a, '_> {
             Ok(edits) => edits,
             Err(reason) => return self.skip(who, reason),
         };
-        let settled = self.matched.settled(identified, user, link);
+        let mut settled = self.matched.settled(identified, user, link);
         let subject = Subject {
             user,
             id,
@@ -61,6 +62,15 @@ impl<'a> Decider<'a, '_> {
             | Activity::Deactivating { .. }
             | Activity::Deactivated { .. } => rules.users.reactivate,
         };
+        // Who has no access keeps the roles as they are.
+        if user.is_active || (wakes && may_wake) {
+            let RoleDifferences {
+                edits: of_roles,
+                gone,
+            } = self.matched.role_differences(id, user, &link.roles);
+            edits.extend(of_roles);
+            settled.roles.retain(|role| !gone.contains(role));
+        }
         if wakes && may_wake {
             edits.push(Edit::Activate);
             // Where only the activity changes, it is written with the activity itself.
@@ -103,7 +113,12 @@ impl<'a> Decider<'a, '_> {
                 ..settled
             },
         };
-        let mut reason = Reason::OtherValues;
+        let is_role = |edit: &Edit| matches!(edit, Edit::Grant(_) | Edit::Revoke(_));
+        let mut reason = if edits.iter().all(is_role) {
+            Reason::OtherRoles
+        } else {
+            Reason::OtherValues
+        };
         if *link != new {
             if let Some(of_link) = reason_to_rewrite(link, &new, owner, edits.is_empty()) {
                 reason = of_link;
@@ -156,7 +171,10 @@ impl<'a> Decider<'a, '_> {
         let who = Who::Person(identified);
         match self.first_edits(person) {
             Err(reason) => self.skip(who, reason),
-            Ok(edits) => {
+            Ok(mut edits) => {
+                let memberships = self.matched.desired.memberships(id);
+                let settings = (self.matched.rules, self.matched.current);
+                edits.extend(first_roles(memberships, settings));
                 let Some(attribute) = self.matched.desired.id_attribute() else {
                     return;
                 };

@@ -115,6 +115,9 @@ pub(super) fn reason_to_rewrite(
     if old.activity != new.activity {
         return Some(Reason::Completed);
     }
+    if old.roles != new.roles {
+        return Some(Reason::RoleGone);
+    }
     if old.signature != new.signature {
         return Some(Reason::Unsigned);
     }

@@ -90,6 +90,8 @@ impl Reason {
             Self::InStep
             | Self::NoUser
             | Self::OtherValues
+            | Self::OtherRoles
+            | Self::RoleGone
             | Self::AdoptBegun
             | Self::AdoptMatched(_)
             | Self::LeftJob(_)

@@ -8,10 +8,21 @@ use crate::{
         edit::Edit,
         user::EntityId,
     },
-    sync::{decision::Plan, guard::deactivates},
+    sync::{decision::Plan, guard::Verdict},
 };
 
 pub(super) const WOULD_BE_THE_LAST: &str = "it would leave ftrack without an active administrator";
+
+/// Whether a change may take an administrator away: it ends the user's access, or takes a role that
+/// makes an administrator.
+#[must_use]
+pub fn ends_administration(change: &Change) -> bool {
+    change.edits.iter().any(|edit| match edit {
+        Edit::Deactivate => true,
+        Edit::Revoke(role) => role.is_administrator,
+        Edit::Activate | Edit::Set { .. } | Edit::Grant(_) | Edit::Link => false,
+    })
+}
 
 /// What a plan would do to the last active administrators.
 pub(super) enum LastAdministrator {
@@ -30,7 +41,7 @@ impl LastAdministrator {
             return Self::NoneVisible;
         }
         let going: BTreeSet<&EntityId> = changes
-            .filter(|change| deactivates(change))
+            .filter(|change| ends_administration(change))
             .map(|change| &change.ftrack_id)
             .collect();
         if plan
@@ -44,16 +55,20 @@ impl LastAdministrator {
         }
     }
 
-    /// What holds a change, whoever approves it.
-    pub fn hold(&self, change: &Change) -> Option<Hold> {
-        let mut edits = change.edits.iter();
-        edits.find_map(|edit| self.hold_of_edit(change, edit))
+    /// Holds what may not be done, whoever approves it: with a deactivation everything.
+    pub fn judge(&self, change: &Change, verdict: &mut Verdict) {
+        for (place, edit) in change.edits.iter().enumerate() {
+            if let Some(hold) = self.hold_of_edit(change, edit) {
+                verdict.hold(change, place, &hold);
+            }
+        }
     }
 
     fn hold_of_edit(&self, change: &Change, edit: &Edit) -> Option<Hold> {
         let is_end = match edit {
             Edit::Deactivate => true,
-            Edit::Activate | Edit::Set { .. } | Edit::Link => false,
+            Edit::Revoke(role) => role.is_administrator,
+            Edit::Activate | Edit::Set { .. } | Edit::Grant(_) | Edit::Link => false,
         };
         let why = match self {
             Self::Safe => return None,

@@ -16,12 +16,13 @@ use crate::{
 };
 
 /// The kinds that have a limit.
-pub const LIMITED: [ChangeKind; 5] = [
+pub const LIMITED: [ChangeKind; 6] = [
     ChangeKind::Deactivate,
     ChangeKind::Reactivate,
     ChangeKind::Create,
     ChangeKind::Rename,
     ChangeKind::Clear,
+    ChangeKind::Revoke,
 ];
 
 /// The fewest creates that a percentage means: a small studio grows by more than its half.
@@ -49,10 +50,12 @@ impl<'a> Limit<'a> {
         let free = plan
             .changes()
             .zip(verdicts)
-            .filter(|(change, verdict)| !finishes_a_create(change) && verdict.frees(change, kind));
+            .filter(|(change, _)| !finishes_a_create(change))
+            .map(|(change, verdict)| (change, verdict.free(change, kind)))
+            .filter(|(_, free)| *free > 0);
         let (mut wanted, mut again, mut adopted) = (0, 0, 0);
-        for (change, _) in free {
-            wanted += 1;
+        for (change, free) in free {
+            wanted += if kind.counts_edits() { free } else { 1 };
             adopted += usize::from(change.action == Action::Adopt);
             let unsettled = bounds.unsettled.get(&(change.ftrack_id.clone(), kind));
             again += unsettled.copied().unwrap_or_default();
@@ -122,6 +125,7 @@ fn allowed(kind: ChangeKind, plan: &Plan<'_>, limits: &Limits) -> Option<usize> 
         deactivate,
         rename,
         clear,
+        revoke,
         reactivate,
         create,
         unusable: _,
@@ -131,13 +135,14 @@ fn allowed(kind: ChangeKind, plan: &Plan<'_>, limits: &Limits) -> Option<usize> 
         ChangeKind::Deactivate => Some(most(*deactivate, owned_active)),
         ChangeKind::Rename => Some(most(*rename, owned_active)),
         ChangeKind::Clear => Some(most(*clear, owned_active)),
+        ChangeKind::Revoke => Some(most(*revoke, plan.given_roles)),
         ChangeKind::Reactivate => Some(most(*reactivate, owned_active)),
         ChangeKind::Create if plan.is_first_contact => None,
         ChangeKind::Create => Some(match create {
             config::Limit::Percent(1..) => most(*create, owned_active).max(FEWEST_CREATES),
             config::Limit::Percent(0) | config::Limit::Count(_) => most(*create, owned_active),
         }),
-        ChangeKind::Adopt | ChangeKind::Update | ChangeKind::Grant | ChangeKind::Revoke => None,
+        ChangeKind::Adopt | ChangeKind::Update | ChangeKind::Grant => None,
     }
 }
 
@@ -162,8 +167,8 @@ fn too_many(kind: ChangeKind, (wanted, before): (usize, usize), most: usize) -> 
         ChangeKind::Clear => ("user with emptied values", "users with emptied values"),
         ChangeKind::Deactivate => ("deactivation", "deactivations"),
         ChangeKind::Reactivate => ("reactivation", "reactivations"),
-        ChangeKind::Grant => ("grant", "grants"),
-        ChangeKind::Revoke => ("revocation", "revocations"),
+        ChangeKind::Grant => ("granted role", "granted roles"),
+        ChangeKind::Revoke => ("revoked role", "revoked roles"),
     };
     let (noun, verb) = if wanted == 1 {
         (one, "is")
@@ -188,7 +193,7 @@ fn by_adoption(kind: ChangeKind, adopted: usize) -> String {
     }
 }
 
-/// The most changes that a limit allows for this number of active users: a percentage is rounded
+/// The most changes that a limit allows for this number of active users, or of given roles: a percentage is rounded
 /// down, and allows one unless it is 0.
 #[must_use]
 pub fn most(limit: config::Limit, owned_active: usize) -> usize {

@@ -215,6 +215,7 @@ fn link() -> impl Strategy<Value = LinkFound> {
                 attribute,
                 activity,
                 protected: None,
+                roles: Vec::new(),
                 form: if directory.is_some() {
                     Form::Current
                 } else {
@@ -259,6 +260,7 @@ pub fn current() -> impl Strategy<Value = Current> {
                         UserKind::Person
                     },
                     administrator: kind == 1,
+                    roles: [].into(),
                     further_roles: if kind == 2 {
                         ["Project Manager".into()].into()
                     } else {
@@ -338,6 +340,7 @@ fn job(users: Users) -> LdapJob {
     };
     LdapJob {
         member_of: Vec::new(),
+        roles: BTreeMap::new(),
         group_bases: Vec::new(),
         mode: Mode::Sync,
         changes_schedule: None,

@@ -213,6 +213,7 @@ async fn everything_a_plan_needs_is_read() {
             since: "2026-01-01T00:00:00Z".to_owned(),
         },
         protected: None,
+        roles: Vec::new(),
         form: Form::Earlier,
         signature: Signature::NotChecked,
     };

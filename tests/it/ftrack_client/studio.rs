@@ -90,6 +90,7 @@ fn link(id: &str) -> Link {
         attribute: ftrack_ldap_sync::model::id::IdAttribute::EntryUuid,
         activity: Activity::Settled,
         protected: None,
+        roles: Vec::new(),
         form: Form::Earlier,
         signature: Signature::NotChecked,
     }
