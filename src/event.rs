@@ -549,6 +549,7 @@ fn emit_finished(level: Level, report: &Report) {
         deactivated = counts.deactivated,
         reactivated = counts.reactivated,
         adopted = counts.adopted,
+        role_changes = counts.role_changes,
         unchanged = counts.unchanged,
         skipped = counts.skipped,
         held = counts.held,

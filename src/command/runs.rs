@@ -11,6 +11,7 @@ use crate::{
     config::{self, Environment},
     escape::escape_control,
     model::{change::Action, readable_time::readable_times, summary::RunSummary},
+    run::text::role_changes,
     state::{
         history::{History, HistoryError, Listed, RunFilter},
         journal,
@@ -195,6 +196,7 @@ fn what(run: &RunSummary) -> String {
         (counts.updated, "updated"),
         (counts.reactivated, "reactivated"),
         (counts.deactivated, "deactivated"),
+        (counts.role_changes, role_changes(counts.role_changes)),
     ];
     let planned = Action::ALL
         .map(|action| (run.planned.get(&action).copied(), action.as_str()))

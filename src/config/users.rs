@@ -18,7 +18,7 @@ table! {
     struct UsersTable => struct Users {
         /// Whether users are created for new people.
         create: bool => bool = true,
-        /// Whether values of existing users are changed.
+        /// Whether values and roles of existing users are changed.
         update: bool => bool = true,
         /// Whether users of people who left are deactivated.
         deactivate: bool => bool = true,

@@ -539,6 +539,12 @@ impl GroupsRead {
         Dn::parse(dn).is_some_and(|dn| self.outside.contains(dn.key()))
     }
 
+    /// The same of the groups that give roles.
+    #[must_use]
+    pub fn names_for_roles(&self, dn: &str) -> bool {
+        Dn::parse(dn).is_some_and(|dn| self.outside_of_roles.contains(dn.key()))
+    }
+
     /// The DNs of members that are neither groups nor among the entries of the reading, normalised:
     /// one of them may be a group that the account cannot see.
     pub fn outside(&self) -> impl Iterator<Item = String> {

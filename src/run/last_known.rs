@@ -52,12 +52,18 @@ impl RunContext<'_, LdapWork> {
             let of_absent = known.iter().filter(|(id, _)| absent.contains_key(id));
             return of_absent.map(|(id, dn)| (id.clone(), dn.clone())).collect();
         }
+        self.last_dns_of(absent.keys())
+    }
+
+    /// Where the entries of these people were when a run last saw them, as far as that is known.
+    pub(super) fn last_dns_of<'i>(
+        &self,
+        ids: impl Iterator<Item = &'i DirectoryId> + Clone,
+    ) -> BTreeMap<DirectoryId, String> {
         let (state_dir, job) = (&self.prepared.config.state_dir, &self.prepared.name);
-        let ids = absent.keys().map(DirectoryId::as_str);
-        let mut dns = state::last_dns(state_dir, job, ids).unwrap_or_default();
-        absent
-            .keys()
-            .filter_map(|id| Some((id.clone(), dns.remove(id.as_str())?)))
+        let names = ids.clone().map(DirectoryId::as_str);
+        let dns = state::last_dns(state_dir, job, names).unwrap_or_default();
+        ids.filter_map(|id| Some((id.clone(), dns.get(id.as_str())?.clone())))
             .collect()
     }
 

@@ -33,8 +33,21 @@ impl RunContext<'_, LdapWork> {
         evidence: &mut Evidence,
     ) -> Result<(), Failure> {
         let mut losing: BTreeMap<usize, MissingByTable> = BTreeMap::new();
-        for (place, link) in matched.losing_roles() {
-            add_person(losing.entry(place).or_default(), link);
+        let links = matched.losing_roles();
+        for (place, link) in &links {
+            add_person(losing.entry(*place).or_default(), link);
+        }
+        let dns = self.last_dns_of(links.iter().map(|(_, link)| &link.id));
+        for (place, link) in links {
+            let still_named = dns.get(&link.id).filter(|dn| {
+                desired
+                    .groups()
+                    .is_some_and(|read| read.names_for_roles(dn))
+            });
+            if let Some(dn) = still_named {
+                let held = (link.id.clone(), place);
+                evidence.still_members.insert(held, still_named_by(dn));
+            }
         }
         let pool = self.work.pool.clone();
         let servers = pool.servers();
@@ -110,6 +123,14 @@ impl RunContext<'_, LdapWork> {
         }
         Ok(())
     }
+}
+
+fn still_named_by(dn: &str) -> Hold {
+    let why = format!(
+        "the role's groups still name {dn}, where the person's entry was before it was renamed or \
+         moved: correct the groups' members; or, if the person left the groups, approve it"
+    );
+    Hold::new(HeldBy::Doubt, why)
 }
 
 fn still_member(server: &str, is_first: bool) -> Hold {

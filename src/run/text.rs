@@ -415,6 +415,16 @@ fn planned(changes: &[Reported], left_out: usize) -> String {
     parts.join(", ")
 }
 
+/// What so many given and taken roles are called.
+#[must_use]
+pub fn role_changes(number: usize) -> &'static str {
+    if number == 1 {
+        "role change"
+    } else {
+        "role changes"
+    }
+}
+
 /// The number of users with such changes: one that several things hold is listed once for each.
 fn users(changes: &[Reported], is_so: &dyn Fn(&Reported) -> bool) -> usize {
     let users = changes.iter().filter(|change| is_so(change));
@@ -444,6 +454,7 @@ fn summary(report: &Report) -> String {
         (counts.updated, "updated"),
         (counts.reactivated, "reactivated"),
         (counts.deactivated, "deactivated"),
+        (counts.role_changes, role_changes(counts.role_changes)),
         (counts.unchanged, "unchanged"),
         (counts.skipped, "skipped"),
         (counts.held, "held"),

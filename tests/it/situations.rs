@@ -20,6 +20,7 @@ mod locations;
 mod mails;
 mod protection;
 mod rights;
+mod roles;
 mod settings;
 mod several;
 mod successors;

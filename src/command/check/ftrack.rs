@@ -322,6 +322,19 @@ impl Look<'_> {
                 }
                 Err(error) => fail(&mut about, "custom_attribute", &error),
             }
+            let administrator_roles = &self.ftrack.administrator_roles;
+            for role in &work.rules.roles {
+                let name = std::slice::from_ref(role);
+                let found =
+                    read::mapped_roles(self.reader, name, administrator_roles, &self.until).await;
+                match found {
+                    Ok(_) => about.ok(
+                        "role",
+                        format!("ftrack has the security role {role:?}, which users can be given"),
+                    ),
+                    Err(error) => fail(&mut about, "role", &error),
+                }
+            }
             self.of_jobs.extend(about.into_findings());
         }
     }

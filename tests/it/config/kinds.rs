@@ -37,7 +37,12 @@ fn keys_that_have_no_meaning_for_the_kind_of_a_job_are_refused() {
     }
     let none = "has no meaning for a job of kind \"ftrack-ldap\", whose limits are for one run; \
         remove it";
-    for limit in ["per = \"24h\"", "unusable = \"50%\"", "min_entries = 1"] {
+    for limit in [
+        "per = \"24h\"",
+        "revoke = 1",
+        "unusable = \"50%\"",
+        "min_entries = 1",
+    ] {
         let found = Folder::new(&format!(
             "{GOOD}\n[jobs.nightly]\nkind = \"ftrack-ldap\"\nlimits.{limit}\n"
         ))

@@ -13,7 +13,7 @@ use ftrack_ldap_sync::{
         server::{Permission, information, permission, schemas},
         session::{Session, Writer},
         signer::Signer,
-        user_state::states,
+        user_state::{Columns, states},
     },
     model::{
         entry::DirectoryId,
@@ -25,6 +25,14 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::scripted::{KEY, config, until};
+
+/// What is read of users beside their own columns and their links.
+fn columns(custom_attributes: &[(String, EntityId)]) -> Columns<'_> {
+    Columns {
+        custom_attributes,
+        roles: &[],
+    }
+}
 
 /// A server with some people, a service, and the custom attribute `badge`; and a session with it.
 async fn studio() -> (FtrackServer, Writer) {
@@ -75,6 +83,7 @@ async fn studio() -> (FtrackServer, Writer) {
 
 async fn current(session: &Writer) -> Current {
     let request = ReadCurrent {
+        roles: &[],
         custom_attributes: &["badge".to_owned()],
         administrator_roles: &["Administrator".to_owned()],
         default_roles: &["User".to_owned()],
@@ -159,11 +168,16 @@ async fn what_is_written_is_read_back() {
     session.write_call(&creation, &until()).await.unwrap();
     let ids = [id.clone()];
     let read_back = async || {
-        states(session.reader(), &ids, &before.custom_attributes, &until())
-            .await
-            .unwrap()
-            .remove(&id)
-            .unwrap()
+        states(
+            session.reader(),
+            &ids,
+            columns(&before.custom_attributes),
+            &until(),
+        )
+        .await
+        .unwrap()
+        .remove(&id)
+        .unwrap()
     };
     let state = read_back().await;
     assert_eq!(
@@ -240,9 +254,14 @@ async fn a_write_whose_answer_is_lost_is_found_by_its_id() {
             matches!(failure, WriteFailure::Unclear(_)),
             "{fault:?}: {failure:?}"
         );
-        let found = states(session.reader(), std::slice::from_ref(&id), &[], &until())
-            .await
-            .unwrap();
+        let found = states(
+            session.reader(),
+            std::slice::from_ref(&id),
+            columns(&[]),
+            &until(),
+        )
+        .await
+        .unwrap();
         assert_eq!(found.contains_key(&id), written, "{fault:?}");
     }
 }

@@ -86,7 +86,9 @@ fn shown(user: &Account, field: &Field) -> Value {
                 link.as_object_mut().unwrap().remove("by");
                 link
             }),
-        Field::UserType | Field::Custom(_) => panic!("not part of these scenarios"),
+        Field::UserType | Field::Custom(_) | Field::Role(_) => {
+            panic!("not part of these scenarios")
+        }
     }
 }
 
