@@ -283,6 +283,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
             "deactivated",
             "reactivated",
             "adopted",
+            "role_changes",
             "unchanged",
             "skipped",
             "held",

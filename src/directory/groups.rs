@@ -89,7 +89,7 @@ pub(super) fn bases(request: &GroupsRequest, about: &ServerIdentity) -> Vec<Stri
         return highest(request.bases.clone());
     }
     let context = |group: &String| naming_context(&about.naming_contexts, group);
-    let contexts = request.all().filter_map(|group| context(group));
+    let contexts = request.all().filter_map(context);
     highest(contexts.map(ToOwned::to_owned).collect())
 }
 

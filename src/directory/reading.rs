@@ -458,6 +458,7 @@ mod tests {
             ids,
             dns: dns.to_vec(),
             accounts: BTreeMap::new(),
+            memberships: BTreeMap::new(),
             server: "ldap://tests".into(),
             kind: ServerKind::Generic,
             account: BindAccount::Anonymous,

@@ -283,18 +283,11 @@ pub enum FtrackErrorKind {
     },
     /// A mapped custom attribute does not exist.
     UnknownCustomAttribute(String),
-    /// A configured administrator role does not exist.
-    UnknownRole {
-        /// The role's name.
-        role: String,
-        /// The existing names.
-        known: String,
-    },
-    /// A security role that the job is mapped to cannot be given to users.
-    JobRole {
+    /// A configured security role does not exist, or cannot be given to users.
+    UnusableRole {
         /// Which one, and why.
         problem: String,
-        /// The names of those that can.
+        /// The names of others.
         known: String,
     },
 }
@@ -406,10 +399,7 @@ impl FtrackErrorKind {
             Self::UnknownCustomAttribute(key) => {
                 format!("ftrack has no custom attribute {key:?} for users readable with this key")
             }
-            Self::UnknownRole { role, .. } => format!(
-                "ftrack has no security role {role:?}, which ftrack.administrator_roles names"
-            ),
-            Self::JobRole { problem, .. } => problem.clone(),
+            Self::UnusableRole { problem, .. } => problem.clone(),
         }
     }
 
@@ -420,9 +410,7 @@ impl FtrackErrorKind {
         let way_out = match self {
             Self::Setup(problem) => return problem.way_out.clone().map(Into::into),
             Self::Cancelled | Self::Refused(_) => return None,
-            Self::UnknownRole { known, .. } | Self::JobRole { known, .. } => {
-                return Some(format!("it has: {known}").into());
-            }
+            Self::UnusableRole { known, .. } => return Some(format!("it has: {known}").into()),
             Self::Unreachable { obstacle, .. } => obstacle.way_out(),
             Self::Interrupted(_) | Self::Damaged(_) => between,
             Self::TimedOut(_) => {
@@ -486,8 +474,7 @@ impl FtrackErrorKind {
             | Self::Permission(_)
             | Self::CutShort { .. }
             | Self::UnknownCustomAttribute(_)
-            | Self::UnknownRole { .. }
-            | Self::JobRole { .. } => self.way_out().unwrap_or("try again".into()),
+            | Self::UnusableRole { .. } => self.way_out().unwrap_or("try again".into()),
         }
     }
 
@@ -521,8 +508,7 @@ impl FtrackErrorKind {
             | Self::Credentials(_)
             | Self::Permission(_)
             | Self::UnknownCustomAttribute(_)
-            | Self::UnknownRole { .. }
-            | Self::JobRole { .. } => false,
+            | Self::UnusableRole { .. } => false,
         }
     }
 }
@@ -590,8 +576,7 @@ impl WriteFailure {
             FtrackErrorKind::Refused(_)
             | FtrackErrorKind::Permission(_)
             | FtrackErrorKind::UnknownCustomAttribute(_)
-            | FtrackErrorKind::UnknownRole { .. }
-            | FtrackErrorKind::JobRole { .. } => Self::Refused(error),
+            | FtrackErrorKind::UnusableRole { .. } => Self::Refused(error),
             FtrackErrorKind::Status { status, .. } => match status {
                 401 | 403 | 404 | 405 | 407 | 410 => Self::Fatal(error),
                 400 | 409 | 411..=424 | 431 => Self::Refused(error),

@@ -7,9 +7,9 @@ use super::{
     error::{FtrackError, FtrackErrorKind},
     page::list,
     query,
-    roles::some_names,
     row::{HeldRoleRow, ProjectOfRoleRow, RoleRow},
     session::{Reader, Until},
+    text::some_names,
 };
 use crate::model::{
     role::{HeldRole, Role},
@@ -26,7 +26,7 @@ pub(super) type HeldRoles = BTreeMap<EntityId, Vec<HeldRole>>;
 /// The roles of these names, compared without case, in their order.
 ///
 /// # Errors
-/// Those of [`Reader::read_call`]; [`FtrackErrorKind::JobRole`] when there is no such role, several,
+/// Those of [`Reader::read_call`]; [`FtrackErrorKind::UnusableRole`] when there is no such role, several,
 /// or one that users cannot be given.
 pub async fn mapped_roles(
     reader: &Reader,
@@ -56,7 +56,7 @@ fn mapped_role(
     let mut found = rows
         .iter()
         .filter(|row| row.name.as_deref().is_some_and(is_named));
-    let wrong = |problem: String| FtrackErrorKind::JobRole {
+    let wrong = |problem: String| FtrackErrorKind::UnusableRole {
         problem,
         known: some_names(
             rows.iter()

@@ -9,12 +9,10 @@ use super::{
     query,
     row::{HolderRow, MemberRow, NamedRow},
     session::{Reader, Until},
+    text::some_names,
     user_state::users_a_call,
 };
 use crate::model::user::EntityId;
-
-/// The most bytes of role names in an error.
-const LONGEST_NAMES: usize = 2000;
 
 /// Which users have which roles.
 #[derive(Debug, Default)]
@@ -215,7 +213,7 @@ fn the_only<'r>(name: &str, roles: &'r [NamedRow]) -> Option<&'r EntityId> {
 ///
 /// # Errors
 ///
-/// Those of [`Reader::read_call`]; [`FtrackErrorKind::UnknownRole`] when a role does not exist.
+/// Those of [`Reader::read_call`]; [`FtrackErrorKind::UnusableRole`] when a role does not exist.
 pub async fn administrators(
     reader: &Reader,
     names: &[String],
@@ -240,8 +238,10 @@ fn administrator_ids(
 ) -> Result<Vec<EntityId>, FtrackError> {
     let id = |name: &String| {
         named(name, roles).next().cloned().ok_or_else(|| {
-            let unknown = FtrackErrorKind::UnknownRole {
-                role: name.clone(),
+            let unknown = FtrackErrorKind::UnusableRole {
+                problem: format!(
+                    "ftrack has no security role {name:?}, which ftrack.administrator_roles names"
+                ),
                 known: reader.excerpt(&some_names(
                     roles.iter().filter_map(|role| role.name.as_deref()),
                 )),
@@ -261,21 +261,6 @@ async fn members(
     let mut users: Vec<EntityId> = rows.into_iter().map(|row| row.user_id).collect();
     users.sort_unstable();
     Ok(users)
-}
-
-/// The names of the first of the roles.
-pub(super) fn some_names<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    let mut text = String::new();
-    for name in names {
-        if !text.is_empty() {
-            text.push_str(", ");
-        }
-        text.extend(name.chars().take(LONGEST_NAMES));
-        if text.len() > LONGEST_NAMES {
-            break;
-        }
-    }
-    text
 }
 
 #[cfg(test)]

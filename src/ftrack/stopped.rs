@@ -68,8 +68,7 @@ impl FtrackError {
             | FtrackErrorKind::Changing { .. }
             | FtrackErrorKind::CutShort { .. }
             | FtrackErrorKind::UnknownCustomAttribute(_)
-            | FtrackErrorKind::JobRole { .. }
-            | FtrackErrorKind::UnknownRole { .. } => StopCause::Other,
+            | FtrackErrorKind::UnusableRole { .. } => StopCause::Other,
         }
     }
 }

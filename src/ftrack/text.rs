@@ -14,6 +14,24 @@ const LONGEST_TEXT: usize = 16 << 10;
 /// memory than its text.
 pub(super) const LARGEST_VALUE: usize = 1 << 20;
 
+/// The most bytes of names in an error.
+const LONGEST_NAMES: usize = 2000;
+
+/// The first of the names, as one text.
+pub(super) fn some_names<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let mut text = String::new();
+    for name in names {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.extend(name.chars().take(LONGEST_NAMES));
+        if text.len() > LONGEST_NAMES {
+            break;
+        }
+    }
+    text
+}
+
 /// Parses a part that is never long.
 pub(super) fn small<'a, T: Deserialize<'a>>(part: &'a RawValue) -> Result<T, serde_json::Error> {
     if part.get().len() > LARGEST_VALUE {

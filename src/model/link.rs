@@ -12,7 +12,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{entry::DirectoryId, id::IdAttribute, user::EntityId};
+use crate::model::{entity_id::EntityId, entry::DirectoryId, id::IdAttribute};
 
 /// The key of the `Metadata` row that contains a user's link.
 pub const LINK_KEY: &str = "ftrack-ldap-sync";

@@ -8,6 +8,7 @@ pub mod change;
 pub mod change_kind;
 pub mod clocks;
 pub mod edit;
+pub mod entity_id;
 pub mod entry;
 pub mod explanation;
 pub mod fold;

@@ -486,13 +486,7 @@ impl fmt::Display for Reason {
             return f.write_str(words);
         }
         match self {
-            Self::AdoptMatched(matched) => {
-                let (username, by) = &**matched;
-                write!(
-                    f,
-                    "the user {username:?} has no owner, and matches the person by {by}"
-                )
-            }
+            Self::AdoptMatched(matched) => f.write_str(&adopt_matched(matched)),
             Self::LeftJob(job) => f.write_str(&left_job(job, ",")),
             Self::LeftJobInactive(job) => {
                 f.write_str(&left_job(job, ", which deactivated the user,"))
@@ -600,6 +594,10 @@ impl fmt::Display for Reason {
             | Self::NotAsked => Ok(()),
         }
     }
+}
+
+fn adopt_matched((username, by): &(Box<str>, MatchedBy)) -> String {
+    format!("the user {username:?} has no owner, and matches the person by {by}")
 }
 
 impl fmt::Display for MatchedBy {

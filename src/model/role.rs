@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::user::EntityId;
+use crate::model::entity_id::EntityId;
 
 /// The value of a role's column in plans and reports, for all projects that are open to everybody.
 pub const ALL_OPEN_PROJECTS: &str = "all open projects";

@@ -4,7 +4,10 @@
 
 pub(in crate::sync) mod generators;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
@@ -33,6 +36,7 @@ use crate::{
         held_people::HeldPeople,
         link::{Activity, Link, LinkFound},
         reason::Cause,
+        role::HeldRole,
         user::{Current, User, UserKind},
     },
 };
@@ -138,7 +142,7 @@ fn applied<'c>(current: &Current, changes: impl IntoIterator<Item = &'c Change>)
                 after.users.len() - 1
             });
         let user = &mut after.users[place];
-        user.link = LinkFound::Link(Box::new(change.link.clone()));
+        user.link = LinkFound::Link(Box::new(change.link_after()));
         for edit in &change.edits {
             match edit {
                 Edit::Set { attribute, values } => {
@@ -154,6 +158,20 @@ fn applied<'c>(current: &Current, changes: impl IntoIterator<Item = &'c Change>)
                 }
                 Edit::Activate => user.is_active = true,
                 Edit::Deactivate => user.is_active = false,
+                Edit::Grant(role) => {
+                    let mut roles = user.roles.to_vec();
+                    roles.retain(|held| held.role != *role);
+                    roles.push(HeldRole {
+                        role: Arc::clone(role),
+                        is_on_all_open: true,
+                        is_on_some: false,
+                    });
+                    user.roles = roles.into();
+                }
+                Edit::Revoke(role) => {
+                    let others = user.roles.iter().filter(|held| held.role != *role);
+                    user.roles = others.cloned().collect();
+                }
                 Edit::Link => {}
             }
         }

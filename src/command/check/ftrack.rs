@@ -456,7 +456,6 @@ fn step_of(error: &FtrackError) -> &'static str {
         | FtrackErrorKind::Changing { .. }
         | FtrackErrorKind::CutShort { .. }
         | FtrackErrorKind::UnknownCustomAttribute(_)
-        | FtrackErrorKind::UnknownRole { .. }
-        | FtrackErrorKind::JobRole { .. } => "connection",
+        | FtrackErrorKind::UnusableRole { .. } => "connection",
     }
 }

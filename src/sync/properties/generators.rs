@@ -366,6 +366,7 @@ pub fn limits() -> Limits {
         deactivate: Limit::Percent(100),
         rename: Limit::Percent(100),
         clear: Limit::Percent(100),
+        revoke: Limit::Percent(100),
         reactivate: Limit::Percent(100),
         create: Limit::Percent(100),
         unusable: Limit::Percent(100),
