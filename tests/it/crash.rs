@@ -3,6 +3,7 @@
 
 pub mod late;
 mod recovered;
+mod roles;
 mod told_to_stop;
 
 use std::{process::Child, sync::mpsc, time::Duration};

@@ -138,3 +138,31 @@ fn what_the_key_did_not_sign_is_told_apart() {
         );
     }
 }
+
+#[test]
+fn the_roles_that_were_given_are_read_as_written_and_signed() {
+    let role = |text: &str| EntityId::new(text).unwrap();
+    let mut written = link(Activity::Settled);
+    for text in ["r-2", "r-1", "r-2"] {
+        written.note_role(&role(text));
+    }
+    assert_eq!(written.roles, [role("r-1"), role("r-2")]);
+    let signer = signer(KEY);
+    let text = signer.write(&user(), &written, None).unwrap();
+    let found = read(&signer, &user(), &text);
+    assert_eq!(found.link().unwrap().roles, written.roles);
+    assert_eq!(signature(&found), Signature::Valid);
+    // Whoever writes another role into a link does not become the program.
+    let forged = text.replace("r-2", "r-3");
+    let found = read(&signer, &user(), &forged);
+    assert_eq!(signature(&found), Signature::Invalid);
+    // What is no id makes no link.
+    let odd = read(&Signer::default(), &user(), &text.replace("r-2", "r 2"));
+    assert_eq!(odd, LinkFound::Unreadable);
+    // Links of earlier programs name none.
+    written.roles.clear();
+    let text = Signer::default().write(&user(), &written, None).unwrap();
+    assert!(!text.contains("roles"));
+    let found = read(&Signer::default(), &user(), &text);
+    assert_eq!(found.link().unwrap().roles, []);
+}
