@@ -379,9 +379,7 @@ impl Reason {
             Self::NoUser => "the person is in the directory and has no user",
             Self::OtherValues => "the directory has other values",
             Self::OtherRoles => "the groups of the job's roles have other members",
-            Self::RoleGone => {
-                "the user's link names a role that the user does not have any more, and is not to get"
-            }
+            Self::RoleGone => "the user's link names a role that the user does not have any more",
             Self::AdoptBegun => {
                 "this program began to create the user in a run that was interrupted"
             }

@@ -264,7 +264,7 @@ fn a_role_that_somebody_takes_by_hand_is_given_again_while_the_group_says_so() {
     Plan for artists: 1 to update
 
       ~ update     ada  uid=ada,ou=people,dc=studio,dc=test
-          the user's link names a role that the user does not have any more, and is not to get
+          the user's link names a role that the user does not have any more
     ");
     situation.sync();
     assert_eq!(roles(&situation, "ada"), "; 0 given");
@@ -536,6 +536,51 @@ fn roles_for_a_role_that_new_users_have_anyway_are_not_noted_as_given() {
     );
     situation.sync_changes_nothing();
     set_members(&situation, "leads", &[]);
+    situation.sync_changes_nothing();
+}
+
+#[test]
+fn whoever_a_group_still_names_by_the_former_dn_keeps_the_role() {
+    let situation = leads(&["ada", "bob"], &["ada", "bob"]).after_sync();
+    let new = dn("ada.new");
+    situation.tree().rename(&dn("ada"), &new).unwrap();
+    let report = situation.sync();
+    // The login is written, and the role stays.
+    assert_eq!((report.counts.updated, report.counts.held), (1, 1));
+    assert_snapshot!(whys(&report), @"doubt: the role's groups still name uid=ada,ou=people,dc=studio,dc=test, where the person's entry was before it was renamed or moved: correct the groups' members; or, if the person left the groups, approve it");
+    assert_eq!(
+        roles(&situation, "ada.new"),
+        "Project Manager (all open projects); 1 given"
+    );
+    set_members(&situation, "leads", &["ada.new", "bob"]);
+    situation.sync_changes_nothing();
+}
+
+#[test]
+fn whoever_is_a_member_on_another_server_keeps_the_role() {
+    let other = leads(&["ada", "bob"], &["ada", "bob"]);
+    let situation = leads(&["ada", "bob"], &["ada", "bob"]);
+    let numbers = |studio: &Studio| {
+        for uid in ["ada", "bob"] {
+            let tree = studio.tree();
+            tree.replace(&dn(uid), "employeeNumber", &[uid]).unwrap();
+        }
+    };
+    numbers(&other);
+    numbers(&situation);
+    let urls = [situation.directory_url.clone(), other.directory_url.clone()];
+    let situation = situation
+        .config(&format!(
+            "[directories.studio]\nurls = {urls:?}\nid_attribute = \"employeeNumber\"\nid = \"d\"\n"
+        ))
+        .after_sync();
+    set_members(&situation, "leads", &["bob"]);
+    let report = situation.sync();
+    assert_eq!((report.counts.role_changes, report.counts.held), (0, 1));
+    let why = whys(&report).replace(&other.directory_url, "ldap://other");
+    assert_snapshot!(why, @"replica: ldap://other still shows the person as a member of the role's groups; the role is taken once all servers agree, or with a person's approval: `plan --out FILE`, then `apply FILE`");
+    set_members(&other, "leads", &["bob"]);
+    assert_eq!(situation.sync().counts.role_changes, 1);
     situation.sync_changes_nothing();
 }
 
