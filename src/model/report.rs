@@ -293,10 +293,10 @@ pub struct DirectoryPart {
     /// Those for people who may not sign in, where the job has a filter for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disabled_searches: Vec<Search>,
-    /// Those for groups, where the job has `member_of`.
+    /// Those for groups, where the job has `member_of` or `roles`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub group_searches: Vec<Search>,
-    /// The groups of `member_of` and all groups in them, by their DNs, with the number of members
+    /// The groups of `member_of` and `roles` and all groups in them, by their DNs, with the number of members
     /// that each names itself.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, usize>,
