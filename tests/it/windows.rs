@@ -188,19 +188,21 @@ fn who_takes_the_login_of_one_who_waits_waits_as_well() {
 
 #[test]
 fn a_user_that_is_not_adopted_yet_is_left_as_it_is() {
+    // The login would change as well, for which there is no window.
     let stranger = Account {
-        last_name: Some("Another".into()),
-        is_active: false,
-        ..account("ada")
+        email: Some("ada@studio.test".into()),
+        ..account("ada.old")
     };
-    let situation = Situation::of(&["ada", "bob"])
+    let job = "users = { adopt = \"email\" }\n";
+    let mut situation = Situation::of(&["ada", "bob"])
         .account(stranger)
-        .job(&format!("windows = {{ adopt = [{:?}] }}", closed()));
+        .job(&format!("{job}windows = {{ adopt = [{:?}] }}", closed()));
     let report = situation.sync();
     assert_eq!(held(&report), [("ada", HeldBy::Window)], "{report:#?}");
-    let ada = situation.user("ada");
-    assert!(ada.last_name.as_deref() == Some("Another") && ada.metadata.is_empty());
+    assert!(situation.user("ada.old").metadata.is_empty());
     assert_eq!(report.outcome, Outcome::Succeeded);
+    job.clone_into(&mut situation.job);
+    assert_eq!(situation.sync().counts.held, 1, "a person decides now");
 }
 
 #[test]
