@@ -20,7 +20,6 @@ use crate::{
     },
     event::Event,
     ftrack,
-    ftrack::read::ReadCurrent,
     model::{
         entry::DirectoryId,
         fold::fold,
@@ -309,13 +308,7 @@ impl RunContext<'_, LdapWork> {
             .take_key()
             .await
             .map_err(|error| self.record_read_error(ReadError::Ftrack(error)))?;
-        let config = &self.prepared.config.ftrack;
-        let wanted = ReadCurrent {
-            custom_attributes: self.work.custom_keys(),
-            administrator_roles: &config.administrator_roles,
-            default_roles: &config.default_roles,
-            roles: &self.work.rules.roles,
-        };
+        let wanted = self.current_wanted();
         let current = ftrack::read::read_some(&self.reader, wanted, &ids, &self.until).await;
         self.record_phase(RunPhase::Ftrack, began.elapsed());
         current.map_err(|error| self.record_read_error(ReadError::Ftrack(error)))

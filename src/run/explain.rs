@@ -17,7 +17,6 @@ use crate::{
     directory,
     directory::ChangedEntries,
     ftrack,
-    ftrack::read::ReadCurrent,
     model::{
         change::HeldBy,
         entry::DirectoryId,
@@ -146,12 +145,7 @@ impl RunContext<'_, LdapWork> {
             .take_key()
             .await
             .map_err(|error| self.record_read_error(ReadError::Ftrack(error)))?;
-        let config = &self.prepared.config.ftrack;
-        let wanted = ReadCurrent {
-            custom_attributes: self.work.custom_keys(),
-            administrator_roles: &config.administrator_roles,
-            default_roles: &config.default_roles,
-        };
+        let wanted = self.current_wanted();
         let current = ftrack::read::read(&self.reader, wanted, &self.until).await;
         current.map_err(|error| self.record_read_error(ReadError::Ftrack(error)))
     }

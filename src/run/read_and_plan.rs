@@ -48,7 +48,7 @@ impl<'a> RunContext<'a, LdapWork> {
             .take_key()
             .await
             .map_err(|error| self.record_read_error(ReadError::Ftrack(error)))?;
-        let (prepared, work) = (self.prepared, self.work);
+        let work = self.work;
         let began = Instant::now();
         let (directory_took, ftrack_took) = (OnceLock::new(), OnceLock::new());
         let shown = OnceLock::new();
@@ -66,12 +66,7 @@ impl<'a> RunContext<'a, LdapWork> {
             shown.get_or_init(|| record::part(&reading));
             Ok(reading)
         };
-        let wanted = ReadCurrent {
-            custom_attributes: work.custom_keys(),
-            administrator_roles: &prepared.config.ftrack.administrator_roles,
-            default_roles: &prepared.config.ftrack.default_roles,
-            roles: &work.rules.roles,
-        };
+        let wanted = self.current_wanted();
         let ftrack = async {
             let current = ftrack::read::read(&self.reader, wanted, &self.until).await;
             ftrack_took.get_or_init(|| began.elapsed());
@@ -253,7 +248,18 @@ impl<'a> RunContext<'a, LdapWork> {
         usize::try_from(number).unwrap_or(usize::MAX)
     }
 
-    /// What the job reads.
+    /// What is read of each user.
+    pub(super) fn current_wanted(&self) -> ReadCurrent<'a> {
+        let config = &self.prepared.config.ftrack;
+        ReadCurrent {
+            custom_attributes: self.work.custom_keys(),
+            administrator_roles: &config.administrator_roles,
+            default_roles: &config.default_roles,
+            roles: &self.work.rules.roles,
+        }
+    }
+
+    /// What the job reads of the directory.
     pub(super) fn read_request(&self) -> ReadRequest {
         self.work.read_request(self.until.deadline.into())
     }

@@ -94,6 +94,8 @@ fn of_reason(reason: &Reason) -> Verdict {
         // The reasons of changes.
         | Reason::NoUser
         | Reason::OtherValues
+        | Reason::OtherRoles
+        | Reason::RoleGone
         | Reason::AdoptBegun
         | Reason::AdoptMatched(_)
         | Reason::LeftJob(_)

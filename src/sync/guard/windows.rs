@@ -156,6 +156,15 @@ fn kind(change: &Change, edit: &Edit) -> ChangeKind {
                 ChangeKind::Deactivate
             }
         }
-        (Edit::Link | Edit::Set { .. } | Edit::Activate | Edit::Deactivate, _, _) => of_action,
+        (
+            Edit::Link
+            | Edit::Set { .. }
+            | Edit::Activate
+            | Edit::Deactivate
+            | Edit::Grant(_)
+            | Edit::Revoke(_),
+            _,
+            _,
+        ) => of_action,
     }
 }
