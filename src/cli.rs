@@ -12,6 +12,7 @@ use crate::{
     log::LogFormat,
     model::{
         change_kind::ChangeKind,
+        hold_number::HoldNumber,
         report::{Outcome, Report},
         server_kind::ServerKind,
     },
@@ -78,6 +79,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List saved runs, or show one
     Runs(RunsArgs),
+    /// List the changes that wait for a person, by number, or show those of one number
+    Holds(HoldsArgs),
     /// Show what the running daemon is doing: each job, its last run and its next run
     Status(StatusArgs),
     /// Run a job now in the running daemon, and wait for its report
@@ -115,6 +118,7 @@ impl Command {
             | Self::Check(_)
             | Self::Explain(_)
             | Self::Runs(_)
+            | Self::Holds(_)
             | Self::Daemon
             | Self::Status(_)
             | Self::Trigger(_)
@@ -258,6 +262,34 @@ pub enum RunsCommand {
     Show {
         /// Run id, a part of it that matches no other run, or `last`
         run: String,
+    },
+}
+
+/// `holds`
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct HoldsArgs {
+    #[command(subcommand)]
+    pub command: Option<HoldsCommand>,
+    /// Only the holds of this job; it need not be configured any more
+    #[arg(long, global = true)]
+    pub job: Option<String>,
+    /// Output format
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// State directory, where the configuration cannot be read
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `holds show`
+#[derive(Debug, Subcommand)]
+pub enum HoldsCommand {
+    /// Show whom a hold holds, and what would be written
+    Show {
+        /// Number of the hold
+        #[arg(value_name = "N")]
+        hold: HoldNumber,
     },
 }
 

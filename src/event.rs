@@ -27,10 +27,12 @@ macro_rules! say {
 mod builtin;
 mod change;
 pub mod daemon;
+mod hold;
 pub mod program;
 mod repeats;
 
 pub use builtin::{Builtin, BuiltinAlarm};
+pub use hold::HoldEvent;
 pub use repeats::{AlreadyLogged, LoggedBefore, OutageLogged, without_repeats};
 
 /// A log event.
@@ -90,6 +92,11 @@ pub enum Event<'a> {
     Builtin {
         of: RunName<'a>,
         what: Builtin<'a>,
+    },
+    /// A numbered hold began or ended.
+    Hold {
+        of: RunName<'a>,
+        what: HoldEvent,
     },
     /// The result of one change.
     Change {
@@ -259,6 +266,16 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ),
     ("change.unconfirmed", "ERROR", OF_AN_UNWRITTEN_CHANGE),
     (
+        "hold.opened",
+        "WARN",
+        &["job", "run", "hold", "held_by", "kind", "changes"],
+    ),
+    (
+        "hold.closed",
+        "INFO",
+        &["job", "run", "hold", "held_by", "kind", "ended_by"],
+    ),
+    (
         "entry.skipped",
         "WARN; DEBUG when the previous run logged the same",
         &["job", "run", "dn", "reason"],
@@ -315,6 +332,7 @@ impl Event<'_> {
             | Self::FtrackRead { .. }
             | Self::RunPlanned { .. } => Level::INFO,
             Self::Builtin { what, .. } => what.level(),
+            Self::Hold { what, .. } => what.level(),
             Self::FtrackRetried {
                 logged: RetryLogged::Before,
                 ..
@@ -422,6 +440,7 @@ impl Event<'_> {
                 );
             }
             Self::Builtin { of, what } => what.emit(level, of),
+            Self::Hold { of, what } => what.emit(level, of),
             Self::Change { of, change } | Self::EarlierChange { of, change } => {
                 change::emit(level, of, change)
             }

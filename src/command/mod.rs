@@ -25,6 +25,7 @@ pub(crate) mod daemon;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
 pub(crate) mod explain;
+pub(crate) mod holds;
 pub(crate) mod moment;
 pub(crate) mod progress;
 pub(crate) mod runs;
@@ -80,6 +81,7 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
             explain::explain(&Arc::new(load()?), &args, &cancel).await
         }),
         Command::Runs(args) => runs::runs(&file, &args),
+        Command::Holds(args) => holds::holds(&file, &args),
         Command::Config(ConfigCommand::Show { format }) => {
             let effective = crate::config::effective(&file, &Environment::of_process());
             let effective = effective.map_err(|findings| Stop::usage(&findings))?;

@@ -30,7 +30,11 @@ const WIDE: usize = 100;
 /// # Errors
 /// The history cannot be read, or there is no such run.
 pub fn runs(file: &Path, args: &RunsArgs) -> Result<Exit, Stop> {
-    let history = History::new(&state_dir(file, args)?);
+    let history = History::new(&state_dir(
+        file,
+        args.state_dir.as_deref(),
+        "the reports are",
+    )?);
     check_job(&history, args.job.as_deref(), file)?;
     match &args.command {
         Some(RunsCommand::Show { run }) => show(
@@ -41,24 +45,25 @@ pub fn runs(file: &Path, args: &RunsArgs) -> Result<Exit, Stop> {
     }
 }
 
-fn state_dir(file: &Path, args: &RunsArgs) -> Result<PathBuf, Stop> {
-    if let Some(state_dir) = &args.state_dir {
+/// The state directory that is named, or that of the configuration, of which nothing else is used;
+/// `what` is looked for in it.
+pub(super) fn state_dir(file: &Path, named: Option<&Path>, what: &str) -> Result<PathBuf, Stop> {
+    if let Some(state_dir) = named {
         if !state_dir.is_dir() {
             return Err(Stop::usage(&format!(
                 "--state-dir {}: there is no such directory, or it is not readable",
                 escape_control(&state_dir.display().to_string())
             )));
         }
-        return Ok(state_dir.clone());
+        return Ok(state_dir.to_owned());
     }
     config::paths(file, &Environment::of_process())
         .map(|paths| paths.state_dir)
         .map_err(|findings| {
             let mut stop = Stop::usage(&findings);
-            stop.lines.push(
-                "it does not say where the reports are; give the directory with --state-dir DIR"
-                    .to_owned(),
-            );
+            stop.lines.push(format!(
+                "it does not say where {what}; give the directory with --state-dir DIR"
+            ));
             stop
         })
 }

@@ -68,6 +68,7 @@ pub struct Metrics {
     ticks_skipped: IntCounterVec,
     nothing_changed: IntCounterVec,
     builtin_alarms: IntCounterVec,
+    holds_opened: IntCounterVec,
     reload_failures: IntCounterVec,
     /// The last run of each job that did not fail and was not a dry run.
     settled: Mutex<BTreeMap<String, RunSummary>>,
@@ -162,6 +163,7 @@ impl Metrics {
             ticks_skipped: counter("ticks_skipped_total")?,
             nothing_changed: counter("changes_reads_without_changes_total")?,
             builtin_alarms: counter("builtin_alarms_total")?,
+            holds_opened: counter("holds_opened_total")?,
             reload_failures: counter("config_reload_failures_total")?,
             settled: Mutex::default(),
             registry,
@@ -193,6 +195,7 @@ impl Metrics {
             add(&self.deactivations, &[job, cause(change.cause)], 1);
         }
         add(&self.builtin_alarms, &[job], u64::from(report.alarm));
+        add(&self.holds_opened, &[job], report.holds_opened.len() as u64);
         let whole = report
             .finished_at
             .signed_duration_since(report.started_at)
@@ -289,6 +292,7 @@ impl Metrics {
         add(&self.ticks_skipped, &[job], 0);
         add(&self.nothing_changed, &[job], 0);
         add(&self.builtin_alarms, &[job], 0);
+        add(&self.holds_opened, &[job], 0);
     }
 }
 
@@ -374,6 +378,8 @@ impl Scrape {
             name,
             f64::from(backoff.as_ref().map_or(0, |backoff| backoff.failures)),
         )?;
+        let open_holds = last_run.as_ref().map_or(0, |run| run.open_holds);
+        self.set("open_holds", name, open_holds as f64)?;
         if let Some(run) = settled {
             self.set("held_changes", name, run.held as f64)?;
             self.set("failed_changes", name, run.failed as f64)?;

@@ -65,6 +65,7 @@ impl StatusRow {
         let last = job.last_run.as_ref();
         notes.extend(last.and_then(not_written));
         notes.extend(last.and_then(unsettled));
+        notes.extend(last.and_then(waiting));
         Self {
             job: escape_control(&job.job).into_owned(),
             phase: job.phase.as_str(),
@@ -108,6 +109,17 @@ fn changes(job: &JobStatus, at: impl Fn(DateTime<Utc>) -> String) -> Option<Stri
         (None, Some(next)) => format!("what changed is read at {next}"),
         (None, None) => return None,
     })
+}
+
+/// How many holds wait for a person.
+fn waiting(last: &RunSummary) -> Option<String> {
+    match last.open_holds {
+        0 => None,
+        1 => Some("1 hold waits for a person; `holds` shows it".to_owned()),
+        many => Some(format!(
+            "{many} holds wait for a person; `holds` shows them"
+        )),
+    }
 }
 
 /// What the last run did not write, and where it is shown.

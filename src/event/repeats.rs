@@ -75,6 +75,7 @@ impl AlreadyLogged {
             | Event::StateFailed { .. }
             | Event::StateSetAside(_)
             | Event::EarlierChange { .. }
+            | Event::Hold { .. }
             | Event::RunConfirmed { .. }
             | Event::RunRecovered(_)
             | Event::NothingChanged { .. } => false,

@@ -77,7 +77,8 @@ pub struct ChangeId(Uuid);
 
 /// What a change was decided from and what it writes, as a digest: two changes with the same
 /// fingerprint do the same to the same values. Times and texts do not count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Fingerprint(Uuid);
 
 /// The namespace of both; a constant of this program.
@@ -172,6 +173,27 @@ impl Change {
             self.fields(),
         );
         let text = serde_json::to_vec(&decided).unwrap_or_default();
+        Fingerprint(Uuid::new_v5(&NAMESPACE, &text))
+    }
+
+    /// What this change, or this part of one, does and why, as a digest: a person who saw it saw any
+    /// other one with the same digest. Of a part, the rest of the change does not count.
+    #[must_use]
+    pub fn seen(&self) -> Fingerprint {
+        let mut fields = self.fields();
+        if let Some(Value::Object(link)) = fields.get_mut(&Field::Link).map(|link| &mut link.new) {
+            // The time of the run that would write it.
+            link.remove("since");
+        }
+        let shown = (
+            self.action,
+            self.directory_id.as_str(),
+            &self.ftrack_id,
+            &self.link.source,
+            self.reason.cause(),
+            fields,
+        );
+        let text = serde_json::to_vec(&shown).unwrap_or_default();
         Fingerprint(Uuid::new_v5(&NAMESPACE, &text))
     }
 

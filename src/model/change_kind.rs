@@ -147,6 +147,21 @@ impl ChangeKind {
 }
 
 impl Change {
+    /// The kind of the gravest edit: that of the whole, where a hold needs one.
+    #[must_use]
+    pub fn kind(&self) -> ChangeKind {
+        const GRAVEST_FIRST: [ChangeKind; 6] = [
+            ChangeKind::Create,
+            ChangeKind::Deactivate,
+            ChangeKind::Reactivate,
+            ChangeKind::Adopt,
+            ChangeKind::Rename,
+            ChangeKind::Clear,
+        ];
+        let gravest = GRAVEST_FIRST.into_iter().find(|kind| self.is_of(*kind));
+        gravest.unwrap_or(ChangeKind::Update)
+    }
+
     /// The edits of one kind.
     pub fn edits_of(&self, kind: ChangeKind) -> impl Iterator<Item = &Edit> {
         self.edits

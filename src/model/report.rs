@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::model::{
     change::{Action, Change, HeldBy, Hold, Skipped},
     edit::{Field, Values},
+    hold_number::HoldNumber,
     reason::Cause,
     user::EntityId,
 };
@@ -67,6 +68,19 @@ pub struct Report {
     pub planned: BTreeMap<Action, usize>,
     /// Every change with its result.
     pub changes: Vec<Reported>,
+    /// The numbers of the holds that it opened; omitted where it opened none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds_opened: Vec<HoldNumber>,
+    /// The numbers of the holds that ended with it; omitted where none did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds_closed: Vec<HoldNumber>,
+    /// The holds of the job that were open after it; omitted where there were none.
+    #[serde(default, skip_serializing_if = "is_no_number")]
+    pub open_holds: usize,
+    /// The last number of a hold that was given, of whatever job, so that it is not given again;
+    /// omitted where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_hold: Option<HoldNumber>,
     /// Skipped entries, each named.
     pub skipped: Vec<Skipped>,
     pub warnings: Vec<String>,
@@ -463,6 +477,9 @@ pub struct Reported {
     /// where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opens_at: Option<DateTime<Utc>>,
+    /// The number of the hold that holds it; omitted when none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldNumber>,
     /// Why it is held or failed, or why nothing had to be written; null otherwise.
     pub error: Option<String>,
     /// What is to be known of it: values that ftrack stores otherwise although it was applied, or why
@@ -535,6 +552,7 @@ impl Reported {
             result,
             held_by: None,
             opens_at: None,
+            hold: None,
             error: None,
             note: None,
             written: BTreeSet::new(),

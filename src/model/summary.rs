@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use crate::model::{
     change::Action,
+    hold_number::HoldNumber,
     report::{Counts, FailureKind, FtrackPart, Outcome, Report, Trigger},
 };
 
@@ -59,6 +60,13 @@ pub struct RunSummary {
     /// Whether ftrack's own synchronisation did more than the job's limits allow.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alarm: bool,
+    /// The holds that were open after it.
+    #[serde(default)]
+    pub open_holds: usize,
+    /// The numbers of holds that its report names, the last one that was given among them; only where
+    /// the summary is that of a report.
+    #[serde(skip)]
+    pub hold_numbers: Vec<HoldNumber>,
 }
 
 /// The part of a report that its summary is made of: the changes, which are most of a report, are
@@ -86,6 +94,12 @@ pub struct ReportHead {
     planned: BTreeMap<Action, usize>,
     #[serde(default)]
     alarm: bool,
+    #[serde(default)]
+    open_holds: usize,
+    #[serde(default)]
+    holds_opened: Vec<HoldNumber>,
+    #[serde(default)]
+    last_hold: Option<HoldNumber>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -116,6 +130,9 @@ impl RunSummary {
             counts: report.counts.clone(),
             planned: report.planned.clone(),
             alarm: report.alarm,
+            open_holds: report.open_holds,
+            holds_opened: report.holds_opened.clone(),
+            last_hold: report.last_hold,
         })
     }
 }
@@ -139,6 +156,9 @@ impl From<ReportHead> for RunSummary {
             counts,
             planned,
             alarm,
+            open_holds,
+            holds_opened,
+            last_hold,
         } = head;
         let added = counts.created + counts.adopted;
         Self {
@@ -165,6 +185,8 @@ impl From<ReportHead> for RunSummary {
             counts,
             planned,
             alarm,
+            open_holds,
+            hold_numbers: holds_opened.into_iter().chain(last_hold).collect(),
         }
     }
 }

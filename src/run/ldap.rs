@@ -105,6 +105,11 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<Ready, Failure> {
         let lock = self.look_at_administrators(&mut vetted, approval).await?;
         self.record_plan(plan, &vetted);
+        if self.is_for_everybody() {
+            let read = (plan, desired, current);
+            let judged = (vetted.allowed(), vetted.held());
+            self.number_holds(state, read, judged, approval)?;
+        }
         if !self.is_for_everybody() {
             self.remember_absences(state, past.0, plan)?;
         } else if desired.is_of_everybody() {

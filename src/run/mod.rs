@@ -32,6 +32,7 @@ mod ldap;
 mod ldap_work;
 mod left_groups;
 mod memory;
+mod numbering;
 mod observe;
 mod only;
 mod preferred_server;
@@ -448,6 +449,10 @@ impl<'a, W> RunContext<'a, W> {
             counts: Counts::default(),
             planned: BTreeMap::new(),
             changes: Vec::new(),
+            holds_opened: Vec::new(),
+            holds_closed: Vec::new(),
+            open_holds: 0,
+            last_hold: None,
             skipped: Vec::new(),
             warnings: Vec::new(),
         };
@@ -539,6 +544,9 @@ impl<'a, W> RunContext<'a, W> {
             self.report.retry_after = self.reader.asked_to_wait().map(|asked| asked.as_secs());
         }
         self.record_calls();
+        // Where it cannot be read, saving the run fails as well, and says so.
+        self.report.open_holds = state.open_holds(&self.report.job).unwrap_or_default();
+        self.report.last_hold = state.last_hold().unwrap_or_default();
         self.report.finished_at = Utc::now();
         let config = &self.prepared.config;
         match self.history.keep(&self.report) {

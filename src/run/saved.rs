@@ -173,6 +173,7 @@ impl Planned {
             },
             held_by: self.held_by,
             opens_at: self.opens_at,
+            hold: None,
             error: self.held.clone(),
             note: None,
             written: BTreeSet::new(),

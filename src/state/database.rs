@@ -11,6 +11,8 @@
 //! | `absences` | who has been missing since when: the start of `deactivate_after` |
 //! | `written` | how many changes of each kind a run wrote without a person's approval: what the limits count, besides the links in ftrack |
 //! | `held_people` | whose changes are held, by what and why |
+//! | `holds`, `hold_people` | the numbered holds, and the people of each with what was seen of them |
+//! | `hold_counter` | the last number of a hold |
 //! | `settings` | with which settings each job read its people |
 //! | `first_contacts` | jobs whose first contact with their people has begun |
 //! | `directories` | the directory's id of each job |
@@ -39,6 +41,7 @@ mod cached;
 mod columns;
 mod corruption;
 mod create;
+mod holds;
 mod jobs;
 mod known;
 mod known_users;
@@ -54,6 +57,7 @@ mod schema;
 mod stored_values;
 mod values;
 
+pub use holds::{FirstNumber, Holds, Numbered, SeenHold, all_holds};
 pub use known::{Again, KnownChanges, KnownUser, Sought};
 pub use listing::each_run;
 pub use people::{all_dns, last_dns};

@@ -11,6 +11,7 @@ pub(crate) mod paths;
 mod rights;
 
 pub use database::{
-    Again, KnownChanges, KnownUser, LinkedUsers, RefusedAccount, Remembered, Sought, State,
-    Written, all_dns, has_refusals, known, last_dns,
+    Again, FirstNumber, Holds, KnownChanges, KnownUser, LinkedUsers, Numbered, RefusedAccount,
+    Remembered, SeenHold, Sought, State, Written, all_dns, all_holds, has_refusals, known,
+    last_dns,
 };

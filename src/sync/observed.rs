@@ -168,6 +168,7 @@ fn observed(id: &EntityId, old: Option<&UserValues>, new: &UserValues) -> Option
         result: ChangeResult::Applied,
         held_by: None,
         opens_at: None,
+        hold: None,
         error: None,
         note: None,
         written: BTreeSet::new(),

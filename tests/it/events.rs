@@ -8,10 +8,10 @@ use ftrack_ldap_sync::{
     demo::ftrack::{Account, CallKind, Fault},
     event::{EVENTS, daemon, program},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
-    rules::{account, add_config},
+    rules::{account, add_config, by_hand},
     studio::{Studio, dn, person},
 };
 
@@ -105,6 +105,11 @@ fn every_event_is_as_promised_and_every_promised_event_is_said() {
     };
     studio.ftrack().add_user(&stranger).unwrap();
     studio.job = "limits.deactivate = 0\n".into();
+    check(&studio.run(&["sync"]).stderr, &mut seen);
+    // What is held is done by hand.
+    for uid in ["bob", "cyd"] {
+        by_hand(&studio, uid, &json!({"is_active": false}));
+    }
     check(&studio.run(&["sync"]).stderr, &mut seen);
 
     // A run that was cut off: its journal stands without a report.

@@ -37,6 +37,7 @@ mod failures;
 mod faults;
 mod ftrack_client;
 mod history;
+mod holds;
 mod in_process;
 mod ldap_client;
 mod ldap_proxy;

@@ -30,6 +30,8 @@ fn run(minute: u32, outcome: Outcome, counts: Counts, error: Option<&str>) -> Ru
         counts,
         planned: std::collections::BTreeMap::new(),
         alarm: false,
+        open_holds: 0,
+        hold_numbers: Vec::new(),
     }
 }
 

@@ -130,6 +130,12 @@ pub const FAMILIES: &[Family] = &[
         JOB,
         "Changes that the last run that did not fail held.",
     ),
+    gauge("open_holds", JOB, "Numbered holds that wait for a person."),
+    counter(
+        "holds_opened_total",
+        JOB,
+        "Numbered holds that runs opened: each counts once, not in each run.",
+    ),
     gauge(
         "failed_changes",
         JOB,

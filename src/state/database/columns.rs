@@ -13,11 +13,13 @@ use crate::{
     model::{
         absence::Absence,
         backoff::Backoff,
-        change::HeldBy,
+        change::{Fingerprint, HeldBy},
         change_kind::ChangeKind,
         clocks::Clocks,
         edit::Field,
         freshness::Freshness,
+        hold_number::HoldNumber,
+        open_hold::{Ended, EndedBy, HeldPerson, OpenHold},
         pause::Pause,
         preferred_server::PreferredServer,
         report::Counts,
@@ -136,6 +138,31 @@ impl FromSql for Count {
     }
 }
 
+/// A number as a column.
+pub(super) struct HoldColumn(pub(super) HoldNumber);
+
+impl ToSql for HoldColumn {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        // There is none that does not fit.
+        Ok(i64::try_from(self.0.get()).unwrap_or(i64::MAX).into())
+    }
+}
+
+impl FromSql for HoldColumn {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let number = value.as_i64()?;
+        let known = u64::try_from(number).ok().and_then(HoldNumber::new);
+        known.map(Self).ok_or(FromSqlError::OutOfRange(number))
+    }
+}
+
+/// Somebody of a hold.
+pub(super) struct PersonRow {
+    pub(super) seen: Fingerprint,
+    pub(super) person: HeldPerson,
+    pub(super) ended_by: Option<EndedBy>,
+}
+
 /// Reads every row, so that later reads of this database cannot fail because of its content.
 pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT * FROM runs", run)?;
@@ -177,6 +204,11 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     })?;
     each(connection, "SELECT * FROM freshness", freshness)?;
     each(connection, "SELECT * FROM preferred_servers", preferred)?;
+    each(connection, "SELECT * FROM holds", hold)?;
+    each(connection, "SELECT * FROM hold_people", held_person)?;
+    each(connection, "SELECT last FROM hold_counter", |row| {
+        row.get::<_, Count>("last").map(drop)
+    })?;
     each(connection, "SELECT base, entries FROM bases", |row| {
         let (_, Count(_)): (String, _) = (row.get("base")?, row.get("entries")?);
         Ok(())
@@ -236,6 +268,10 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
         ),
         planned: planned.map(|JsonText(planned)| planned).unwrap_or_default(),
         alarm: row.get("alarm")?,
+        open_holds: row
+            .get::<_, Option<Count>>("open_holds")?
+            .map_or(0, |Count(open)| open),
+        hold_numbers: Vec::new(),
     })
 }
 
@@ -360,4 +396,37 @@ pub(super) fn known_user(row: &Row<'_>) -> rusqlite::Result<(EntityId, KnownUser
             email: row.get("email")?,
         },
     ))
+}
+
+/// A numbered hold, without its people.
+pub(super) fn hold(row: &Row<'_>) -> rusqlite::Result<OpenHold> {
+    let ended_at = row.get::<_, Option<Time>>("ended_at")?;
+    let ended_by = row.get::<_, Option<EnumText<EndedBy>>>("ended_by")?;
+    Ok(OpenHold {
+        hold: row.get("hold").map(|HoldColumn(hold)| hold)?,
+        job: row.get("job")?,
+        held_by: row.get("held_by").map(|EnumText(by)| by)?,
+        kind: row.get("kind").map(|EnumText(kind)| kind)?,
+        since: row.get("since").map(|Time(since)| since)?,
+        runs: row.get("runs").map(|Count(runs)| runs)?,
+        changes: 0,
+        opens_at: None,
+        why: row.get("why")?,
+        ended: ended_at.map(|Time(at)| Ended {
+            at,
+            by: ended_by.map_or(EndedBy::Cause, |EnumText(by)| by),
+        }),
+        people: Vec::new(),
+    })
+}
+
+/// Somebody of a hold.
+pub(super) fn held_person(row: &Row<'_>) -> rusqlite::Result<PersonRow> {
+    Ok(PersonRow {
+        seen: row.get("seen").map(|EnumText(seen)| seen)?,
+        person: row.get("person").map(|JsonText(person)| person)?,
+        ended_by: row
+            .get::<_, Option<EnumText<_>>>("ended_by")?
+            .map(|EnumText(by)| by),
+    })
 }

@@ -12,7 +12,7 @@ use crate::{
         summary::RunSummary,
     },
     state::{
-        database::{corruption, put, runs, values::RefusedAccount},
+        database::{corruption, holds, put, runs, values::RefusedAccount},
         files::StateError,
         history::History,
     },
@@ -68,6 +68,7 @@ fn add(
         .filter_map(|(run, job)| history.summary(job, run).ok());
     for run in summaries {
         runs::add(&transaction, &run)?;
+        holds::count_from(&transaction, &run.hold_numbers)?;
     }
     transaction.commit()
 }

@@ -145,13 +145,16 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         counts,
         planned,
         alarm,
+        open_holds,
+        hold_numbers: _,
     } = run;
     let mut statement = connection.prepare_cached(
         "INSERT OR REPLACE INTO runs (job, run, \"trigger\", dry_run, for_some, observed, started_at, finished_at, \
          outcome, error_kind, error, ftrack, entries, owned, owned_active, linked, held, failed, \
-         unsettled, changed, counts, planned, alarm) VALUES (:job, :run, :trigger, :dry_run, :for_some, :observed, :started_at, \
+         unsettled, changed, counts, planned, alarm, open_holds) VALUES (:job, :run, :trigger, :dry_run, :for_some, :observed, :started_at, \
          :finished_at, :outcome, :error_kind, :error, :ftrack, :entries, :owned, :owned_active, \
-         :linked, :held, :failed, :unsettled, :changed, :counts, :planned, :alarm)",
+         :linked, :held, :failed, :unsettled, :changed, :counts, :planned, :alarm, \
+         :open_holds)",
     )?;
     statement.execute(named_params! {
         ":job": job,
@@ -177,6 +180,7 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         ":counts": JsonText(counts),
         ":planned": JsonText(planned),
         ":alarm": alarm,
+        ":open_holds": Count(*open_holds),
     })?;
     Ok(())
 }

@@ -259,6 +259,33 @@ pub(super) const STEPS: &[&str] = &[
         PRIMARY KEY (job, kind)
     ) STRICT, WITHOUT ROWID;
 ",
+    // The counter has at most one row; earlier versions gave no numbers.
+    "
+    CREATE TABLE hold_counter (
+        only         INTEGER NOT NULL PRIMARY KEY CHECK (only = 1),
+        last         INTEGER NOT NULL CHECK (last >= 0)
+    ) STRICT;
+    CREATE TABLE holds (
+        hold         INTEGER NOT NULL PRIMARY KEY CHECK (hold > 0),
+        job          TEXT NOT NULL,
+        held_by      TEXT NOT NULL,
+        kind         TEXT NOT NULL,
+        since        TEXT NOT NULL,
+        runs         INTEGER NOT NULL CHECK (runs > 0),
+        why          TEXT NOT NULL,
+        ended_at     TEXT,
+        ended_by     TEXT
+    ) STRICT;
+    CREATE TABLE hold_people (
+        hold         INTEGER NOT NULL,
+        seen         TEXT NOT NULL,
+        person       TEXT NOT NULL CHECK (json_valid(person)),
+        ended_by     TEXT,
+        PRIMARY KEY (hold, seen)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO hold_counter SELECT 1, 0 WHERE EXISTS (SELECT 1 FROM runs);
+    ALTER TABLE runs ADD COLUMN open_holds INTEGER CHECK (open_holds >= 0);
+",
 ];
 
 /// What a connection is for.

@@ -117,6 +117,8 @@ fn run(job: &str, minute: u32, outcome: Outcome) -> RunSummary {
         },
         planned: [(Action::Create, 3)].into(),
         alarm: false,
+        open_holds: 0,
+        hold_numbers: Vec::new(),
     }
 }
 

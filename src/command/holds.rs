@@ -1,0 +1,193 @@
+//! `holds` and `holds show`: what waits for a person.
+
+use std::path::Path;
+
+use chrono::{DateTime, Local, Utc};
+use comfy_table::Cell;
+use serde_json::Value;
+
+use super::{print, print_json, print_text, runs::state_dir, terminal, terminal::Screen};
+use crate::{
+    cli::{Exit, Format, HoldsArgs, HoldsCommand, Stop},
+    escape::escape_control,
+    model::{
+        hold_number::HoldNumber,
+        open_hold::{EndedBy, HeldPerson, OpenHold, ShownEdit},
+        readable_time::{readable_time, readable_times},
+    },
+    state::{self, Holds},
+};
+
+/// `holds`: the open holds, or the people of one. Of the configuration only the state directory is
+/// used.
+///
+/// # Errors
+/// The state cannot be read, or there is no such hold.
+pub fn holds(file: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
+    let state_dir = state_dir(file, args.state_dir.as_deref(), "the holds are")?;
+    let all = known(&state_dir)?;
+    match &args.command {
+        Some(HoldsCommand::Show { hold }) => {
+            let shown = found(&all, *hold)?;
+            match args.format {
+                Format::Json => print_json(shown),
+                Format::Text => print_text(&one(shown)),
+            }
+        }
+        None => {
+            let is_wanted = |hold: &&OpenHold| {
+                hold.ended.is_none() && args.job.as_ref().is_none_or(|job| *job == hold.job)
+            };
+            let open: Vec<&OpenHold> = all.iter().filter(is_wanted).collect();
+            match args.format {
+                Format::Json => print_json(&open),
+                Format::Text if open.is_empty() => print_text("Nothing is held.\n"),
+                Format::Text => print(&table(&open, Screen::of_stdout())),
+            }
+        }
+    }
+}
+
+/// Every hold that is known, open or not.
+pub(super) fn known(state_dir: &Path) -> Result<Vec<OpenHold>, Stop> {
+    match state::all_holds(state_dir).map_err(|error| Stop::failed(&error))? {
+        Holds::Known(holds) => Ok(holds),
+        Holds::Unusable => Err(Stop::failed(
+            "the state database is damaged, or of an earlier version; the next run, or a start of \
+             the daemon, sets that right",
+        )),
+    }
+}
+
+/// The hold with a number.
+pub(super) fn found(all: &[OpenHold], hold: HoldNumber) -> Result<&OpenHold, Stop> {
+    all.iter().find(|known| known.hold == hold).ok_or_else(|| {
+        Stop::usage(&format!(
+            "there is no hold {hold}, or it ended long ago; `holds` lists those that are open"
+        ))
+    })
+}
+
+/// How a hold ended, in words.
+pub(super) fn ended(by: EndedBy) -> &'static str {
+    match by {
+        EndedBy::Approved => "approved",
+        EndedBy::Rejected => "rejected",
+        EndedBy::Cause => "ended by itself: its cause is gone, or the changes are others by now",
+    }
+}
+
+fn table(holds: &[&OpenHold], screen: Screen) -> String {
+    let mut table = screen.table();
+    let since: Vec<DateTime<Utc>> = holds.iter().map(|hold| hold.since).collect();
+    let (since, zone) = readable_times(&since, &Local, "%Y-%m-%d %H:%M");
+    let zone = zone.map(|zone| format!(" ({zone})")).unwrap_or_default();
+    table.set_header([
+        "HOLD",
+        "JOB",
+        "KIND",
+        "CHANGES",
+        "HELD BY",
+        &format!("SINCE{zone}"),
+        "RUNS",
+    ]);
+    for (hold, since) in holds.iter().zip(since) {
+        table.add_row([
+            Cell::new(hold.hold),
+            Cell::new(escape_control(&hold.job)),
+            Cell::new(hold.kind),
+            Cell::new(hold.changes),
+            Cell::new(hold.held_by.as_str()),
+            Cell::new(since),
+            Cell::new(hold.runs),
+        ]);
+    }
+    terminal::unbroken(&mut table, &[0]);
+    let text = "\n`holds show N` shows whom.\n";
+    terminal::lines(&table) + &screen.fit(text)
+}
+
+fn one(hold: &OpenHold) -> String {
+    let OpenHold {
+        hold: number,
+        job,
+        held_by,
+        kind,
+        since,
+        runs,
+        changes: _,
+        opens_at: _,
+        why,
+        ended: end,
+        people,
+    } = hold;
+    let mut lines = vec![format!(
+        "Hold {number} of {}: {} to {kind}, held by {}",
+        escape_control(job),
+        people.len(),
+        held_by.as_str()
+    )];
+    let runs = if *runs == 1 {
+        "1 run"
+    } else {
+        &format!("{runs} runs")
+    };
+    lines.push(format!(
+        "  since {}, in {runs}",
+        readable_time(*since, &Local)
+    ));
+    lines.push(format!("  {}", escape_control(why)));
+    if let Some(end) = end {
+        let at = readable_time(end.at, &Local);
+        lines.push(format!("  {}, at {at}", ended(end.by)));
+    }
+    for person in people {
+        lines.push(String::new());
+        lines.extend(of_person(person));
+    }
+    lines
+        .into_iter()
+        .flat_map(|line| [line, "\n".to_owned()])
+        .collect()
+}
+
+fn of_person(person: &HeldPerson) -> Vec<String> {
+    let HeldPerson {
+        action,
+        username,
+        name,
+        email,
+        dn,
+        directory_id: _,
+        ftrack_id: _,
+        reason,
+        edits,
+        work: _,
+    } = person;
+    let who = [Some(username), name.as_ref(), email.as_ref(), dn.as_ref()];
+    let who: Vec<&str> = who.into_iter().flatten().map(String::as_str).collect();
+    let mut lines = vec![format!("  {action} {}", escape_control(&who.join(", ")))];
+    for edit in edits {
+        let ShownEdit::Set { attribute, values } = edit else {
+            continue;
+        };
+        lines.push(format!(
+            "      {}: {} -> {}",
+            escape_control(&attribute.name()),
+            value(&values.old),
+            value(&values.new)
+        ));
+    }
+    lines.push(format!("      {}", escape_control(reason)));
+    lines
+}
+
+fn value(value: &Value) -> String {
+    match value {
+        Value::Null => "(none)".to_owned(),
+        Value::String(text) => escape_control(text).into_owned(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            escape_control(&value.to_string()).into_owned()
+        }
+    }
+}

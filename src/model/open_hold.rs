@@ -1,0 +1,234 @@
+//! A hold that waits for a person: its number, and the people whose changes it holds.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::{
+    change::{Action, Change, Fingerprint, HeldBy},
+    change_kind::ChangeKind,
+    edit::{Attribute, Edit, Field, Values},
+    hold_number::HoldNumber,
+    user::{EntityId, User},
+};
+
+/// What belongs together: the people of one hold are held by the same, from the same kind of change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct HoldKind {
+    pub by: HeldBy,
+    pub kind: ChangeKind,
+}
+
+/// A hold, as `holds` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct OpenHold {
+    pub hold: HoldNumber,
+    pub job: String,
+    pub held_by: HeldBy,
+    pub kind: ChangeKind,
+    /// When a run first held it.
+    pub since: DateTime<Utc>,
+    /// The runs that held it.
+    pub runs: usize,
+    /// The changes that it still holds.
+    pub changes: usize,
+    /// When it is written by itself; null where only a person or its cause ends it.
+    pub opens_at: Option<DateTime<Utc>>,
+    /// Why it is held, and what to do, as text.
+    pub why: String,
+    /// How it ended; omitted while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+    /// Those whose changes it holds; of one that ended, those whose changes it held.
+    pub people: Vec<HeldPerson>,
+}
+
+/// The end of a hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct Ended {
+    pub at: DateTime<Utc>,
+    pub by: EndedBy,
+}
+
+/// What ended a hold, or took a person out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndedBy {
+    /// A person approved it, and it was written.
+    Approved,
+    /// A person rejected it.
+    Rejected,
+    /// The change is not held any more, or not the same: its cause ended, or something changed.
+    Cause,
+}
+
+impl EndedBy {
+    /// The name in events.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Cause => "cause",
+        }
+    }
+}
+
+/// A hold that is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct OpenedHold {
+    pub hold: HoldNumber,
+    pub of: HoldKind,
+    /// The changes that it holds.
+    pub changes: usize,
+}
+
+/// A hold that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct ClosedHold {
+    pub hold: HoldNumber,
+    pub of: HoldKind,
+    pub by: EndedBy,
+}
+
+/// A held change of one person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct HeldPerson {
+    pub action: Action,
+    /// The login after the change.
+    pub username: String,
+    /// First and last name.
+    pub name: Option<String>,
+    /// The mail address.
+    pub email: Option<String>,
+    pub dn: Option<String>,
+    pub directory_id: String,
+    pub ftrack_id: EntityId,
+    /// Why the change is due, as text.
+    pub reason: String,
+    /// What is held.
+    pub edits: Vec<ShownEdit>,
+    /// The work that the person still carries at ftrack; null where it was not counted.
+    pub work: Option<Value>,
+}
+
+/// An edit, as people and scripts read it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
+pub enum ShownEdit {
+    Set {
+        attribute: Field,
+        #[serde(flatten)]
+        values: Values,
+    },
+    Activate,
+    Deactivate,
+    Link,
+}
+
+impl From<&Edit> for ShownEdit {
+    fn from(edit: &Edit) -> Self {
+        match edit {
+            Edit::Set { attribute, values } => Self::Set {
+                attribute: attribute.field(),
+                values: values.clone(),
+            },
+            Edit::Activate => Self::Activate,
+            Edit::Deactivate => Self::Deactivate,
+            Edit::Link => Self::Link,
+        }
+    }
+}
+
+/// The held part of a change, as a hold remembers it.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct HeldPart {
+    pub of: HoldKind,
+    /// What it was decided from and what it writes: it is seen when that is the same.
+    pub seen: Fingerprint,
+    pub why: String,
+    pub person: HeldPerson,
+}
+
+impl HeldPart {
+    /// A held change, of this user if there is one.
+    #[must_use]
+    pub fn new(change: &Change, by: HeldBy, why: &str, user: Option<&User>) -> Self {
+        let text = |attribute: &Attribute| {
+            let new = change.values(attribute).map(|values| &values.new);
+            new.and_then(Value::as_str).map(str::to_owned)
+        };
+        let kept = |value: Option<&str>| value.map(str::to_owned);
+        let first = user.and_then(|user| user.first_name.as_deref());
+        let last = user.and_then(|user| user.last_name.as_deref());
+        let names = [
+            kept(first).or_else(|| text(&Attribute::FirstName)),
+            kept(last).or_else(|| text(&Attribute::LastName)),
+        ];
+        let names: Vec<String> = names.into_iter().flatten().filter(is_some_text).collect();
+        let email = user.and_then(|user| user.email.as_deref());
+        Self {
+            of: HoldKind {
+                by,
+                kind: change.kind(),
+            },
+            seen: change.seen(),
+            why: why.to_owned(),
+            person: HeldPerson {
+                action: change.action,
+                username: change.username.clone(),
+                name: (!names.is_empty()).then(|| names.join(" ")),
+                email: kept(email).or_else(|| text(&Attribute::Email)),
+                dn: change.dn.clone(),
+                directory_id: change.directory_id.as_str().to_owned(),
+                ftrack_id: change.ftrack_id.clone(),
+                reason: change.reason.to_string(),
+                edits: change.edits.iter().map(ShownEdit::from).collect(),
+                work: None,
+            },
+        }
+    }
+}
+
+#[allow(clippy::ptr_arg, reason = "the form that filter asks for")]
+fn is_some_text(text: &String) -> bool {
+    !text.is_empty()
+}
+
+impl HeldPerson {
+    /// Whether a person is meant: by login, mail address, DN, directory id or ftrack id, in any case.
+    #[must_use]
+    pub fn is(&self, who: &str) -> bool {
+        let who = who.to_lowercase();
+        let names = [
+            Some(self.username.as_str()),
+            self.email.as_deref(),
+            self.dn.as_deref(),
+            Some(self.directory_id.as_str()),
+            Some(self.ftrack_id.as_str()),
+        ];
+        let old = self.edits.iter().filter_map(|edit| match edit {
+            ShownEdit::Set {
+                attribute: Field::Username,
+                values,
+            } => values.old.as_str(),
+            ShownEdit::Set { .. }
+            | ShownEdit::Activate
+            | ShownEdit::Deactivate
+            | ShownEdit::Link => None,
+        });
+        names
+            .into_iter()
+            .flatten()
+            .chain(old)
+            .any(|name| name.to_lowercase() == who)
+    }
+}

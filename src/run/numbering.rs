@@ -1,0 +1,87 @@
+//! Gives what a run holds its numbers, and tells once of each hold that it began or ended.
+
+use std::collections::HashMap;
+
+use super::{RunContext, failure::Failure, ldap_work::LdapWork};
+use crate::{
+    event::{Event, HoldEvent},
+    model::{
+        change::{Action, Change, HeldBy},
+        entry::DirectoryId,
+        open_hold::{ClosedHold, HeldPart, HeldPerson, HoldKind},
+        report::ChangeResult,
+        user::{Current, EntityId, User},
+    },
+    state::{FirstNumber, State},
+    sync::{
+        decision::Plan,
+        desired::Desired,
+        guard::{Approval, Held},
+    },
+};
+
+impl RunContext<'_, LdapWork> {
+    /// Numbers what is held, in the state and in the report.
+    pub(super) fn number_holds(
+        &mut self,
+        state: &State,
+        (plan, desired, current): (&Plan<'_>, &Desired, &Current),
+        (allowed, held): (&[Change], &[Held]),
+        approval: Approval,
+    ) -> Result<(), Failure> {
+        let users: HashMap<&EntityId, &User> =
+            current.users.iter().map(|user| (&user.id, user)).collect();
+        let parts: Vec<HeldPart> = held
+            .iter()
+            .map(|Held { change, hold }| {
+                let user = users.get(&change.ftrack_id).copied();
+                HeldPart::new(change, hold.by, &hold.why, user)
+            })
+            .collect();
+        let stays = |of: HoldKind, person: &HeldPerson| match approval {
+            // What is not in the plan that was approved is none of this run's business.
+            Approval::Given => true,
+            // A reading of a replica releases nobody.
+            Approval::None if plan.replica.is_some() && of.by != HeldBy::Replica => true,
+            Approval::None => {
+                let id = DirectoryId::new(&person.directory_id);
+                !desired.is_of_everybody() && !id.is_some_and(|id| desired.tells_of(&id))
+            }
+        };
+        let has_new_links = || {
+            let mut allowed = allowed.iter();
+            allowed.any(|change| match change.action {
+                Action::Create | Action::Adopt => true,
+                Action::Update | Action::Deactivate | Action::Reactivate => false,
+            })
+        };
+        let first = if plan.linked == 0 && held.is_empty() && has_new_links() {
+            FirstNumber::One
+        } else {
+            FirstNumber::ByClock
+        };
+        let (job, now) = (&self.prepared.name, self.clocks().here);
+        let numbered = state.number_holds(job, now, (&parts, first), stays)?;
+        let reported = self.report.changes.iter_mut();
+        let reported = reported.filter(|change| change.result == ChangeResult::Held);
+        for (change, number) in reported.zip(&numbered.numbers) {
+            change.hold = Some(*number);
+        }
+        for opened in &numbered.opened {
+            self.report.holds_opened.push(opened.hold);
+            let (of, what) = (self.name(), HoldEvent::Opened(*opened));
+            Event::Hold { of, what }.emit();
+        }
+        for closed in numbered.closed {
+            self.closed(closed);
+        }
+        Ok(())
+    }
+
+    /// Tells that a hold ended.
+    pub(super) fn closed(&mut self, closed: ClosedHold) {
+        self.report.holds_closed.push(closed.hold);
+        let (of, what) = (self.name(), HoldEvent::Closed(closed));
+        Event::Hold { of, what }.emit();
+    }
+}
