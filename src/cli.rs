@@ -13,7 +13,7 @@ use crate::{
     model::{
         change_kind::ChangeKind,
         hold_number::HoldNumber,
-        report::{Outcome, Report},
+        report::{ChangeResult, Outcome, Report, Reported},
         server_kind::ServerKind,
     },
 };
@@ -81,6 +81,9 @@ pub enum Command {
     Runs(RunsArgs),
     /// List the changes that wait for a person, by number, or show those of one number
     Holds(HoldsArgs),
+    /// Write what a hold holds, exactly as it was seen, or some of its people; the running daemon does
+    /// it, or, where none runs, this command
+    Approve(ApproveArgs),
     /// Show what the running daemon is doing: each job, its last run and its next run
     Status(StatusArgs),
     /// Run a job now in the running daemon, and wait for its report
@@ -119,6 +122,7 @@ impl Command {
             | Self::Explain(_)
             | Self::Runs(_)
             | Self::Holds(_)
+            | Self::Approve(_)
             | Self::Daemon
             | Self::Status(_)
             | Self::Trigger(_)
@@ -291,6 +295,23 @@ pub enum HoldsCommand {
         #[arg(value_name = "N")]
         hold: HoldNumber,
     },
+}
+
+/// `approve N`
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct ApproveArgs {
+    /// Number of the hold, as `holds` shows it
+    #[arg(value_name = "N")]
+    pub hold: HoldNumber,
+    /// Only these people: login, mail, DN, directory id or ftrack id; the others stay held
+    #[arg(long, value_name = "WHO", num_args = 1..)]
+    pub only: Vec<String>,
+    /// Output format of the report
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
 }
 
 /// Options of the commands that talk to a running daemon.
@@ -472,6 +493,26 @@ impl Exit {
             Outcome::Partial => Self::Partial,
             Outcome::Held => Self::Held,
             Outcome::Failed => Self::Failed,
+        }
+    }
+}
+
+impl Exit {
+    /// The exit status for the report of an approval: whether all of it was written, some, or nothing.
+    #[must_use]
+    pub fn of_approval(report: &Report) -> Self {
+        let is_done =
+            |change: &&Reported| change.result == ChangeResult::Applied || change.is_so_already();
+        let done = report.changes.iter().filter(is_done).count();
+        match report.outcome {
+            Outcome::Failed => Self::Failed,
+            Outcome::Succeeded | Outcome::Partial | Outcome::Held if done == 0 => Self::Failed,
+            Outcome::Succeeded | Outcome::Partial | Outcome::Held
+                if done == report.changes.len() =>
+            {
+                Self::Done
+            }
+            Outcome::Succeeded | Outcome::Partial | Outcome::Held => Self::Partial,
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     model::readable_time::readable_time,
 };
 
-mod client;
+pub(super) mod client;
 
 use client::Daemon;
 

@@ -12,9 +12,10 @@ use crate::{
     escape::escape_control,
     model::{
         hold_number::HoldNumber,
-        open_hold::{EndedBy, HeldPerson, OpenHold, ShownEdit},
+        open_hold::{HeldPerson, OpenHold, ShownEdit},
         readable_time::{readable_time, readable_times},
     },
+    run::failure::in_words,
     state::{self, Holds},
 };
 
@@ -68,15 +69,6 @@ pub(super) fn found(all: &[OpenHold], hold: HoldNumber) -> Result<&OpenHold, Sto
     })
 }
 
-/// How a hold ended, in words.
-pub(super) fn ended(by: EndedBy) -> &'static str {
-    match by {
-        EndedBy::Approved => "approved",
-        EndedBy::Rejected => "rejected",
-        EndedBy::Cause => "ended by itself: its cause is gone, or the changes are others by now",
-    }
-}
-
 fn table(holds: &[&OpenHold], screen: Screen) -> String {
     let mut table = screen.table();
     let since: Vec<DateTime<Utc>> = holds.iter().map(|hold| hold.since).collect();
@@ -103,7 +95,7 @@ fn table(holds: &[&OpenHold], screen: Screen) -> String {
         ]);
     }
     terminal::unbroken(&mut table, &[0]);
-    let text = "\n`holds show N` shows whom.\n";
+    let text = "\n`holds show N` shows whom; `approve N` writes it.\n";
     terminal::lines(&table) + &screen.fit(text)
 }
 
@@ -139,11 +131,17 @@ fn one(hold: &OpenHold) -> String {
     lines.push(format!("  {}", escape_control(why)));
     if let Some(end) = end {
         let at = readable_time(end.at, &Local);
-        lines.push(format!("  {}, at {at}", ended(end.by)));
+        lines.push(format!("  {}, at {at}", in_words(end.by)));
     }
     for person in people {
         lines.push(String::new());
         lines.extend(of_person(person));
+    }
+    if end.is_none() {
+        lines.push(String::new());
+        lines.push(format!(
+            "`approve {number}` writes all of this; `approve {number} --only WHO` writes some of it."
+        ));
     }
     lines
         .into_iter()

@@ -18,6 +18,7 @@ use crate::{
     state::{self, State},
 };
 
+pub(crate) mod approve;
 pub mod check;
 pub mod config;
 pub(crate) mod control;
@@ -109,6 +110,10 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
         Command::Resume(args) => {
             with_runtime(|_| async move { control::resume(&socket(&args.daemon)?, &args).await })
         }
+        Command::Approve(args) => with_runtime(|cancel| async move {
+            let load = || load().map(Arc::new);
+            approve::approve((&socket(&args.daemon)?, &load), &args, &cancel).await
+        }),
         #[cfg(feature = "demo")]
         Command::Demo(args) => {
             with_runtime(|cancel| async move { demo::demo(&args, &cancel).await })

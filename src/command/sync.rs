@@ -67,7 +67,7 @@ pub async fn apply(
 }
 
 /// Who runs this command.
-fn approver() -> Approver {
+pub(super) fn approver() -> Approver {
     Approver {
         uid: rustix::process::getuid().as_raw(),
         sudo_user: Environment::of_process().sudo_user(),
@@ -176,9 +176,10 @@ async fn run(
     super::lift_lockouts(config, &servers);
     let report = report.map_err(|error| match error {
         RunStartError::NoChanges(_) | RunStartError::OnlyObserves(_) => Stop::usage(&error),
-        RunStartError::Busy(_) | RunStartError::State(_) | RunStartError::NotPlannable(_) => {
-            Stop::failed(&error)
-        }
+        RunStartError::Busy(_)
+        | RunStartError::State(_)
+        | RunStartError::NotPlannable(_)
+        | RunStartError::Hold(_) => Stop::failed(&error),
     })?;
     let Some(report) = report else {
         return nothing_changed(format);

@@ -12,6 +12,7 @@ use crate::{
     model::{change_kind::ChangeKind, pause::Pause, readable_time::readable_time, report::Report},
     run::{
         Progress,
+        approval::HoldDecision,
         failure::{NoChanges, NotPlannable},
     },
 };
@@ -68,8 +69,21 @@ pub enum DaemonCommand {
         /// Receives the job's status afterwards.
         answer: oneshot::Sender<Result<JobStatus, CommandError>>,
     },
+    /// Approve a hold.
+    Approve(ApprovalRequest),
     /// Reload the configuration.
     Reload,
+}
+
+/// A person approves a hold.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct ApprovalRequest {
+    pub decision: HoldDecision,
+    /// Receives the updates of the run.
+    pub told: mpsc::Sender<RunUpdate>,
+    /// Receives whether there is something to approve.
+    pub answer: oneshot::Sender<Result<(), CommandError>>,
 }
 
 /// Updates for the client that triggered a run, one JSON object per line; the last one is
@@ -151,6 +165,12 @@ pub enum CommandError {
     /// The command's effect cannot be saved over a restart, so it was not executed.
     #[error("it cannot be saved over a restart, so it was not done: {0}")]
     NotKept(String),
+    /// There is no such hold, or it holds nobody of that name.
+    #[error("{0}")]
+    UnknownHold(String),
+    /// The hold has ended, or cannot be approved.
+    #[error("{0}")]
+    NothingToDecide(String),
     /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Stopping,
@@ -186,6 +206,27 @@ impl Commands {
             wish,
             told,
             answer,
+        })
+        .await?;
+        Ok(hears)
+    }
+
+    /// Approves a hold, and receives the updates of the run that writes it, until it ends. Dropping
+    /// the receiver does not stop the run.
+    ///
+    /// # Errors
+    /// There is nothing to approve.
+    pub async fn approve(
+        &self,
+        decision: HoldDecision,
+    ) -> Result<mpsc::Receiver<RunUpdate>, CommandError> {
+        let (told, hears) = mpsc::channel(256);
+        self.ask(|answer| {
+            DaemonCommand::Approve(ApprovalRequest {
+                decision,
+                told,
+                answer,
+            })
         })
         .await?;
         Ok(hears)

@@ -1,4 +1,4 @@
-//! The control API, version 1, for `status`, `trigger`, `pause` and `resume`: HTTP over a Unix
+//! The control API, version 1, for `status`, `trigger`, `pause`, `resume` and `approve`: HTTP over a Unix
 //! socket whose file mode is the permission.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -29,11 +29,15 @@ use super::{
 };
 use crate::{
     escape::escape_control,
-    model::{change_kind::ChangeKind, pause::Pause},
+    model::{change_kind::ChangeKind, pause::Pause, report::Approver},
+    run::approval::HoldDecision,
 };
 
 /// The longest reason of a pause, in characters.
 pub const REASON_LIMIT: usize = 500;
+
+/// The longest login of the person who called sudo, in characters.
+const LOGIN_LIMIT: usize = 256;
 
 /// Time limit for the daemon to accept a command.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -96,6 +100,17 @@ pub struct ResumeRequest {
     pub only: Option<ChangeKind>,
 }
 
+/// The body of `POST /v1/holds/{hold}/approve`; may be empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DecisionRequest {
+    /// Only these people; everybody whom it holds, where it is empty.
+    pub only: Vec<String>,
+    /// The login of the person who called sudo, as the client's environment names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sudo_user: Option<String>,
+}
+
 /// The body of every error answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiError {
@@ -119,6 +134,10 @@ pub enum ApiErrorCode {
     NoChanges,
     /// The job is paused.
     Paused,
+    /// There is no such hold, or it holds nobody of that name.
+    UnknownHold,
+    /// The hold has ended, or cannot be approved.
+    NothingToDecide,
     /// A server refused the credentials recently.
     Refused,
     /// It could not be saved over a restart.
@@ -173,6 +192,7 @@ fn router(site: ControlState) -> Router {
         .route("/v1/jobs/{job}/trigger", post(trigger))
         .route("/v1/jobs/{job}/pause", post(pause))
         .route("/v1/jobs/{job}/resume", post(resume))
+        .route("/v1/holds/{hold}/approve", post(approve))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_methods)
         .with_state(site)
@@ -227,6 +247,44 @@ async fn resume(
     within_limit(site.commands.resume(&job, only))
         .await
         .map(Json)
+}
+
+async fn approve(
+    State(site): State<ControlState>,
+    Extension(place): Extension<Place>,
+    Extension(peer): Extension<Peer>,
+    hold: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let decision = decision(peer, hold, parse_request(body).await?)?;
+    place.watch()?;
+    let told = within_limit(site.commands.approve(decision)).await?;
+    Ok((
+        [(header::CONTENT_TYPE, "application/x-ndjson")],
+        Body::from_stream(lines(told)),
+    )
+        .into_response())
+}
+
+/// What a user of this machine decided.
+fn decision(
+    peer: Peer,
+    hold: Result<Path<String>, PathRejection>,
+    DecisionRequest { only, sudo_user }: DecisionRequest,
+) -> Result<HoldDecision, ApiError> {
+    let malformed = |error: &str| ApiError::new(ApiErrorCode::Malformed, error.to_owned());
+    let Path(hold) = hold.map_err(|error| malformed(&error.body_text()))?;
+    let hold = hold.parse().map_err(malformed)?;
+    let (Peer::User(Some(uid)), true) = (peer, sudo_user.as_ref().is_none_or(is_login)) else {
+        return Err(malformed("it is not known who asks for it"));
+    };
+    let by = Approver { uid, sudo_user };
+    Ok(HoldDecision { hold, only, by })
+}
+
+#[allow(clippy::ptr_arg, reason = "the form that is_none_or asks for")]
+fn is_login(name: &String) -> bool {
+    name.chars().count() <= LOGIN_LIMIT && !name.chars().any(char::is_control)
 }
 
 async fn nothing_here(uri: Uri) -> ApiError {
@@ -377,6 +435,8 @@ impl From<CommandError> for ApiError {
             CommandError::NoKinds(_) => ApiErrorCode::CannotTell,
             CommandError::NoChanges(_) => ApiErrorCode::NoChanges,
             CommandError::Paused { .. } => ApiErrorCode::Paused,
+            CommandError::UnknownHold(_) => ApiErrorCode::UnknownHold,
+            CommandError::NothingToDecide(_) => ApiErrorCode::NothingToDecide,
             CommandError::Refused { .. } => ApiErrorCode::Refused,
             CommandError::NotKept(_) => ApiErrorCode::NotKept,
             CommandError::Stopping => ApiErrorCode::Stopping,
@@ -388,11 +448,14 @@ impl From<CommandError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = match self.kind {
-            ApiErrorCode::UnknownJob | ApiErrorCode::NotFound => StatusCode::NOT_FOUND,
+            ApiErrorCode::UnknownJob | ApiErrorCode::UnknownHold | ApiErrorCode::NotFound => {
+                StatusCode::NOT_FOUND
+            }
             ApiErrorCode::AlreadyRunning
             | ApiErrorCode::CannotTell
             | ApiErrorCode::NoChanges
             | ApiErrorCode::Paused
+            | ApiErrorCode::NothingToDecide
             | ApiErrorCode::Refused
             | ApiErrorCode::NotKept
             | ApiErrorCode::Stopping => StatusCode::CONFLICT,

@@ -13,7 +13,7 @@ use tokio::{
     sync::{mpsc, watch},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     commands::DaemonCommand,
@@ -33,6 +33,7 @@ use super::{
 };
 use crate::{config::Config, event::daemon::DaemonEvent, run::servers::Servers, state::State};
 
+mod approvals;
 mod loading;
 mod persistence;
 mod probes;
@@ -80,6 +81,9 @@ pub struct Coordinator {
     requests: Requests,
     runs: BTreeMap<String, ActiveRun>,
     cut: CancellationToken,
+    /// Approvals under way.
+    approvals: TaskTracker,
+    stop_approvals: CancellationToken,
     /// When runs of other processes are looked for again.
     look_at: Instant,
     /// Inputs that are known at once.
@@ -155,6 +159,8 @@ impl Coordinator {
             requests: Requests::default(),
             runs: BTreeMap::new(),
             cut: CancellationToken::new(),
+            approvals: TaskTracker::new(),
+            stop_approvals: CancellationToken::new(),
             look_at: Instant::now(),
             backlog: VecDeque::new(),
         };
@@ -167,7 +173,7 @@ impl Coordinator {
         let mut cut_at: Option<Instant> = None;
         loop {
             self.publish();
-            if cut_at.is_some() && self.core.is_finished() {
+            if cut_at.is_some() && self.core.is_finished() && self.approvals.is_empty() {
                 break;
             }
             tokio::select! {
@@ -191,8 +197,10 @@ impl Coordinator {
                 Some(completion) = inbox.completions.recv() => self.on_completion(completion),
                 Some(tick) = inbox.ticks.recv() => self.on_tick(tick),
                 Some(command) = inbox.commands.recv() => {
-                    let input = self.requests.input(command);
-                    self.handle(input);
+                    match self.requests.input(command) {
+                        Ok(input) => self.handle(input),
+                        Err(approval) => self.approve(approval),
+                    }
                 }
             }
         }
@@ -254,7 +262,10 @@ impl Coordinator {
                 logged,
                 reads,
             } => self.start_run(start, watcher, logged, reads),
-            Effect::StopRuns => self.runs.values().for_each(|run| run.cancel.cancel()),
+            Effect::StopRuns => {
+                self.runs.values().for_each(|run| run.cancel.cancel());
+                self.stop_approvals.cancel();
+            }
             Effect::Probe { server, access } => self.start_probe(server, access),
             Effect::Persist { id, write } => {
                 if let Err(error) = self.persistence.write(id, write) {

@@ -210,8 +210,8 @@ impl Metrics {
                 histogram.observe(seconds.max(0.0));
             }
         }
-        // What changed says nothing about everybody else.
-        if came_to_its_end(report.outcome) && report.trigger != Trigger::Changes {
+        // What changed, or was approved, says nothing about everybody else.
+        if came_to_its_end(report.outcome) && is_of_everybody(report.trigger) {
             let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
             settled.insert(job.to_owned(), RunSummary::of(report));
         }
@@ -252,7 +252,7 @@ impl Metrics {
                 .last_run
                 .clone()
                 .filter(|run| came_to_its_end(run.outcome) && !run.dry_run)
-                .filter(|run| run.trigger != Trigger::Changes);
+                .filter(|run| is_of_everybody(run.trigger));
             // Another process may have made the last one.
             let newest = settled
                 .into_iter()
@@ -293,6 +293,14 @@ impl Metrics {
         add(&self.nothing_changed, &[job], 0);
         add(&self.builtin_alarms, &[job], 0);
         add(&self.holds_opened, &[job], 0);
+    }
+}
+
+/// Whether the counts of a run that was started so are those of all people.
+fn is_of_everybody(trigger: Trigger) -> bool {
+    match trigger {
+        Trigger::Schedule | Trigger::Manual | Trigger::Startup | Trigger::Retry => true,
+        Trigger::Changes | Trigger::Approval => false,
     }
 }
 

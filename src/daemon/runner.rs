@@ -112,7 +112,8 @@ async fn execute(run: Run) -> RunOutcome {
             Err(
                 error @ (RunStartError::NotPlannable(_)
                 | RunStartError::NoChanges(_)
-                | RunStartError::OnlyObserves(_)),
+                | RunStartError::OnlyObserves(_)
+                | RunStartError::Hold(_)),
             ) => {
                 broken(FailureKind::Internal, error.to_string())
             }

@@ -49,7 +49,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// second. If it is dropped, no connection outlives it for longer either.
 ///
 /// Each connection carries one request, so that an idle client keeps no place; `peer` says whose
-/// limits it counts against. Handlers find its [`Place`] among the request's extensions. When no
+/// limits it counts against. Handlers find its [`Place`] and its [`Peer`] among the request's extensions. When no
 /// file descriptor is left, `axum`'s listener waits for a second before it tries again.
 pub async fn serve<L: Listener>(
     mut listener: L,
@@ -67,7 +67,8 @@ pub async fn serve<L: Listener>(
             () = end.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
-        let place = places.queue(peer(&stream, &address));
+        let peer = peer(&stream, &address);
+        let place = places.queue(peer);
         let (router, end) = (router.clone(), end.clone());
         connections.spawn(async move {
             let admitted = tokio::select! {
@@ -76,7 +77,7 @@ pub async fn serve<L: Listener>(
                 admitted = place.admitted() => admitted,
             };
             if admitted {
-                connection(stream, place, router, &end).await;
+                connection(stream, (peer, place), router, &end).await;
             }
         });
         // Of many that connect at once, each is read before the next one can push it out.
@@ -90,7 +91,7 @@ pub async fn serve<L: Listener>(
 /// One connection from its first byte to its last. Its errors concern only the client.
 async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
-    place: Place,
+    (peer, place): (Peer, Place),
     router: Router,
     end: &CancellationToken,
 ) {
@@ -99,6 +100,7 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
         place.head_arrived();
         request.extensions_mut().insert(place.clone());
+        request.extensions_mut().insert(peer);
         router.call(request)
     });
     let mut builder = http1::Builder::new();

@@ -76,6 +76,7 @@ impl StatusRow {
                         (true, _, _) => " (dry run)",
                         (false, true, _) => " (observed)",
                         (false, false, Trigger::Changes) => " (changes)",
+                        (false, false, Trigger::Approval) => " (approval)",
                         (false, false, _) => "",
                     };
                     format!("{}{looked}", last.outcome.as_str())

@@ -27,6 +27,9 @@ pub struct Report {
     /// Who approved what it writes; omitted where nobody did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<Approver>,
+    /// The number of the hold that was approved; omitted where none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approves: Option<HoldNumber>,
     /// Whether nothing was to be written.
     pub dry_run: bool,
     /// The people whom it was for, as they were named; omitted where it was for everybody.
@@ -157,6 +160,8 @@ pub enum Trigger {
     /// The schedule of the changes, or a person who asked for them; everything was read all the same
     /// where the report says so.
     Changes,
+    /// A person's approval of a hold.
+    Approval,
 }
 
 impl Trigger {
@@ -169,6 +174,7 @@ impl Trigger {
             Self::Startup => "startup",
             Self::Retry => "retry",
             Self::Changes => "changes",
+            Self::Approval => "approval",
         }
     }
 }

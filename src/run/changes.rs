@@ -219,9 +219,9 @@ impl RunContext<'_, LdapWork> {
         let past = (&remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
         self.look_at_pauses(state)?;
-        let (vetted, approval) = self.vet(&plan, past, None)?;
-        let marks = Marks::of(&desired, &current, &vetted, Some(&known));
-        if !is_news(&vetted, &marks, &known) {
+        let judged = self.vet(&plan, past, None)?;
+        let marks = Marks::of(&desired, &current, &judged.vetted, Some(&known));
+        if !is_news(&judged.vetted, &marks, &known) {
             self.keep_position(state, &known, found.position)?;
             return Ok(Ok(ChangesEnd::Nothing));
         }
@@ -243,9 +243,7 @@ impl RunContext<'_, LdapWork> {
         };
         let planned = (&plan, &desired, &current);
         let known = Some((known, marks));
-        let ready = self
-            .ready(state, past, planned, ((vetted, approval), known))
-            .await?;
+        let ready = self.ready(state, past, planned, (judged, known)).await?;
         let earlier = EarlierRuns::default();
         self.carry_out(state, &remembered, ready, (&current, earlier), writer)
             .await?;

@@ -3,7 +3,7 @@
 use crate::{
     directory::{DirectoryError, ReadFailure},
     ftrack::{error::FtrackError, stopped::StopCause},
-    model::report::FailureKind,
+    model::{hold_number::HoldNumber, open_hold::EndedBy, report::FailureKind},
     state::{files::StateError, lock::LockError},
 };
 
@@ -34,6 +34,9 @@ pub enum RunStartError {
     /// The job only observes.
     #[error(transparent)]
     OnlyObserves(#[from] OnlyObserves),
+    /// There is nothing to approve.
+    #[error(transparent)]
+    Hold(#[from] HoldError),
 }
 
 /// What a person approved is for a job that only observes.
@@ -66,6 +69,46 @@ pub struct NoChanges {
 #[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub struct NotPlannable {
     pub job: String,
+}
+
+/// Why nothing can be decided about a hold.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
+pub enum HoldError {
+    #[error("there is no hold {0}, or it ended long ago; `holds` lists those that are open")]
+    Unknown(HoldNumber),
+    /// It has ended.
+    #[error(
+        "hold {hold} is settled: {}, at {at}; nothing is left to decide, and nothing was written",
+        in_words(*ended)
+    )]
+    Settled {
+        hold: HoldNumber,
+        ended: EndedBy,
+        /// When, as text.
+        at: String,
+    },
+    #[error("hold {hold} holds nobody named {who:?}; `holds show {hold}` lists them")]
+    Nobody { hold: HoldNumber, who: String },
+    #[error(
+        "hold {hold} cannot be approved: what it holds would leave ftrack without an active \
+         administrator; make somebody else one first"
+    )]
+    LastAdministrator { hold: HoldNumber },
+    #[error("hold {hold} is one of the job {job:?}, which is not configured any more")]
+    NoJob { hold: HoldNumber, job: String },
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// How a hold ended, in words.
+#[must_use]
+pub fn in_words(ended: EndedBy) -> &'static str {
+    match ended {
+        EndedBy::Approved => "approved",
+        EndedBy::Rejected => "rejected",
+        EndedBy::Cause => "ended by itself, as its cause is gone or the changes are others by now",
+    }
 }
 
 /// Which server could not be read.

@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use super::{
-    Aim, Progress, RunContext,
+    Aim, Approved, Progress, RunContext,
     administrators::AdministratorLock,
+    approval::ApprovedHold,
     confirm_earlier::EarlierRuns,
     failure::Failure,
     known_changes::{Kept, Marks},
@@ -32,15 +33,26 @@ use crate::{
         decision::Plan,
         desired::Desired,
         guard,
-        guard::{Approval, Vetted},
+        guard::{Approval, Held, Lifted, Seen, Vetted},
         settings::Settings,
     },
 };
+
+/// What may be written of a plan.
+pub(super) struct Judged {
+    pub(super) vetted: Vetted,
+    approval: Approval,
+    /// Of a hold that is approved, and what is refused of it.
+    of_hold: Option<(ApprovedHold, Vec<Reported>)>,
+    /// Everything that is held, where that is not the part of `vetted` that is.
+    held: Option<Vec<Held>>,
+}
 
 /// What is written, and what is saved after that.
 pub(super) struct Ready {
     vetted: Vetted,
     approval: Approval,
+    approved: Option<ApprovedHold>,
     counted: Vec<Written>,
     stored: StoredOtherwise,
     /// People whose users need no change.
@@ -73,16 +85,16 @@ impl RunContext<'_, LdapWork> {
         let vetted = self.vet(&plan, past, aim.approved())?;
         let position = position.filter(|_| self.is_for_everybody());
         let known = self.known_after(position, &plan, &desired).map(|known| {
-            let marks = Marks::of(&desired, &current, &vetted.0, None);
+            let marks = Marks::of(&desired, &current, &vetted.vetted, None);
             (known, marks)
         });
         match aim {
             Aim::Look => {
-                self.record_plan(&plan, &vetted.0);
+                self.record_plan(&plan, &vetted.vetted);
                 self.report.outcome = outcome(&self.report);
                 Ok(())
             }
-            Aim::Observe => self.observe(state, &remembered, (&plan, &vetted.0), &current),
+            Aim::Observe => self.observe(state, &remembered, (&plan, &vetted.vetted), &current),
             Aim::Write { writer, .. } => {
                 let planned = (&plan, &desired, &current);
                 let ready = self.ready(state, past, planned, (vetted, known)).await?;
@@ -101,15 +113,25 @@ impl RunContext<'_, LdapWork> {
         state: &State,
         past: (&Remembered, &Settings),
         (plan, desired, current): (&Plan<'_>, &Desired, &Current),
-        ((mut vetted, approval), known): ((Vetted, Approval), Option<(KnownChanges, Marks)>),
+        (judged, known): (Judged, Option<(KnownChanges, Marks)>),
     ) -> Result<Ready, Failure> {
+        let Judged {
+            mut vetted,
+            approval,
+            of_hold,
+            held,
+        } = judged;
         let lock = self.look_at_administrators(&mut vetted, approval).await?;
         self.record_plan(plan, &vetted);
         if self.is_for_everybody() {
             let read = (plan, desired, current);
-            let judged = (vetted.allowed(), vetted.held());
-            self.number_holds(state, read, judged, approval)?;
+            let held = held.unwrap_or_else(|| vetted.held().to_vec());
+            self.number_holds(state, read, (&vetted, &held), approval)?;
         }
+        let approved = of_hold.map(|(hold, refused)| {
+            self.add_refused(refused, plan.unchanged());
+            hold
+        });
         if !self.is_for_everybody() {
             self.remember_absences(state, past.0, plan)?;
         } else if desired.is_of_everybody() {
@@ -139,6 +161,7 @@ impl RunContext<'_, LdapWork> {
         Ok(Ready {
             vetted,
             approval,
+            approved,
             counted,
             stored,
             unchanged: plan.unchanged(),
@@ -160,6 +183,7 @@ impl RunContext<'_, LdapWork> {
         let Ready {
             vetted,
             approval,
+            approved,
             counted,
             mut stored,
             unchanged,
@@ -171,6 +195,10 @@ impl RunContext<'_, LdapWork> {
         let applied = self
             .apply(unchanged, &vetted, (current, writes), writer, &mut stored)
             .await;
+        let ended = match approved {
+            Some(approved) => self.end_approved(state, &approved, &vetted),
+            None => Ok(()),
+        };
         let (job, ftrack) = (&self.prepared.name, self.reader.server());
         let before = &remembered.stored_otherwise;
         let kept = state.set_stored_otherwise(job, ftrack, before, &stored);
@@ -180,6 +208,7 @@ impl RunContext<'_, LdapWork> {
         applied?;
         kept?;
         counted?;
+        ended?;
         if is_first {
             state.set_first_contact(job, ftrack, false)?;
         }
@@ -221,16 +250,41 @@ impl RunContext<'_, LdapWork> {
         &self,
         plan: &Plan<'_>,
         (remembered, settings): (&Remembered, &Settings),
-        approved: Option<&SavedPlan>,
-    ) -> Result<(Vetted, Approval), Failure> {
+        approved: Option<&Approved>,
+    ) -> Result<Judged, Failure> {
         let unsettled = self.unsettled_changes()?;
-        let vetted = guard::vet(plan, &self.bounds(plan, (remembered, settings), &unsettled));
+        let bounds = self.bounds(plan, (remembered, settings), &unsettled);
         match (approved, self.fall_of_links(plan, remembered)) {
-            (None, Some(fall)) => Err(Failure::refused(fall)),
-            (None, None) => Ok((vetted, Approval::None)),
-            (Some(saved), _) => {
+            (None | Some(Approved::Hold(_)), Some(fall)) => Err(Failure::refused(fall)),
+            (None, None) => Ok(Judged {
+                vetted: guard::vet(plan, &bounds),
+                approval: Approval::None,
+                of_hold: None,
+                held: None,
+            }),
+            (Some(Approved::Plan(saved)), _) => {
+                let vetted = guard::vet(plan, &bounds);
                 let approved = saved.approved(plan, &vetted).map_err(Failure::refused)?;
-                Ok((guard::approve(plan, &approved), Approval::Given))
+                Ok(Judged {
+                    vetted: guard::approve(plan, &approved),
+                    approval: Approval::Given,
+                    of_hold: None,
+                    held: None,
+                })
+            }
+            (Some(Approved::Hold(hold)), None) => {
+                let seen = Seen {
+                    held_by: hold.hold.held_by,
+                    changes: &hold.wanted,
+                };
+                let Lifted { vetted, held } = guard::lift(plan, &bounds, &seen);
+                let refused = hold.refused(plan, &vetted);
+                Ok(Judged {
+                    vetted,
+                    approval: Approval::OfHold,
+                    of_hold: Some((hold.clone(), refused)),
+                    held: Some(held),
+                })
             }
         }
     }
@@ -246,7 +300,7 @@ impl RunContext<'_, LdapWork> {
         let settled = counted.into_iter().map(|counted| Written {
             number: match approval {
                 Approval::None => number(counted.kind),
-                Approval::Given => counted.number,
+                Approval::Given | Approval::OfHold => counted.number,
             },
             is_settled: true,
             ..counted

@@ -63,6 +63,7 @@ impl RunContext<'_, LdapWork> {
             changed: changed(remembered, settings),
             config_change: self.work.job.config_change,
             closed: self.times().closed_at(now.clocks.here),
+            lifted: None,
         }
     }
 
@@ -404,8 +405,8 @@ pub(super) fn written(
             (_, _) if number == 0 => None,
             (_, ChangeKind::Create) if is_first_contact => None,
             (Approval::None, _) => Some(number),
-            (Approval::Given, ChangeKind::Deactivate) => Some(0),
-            (Approval::Given, _) => None,
+            (Approval::Given | Approval::OfHold, ChangeKind::Deactivate) => Some(0),
+            (Approval::Given | Approval::OfHold, _) => None,
         }?;
         Some(Written {
             run: run.to_owned(),

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod administrators;
+pub mod approval;
 mod builtin;
 mod changes;
 mod compiled_rules;
@@ -66,6 +67,7 @@ use crate::{
         lock::{self, JobLock},
     },
 };
+use approval::{ApprovedHold, HoldDecision};
 use builtin::OpenSync;
 use changes::ChangesEnd;
 pub use compiled_rules::CompiledRules;
@@ -111,6 +113,14 @@ pub enum Purpose {
         /// The person who did.
         by: Approver,
     },
+    /// Write what a person approved of a hold.
+    Hold(HoldDecision),
+}
+
+/// What a person approved.
+enum Approved {
+    Plan(SavedPlan),
+    Hold(ApprovedHold),
 }
 
 /// A purpose, with the means for it: what only looks has no writer.
@@ -121,32 +131,30 @@ enum Aim {
     Write {
         writer: Writer,
         /// What a person approved, if the run is for that.
-        approved: Option<SavedPlan>,
+        approved: Option<Box<Approved>>,
     },
 }
 
 impl Aim {
-    fn new(purpose: Purpose, mode: Mode, writer: Writer) -> Self {
-        match (purpose, mode) {
-            (Purpose::DryRun, _) => Self::Look,
+    fn new(purpose: Purpose, mode: Mode, writer: Writer, hold: Option<ApprovedHold>) -> Self {
+        let approved = match (purpose, mode) {
+            (Purpose::DryRun, _) => return Self::Look,
             // What is approved for such a job has ended before it comes to this.
-            (Purpose::Sync | Purpose::Approved { .. }, Mode::Observe) => Self::Observe,
-            (Purpose::Sync, Mode::Sync) => Self::Write {
-                writer,
-                approved: None,
-            },
-            (Purpose::Approved { plan, by: _ }, Mode::Sync) => Self::Write {
-                writer,
-                approved: Some(plan),
-            },
-        }
+            (Purpose::Sync | Purpose::Approved { .. } | Purpose::Hold(_), Mode::Observe) => {
+                return Self::Observe;
+            }
+            (Purpose::Sync, Mode::Sync) => None,
+            (Purpose::Approved { plan, by: _ }, Mode::Sync) => Some(Box::new(Approved::Plan(plan))),
+            (Purpose::Hold(_), Mode::Sync) => hold.map(Approved::Hold).map(Box::new),
+        };
+        Self::Write { writer, approved }
     }
 
     /// What a person approved, if the run is for that.
-    fn approved(&self) -> Option<&SavedPlan> {
+    fn approved(&self) -> Option<&Approved> {
         match self {
             Self::Look | Self::Observe => None,
-            Self::Write { approved, .. } => approved.as_ref(),
+            Self::Write { approved, .. } => approved.as_deref(),
         }
     }
 }
@@ -256,12 +264,22 @@ impl CompiledJob {
         match &self.work {
             Work::Ldap(work) => {
                 let mode = work.job.mode;
-                let is_for_some = !self.only.is_empty() && matches!(purpose, Purpose::Sync);
-                let is_asked_to_write = is_for_some || matches!(purpose, Purpose::Approved { .. });
-                if is_asked_to_write && mode == Mode::Observe {
+                if !self.only.is_empty()
+                    && matches!((&purpose, mode), (Purpose::Sync, Mode::Observe))
+                {
                     let job = self.name.clone();
                     return Err(OnlyObserves { job }.into());
                 }
+                let hold = match (&purpose, mode) {
+                    (Purpose::Approved { .. } | Purpose::Hold(_), Mode::Observe) => {
+                        let job = self.name.clone();
+                        return Err(OnlyObserves { job }.into());
+                    }
+                    (Purpose::Hold(decision), Mode::Sync) => {
+                        Some(self.approved_hold(state, decision)?)
+                    }
+                    (Purpose::Sync | Purpose::DryRun | Purpose::Approved { .. }, _) => None,
+                };
                 let (mut context, writer) =
                     RunContext::start(self, &**work, trigger, &purpose, history, cancel, progress);
                 // Also the report of a run that is killed must say that none was reached.
@@ -271,7 +289,7 @@ impl CompiledJob {
                 context.begin()?;
                 // On the heap: both kinds of runs in one value exceed a thread's stack in a debug
                 // build.
-                let aim = Aim::new(purpose, mode, writer);
+                let aim = Aim::new(purpose, mode, writer, hold);
                 let ended = Box::pin(context.execute(aim, state)).await;
                 Ok(context.finish(ended, state))
             }
@@ -328,7 +346,7 @@ impl CompiledJob {
         let (mut context, writer) =
             RunContext::start(self, &**work, trigger, &purpose, history, cancel, progress);
         context.directory_part();
-        let aim = Aim::new(purpose, Mode::Sync, writer);
+        let aim = Aim::new(purpose, Mode::Sync, writer, None);
         let ended = match Box::pin(context.execute_changes(aim, state)).await {
             Ok(ChangesEnd::Nothing) => return Ok(None),
             Ok(ChangesEnd::Done) => Ok(()),
@@ -428,6 +446,11 @@ impl<'a, W> RunContext<'a, W> {
             approved_by: match purpose {
                 Purpose::Sync | Purpose::DryRun => None,
                 Purpose::Approved { plan: _, by } => Some(by.clone()),
+                Purpose::Hold(decision) => Some(decision.by.clone()),
+            },
+            approves: match purpose {
+                Purpose::Sync | Purpose::DryRun | Purpose::Approved { .. } => None,
+                Purpose::Hold(decision) => Some(decision.hold),
             },
             dry_run: matches!(purpose, Purpose::DryRun),
             only: prepared.only.clone(),

@@ -6,8 +6,9 @@ use super::{RunContext, failure::Failure, ldap_work::LdapWork};
 use crate::{
     event::{Event, HoldEvent},
     model::{
-        change::{Action, Change, HeldBy},
+        change::{Action, Fingerprint, HeldBy},
         entry::DirectoryId,
+        hold_number::HoldNumber,
         open_hold::{ClosedHold, HeldPart, HeldPerson, HoldKind},
         report::ChangeResult,
         user::{Current, EntityId, User},
@@ -16,7 +17,7 @@ use crate::{
     sync::{
         decision::Plan,
         desired::Desired,
-        guard::{Approval, Held},
+        guard::{Approval, Held, Vetted},
     },
 };
 
@@ -26,7 +27,7 @@ impl RunContext<'_, LdapWork> {
         &mut self,
         state: &State,
         (plan, desired, current): (&Plan<'_>, &Desired, &Current),
-        (allowed, held): (&[Change], &[Held]),
+        (vetted, held): (&Vetted, &[Held]),
         approval: Approval,
     ) -> Result<(), Failure> {
         let users: HashMap<&EntityId, &User> =
@@ -42,14 +43,18 @@ impl RunContext<'_, LdapWork> {
             // What is not in the plan that was approved is none of this run's business.
             Approval::Given => true,
             // A reading of a replica releases nobody.
-            Approval::None if plan.replica.is_some() && of.by != HeldBy::Replica => true,
-            Approval::None => {
+            Approval::None | Approval::OfHold
+                if plan.replica.is_some() && of.by != HeldBy::Replica =>
+            {
+                true
+            }
+            Approval::None | Approval::OfHold => {
                 let id = DirectoryId::new(&person.directory_id);
                 !desired.is_of_everybody() && !id.is_some_and(|id| desired.tells_of(&id))
             }
         };
         let has_new_links = || {
-            let mut allowed = allowed.iter();
+            let mut allowed = vetted.allowed().iter();
             allowed.any(|change| match change.action {
                 Action::Create | Action::Adopt => true,
                 Action::Update | Action::Deactivate | Action::Reactivate => false,
@@ -64,8 +69,15 @@ impl RunContext<'_, LdapWork> {
         let numbered = state.number_holds(job, now, (&parts, first), stays)?;
         let reported = self.report.changes.iter_mut();
         let reported = reported.filter(|change| change.result == ChangeResult::Held);
-        for (change, number) in reported.zip(&numbered.numbers) {
-            change.hold = Some(*number);
+        let numbers: HashMap<(HoldKind, Fingerprint), HoldNumber> = parts
+            .iter()
+            .zip(&numbered.numbers)
+            .map(|(part, number)| ((part.of, part.seen), *number))
+            .collect();
+        for (change, Held { change: part, hold }) in reported.zip(vetted.held()) {
+            let (by, kind) = (hold.by, part.kind());
+            let of = HoldKind { by, kind };
+            change.hold = numbers.get(&(of, part.seen())).copied();
         }
         for opened in &numbered.opened {
             self.report.holds_opened.push(opened.hold);

@@ -24,11 +24,13 @@ use super::{
 };
 
 mod administrators;
+mod lift;
 mod limits;
 mod windows;
 
 pub use administrators::ends_administration;
 use administrators::{LastAdministrator, WOULD_BE_THE_LAST};
+pub use lift::{Lifted, Seen, lift};
 use limits::Limit;
 pub use limits::{LIMITED, most};
 pub use windows::{ClosedKinds, Times};
@@ -91,7 +93,7 @@ impl Vetted {
             .all(|administrator| going.contains(administrator))
         {
             Some(Hold::new(HeldBy::Administrator, WOULD_BE_THE_LAST))
-        } else if approval == Approval::None {
+        } else if !approval.is_given() {
             Some(Hold::new(
                 HeldBy::Protected,
                 "it became an administrator since it was read",
@@ -120,10 +122,22 @@ impl Vetted {
 pub enum Approval {
     None,
     Given,
+    /// A person approved some of what was held: these changes, and nothing that follows for the
+    /// reading or for anybody else.
+    OfHold,
 }
 
 impl Approval {
-    /// Whether a person approved a change that is so.
+    /// Whether a person approved the changes.
+    #[must_use]
+    pub fn is_given(self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Given | Self::OfHold => true,
+        }
+    }
+
+    /// Whether a person approved a plan with a change that is so, and with it the reading.
     #[must_use]
     pub fn is_of(self, vetted: &Vetted, is_so: impl Fn(&Change) -> bool) -> bool {
         self == Self::Given && vetted.allowed().iter().any(is_so)
@@ -152,6 +166,15 @@ pub struct Bounds<'a> {
     pub config_change: ConfigChange,
     /// The kinds that may not be written now.
     pub closed: ClosedKinds,
+    /// What holds nothing, since a person approved what it held.
+    pub lifted: Option<HeldBy>,
+}
+
+impl Bounds<'_> {
+    /// Whether something that would be held is, for all that a person approved.
+    fn stands(&self, hold: &Hold) -> bool {
+        self.lifted != Some(hold.by)
+    }
 }
 
 /// Holds what is dangerous: see [`HeldBy`].
@@ -260,7 +283,8 @@ fn verdict(
 ) -> Verdict {
     let mut verdict = Verdict::default();
     last.judge(change, &mut verdict);
-    if let Some(hold) = plan.holds.get(&change.ftrack_id) {
+    let of_user = plan.holds.get(&change.ftrack_id);
+    if let Some(hold) = of_user.filter(|hold| bounds.stands(hold)) {
         verdict.hold_all(change, hold);
         return verdict;
     }
@@ -287,20 +311,21 @@ fn verdict(
 
 /// What holds an edit. Every kind of edit has its rule here, and none is written without one.
 fn rule(plan: &Plan<'_>, bounds: &Bounds<'_>, change: &Change, edit: &Edit) -> Option<Hold> {
-    let replica = || of_a_replica(plan, change);
-    let configured = || of_a_changed_setting(bounds, change, edit);
+    let stands = |hold: &Hold| bounds.stands(hold);
+    let replica = || of_a_replica(plan, change).filter(stands);
+    let configured = || of_a_changed_setting(bounds, change, edit).filter(stands);
+    let guarded = || guarded(plan, change).filter(stands);
     match edit {
         Edit::Deactivate => doubtful(plan)
+            .filter(stands)
             .or_else(replica)
             .or_else(configured)
-            .or_else(|| guarded(plan, change)),
-        Edit::Activate => replica()
-            .or_else(configured)
-            .or_else(|| guarded(plan, change)),
+            .or_else(guarded),
+        Edit::Activate => replica().or_else(configured).or_else(guarded),
         Edit::Set { attribute, .. } => match attribute {
-            Attribute::Username | Attribute::Email => replica()
-                .or_else(configured)
-                .or_else(|| guarded(plan, change)),
+            Attribute::Username | Attribute::Email => {
+                replica().or_else(configured).or_else(guarded)
+            }
             Attribute::FirstName
             | Attribute::LastName
             | Attribute::UserType

@@ -111,6 +111,7 @@ fn vetted(plan: &Plan<'_>) -> [Vetted; 2] {
         changed: Vec::new(),
         config_change: ConfigChange::Hold,
         closed: ClosedKinds::default(),
+        lifted: None,
     };
     let all = plan.changes().map(|change| change.id).collect();
     [guard::vet(plan, &bounds), guard::approve(plan, &all)]

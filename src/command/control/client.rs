@@ -20,11 +20,13 @@ use crate::{
     daemon::{
         commands::RunUpdate,
         control::{
-            ApiError, ApiErrorCode, PauseRequest, ResumeRequest, StatusReply, TriggerRequest,
+            ApiError, ApiErrorCode, DecisionRequest, PauseRequest, ResumeRequest, StatusReply,
+            TriggerRequest,
         },
         status::JobStatus,
     },
     escape::escape_control,
+    model::hold_number::HoldNumber,
 };
 
 /// Time limit for the daemon to accept a connection.
@@ -40,14 +42,14 @@ const LONGEST: usize = 1 << 30;
 
 /// A daemon that may be running.
 #[derive(Debug)]
-pub(super) struct Daemon {
+pub(in crate::command) struct Daemon {
     socket: PathBuf,
     client: Client,
 }
 
 /// A run whose progress the daemon reports.
 #[derive(Debug)]
-pub(super) struct RunWatch {
+pub(in crate::command) struct RunWatch {
     response: Response,
     arrived: BytesMut,
     lines: LinesCodec,
@@ -55,7 +57,7 @@ pub(super) struct RunWatch {
 
 impl Daemon {
     /// The daemon that listens at a path.
-    pub(super) fn at(socket: &Path) -> Result<Self, Stop> {
+    pub(in crate::command) fn at(socket: &Path) -> Result<Self, Stop> {
         let client = Client::builder()
             .unix_socket(socket)
             .no_proxy()
@@ -72,27 +74,51 @@ impl Daemon {
     }
 
     /// The current status of the daemon and its jobs.
-    pub(super) async fn status(&self) -> Result<StatusReply, Stop> {
+    pub(in crate::command) async fn status(&self) -> Result<StatusReply, Stop> {
         self.json(Method::GET, &["v1", "status"], None::<&()>).await
     }
 
     /// Pauses a job.
-    pub(super) async fn pause(&self, job: &str, wish: &PauseRequest) -> Result<JobStatus, Stop> {
+    pub(in crate::command) async fn pause(
+        &self,
+        job: &str,
+        wish: &PauseRequest,
+    ) -> Result<JobStatus, Stop> {
         self.json(Method::POST, &["v1", "jobs", job, "pause"], Some(wish))
             .await
     }
 
     /// Resumes a job.
-    pub(super) async fn resume(&self, job: &str, wish: ResumeRequest) -> Result<JobStatus, Stop> {
+    pub(in crate::command) async fn resume(&self, job: &str, wish: ResumeRequest) -> Result<JobStatus, Stop> {
         self.json(Method::POST, &["v1", "jobs", job, "resume"], Some(&wish))
             .await
     }
 
     /// Starts a run.
-    pub(super) async fn trigger(&self, job: &str, wish: TriggerRequest) -> Result<RunWatch, Stop> {
+    pub(in crate::command) async fn trigger(
+        &self,
+        job: &str,
+        wish: TriggerRequest,
+    ) -> Result<RunWatch, Stop> {
         let response = self
             .answer(Method::POST, &["v1", "jobs", job, "trigger"], Some(&wish))
             .await?;
+        Ok(RunWatch {
+            response,
+            arrived: BytesMut::new(),
+            lines: LinesCodec::new_with_max_length(LONGEST),
+        })
+    }
+
+    /// Approves a hold.
+    pub(in crate::command) async fn approve(
+        &self,
+        hold: HoldNumber,
+        decision: &DecisionRequest,
+    ) -> Result<RunWatch, Stop> {
+        let hold = hold.to_string();
+        let path = ["v1", "holds", &hold, "approve"];
+        let response = self.answer(Method::POST, &path, Some(decision)).await?;
         Ok(RunWatch {
             response,
             arrived: BytesMut::new(),
@@ -197,7 +223,7 @@ impl Daemon {
 
 impl RunWatch {
     /// The next update of the run.
-    pub(super) async fn next(&mut self) -> Result<RunUpdate, Stop> {
+    pub(in crate::command) async fn next(&mut self) -> Result<RunUpdate, Stop> {
         loop {
             if let Some(line) = self
                 .lines
@@ -231,7 +257,7 @@ fn system_error(error: &reqwest::Error) -> Option<&io::Error> {
 }
 
 /// The daemon ended before the run did.
-pub(super) fn daemon_gone() -> Stop {
+pub(in crate::command) fn daemon_gone() -> Stop {
     Stop::failed(
         "the daemon ended before the run did; if it was stopped, `runs` shows the result of the run; \
          if it was killed, only after its next start, or after the next run of the job",
@@ -267,9 +293,11 @@ fn exit(kind: ApiErrorCode) -> Exit {
         ApiErrorCode::UnknownJob
         | ApiErrorCode::CannotTell
         | ApiErrorCode::NoChanges
+        | ApiErrorCode::UnknownHold
         | ApiErrorCode::Malformed => Exit::Usage,
         ApiErrorCode::AlreadyRunning
         | ApiErrorCode::Paused
+        | ApiErrorCode::NothingToDecide
         | ApiErrorCode::Refused
         | ApiErrorCode::NotKept
         | ApiErrorCode::Stopping

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Coordinator, RequestId};
 use crate::daemon::{
-    commands::{CommandError, DaemonCommand, RunUpdate},
+    commands::{ApprovalRequest, CommandError, DaemonCommand, RunUpdate},
     core::{
         Input,
         effect::{Command, Reply},
@@ -16,7 +16,7 @@ use crate::daemon::{
 };
 
 /// How long one who reads slowly has to take the last update.
-const LAST_UPDATE_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const LAST_UPDATE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The ways back.
 #[derive(Default)]
@@ -36,7 +36,10 @@ enum Unanswered {
 
 impl Requests {
     /// What the core is told of a command.
-    pub(super) fn input(&mut self, command: DaemonCommand) -> Input {
+    ///
+    /// # Errors
+    /// It is none of the core's business: an approval is a run of its own.
+    pub(super) fn input(&mut self, command: DaemonCommand) -> Result<Input, ApprovalRequest> {
         let (unanswered, command) = match command {
             DaemonCommand::Trigger {
                 job,
@@ -61,13 +64,14 @@ impl Requests {
             }
             DaemonCommand::TriggerAll => (None, Command::TriggerAll),
             DaemonCommand::Reload => (None, Command::Reload),
+            DaemonCommand::Approve(request) => return Err(request),
         };
         let from = unanswered.map(|unanswered| {
             self.next += 1;
             self.unanswered.insert(self.next, unanswered);
             self.next
         });
-        Input::Command { from, command }
+        Ok(Input::Command { from, command })
     }
 
     /// Who follows a run.

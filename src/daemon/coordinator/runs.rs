@@ -161,7 +161,8 @@ impl Ending {
                     RunStartError::Busy(_)
                     | RunStartError::NotPlannable(_)
                     | RunStartError::NoChanges(_)
-                    | RunStartError::OnlyObserves(_),
+                    | RunStartError::OnlyObserves(_)
+                    | RunStartError::Hold(_),
                 ) => None,
             };
             (or_log(state.last_attempt(&job)).flatten(), error)

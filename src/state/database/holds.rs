@@ -18,9 +18,7 @@ use crate::{
     model::{
         change::Fingerprint,
         hold_number::HoldNumber,
-        open_hold::{
-            ClosedHold, EndedBy, HeldPart, HeldPerson, HoldKind, OpenHold, OpenedHold,
-        },
+        open_hold::{ClosedHold, EndedBy, HeldPart, HeldPerson, HoldKind, OpenHold, OpenedHold},
     },
     state::{
         database::{

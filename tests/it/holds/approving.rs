@@ -1,1 +1,308 @@
-//! Approving.
+//! `approve`: exactly what was seen is written, and the rest is refused by name.
+
+use std::process::Child;
+
+use ftrack_ldap_sync::{
+    demo::ftrack::CallKind,
+    model::report::{ChangeResult, Report, Trigger},
+};
+use serde_json::json;
+
+use super::{holds, json_of, left, only_hold};
+use crate::{
+    daemon::Daemon,
+    rules::{by_hand, come_back, leave, make_administrator},
+    studio::{Ended, Studio, dn},
+};
+
+/// `approve` with these arguments: its exit status and its report.
+fn approve(studio: &Studio, hold: u64, arguments: &[&str]) -> (i32, Report) {
+    let ended = studio.run(&line(&hold.to_string(), arguments));
+    (ended.status, ended.report())
+}
+
+fn line<'a>(hold: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
+    [&["approve", hold, "--format", "json"], arguments].concat()
+}
+
+/// Each change of a report: the login, the result, and why it was refused.
+fn results(report: &Report) -> Vec<(&str, ChangeResult, &str)> {
+    let mut results: Vec<_> = report
+        .changes
+        .iter()
+        .map(|change| {
+            let error = change.error.as_deref().unwrap_or_default();
+            (&*change.username, change.result, error)
+        })
+        .collect();
+    results.sort_unstable_by_key(|(login, _, _)| *login);
+    results
+}
+
+fn active(studio: &Studio) -> usize {
+    let users = studio.ftrack().users();
+    users
+        .iter()
+        .filter(|user| user.is_active && user.username.starts_with("user"))
+        .count()
+}
+
+#[test]
+fn some_are_approved_and_the_rest_keeps_its_number() {
+    let studio = left(&[0, 1, 2]);
+    studio.sync();
+    let (number, _) = only_hold(&studio);
+    let (status, report) = approve(&studio, number, &["--only", "user0", "USER1@studio.test"]);
+    assert_eq!(status, 0, "{report:#?}");
+    assert_eq!(
+        (report.trigger, report.counts.deactivated),
+        (Trigger::Approval, 2)
+    );
+    let uid = rustix::process::getuid().as_raw();
+    let approved = (
+        report.approved_by.unwrap().uid,
+        report.approves.unwrap().get(),
+    );
+    assert_eq!(approved, (uid, number));
+    assert!(!studio.user("user0").is_active && !studio.user("user1").is_active);
+    assert!(studio.user("user2").is_active);
+    assert_eq!(only_hold(&studio), (number, vec!["user2".to_owned()]));
+    // It stays so, and the next run writes nothing.
+    let report = studio.sync();
+    assert_eq!((report.counts.held, report.ftrack.write_calls), (1, 0));
+    assert_eq!(only_hold(&studio), (number, vec!["user2".to_owned()]));
+
+    let (status, report) = approve(&studio, number, &[]);
+    assert_eq!((status, report.counts.deactivated), (0, 1));
+    let closed: Vec<u64> = report.holds_closed.iter().map(|hold| hold.get()).collect();
+    assert_eq!(closed, [number]);
+    assert_eq!(holds(&studio), []);
+    let shown = json_of(&studio, &["holds", "show", &number.to_string()]);
+    assert_eq!(shown["ended"]["by"], "approved");
+    studio.sync_changes_nothing();
+    // What a person approved does not count in the limit, which leaves one.
+    leave(&studio, "user5");
+    assert_eq!(studio.sync().counts.deactivated, 1);
+
+    let again = studio.run(&["approve", &number.to_string()]);
+    assert_eq!((again.status, again.stdout.as_str()), (1, ""));
+    assert!(
+        again.stderr.contains("is settled: approved"),
+        "{}",
+        again.stderr
+    );
+}
+
+#[test]
+fn what_is_not_there_is_refused_as_bad_usage() {
+    let studio = left(&[0, 1, 2]);
+    studio.sync();
+    let (number, _) = only_hold(&studio);
+    let number = number.to_string();
+    for (arguments, said) in [
+        (&["approve", "4711"][..], "there is no hold 4711"),
+        (
+            &["approve", &number, "--only", "user9"],
+            "holds nobody named \\\"user9\\\"",
+        ),
+        (
+            &["approve", &number, "--only", "user0", "usr1"],
+            "holds nobody named \\\"usr1\\\"",
+        ),
+        (&["approve", &number, "--only"], "a value is required"),
+        (&["approve", "0"], "invalid value"),
+    ] {
+        studio.ftrack().forget();
+        let ended = studio.run(arguments);
+        assert_eq!(ended.status, 2, "{arguments:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        assert_eq!(studio.ftrack().counters().write_calls, 0);
+    }
+    assert_eq!(active(&studio), 10);
+}
+
+#[test]
+fn who_is_not_as_seen_is_refused_by_name() {
+    let studio = left(&[0, 1, 2, 3]);
+    studio.sync();
+    let (number, _) = only_hold(&studio);
+    come_back(&studio, "user0");
+    // Held by something else as well by now, which the approval does not lift.
+    make_administrator(&studio, "user1");
+    // Away, but for another cause: that was not seen.
+    studio.tree().remove("uid=user2,dc=studio,dc=test").unwrap();
+    let (status, report) = approve(&studio, number, &[]);
+    assert_eq!(status, 4, "{report:#?}");
+    let [
+        (zero, back, why),
+        (one, held, admin),
+        (two, changed, other),
+        (three, done, ""),
+    ] = results(&report)[..]
+    else {
+        panic!("{report:#?}")
+    };
+    assert_eq!(
+        [zero, one, two, three],
+        ["user0", "user1", "user2", "user3"]
+    );
+    assert_eq!(
+        [back, held, changed, done],
+        [
+            ChangeResult::Failed,
+            ChangeResult::Held,
+            ChangeResult::Failed,
+            ChangeResult::Applied
+        ]
+    );
+    assert!(why.contains("not due any more"), "{why}");
+    assert!(admin.contains("administrator"), "{admin}");
+    assert!(other.contains("not what was seen"), "{other}");
+    assert_eq!(active(&studio), 9);
+    // None of it is left under that number, and what is still due has others.
+    let now = holds(&studio);
+    assert!(now.iter().all(|(hold, _, _)| *hold > number), "{now:?}");
+    let (status, _) = {
+        let ended = studio.run(&["approve", &number.to_string()]);
+        (ended.status, ended.stdout)
+    };
+    assert_eq!(status, 1);
+}
+
+#[test]
+fn a_value_that_changed_since_is_refused() {
+    let mut studio = left(&[]);
+    studio.attributes = studio.attributes.replace("\"uid\"", "\"employeeNumber\"");
+    studio.job = "limits = { rename = 0 }\nconfig_change = \"apply\"".into();
+    for number in 0..10 {
+        let uid = format!("user{number}");
+        let new = if number > 7 {
+            format!("new{number}")
+        } else {
+            uid.clone()
+        };
+        studio
+            .tree()
+            .replace(&dn(&uid), "employeeNumber", &[&*new])
+            .unwrap();
+    }
+    studio.sync();
+    let (number, logins) = only_hold(&studio);
+    assert_eq!(logins, ["new8", "new9"]);
+    studio
+        .tree()
+        .replace(&dn("user8"), "employeeNumber", &["newer8"])
+        .unwrap();
+    by_hand(&studio, "user9", &json!({"username": "byhand9"}));
+    studio.ftrack().forget();
+    let (status, report) = approve(&studio, number, &[]);
+    assert_eq!(status, 1, "{report:#?}");
+    assert_eq!(studio.ftrack().counters().write_calls, 0);
+    assert!(
+        results(&report)
+            .iter()
+            .all(|(_, result, why)| *result == ChangeResult::Failed
+                && why.contains("not what was seen")),
+        "{report:#?}"
+    );
+    assert_eq!(report.changes.len(), 2);
+}
+
+#[test]
+fn the_last_administrator_cannot_be_approved() {
+    let mut studio = left(&[]);
+    studio.job = "limits = { deactivate = \"100%\" }".into();
+    for role in studio.ftrack().rows("UserSecurityRole").unwrap() {
+        let id = json!([role["id"]]);
+        studio.ftrack().remove("UserSecurityRole", &id).unwrap();
+    }
+    make_administrator(&studio, "user0");
+    leave(&studio, "user0");
+    studio.sync();
+    let (number, _) = only_hold(&studio);
+    let ended = studio.run(&["approve", &number.to_string()]);
+    assert_eq!(ended.status, 1, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("cannot be approved"),
+        "{}",
+        ended.stderr
+    );
+    assert!(studio.user("user0").is_active);
+}
+
+#[test]
+fn two_at_once_write_once_and_a_run_is_waited_for() {
+    let studio = left(&[0, 1, 2]);
+    studio.sync();
+    let (number, _) = only_hold(&studio);
+    studio.ftrack().forget();
+    let gate = studio.hold(CallKind::Read);
+    let sync = studio.start(&["sync", "--format", "json"]);
+    assert!(gate.wait_for(1, crate::crash::LIMIT));
+    let number = number.to_string();
+    let approving: Vec<Child> = (0..2).map(|_| studio.start(&line(&number, &[]))).collect();
+    gate.open();
+    let synced = Ended::of(sync.wait_with_output().unwrap());
+    assert_eq!((synced.status, synced.report().counts.held), (3, 3));
+    let mut ended: Vec<Ended> = approving
+        .into_iter()
+        .map(|child| Ended::of(child.wait_with_output().unwrap()))
+        .collect();
+    ended.sort_by_key(|ended| ended.status);
+    assert_eq!((ended[0].status, ended[1].status), (0, 1));
+    let report = ended[0].report();
+    assert_eq!(report.counts.deactivated, 3);
+    assert!(
+        ended[1].stderr.contains("is settled"),
+        "{}",
+        ended[1].stderr
+    );
+    assert_eq!(
+        studio.ftrack().counters().write_calls,
+        report.ftrack.write_calls
+    );
+    studio.sync_changes_nothing();
+}
+
+#[test]
+fn a_running_daemon_does_it() {
+    let studio = left(&[0, 1, 2]).for_a_daemon("");
+    studio.sync();
+    let (number, _) = only_hold(&studio);
+    let daemon = Daemon::start(&studio);
+    let status = studio.run(&["status"]);
+    assert!(
+        status.stdout.contains("1 hold waits for a person"),
+        "{}",
+        status.stdout
+    );
+    let unknown = studio.run(&["approve", "4711"]);
+    assert_eq!(unknown.status, 2, "{}", unknown.stderr);
+    let nobody = studio.run(&["approve", &number.to_string(), "--only", "nobody"]);
+    assert_eq!(nobody.status, 2, "{}", nobody.stderr);
+    let mut command = studio.command(&line(&number.to_string(), &["--only", "user2"]));
+    command.env("SUDO_USER", "eva");
+    let ended = Ended::of(command.output().unwrap());
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    let report = ended.report();
+    let by = report.approved_by.unwrap();
+    let uid = rustix::process::getuid().as_raw();
+    assert_eq!((by.uid, by.sudo_user.as_deref()), (uid, Some("eva")));
+    assert_eq!(
+        (report.trigger, report.counts.deactivated),
+        (Trigger::Approval, 1)
+    );
+    // The daemon did it.
+    let ran = daemon.events("run.finished");
+    assert!(
+        ran.iter().any(|event| event["run"] == report.run.as_str()),
+        "{ran:#?}"
+    );
+    let (status, _) = approve(&studio, number, &[]);
+    assert_eq!(status, 0);
+    let again = studio.run(&["approve", &number.to_string()]);
+    assert_eq!(again.status, 1);
+    assert!(again.stderr.contains("is settled"), "{}", again.stderr);
+    assert!(daemon.stop().0.success());
+    assert_eq!(active(&studio), 7);
+}

@@ -1,0 +1,118 @@
+//! `approve`: a person lets a hold be written.
+
+use std::{io::ErrorKind, os::unix::net::UnixStream, path::Path, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    control::client::{Daemon, daemon_gone},
+    open_state,
+    progress::ProgressLine,
+    sync::{approver, prepare, show_new},
+};
+use crate::{
+    cli::{ApproveArgs, Exit, Stop},
+    config::Config,
+    daemon::{commands::RunUpdate, control::DecisionRequest},
+    model::report::Report,
+    run::{
+        approval::HoldDecision,
+        failure::{HoldError, RunStartError},
+    },
+};
+
+/// `approve`: one run that writes what a hold holds, in the running daemon, or here where none runs.
+///
+/// # Errors
+/// There is nothing to approve, or the run could not start.
+pub async fn approve(
+    (socket, load): (&Path, &dyn Fn() -> Result<Arc<Config>, Stop>),
+    args: &ApproveArgs,
+    cancel: &CancellationToken,
+) -> Result<Exit, Stop> {
+    let line = ProgressLine::start();
+    let report = if is_there(socket) || args.daemon.socket.is_some() {
+        line.say("asking the daemon");
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(Stop::failed(
+                "stopped watching; the approval continues in the daemon: `runs` shows its result",
+            )),
+            report = by_daemon(socket, args, &line) => report,
+        }
+    } else {
+        here(&load()?, args, cancel, &line).await
+    };
+    drop(line);
+    let report = report?;
+    show_new(&report, args.format)?;
+    Ok(Exit::of_approval(&report))
+}
+
+/// Whether something listens there; whoever may not ask it may not do it either.
+fn is_there(socket: &Path) -> bool {
+    match UnixStream::connect(socket) {
+        Ok(_) => true,
+        Err(error) => !matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused
+        ),
+    }
+}
+
+async fn by_daemon(socket: &Path, args: &ApproveArgs, line: &ProgressLine) -> Result<Report, Stop> {
+    let decision = DecisionRequest {
+        only: args.only.clone(),
+        sudo_user: approver().sudo_user,
+    };
+    let mut run = Daemon::at(socket)?.approve(args.hold, &decision).await?;
+    loop {
+        match run.next().await? {
+            RunUpdate::Waiting | RunUpdate::Started => line.say("reading both servers"),
+            RunUpdate::Progress(progress) => line.show(progress),
+            RunUpdate::Finished { report } => return Ok(*report),
+            RunUpdate::Ended { error } => return Err(Stop::failed(&error)),
+            RunUpdate::NothingChanged => return Err(daemon_gone()),
+        }
+    }
+}
+
+async fn here(
+    config: &Arc<Config>,
+    args: &ApproveArgs,
+    cancel: &CancellationToken,
+    line: &ProgressLine,
+) -> Result<Report, Stop> {
+    let decision = HoldDecision {
+        hold: args.hold,
+        only: args.only.clone(),
+        by: approver(),
+    };
+    let state = open_state(config)?;
+    let job = decision.job(&state).map_err(|error| refused(&error))?;
+    if !config.jobs.contains_key(&job) {
+        let hold = args.hold;
+        return Err(refused(&HoldError::NoJob { hold, job }));
+    }
+    let (prepared, servers) = prepare(config, &job)?;
+    let progress = |progress| line.show(progress);
+    let report = prepared.approve(&state, &decision, cancel, &progress).await;
+    super::lift_lockouts(config, &servers);
+    report.map_err(|error| match &error {
+        RunStartError::Hold(error) => refused(error),
+        RunStartError::NoChanges(_) | RunStartError::OnlyObserves(_) => Stop::usage(&error),
+        RunStartError::Busy(_) | RunStartError::State(_) | RunStartError::NotPlannable(_) => {
+            Stop::failed(&error)
+        }
+    })
+}
+
+fn refused(error: &HoldError) -> Stop {
+    match error {
+        HoldError::Unknown(_) | HoldError::Nobody { .. } => Stop::usage(error),
+        HoldError::Settled { .. }
+        | HoldError::LastAdministrator { .. }
+        | HoldError::NoJob { .. }
+        | HoldError::State(_) => Stop::failed(error),
+    }
+}

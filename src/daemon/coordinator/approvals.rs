@@ -1,0 +1,133 @@
+//! Approvals of holds: done beside the loop, under the job's lock, as another program would do them.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{Completion, Coordinator, requests::LAST_UPDATE_LIMIT};
+use crate::{
+    daemon::{
+        commands::{ApprovalRequest, CommandError, RunUpdate},
+        core::Input,
+        metrics::Metrics,
+        setup::Setup,
+    },
+    run::{CompiledJob, approval::HoldDecision, failure::HoldError},
+    state::State,
+};
+
+impl Coordinator {
+    /// Begins an approval; it ends when the daemon is told to stop, as a run does.
+    pub(super) fn approve(&mut self, request: ApprovalRequest) {
+        let ApprovalRequest {
+            decision,
+            told,
+            answer,
+        } = request;
+        if self.stop_approvals.is_cancelled() {
+            // Whoever left before the answer is no error.
+            let _ = answer.send(Err(CommandError::Stopping));
+            return;
+        }
+        let underway = Underway {
+            decision,
+            told,
+            answer,
+            setup: Arc::clone(&self.setup),
+            state: Arc::clone(&self.context.state),
+            metrics: Arc::clone(&self.context.metrics),
+            cancel: self.stop_approvals.child_token(),
+            cut: self.cut.clone(),
+        };
+        let (counted, completions) = (self.approvals.token(), self.context.completions.clone());
+        // On a thread of its own, as every run.
+        let on = self.context.runs.clone();
+        self.context.runs.spawn_blocking(move || {
+            on.block_on(async {
+                underway.execute().await;
+                drop(counted);
+                // The loop may wait for the last of them.
+                let _ = completions.send(Completion::Input(Input::Second)).await;
+            });
+        });
+    }
+}
+
+/// An approval, with everything that it needs.
+struct Underway {
+    decision: HoldDecision,
+    told: mpsc::Sender<RunUpdate>,
+    answer: oneshot::Sender<Result<(), CommandError>>,
+    setup: Arc<Setup>,
+    state: Arc<State>,
+    metrics: Arc<Metrics>,
+    cancel: CancellationToken,
+    cut: CancellationToken,
+}
+
+impl Underway {
+    async fn execute(self) {
+        let job = match self.job() {
+            Ok(job) => job,
+            Err(error) => {
+                let _ = self.answer.send(Err(error));
+                return;
+            }
+        };
+        let _ = self.answer.send(Ok(()));
+        let (state, decision) = (&self.state, &self.decision);
+        let ended = tokio::select! {
+            biased;
+            ended = approved(&job, state, decision, &self.cancel, &self.told) => ended,
+            () = self.cut.cancelled() => RunUpdate::Ended {
+                error: "it did not end when it was told to, and was cut off".to_owned(),
+            },
+        };
+        if let RunUpdate::Finished { report } = &ended {
+            self.metrics.ended(report);
+        }
+        // Whoever does not read any more keeps nobody waiting.
+        let _ = self.told.send_timeout(ended, LAST_UPDATE_LIMIT).await;
+    }
+
+    fn job(&self) -> Result<Arc<CompiledJob>, CommandError> {
+        let job = self.decision.job(&self.state)?;
+        let hold = self.decision.hold;
+        let compiled = self.setup.compiled(&job);
+        compiled.ok_or_else(|| HoldError::NoJob { hold, job }.into())
+    }
+}
+
+async fn approved(
+    job: &CompiledJob,
+    state: &State,
+    decision: &HoldDecision,
+    cancel: &CancellationToken,
+    told: &mpsc::Sender<RunUpdate>,
+) -> RunUpdate {
+    let _ = told.try_send(RunUpdate::Waiting);
+    // A slow receiver misses updates, but never the end.
+    let progress = |progress| drop(told.try_send(RunUpdate::Progress(progress)));
+    match job.approve(state, decision, cancel, &progress).await {
+        Ok(report) => RunUpdate::Finished {
+            report: Box::new(report),
+        },
+        Err(error) => RunUpdate::Ended {
+            error: error.to_string(),
+        },
+    }
+}
+
+impl From<HoldError> for CommandError {
+    fn from(error: HoldError) -> Self {
+        let why = error.to_string();
+        match error {
+            HoldError::Unknown(_) | HoldError::Nobody { .. } => Self::UnknownHold(why),
+            HoldError::Settled { .. }
+            | HoldError::LastAdministrator { .. }
+            | HoldError::NoJob { .. } => Self::NothingToDecide(why),
+            HoldError::State(_) => Self::NotKept(why),
+        }
+    }
+}

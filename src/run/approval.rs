@@ -1,0 +1,230 @@
+//! A run that writes what a person approved of a hold.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use chrono::Utc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    CompiledJob, Progress, Purpose, RunContext,
+    failure::{HoldError, RunStartError},
+    ldap_work::LdapWork,
+};
+use crate::{
+    event::Event,
+    model::{
+        change::{Change, Fingerprint, HeldBy},
+        hold_number::HoldNumber,
+        open_hold::{EndedBy, HeldPerson, OpenHold, ShownEdit},
+        report::{Approver, ChangeResult, Report, Reported, Trigger},
+    },
+    state::{SeenHold, State, files::StateError},
+    sync::{decision::Plan, guard::Vetted},
+};
+
+/// The interval between two looks whether another run of the job has ended.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What a person decided about a hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldDecision {
+    /// Which one.
+    pub hold: HoldNumber,
+    /// Only these of its people: login, mail address, DN, directory id or ftrack id; everybody, where
+    /// it is empty.
+    pub only: Vec<String>,
+    /// The person who decided.
+    pub by: Approver,
+}
+
+/// The changes of a hold that a person approved.
+#[derive(Debug, Clone)]
+pub struct ApprovedHold {
+    pub(super) hold: OpenHold,
+    /// By what was seen of them.
+    pub(super) wanted: BTreeMap<Fingerprint, HeldPerson>,
+}
+
+impl HoldDecision {
+    /// The job of the hold.
+    ///
+    /// # Errors
+    /// There is no such hold, it has ended, or it holds nobody of that name.
+    pub fn job(&self, state: &State) -> Result<String, HoldError> {
+        Ok(self.people(state)?.hold.job)
+    }
+
+    /// Whom it is about.
+    ///
+    /// # Errors
+    /// There is no such hold, it has ended, or it holds nobody of that name.
+    pub(super) fn people(&self, state: &State) -> Result<ApprovedHold, HoldError> {
+        let SeenHold { hold, waiting } = self.open(state)?;
+        let names = |who: &String| waiting.values().any(|person| person.is(who));
+        if let Some(who) = self.only.iter().find(|who| !names(who)) {
+            let (hold, who) = (self.hold, who.clone());
+            return Err(HoldError::Nobody { hold, who });
+        }
+        let is_wanted = |person: &HeldPerson| {
+            self.only.is_empty() || self.only.iter().any(|who| person.is(who))
+        };
+        let wanted = waiting
+            .into_iter()
+            .filter(|(_, person)| is_wanted(person))
+            .collect();
+        Ok(ApprovedHold { hold, wanted })
+    }
+
+    fn open(&self, state: &State) -> Result<SeenHold, HoldError> {
+        let found = state.hold(self.hold)?;
+        let found = found.ok_or(HoldError::Unknown(self.hold))?;
+        match &found.hold.ended {
+            None => Ok(found),
+            Some(ended) => Err(HoldError::Settled {
+                hold: self.hold,
+                ended: ended.by,
+                at: ended.at.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+            }),
+        }
+    }
+}
+
+impl CompiledJob {
+    /// Writes what a person approved of a hold of this job, once no other run of it is in progress.
+    ///
+    /// # Errors
+    /// There is nothing to approve, another run does not end within the job's time limit, or the
+    /// state directory cannot be used; a run that has started always returns a report.
+    pub async fn approve(
+        &self,
+        state: &State,
+        decision: &HoldDecision,
+        cancel: &CancellationToken,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Report, RunStartError> {
+        let deadline = Instant::now() + self.job.time_limit;
+        loop {
+            let purpose = Purpose::Hold(decision.clone());
+            let run = self.run(state, Trigger::Approval, purpose, cancel, progress);
+            match Box::pin(run).await {
+                Err(RunStartError::Busy(error)) => {
+                    if Instant::now() >= deadline || cancel.is_cancelled() {
+                        return Err(RunStartError::Busy(error));
+                    }
+                    tokio::select! {
+                        () = cancel.cancelled() => return Err(RunStartError::Busy(error)),
+                        () = tokio::time::sleep(PAUSE) => {}
+                    }
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// The people of a hold of this job that a person approved.
+    pub(super) fn approved_hold(
+        &self,
+        state: &State,
+        decision: &HoldDecision,
+    ) -> Result<ApprovedHold, RunStartError> {
+        let approved = decision.people(state)?;
+        let hold = decision.hold;
+        if approved.hold.job != self.name {
+            let job = approved.hold.job;
+            return Err(HoldError::NoJob { hold, job }.into());
+        }
+        match approved.hold.held_by {
+            HeldBy::Administrator => Err(HoldError::LastAdministrator { hold }.into()),
+            HeldBy::Doubt
+            | HeldBy::Replica
+            | HeldBy::Configuration
+            | HeldBy::Protected
+            | HeldBy::Adoption
+            | HeldBy::Successor
+            | HeldBy::Limit => Ok(approved),
+        }
+    }
+}
+
+impl ApprovedHold {
+    /// Those whose changes are not as they were seen, each with what has become of it.
+    pub(super) fn refused(&self, plan: &Plan<'_>, vetted: &Vetted) -> Vec<Reported> {
+        let now: BTreeSet<Fingerprint> = vetted.changes().map(Change::seen).collect();
+        let due: BTreeSet<&str> = plan
+            .changes()
+            .map(|change| change.ftrack_id.as_str())
+            .collect();
+        let gone = self.wanted.iter().filter(|(seen, _)| !now.contains(seen));
+        gone.map(|(_, person)| {
+            let why = if due.contains(person.ftrack_id.as_str()) {
+                "it is not what was seen any more, and was not written: another hold shows what it \
+                 is now, or it is written by the next run"
+            } else {
+                "it is not due any more, and was not written"
+            };
+            self.reported(person, why)
+        })
+        .collect()
+    }
+
+    fn reported(&self, person: &HeldPerson, why: &str) -> Reported {
+        let fields = person.edits.iter().filter_map(|edit| match edit {
+            ShownEdit::Set { attribute, values } => Some((attribute.clone(), values.clone())),
+            ShownEdit::Activate | ShownEdit::Deactivate | ShownEdit::Link => None,
+        });
+        Reported {
+            action: person.action,
+            username: person.username.clone(),
+            dn: person.dn.clone(),
+            directory_id: Some(person.directory_id.clone()),
+            ftrack_id: person.ftrack_id.clone(),
+            person: None,
+            fields: fields.collect(),
+            reason: person.reason.clone(),
+            cause: None,
+            result: ChangeResult::Failed,
+            held_by: None,
+            hold: Some(self.hold.hold),
+            error: Some(why.to_owned()),
+            note: None,
+            written: BTreeSet::new(),
+        }
+    }
+}
+
+impl RunContext<'_, LdapWork> {
+    /// Adds those to the report whose changes are refused, by name.
+    pub(super) fn add_refused(&mut self, refused: Vec<Reported>, unchanged: usize) {
+        for change in &refused {
+            let of = self.name();
+            Event::Change { of, change }.emit();
+        }
+        self.report.changes.extend(refused);
+        self.count(unchanged);
+    }
+
+    /// Takes those out of the hold whose changes are written.
+    pub(super) fn end_approved(
+        &mut self,
+        state: &State,
+        approved: &ApprovedHold,
+        vetted: &Vetted,
+    ) -> Result<(), StateError> {
+        let results = self.report.changes.iter().zip(vetted.allowed());
+        let is_done =
+            |change: &Reported| change.result == ChangeResult::Applied || change.is_so_already();
+        let written: BTreeSet<Fingerprint> = results
+            .filter(|(reported, _)| is_done(reported))
+            .map(|(_, change)| change.seen())
+            .collect();
+        let hold = approved.hold.hold;
+        let closed = state.end_held(hold, Utc::now(), &written, EndedBy::Approved)?;
+        if let Some(closed) = closed {
+            self.closed(closed);
+        }
+        Ok(())
+    }
+}
