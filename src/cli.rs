@@ -84,6 +84,8 @@ pub enum Command {
     /// Write what a hold holds, exactly as it was seen, or some of its people; the running daemon does
     /// it, or, where none runs, this command
     Approve(ApproveArgs),
+    /// Never write what a hold holds, or some of its people, until its cause has ended
+    Reject(RejectArgs),
     /// Show what the running daemon is doing: each job, its last run and its next run
     Status(StatusArgs),
     /// Run a job now in the running daemon, and wait for its report
@@ -123,6 +125,7 @@ impl Command {
             | Self::Runs(_)
             | Self::Holds(_)
             | Self::Approve(_)
+            | Self::Reject(_)
             | Self::Daemon
             | Self::Status(_)
             | Self::Trigger(_)
@@ -310,6 +313,20 @@ pub struct ApproveArgs {
     /// Output format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+}
+
+/// `reject N`
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct RejectArgs {
+    /// Number of the hold, as `holds` shows it
+    #[arg(value_name = "N")]
+    pub hold: HoldNumber,
+    /// Only these people: login, mail, DN, directory id or ftrack id; the others stay held
+    #[arg(long, value_name = "WHO", num_args = 1..)]
+    pub only: Vec<String>,
     #[command(flatten)]
     pub daemon: DaemonArgs,
 }

@@ -354,7 +354,9 @@ impl Event<'_> {
             }
             Self::Change { change, .. } | Self::EarlierChange { change, .. } => match change.result
             {
-                ChangeResult::Applied | ChangeResult::Planned => Level::INFO,
+                ChangeResult::Applied | ChangeResult::Planned | ChangeResult::Rejected => {
+                    Level::INFO
+                }
                 ChangeResult::Held if !change.waits_for_a_person() => Level::INFO,
                 ChangeResult::Held => Level::WARN,
                 ChangeResult::Failed | ChangeResult::Unconfirmed => Level::ERROR,

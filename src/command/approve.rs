@@ -1,4 +1,4 @@
-//! `approve`: a person lets a hold be written.
+//! `approve` and `reject`: a person lets a hold be written, or never.
 
 use std::{io::ErrorKind, os::unix::net::UnixStream, path::Path, sync::Arc};
 
@@ -6,18 +6,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     control::client::{Daemon, daemon_gone},
-    open_state,
+    open_state, print_text,
     progress::ProgressLine,
     sync::{approver, prepare, show_new},
 };
 use crate::{
-    cli::{ApproveArgs, Exit, Stop},
+    cli::{ApproveArgs, Exit, RejectArgs, Stop},
     config::Config,
     daemon::{commands::RunUpdate, control::DecisionRequest},
     model::report::Report,
     run::{
         approval::HoldDecision,
         failure::{HoldError, RunStartError},
+        rejection,
     },
 };
 
@@ -47,6 +48,52 @@ pub async fn approve(
     let report = report?;
     show_new(&report, args.format)?;
     Ok(Exit::of_approval(&report))
+}
+
+/// `reject`: what a hold holds is not written until its cause has ended.
+///
+/// # Errors
+/// There is nothing to reject, or it cannot be saved.
+pub async fn reject(
+    (socket, load): (&Path, &dyn Fn() -> Result<Arc<Config>, Stop>),
+    args: &RejectArgs,
+    cancel: &CancellationToken,
+) -> Result<Exit, Stop> {
+    let by = approver();
+    let rejected = if is_there(socket) || args.daemon.socket.is_some() {
+        let only = args.only.clone();
+        let sudo_user = by.sudo_user;
+        let decision = DecisionRequest { only, sudo_user };
+        Daemon::at(socket)?
+            .reject(args.hold, &decision)
+            .await?
+            .rejected
+    } else {
+        let config = load()?;
+        let state = open_state(&config)?;
+        let (hold, only) = (args.hold, args.only.clone());
+        let decision = HoldDecision { hold, only, by };
+        let rejected = rejection::reject(&state, &config.state_dir, &decision, cancel).await;
+        rejected.map_err(|error| stop(&error))?
+    };
+    let what = if rejected == 1 {
+        "change is"
+    } else {
+        "changes are"
+    };
+    print_text(&format!(
+        "{rejected} {what} rejected, and not written until the cause has ended.\n"
+    ))
+}
+
+fn stop(error: &RunStartError) -> Stop {
+    match error {
+        RunStartError::Hold(error) => refused(error),
+        RunStartError::NoChanges(_) | RunStartError::OnlyObserves(_) => Stop::usage(error),
+        RunStartError::Busy(_) | RunStartError::State(_) | RunStartError::NotPlannable(_) => {
+            Stop::failed(error)
+        }
+    }
 }
 
 /// Whether something listens there; whoever may not ask it may not do it either.
@@ -98,13 +145,7 @@ async fn here(
     let progress = |progress| line.show(progress);
     let report = prepared.approve(&state, &decision, cancel, &progress).await;
     super::lift_lockouts(config, &servers);
-    report.map_err(|error| match &error {
-        RunStartError::Hold(error) => refused(error),
-        RunStartError::NoChanges(_) | RunStartError::OnlyObserves(_) => Stop::usage(&error),
-        RunStartError::Busy(_) | RunStartError::State(_) | RunStartError::NotPlannable(_) => {
-            Stop::failed(&error)
-        }
-    })
+    report.map_err(|error| stop(&error))
 }
 
 fn refused(error: &HoldError) -> Stop {

@@ -303,6 +303,7 @@ mod tests {
             group_changes: 0,
             unchanged: 40,
             skipped: 0,
+            rejected: 0,
             held: 0,
             failed: 0,
             unconfirmed: 0,

@@ -159,6 +159,7 @@ fn of_person(person: &HeldPerson) -> Vec<String> {
         directory_id: _,
         ftrack_id: _,
         reason,
+        cause: _,
         edits,
         work: _,
     } = person;

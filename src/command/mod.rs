@@ -114,6 +114,10 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
             let load = || load().map(Arc::new);
             approve::approve((&socket(&args.daemon)?, &load), &args, &cancel).await
         }),
+        Command::Reject(args) => with_runtime(|cancel| async move {
+            let load = || load().map(Arc::new);
+            approve::reject((&socket(&args.daemon)?, &load), &args, &cancel).await
+        }),
         #[cfg(feature = "demo")]
         Command::Demo(args) => {
             with_runtime(|cancel| async move { demo::demo(&args, &cancel).await })

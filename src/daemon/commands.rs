@@ -69,8 +69,8 @@ pub enum DaemonCommand {
         /// Receives the job's status afterwards.
         answer: oneshot::Sender<Result<JobStatus, CommandError>>,
     },
-    /// Approve a hold.
-    Approve(ApprovalRequest),
+    /// Approve or reject a hold.
+    Hold(HoldRequest),
     /// Reload the configuration.
     Reload,
 }
@@ -84,6 +84,23 @@ pub struct ApprovalRequest {
     pub told: mpsc::Sender<RunUpdate>,
     /// Receives whether there is something to approve.
     pub answer: oneshot::Sender<Result<(), CommandError>>,
+}
+
+/// A person rejects a hold.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct RejectRequest {
+    pub decision: HoldDecision,
+    /// Receives of how many people it was rejected.
+    pub answer: oneshot::Sender<Result<usize, CommandError>>,
+}
+
+/// What a person decides about a hold, of which the core knows nothing.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "variants are self-explanatory")]
+pub enum HoldRequest {
+    Approve(ApprovalRequest),
+    Reject(RejectRequest),
 }
 
 /// Updates for the client that triggered a run, one JSON object per line; the last one is
@@ -222,14 +239,25 @@ impl Commands {
     ) -> Result<mpsc::Receiver<RunUpdate>, CommandError> {
         let (told, hears) = mpsc::channel(256);
         self.ask(|answer| {
-            DaemonCommand::Approve(ApprovalRequest {
+            DaemonCommand::Hold(HoldRequest::Approve(ApprovalRequest {
                 decision,
                 told,
                 answer,
-            })
+            }))
         })
         .await?;
         Ok(hears)
+    }
+
+    /// Rejects a hold; returns of how many people.
+    ///
+    /// # Errors
+    /// There is nothing to reject, or it cannot be saved.
+    pub async fn reject(&self, decision: HoldDecision) -> Result<usize, CommandError> {
+        self.ask(|answer| {
+            DaemonCommand::Hold(HoldRequest::Reject(RejectRequest { decision, answer }))
+        })
+        .await
     }
 
     /// Runs every job that is not paused.

@@ -1,4 +1,5 @@
-//! The control API, version 1, for `status`, `trigger`, `pause`, `resume` and `approve`: HTTP over a Unix
+//! The control API, version 1, for `status`, `trigger`, `pause`, `resume`, `approve` and
+//! `reject`: HTTP over a Unix
 //! socket whose file mode is the permission.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -100,7 +101,7 @@ pub struct ResumeRequest {
     pub only: Option<ChangeKind>,
 }
 
-/// The body of `POST /v1/holds/{hold}/approve`; may be empty.
+/// The body of `POST /v1/holds/{hold}/approve` and of `reject`; may be empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DecisionRequest {
@@ -109,6 +110,13 @@ pub struct DecisionRequest {
     /// The login of the person who called sudo, as the client's environment names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sudo_user: Option<String>,
+}
+
+/// The answer to `POST /v1/holds/{hold}/reject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectReply {
+    /// Of how many people.
+    pub rejected: usize,
 }
 
 /// The body of every error answer.
@@ -193,6 +201,7 @@ fn router(site: ControlState) -> Router {
         .route("/v1/jobs/{job}/pause", post(pause))
         .route("/v1/jobs/{job}/resume", post(resume))
         .route("/v1/holds/{hold}/approve", post(approve))
+        .route("/v1/holds/{hold}/reject", post(reject))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_methods)
         .with_state(site)
@@ -264,6 +273,17 @@ async fn approve(
         Body::from_stream(lines(told)),
     )
         .into_response())
+}
+
+async fn reject(
+    State(site): State<ControlState>,
+    Extension(peer): Extension<Peer>,
+    hold: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Result<Json<RejectReply>, ApiError> {
+    let decision = decision(peer, hold, parse_request(body).await?)?;
+    let rejected = within_limit(site.commands.reject(decision)).await?;
+    Ok(Json(RejectReply { rejected }))
 }
 
 /// What a user of this machine decided.

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    commands::DaemonCommand,
+    commands::{DaemonCommand, HoldRequest},
     core::{
         About, Core, Effect, Input, Now, View,
         effect::{Counter, Notification, Persisted, RequestId},
@@ -199,7 +199,8 @@ impl Coordinator {
                 Some(command) = inbox.commands.recv() => {
                     match self.requests.input(command) {
                         Ok(input) => self.handle(input),
-                        Err(approval) => self.approve(approval),
+                        Err(HoldRequest::Approve(request)) => self.approve(request),
+                        Err(HoldRequest::Reject(request)) => self.reject(request),
                     }
                 }
             }

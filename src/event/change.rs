@@ -74,7 +74,8 @@ pub(super) fn emit(level: Level, RunName { job, run }: RunName<'_>, change: &Rep
         ChangeResult::Unconfirmed => {
             say!(level, event = "change.unconfirmed", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, cause, %fields, %error, "not known to be applied")
         }
-        ChangeResult::Planned => {}
+        // It was told when the hold was closed.
+        ChangeResult::Planned | ChangeResult::Rejected => {}
     }
 }
 

@@ -133,6 +133,7 @@ pub fn settle(change: &mut Reported, now: UserNow<'_>, run: EarlierRun<'_>) -> V
     (change.error, change.note) = match result {
         ChangeResult::Applied => (None, Some(said)),
         ChangeResult::Held
+        | ChangeResult::Rejected
         | ChangeResult::Failed
         | ChangeResult::Unconfirmed
         | ChangeResult::Planned => (Some(said), None),

@@ -395,6 +395,8 @@ pub enum HeldBy {
     Freeze,
     /// A person paused its kind.
     Paused,
+    /// A person rejected it; the result of the change is then `rejected`, and no hold has it.
+    Rejected,
 }
 
 impl HeldBy {
@@ -413,10 +415,12 @@ impl HeldBy {
             Self::Window => "window",
             Self::Freeze => "freeze",
             Self::Paused => "paused",
+            Self::Rejected => "rejected",
         }
     }
 
-    /// Whether a person has to decide; otherwise a later run writes it by itself.
+    /// Whether a person has to decide; otherwise a later run writes it by itself, or a person has
+    /// decided.
     #[must_use]
     pub fn waits_for_a_person(self) -> bool {
         match self {
@@ -428,7 +432,7 @@ impl HeldBy {
             | Self::Adoption
             | Self::Successor
             | Self::Limit => true,
-            Self::Window | Self::Freeze | Self::Paused => false,
+            Self::Window | Self::Freeze | Self::Paused | Self::Rejected => false,
         }
     }
 }

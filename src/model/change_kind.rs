@@ -204,7 +204,7 @@ impl Reported {
             ChangeResult::Failed => fields
                 .filter(|(field, values)| self.written.contains(field) && is_so(field, values))
                 .count(),
-            ChangeResult::Held | ChangeResult::Planned => 0,
+            ChangeResult::Held | ChangeResult::Rejected | ChangeResult::Planned => 0,
         };
         if kind.counts_edits() {
             number

@@ -2,6 +2,7 @@
 
 pub mod absence;
 pub mod account;
+pub mod approver;
 pub mod backoff;
 pub mod bind_account;
 pub mod change;
@@ -22,6 +23,7 @@ pub mod pause;
 pub mod preferred_server;
 pub mod readable_time;
 pub mod reason;
+pub mod rejected;
 pub mod report;
 pub mod role;
 pub(crate) mod server_job;

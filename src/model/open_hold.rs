@@ -9,6 +9,7 @@ use crate::model::{
     change_kind::ChangeKind,
     edit::{Attribute, Edit, Field, Values},
     hold_number::HoldNumber,
+    reason::Cause,
     user::{EntityId, User},
 };
 
@@ -112,6 +113,9 @@ pub struct HeldPerson {
     pub ftrack_id: EntityId,
     /// Why the change is due, as text.
     pub reason: String,
+    /// Where the person is whose user is to be deactivated; omitted otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// What is held.
     pub edits: Vec<ShownEdit>,
     /// The work that the person still carries at ftrack; null where it was not counted.
@@ -191,6 +195,7 @@ impl HeldPart {
                 directory_id: change.directory_id.as_str().to_owned(),
                 ftrack_id: change.ftrack_id.clone(),
                 reason: change.reason.to_string(),
+                cause: change.reason.cause(),
                 edits: change.edits.iter().map(ShownEdit::from).collect(),
                 work: None,
             },

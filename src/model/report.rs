@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::model::approver::Approver;
 use crate::model::{
     change::{Action, Change, HeldBy, Hold, Skipped},
     edit::{Field, Values},
@@ -123,26 +124,6 @@ pub enum Became {
     NotDone,
     /// ftrack has other values than before, and not, or not all, those that were planned.
     Otherwise,
-}
-
-/// The person who approved what a run writes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approver {
-    /// The user of the machine under which the program ran.
-    pub uid: u32,
-    /// The login of the person who called sudo, as the environment names it; omitted without sudo.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sudo_user: Option<String>,
-}
-
-impl std::fmt::Display for Approver {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { uid, sudo_user } = self;
-        match sudo_user {
-            Some(login) => write!(f, "{login} (through sudo, as uid {uid})"),
-            None => write!(f, "uid {uid}"),
-        }
-    }
 }
 
 /// What started a run.
@@ -440,6 +421,9 @@ pub struct Counts {
     pub skipped: usize,
     /// Changes that are held for a person.
     pub held: usize,
+    /// Changes that a person rejected, and whose cause has not ended.
+    #[serde(default)]
+    pub rejected: usize,
     /// Changes that could not be applied.
     pub failed: usize,
     /// Changes that were sent, and whose result could not be read back.
@@ -518,6 +502,8 @@ pub enum ChangeResult {
     Applied,
     /// Not written until a person approves it.
     Held,
+    /// Not written, since a person rejected it, until its cause has ended.
+    Rejected,
     /// Not written, or not known to be.
     Failed,
     /// Sent to ftrack; whether it is in effect is not known, or not whose doing it is.
@@ -534,6 +520,7 @@ impl ChangeResult {
         match self {
             Self::Applied => "applied",
             Self::Held => "held",
+            Self::Rejected => "rejected",
             Self::Failed => "failed",
             Self::Unconfirmed => "unconfirmed",
             Self::Planned => "planned",
@@ -578,7 +565,10 @@ impl Reported {
         match self.result {
             ChangeResult::Held => self.error.as_deref(),
             ChangeResult::Planned => self.note.as_deref(),
-            ChangeResult::Applied | ChangeResult::Failed | ChangeResult::Unconfirmed => None,
+            ChangeResult::Applied
+            | ChangeResult::Rejected
+            | ChangeResult::Failed
+            | ChangeResult::Unconfirmed => None,
         }
     }
 
@@ -600,9 +590,15 @@ impl Reported {
         }
     }
 
-    /// A change that is held.
+    /// A change that is held, or was rejected.
     #[must_use]
     pub fn held(change: &Change, hold: &Hold) -> Self {
+        if hold.by == HeldBy::Rejected {
+            return Self {
+                error: Some(hold.why.clone()),
+                ..Self::new(change, ChangeResult::Rejected)
+            };
+        }
         Self {
             held_by: Some(hold.by),
             opens_at: hold.opens_at,
@@ -627,6 +623,7 @@ impl Counts {
             unchanged: _,
             skipped: _,
             held: _,
+            rejected: _,
             failed: _,
             unconfirmed: _,
             unsettled: _,
@@ -641,6 +638,7 @@ impl Counts {
         for change in changes {
             match change.result {
                 ChangeResult::Held => counts.held += 1,
+                ChangeResult::Rejected => counts.rejected += 1,
                 ChangeResult::Failed => counts.failed += 1,
                 ChangeResult::Unconfirmed => counts.unconfirmed += 1,
                 ChangeResult::Planned => counts.unchanged += usize::from(change.is_so_already()),

@@ -139,6 +139,7 @@ impl CompiledJob {
         match approved.hold.held_by {
             HeldBy::Administrator => Err(HoldError::LastAdministrator { hold }.into()),
             HeldBy::Doubt
+            | HeldBy::Rejected
             | HeldBy::Replica
             | HeldBy::Configuration
             | HeldBy::Protected

@@ -270,7 +270,10 @@ impl RunContext<'_, LdapWork> {
         let known = kept.and_then(|Kept { mut known, gone }| {
             let is_open = |change: &&Reported| match change.result {
                 ChangeResult::Failed | ChangeResult::Unconfirmed => true,
-                ChangeResult::Held | ChangeResult::Applied | ChangeResult::Planned => false,
+                ChangeResult::Held
+                | ChangeResult::Rejected
+                | ChangeResult::Applied
+                | ChangeResult::Planned => false,
             };
             for change in self.report.changes.iter().filter(is_open) {
                 let Some(id) = &change.directory_id else {

@@ -127,6 +127,7 @@ impl RunContext<'_, LdapWork> {
             let read = (plan, desired, current);
             let held = held.unwrap_or_else(|| vetted.held().to_vec());
             self.number_holds(state, read, (&vetted, &held), approval)?;
+            self.end_rejections(state, past.0, read)?;
         }
         let approved = of_hold.map(|(hold, refused)| {
             self.add_refused(refused, plan.unchanged());

@@ -64,6 +64,7 @@ impl RunContext<'_, LdapWork> {
             config_change: self.work.job.config_change,
             closed: self.times().closed_at(now.clocks.here),
             lifted: None,
+            rejected: &remembered.rejected,
         }
     }
 

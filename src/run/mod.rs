@@ -39,6 +39,7 @@ mod only;
 mod preferred_server;
 mod read_and_plan;
 mod record;
+pub mod rejection;
 mod role_members;
 pub mod saved;
 mod second_look;

@@ -13,7 +13,7 @@ use crate::{
         report::ChangeResult,
         user::{Current, EntityId, User},
     },
-    state::{FirstNumber, State},
+    state::{FirstNumber, Remembered, State},
     sync::{
         decision::Plan,
         desired::Desired,
@@ -32,8 +32,10 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<(), Failure> {
         let users: HashMap<&EntityId, &User> =
             current.users.iter().map(|user| (&user.id, user)).collect();
+        let waits = |held: &&Held| held.hold.by != HeldBy::Rejected;
         let parts: Vec<HeldPart> = held
             .iter()
+            .filter(waits)
             .map(|Held { change, hold }| {
                 let user = users.get(&change.ftrack_id).copied();
                 HeldPart::new(change, hold.by, &hold.why, user)
@@ -74,7 +76,9 @@ impl RunContext<'_, LdapWork> {
             .zip(&numbered.numbers)
             .map(|(part, number)| ((part.of, part.seen), *number))
             .collect();
-        for (change, Held { change: part, hold }) in reported.zip(vetted.held()) {
+        for (change, Held { change: part, hold }) in
+            reported.zip(vetted.held().iter().filter(waits))
+        {
             let (by, kind) = (hold.by, part.kind());
             let of = HoldKind { by, kind };
             change.hold = numbers.get(&(of, part.seen())).copied();
@@ -87,6 +91,30 @@ impl RunContext<'_, LdapWork> {
         for closed in numbered.closed {
             self.closed(closed);
         }
+        Ok(())
+    }
+
+    /// Forgets what was rejected and whose cause has ended, so that it is judged anew when it arises
+    /// again. A reading of a replica ends nothing.
+    pub(super) fn end_rejections(
+        &self,
+        state: &State,
+        remembered: &Remembered,
+        (plan, desired, current): (&Plan<'_>, &Desired, &Current),
+    ) -> Result<(), Failure> {
+        let before = &remembered.rejected;
+        if plan.replica.is_some() || before.iter().next().is_none() {
+            return Ok(());
+        }
+        let is_told = |id: &EntityId| {
+            let mut users = current.users.iter();
+            let user = users.find(|user| user.id == *id);
+            let link = user.and_then(|user| user.link.link());
+            link.is_some_and(|link| desired.tells_of(&link.id))
+        };
+        let is_partial = !desired.is_of_everybody();
+        let now = before.still(plan.changes(), |id| is_partial && !is_told(id));
+        state.set_rejected(&self.prepared.name, before, &now)?;
         Ok(())
     }
 

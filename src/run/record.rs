@@ -69,7 +69,7 @@ impl RunContext<'_, LdapWork> {
             of,
             dry_run: self.report.dry_run,
             changes: vetted.allowed().len(),
-            held: vetted.held().len(),
+            held: self.report.counts.held,
             skipped: self.report.skipped.len(),
         }
         .emit();

@@ -340,6 +340,7 @@ impl SavedPlan {
         let is_seen = match hold.by {
             HeldBy::Limit | HeldBy::Administrator | HeldBy::Window | HeldBy::Freeze => true,
             HeldBy::Doubt
+            | HeldBy::Rejected
             | HeldBy::Replica
             | HeldBy::Configuration
             | HeldBy::Protected

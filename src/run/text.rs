@@ -458,6 +458,7 @@ fn summary(report: &Report) -> String {
         (counts.unchanged, "unchanged"),
         (counts.skipped, "skipped"),
         (counts.held, "held"),
+        (counts.rejected, "rejected"),
         (
             counts.failed,
             if is_in_the_middle {

@@ -12,6 +12,7 @@ use crate::{
         edit::{Attribute, Edit},
         held_people::HeldPeople,
         preferred_server::LONG_ENOUGH_TOLD,
+        rejected::Rejected,
         role::Role,
         user::EntityId,
     },
@@ -168,6 +169,8 @@ pub struct Bounds<'a> {
     pub closed: ClosedKinds,
     /// What holds nothing, since a person approved what it held.
     pub lifted: Option<HeldBy>,
+    /// What a person rejected.
+    pub rejected: &'a Rejected,
 }
 
 impl Bounds<'_> {
@@ -281,7 +284,7 @@ fn verdict(
     last: &LastAdministrator,
     change: &Change,
 ) -> Verdict {
-    let mut verdict = Verdict::default();
+    let mut verdict = rejected(bounds, change);
     last.judge(change, &mut verdict);
     let of_user = plan.holds.get(&change.ftrack_id);
     if let Some(hold) = of_user.filter(|hold| bounds.stands(hold)) {
@@ -304,6 +307,19 @@ fn verdict(
     for (place, hold) in rules.iter().enumerate() {
         if let Some(hold) = hold {
             verdict.hold(change, place, hold);
+        }
+    }
+    verdict
+}
+
+/// What a person rejected is not written, whatever else holds it or does not.
+fn rejected(bounds: &Bounds<'_>, change: &Change) -> Verdict {
+    let mut verdict = Verdict::default();
+    let why = "a person rejected it, so it is not written until its cause has ended";
+    let hold = Hold::new(HeldBy::Rejected, why);
+    for (place, edit) in change.edits.iter().enumerate() {
+        if bounds.rejected.has(change, edit) {
+            verdict.hold(change, place, &hold);
         }
     }
     verdict

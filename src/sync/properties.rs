@@ -36,6 +36,7 @@ use crate::{
         held_people::HeldPeople,
         link::{Activity, Link, LinkFound},
         reason::Cause,
+        rejected::Rejected,
         role::HeldRole,
         user::{Current, User, UserKind},
     },
@@ -112,6 +113,7 @@ fn vetted(plan: &Plan<'_>) -> [Vetted; 2] {
         config_change: ConfigChange::Hold,
         closed: ClosedKinds::default(),
         lifted: None,
+        rejected: &Rejected::default(),
     };
     let all = plan.changes().map(|change| change.id).collect();
     [guard::vet(plan, &bounds), guard::approve(plan, &all)]

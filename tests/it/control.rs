@@ -204,7 +204,7 @@ async fn coordinate(
                 only: _,
                 answer,
             } => answer.send(change(&job, &|job| job.pause = None)).unwrap(),
-            DaemonCommand::Approve(_) | DaemonCommand::TriggerAll | DaemonCommand::Reload => {}
+            DaemonCommand::Hold(_) | DaemonCommand::TriggerAll | DaemonCommand::Reload => {}
         }
     }
 }

@@ -20,7 +20,8 @@ use crate::{
     daemon::{
         commands::RunUpdate,
         control::{
-            ApiError, ApiErrorCode, DecisionRequest, PauseRequest, ResumeRequest, StatusReply,
+            ApiError, ApiErrorCode, DecisionRequest, PauseRequest, RejectReply, ResumeRequest,
+            StatusReply,
             TriggerRequest,
         },
         status::JobStatus,
@@ -124,6 +125,17 @@ impl Daemon {
             arrived: BytesMut::new(),
             lines: LinesCodec::new_with_max_length(LONGEST),
         })
+    }
+
+    /// Rejects a hold.
+    pub(in crate::command) async fn reject(
+        &self,
+        hold: HoldNumber,
+        decision: &DecisionRequest,
+    ) -> Result<RejectReply, Stop> {
+        let hold = hold.to_string();
+        let path = ["v1", "holds", &hold, "reject"];
+        self.json(Method::POST, &path, Some(decision)).await
     }
 
     async fn json<T: DeserializeOwned>(

@@ -8,12 +8,17 @@ use tokio_util::sync::CancellationToken;
 use super::{Completion, Coordinator, requests::LAST_UPDATE_LIMIT};
 use crate::{
     daemon::{
-        commands::{ApprovalRequest, CommandError, RunUpdate},
+        commands::{ApprovalRequest, CommandError, RejectRequest, RunUpdate},
         core::Input,
         metrics::Metrics,
         setup::Setup,
     },
-    run::{CompiledJob, approval::HoldDecision, failure::HoldError},
+    run::{
+        CompiledJob,
+        approval::HoldDecision,
+        failure::{HoldError, RunStartError},
+        rejection,
+    },
     state::State,
 };
 
@@ -50,6 +55,30 @@ impl Coordinator {
                 // The loop may wait for the last of them.
                 let _ = completions.send(Completion::Input(Input::Second)).await;
             });
+        });
+    }
+}
+
+impl Coordinator {
+    /// Rejects a hold, beside the loop.
+    pub(super) fn reject(&mut self, request: RejectRequest) {
+        let RejectRequest { decision, answer } = request;
+        let state = Arc::clone(&self.context.state);
+        let state_dir = self.setup.config.state_dir.clone();
+        let cancel = self.stop_approvals.child_token();
+        let on = self.context.runs.clone();
+        self.context.runs.spawn_blocking(move || {
+            let work = rejection::reject(&state, &state_dir, &decision, &cancel);
+            let rejected = on.block_on(work).map_err(|error| match error {
+                RunStartError::Hold(error) => error.into(),
+                error @ (RunStartError::Busy(_)
+                | RunStartError::State(_)
+                | RunStartError::NotPlannable(_)
+                | RunStartError::NoChanges(_)
+                | RunStartError::OnlyObserves(_)) => CommandError::NotKept(error.to_string()),
+            });
+            // Whoever left before the answer is no error.
+            let _ = answer.send(rejected);
         });
     }
 }

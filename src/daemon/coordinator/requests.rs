@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Coordinator, RequestId};
 use crate::daemon::{
-    commands::{ApprovalRequest, CommandError, DaemonCommand, RunUpdate},
+    commands::{CommandError, DaemonCommand, HoldRequest, RunUpdate},
     core::{
         Input,
         effect::{Command, Reply},
@@ -39,7 +39,7 @@ impl Requests {
     ///
     /// # Errors
     /// It is none of the core's business: an approval is a run of its own.
-    pub(super) fn input(&mut self, command: DaemonCommand) -> Result<Input, ApprovalRequest> {
+    pub(super) fn input(&mut self, command: DaemonCommand) -> Result<Input, HoldRequest> {
         let (unanswered, command) = match command {
             DaemonCommand::Trigger {
                 job,
@@ -64,7 +64,7 @@ impl Requests {
             }
             DaemonCommand::TriggerAll => (None, Command::TriggerAll),
             DaemonCommand::Reload => (None, Command::Reload),
-            DaemonCommand::Approve(request) => return Err(request),
+            DaemonCommand::Hold(request) => return Err(request),
         };
         let from = unanswered.map(|unanswered| {
             self.next += 1;

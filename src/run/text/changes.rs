@@ -87,6 +87,7 @@ pub(super) fn one_change(text: &mut String, change: &Reported) {
     let result = match change.result {
         ChangeResult::Planned | ChangeResult::Held if hold.is_some() => paint(magenta(), " HELD"),
         ChangeResult::Applied | ChangeResult::Planned | ChangeResult::Held => String::new(),
+        ChangeResult::Rejected => paint(dim(), " REJECTED"),
         ChangeResult::Failed => paint(red(), " FAILED"),
         ChangeResult::Unconfirmed => paint(red(), " UNCONFIRMED"),
     };

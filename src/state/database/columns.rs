@@ -206,6 +206,7 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT * FROM preferred_servers", preferred)?;
     each(connection, "SELECT * FROM holds", hold)?;
     each(connection, "SELECT * FROM hold_people", held_person)?;
+    each(connection, "SELECT * FROM rejected", rejected)?;
     each(connection, "SELECT last FROM hold_counter", |row| {
         row.get::<_, Count>("last").map(drop)
     })?;
@@ -429,4 +430,10 @@ pub(super) fn held_person(row: &Row<'_>) -> rusqlite::Result<PersonRow> {
             .get::<_, Option<EnumText<_>>>("ended_by")?
             .map(|EnumText(by)| by),
     })
+}
+
+/// A rejected edit of a user.
+pub(super) fn rejected(row: &Row<'_>) -> rusqlite::Result<(EntityId, String)> {
+    let EnumText(user) = row.get("ftrack_id")?;
+    Ok((user, row.get("edit")?))
 }

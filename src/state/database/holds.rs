@@ -19,6 +19,9 @@ use crate::{
         change::Fingerprint,
         hold_number::HoldNumber,
         open_hold::{ClosedHold, EndedBy, HeldPart, HeldPerson, HoldKind, OpenHold, OpenedHold},
+        rejected::Rejected,
+        report::Approver,
+        user::EntityId,
     },
     state::{
         database::{
@@ -124,6 +127,62 @@ impl State {
         })
     }
 
+    /// Saves that a person rejected changes of a hold; returns the hold if nobody is left.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn reject(
+        &self,
+        of: &OpenHold,
+        at: DateTime<Utc>,
+        by: &Approver,
+        people: &BTreeMap<Fingerprint, HeldPerson>,
+    ) -> Result<Option<ClosedHold>, StateError> {
+        self.write(|transaction| {
+            let mut add = transaction.prepare(
+                "INSERT OR REPLACE INTO rejected (job, ftrack_id, edit, hold, at, rejected_by) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?;
+            for person in people.values() {
+                let user = EnumText(&person.ftrack_id);
+                for edit in Rejected::texts(person) {
+                    let (hold, at) = (Number(of.hold), Time(at));
+                    add.execute(params![of.job, user, edit, hold, at, by.to_string()])?;
+                }
+            }
+            let seen = people.keys().copied().collect();
+            leave(transaction, of.hold, &seen, EndedBy::Rejected)?;
+            let closed = close_empty(transaction, None, at)?;
+            Ok(closed.into_iter().find(|closed| closed.hold == of.hold))
+        })
+    }
+
+    /// Saves what is still rejected; nothing is written where it is the same.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_rejected(
+        &self,
+        job: &str,
+        before: &Rejected,
+        now: &Rejected,
+    ) -> Result<(), StateError> {
+        if before == now {
+            return Ok(());
+        }
+        let kept: BTreeSet<(&EntityId, &str)> = now.iter().collect();
+        self.write(|transaction| {
+            let mut end = transaction
+                .prepare("DELETE FROM rejected WHERE job = ?1 AND ftrack_id = ?2 AND edit = ?3")?;
+            before
+                .iter()
+                .filter(|rejected| !kept.contains(rejected))
+                .try_for_each(|(user, edit)| {
+                    end.execute(params![job, EnumText(user), edit]).map(drop)
+                })
+        })
+    }
+
     /// A hold, open or not; none where there is no such number.
     ///
     /// # Errors
@@ -183,6 +242,17 @@ pub fn all_holds(state_dir: &Path) -> Result<Holds, StateError> {
         Looked::Missing => Holds::Known(Vec::new()),
         Looked::Unusable => Holds::Unusable,
     })
+}
+
+/// What people rejected of a job.
+pub(super) fn rejected(connection: &Connection, job: &str) -> rusqlite::Result<Rejected> {
+    let mut statement = connection.prepare("SELECT * FROM rejected WHERE job = ?1")?;
+    let mut rejected = Rejected::default();
+    for row in statement.query_map(params![job], columns::rejected)? {
+        let (user, edit) = row?;
+        rejected.add(user, edit);
+    }
+    Ok(rejected)
 }
 
 /// Lets the counter go on above the numbers in a report.

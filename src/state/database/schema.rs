@@ -283,6 +283,15 @@ pub(super) const STEPS: &[&str] = &[
         ended_by     TEXT,
         PRIMARY KEY (hold, seen)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE rejected (
+        job          TEXT NOT NULL,
+        ftrack_id    TEXT NOT NULL,
+        edit         TEXT NOT NULL CHECK (json_valid(edit)),
+        hold         INTEGER NOT NULL CHECK (hold > 0),
+        at           TEXT NOT NULL,
+        rejected_by  TEXT NOT NULL,
+        PRIMARY KEY (job, ftrack_id, edit)
+    ) STRICT, WITHOUT ROWID;
     INSERT INTO hold_counter SELECT 1, 0 WHERE EXISTS (SELECT 1 FROM runs);
     ALTER TABLE runs ADD COLUMN open_holds INTEGER CHECK (open_holds >= 0);
 ",

@@ -13,6 +13,7 @@ use crate::{
         held_people::HeldPeople,
         pause::Pause,
         preferred_server::PreferredServer,
+        rejected::Rejected,
         stored_value::StoredOtherwise,
         user::EntityId,
     },
@@ -35,6 +36,8 @@ pub struct Remembered {
     pub clocks_agreed_at: Option<DateTime<Utc>>,
     /// People whose changes are held.
     pub held: HeldPeople,
+    /// What people rejected, and whose cause has not ended.
+    pub rejected: Rejected,
     /// With which settings the job read its people; none where that is not known.
     pub settings: Option<Settings>,
     /// Whether the job's first contact with its people has begun, and no run of it came to its end.

@@ -47,7 +47,9 @@ pub fn synced(studio: &Studio, arguments: &[&str]) -> Report {
             ChangeResult::Unconfirmed => {
                 assert!(change.error.as_deref().unwrap().contains("is not known"));
             }
-            ChangeResult::Held => assert_eq!(was, is, "held: {change:#?}"),
+            ChangeResult::Held | ChangeResult::Rejected => {
+                assert_eq!(was, is, "held: {change:#?}")
+            }
             ChangeResult::Planned => panic!("no result: {change:#?}"),
         }
     }
@@ -187,7 +189,10 @@ fn counts_are_those_of_the_stand_in(before: &Users, after: &Users, report: &Repo
             let is_in_part = match change.result {
                 ChangeResult::Failed => true,
                 ChangeResult::Unconfirmed => may_arrive(change),
-                ChangeResult::Applied | ChangeResult::Held | ChangeResult::Planned => false,
+                ChangeResult::Applied
+                | ChangeResult::Held
+                | ChangeResult::Rejected
+                | ChangeResult::Planned => false,
             };
             change.action == action && is_in_part
         });
