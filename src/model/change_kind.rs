@@ -150,13 +150,15 @@ impl Change {
     /// The kind of the gravest edit: that of the whole, where a hold needs one.
     #[must_use]
     pub fn kind(&self) -> ChangeKind {
-        const GRAVEST_FIRST: [ChangeKind; 6] = [
+        const GRAVEST_FIRST: [ChangeKind; 8] = [
             ChangeKind::Create,
             ChangeKind::Deactivate,
             ChangeKind::Reactivate,
             ChangeKind::Adopt,
             ChangeKind::Rename,
             ChangeKind::Clear,
+            ChangeKind::Revoke,
+            ChangeKind::Grant,
         ];
         let gravest = GRAVEST_FIRST.into_iter().find(|kind| self.is_of(*kind));
         gravest.unwrap_or(ChangeKind::Update)

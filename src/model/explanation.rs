@@ -20,8 +20,10 @@ pub enum Verdict {
     Deactivate,
     /// The user is reactivated.
     Reactivate,
-    /// A change waits for a person.
+    /// A change waits for a person, a window, or the end of a freeze or a pause.
     Held,
+    /// A person rejected the change.
+    Rejected,
     /// Missing, or disabled, but not for long enough.
     Waiting,
     /// The job's filter does not match the entry.
@@ -68,6 +70,7 @@ impl Verdict {
             Self::Deactivate => "deactivate",
             Self::Reactivate => "reactivate",
             Self::Held => "held",
+            Self::Rejected => "rejected",
             Self::Waiting => "waiting",
             Self::FilteredOut => "filtered_out",
             Self::OutsideBases => "outside_bases",

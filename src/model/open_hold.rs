@@ -134,6 +134,12 @@ pub enum ShownEdit {
     },
     Activate,
     Deactivate,
+    Grant {
+        role: String,
+    },
+    Revoke {
+        role: String,
+    },
     Link,
 }
 
@@ -146,6 +152,12 @@ impl From<&Edit> for ShownEdit {
             },
             Edit::Activate => Self::Activate,
             Edit::Deactivate => Self::Deactivate,
+            Edit::Grant(role) => Self::Grant {
+                role: role.name.to_string(),
+            },
+            Edit::Revoke(role) => Self::Revoke {
+                role: role.name.to_string(),
+            },
             Edit::Link => Self::Link,
         }
     }
@@ -228,6 +240,8 @@ impl HeldPerson {
             ShownEdit::Set { .. }
             | ShownEdit::Activate
             | ShownEdit::Deactivate
+            | ShownEdit::Grant { .. }
+            | ShownEdit::Revoke { .. }
             | ShownEdit::Link => None,
         });
         names

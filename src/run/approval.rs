@@ -145,7 +145,10 @@ impl CompiledJob {
             | HeldBy::Protected
             | HeldBy::Adoption
             | HeldBy::Successor
-            | HeldBy::Limit => Ok(approved),
+            | HeldBy::Limit
+            | HeldBy::Window
+            | HeldBy::Freeze
+            | HeldBy::Paused => Ok(approved),
         }
     }
 }
@@ -174,7 +177,11 @@ impl ApprovedHold {
     fn reported(&self, person: &HeldPerson, why: &str) -> Reported {
         let fields = person.edits.iter().filter_map(|edit| match edit {
             ShownEdit::Set { attribute, values } => Some((attribute.clone(), values.clone())),
-            ShownEdit::Activate | ShownEdit::Deactivate | ShownEdit::Link => None,
+            ShownEdit::Activate
+            | ShownEdit::Deactivate
+            | ShownEdit::Grant { .. }
+            | ShownEdit::Revoke { .. }
+            | ShownEdit::Link => None,
         });
         Reported {
             action: person.action,
@@ -188,6 +195,7 @@ impl ApprovedHold {
             cause: None,
             result: ChangeResult::Failed,
             held_by: None,
+            opens_at: None,
             hold: Some(self.hold.hold),
             error: Some(why.to_owned()),
             note: None,

@@ -32,7 +32,7 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<(), Failure> {
         let users: HashMap<&EntityId, &User> =
             current.users.iter().map(|user| (&user.id, user)).collect();
-        let waits = |held: &&Held| held.hold.by != HeldBy::Rejected;
+        let waits = |held: &&Held| held.hold.by.waits_for_a_person();
         let parts: Vec<HeldPart> = held
             .iter()
             .filter(waits)

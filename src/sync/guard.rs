@@ -347,12 +347,13 @@ fn rule(plan: &Plan<'_>, bounds: &Bounds<'_>, change: &Change, edit: &Edit) -> O
             | Attribute::UserType
             | Attribute::Custom(_) => replica().or_else(configured),
         },
-        Edit::Grant(role) => replica().or_else(|| guarded_role(plan, change, role)),
+        Edit::Grant(role) => replica().or_else(|| guarded_role(plan, change, role).filter(stands)),
         Edit::Revoke(role) => doubtful(plan)
-            .or_else(|| doubtful_role(plan, change, role))
+            .filter(stands)
+            .or_else(|| doubtful_role(plan, change, role).filter(stands))
             .or_else(replica)
             .or_else(configured)
-            .or_else(|| guarded_role(plan, change, role)),
+            .or_else(|| guarded_role(plan, change, role).filter(stands)),
         Edit::Link => replica(),
     }
 }

@@ -37,6 +37,7 @@ pub fn of_hold(by: HeldBy) -> Verdict {
         HeldBy::Administrator => Verdict::Administrator,
         HeldBy::Protected => Verdict::Protected,
         HeldBy::Successor => Verdict::Successor,
+        HeldBy::Rejected => Verdict::Rejected,
         HeldBy::Doubt
         | HeldBy::Replica
         | HeldBy::Configuration

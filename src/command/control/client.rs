@@ -21,8 +21,7 @@ use crate::{
         commands::RunUpdate,
         control::{
             ApiError, ApiErrorCode, DecisionRequest, PauseRequest, RejectReply, ResumeRequest,
-            StatusReply,
-            TriggerRequest,
+            StatusReply, TriggerRequest,
         },
         status::JobStatus,
     },
@@ -90,7 +89,11 @@ impl Daemon {
     }
 
     /// Resumes a job.
-    pub(in crate::command) async fn resume(&self, job: &str, wish: ResumeRequest) -> Result<JobStatus, Stop> {
+    pub(in crate::command) async fn resume(
+        &self,
+        job: &str,
+        wish: ResumeRequest,
+    ) -> Result<JobStatus, Stop> {
         self.json(Method::POST, &["v1", "jobs", job, "resume"], Some(&wish))
             .await
     }

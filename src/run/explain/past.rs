@@ -84,7 +84,14 @@ fn of_change(explanation: Explanation, change: &Reported) -> Explanation {
     let held = change.held_by.zip(change.hold());
     let mut steps = vec![step(StepName::Decide, true, &change.reason)];
     let mut reason = change.reason.clone();
-    let mut verdict = verdict::of_action(change.action);
+    let mut verdict = match change.result {
+        ChangeResult::Rejected => Verdict::Rejected,
+        ChangeResult::Applied
+        | ChangeResult::Planned
+        | ChangeResult::Held
+        | ChangeResult::Failed
+        | ChangeResult::Unconfirmed => verdict::of_action(change.action),
+    };
     if let Some((by, why)) = held {
         verdict = verdict::of_hold(by);
         reason = format!("{reason}; it was held ({}): {why}", by.as_str());
@@ -94,6 +101,7 @@ fn of_change(explanation: Explanation, change: &Reported) -> Explanation {
             (ChangeResult::Applied, _) => "it was written".to_owned(),
             (ChangeResult::Planned, _) => "it was planned, and not written".to_owned(),
             (ChangeResult::Held, _) => "it was held".to_owned(),
+            (ChangeResult::Rejected, _) => "a person rejected it".to_owned(),
             (ChangeResult::Failed, Some(error)) => format!("it failed: {error}"),
             (ChangeResult::Failed, None) => "it failed".to_owned(),
             (ChangeResult::Unconfirmed, _) => "whether it was written is not known".to_owned(),

@@ -100,6 +100,7 @@ fn style(verdict: Verdict) -> Style {
         Verdict::Update
         | Verdict::Waiting
         | Verdict::Held
+        | Verdict::Rejected
         | Verdict::Successor
         | Verdict::Protected
         | Verdict::Administrator

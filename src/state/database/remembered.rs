@@ -18,8 +18,7 @@ use crate::{
         database::{
             State, absences, columns,
             columns::{Count, EnumText, Ids, JsonText, Time},
-            holds,
-            jobs,
+            holds, jobs,
             look::{Looked, look},
             runs, stored_values,
             values::{Remembered, Written},

@@ -29,7 +29,7 @@ pub struct Lifted {
 
 /// Lets a person's approval of changes that were seen lift what held them, and nothing else: whatever
 /// is not as it was seen, or is held by something else as well, is not written. Limits do not count
-/// what a person approved.
+/// what a person approved, no window and no freeze holds it, and a pause does.
 #[must_use]
 pub fn lift<T>(plan: &Plan<'_>, bounds: &Bounds<'_>, seen: &Seen<'_, T>) -> Lifted {
     let now = vet(plan, bounds);
@@ -52,9 +52,11 @@ pub fn lift<T>(plan: &Plan<'_>, bounds: &Bounds<'_>, seen: &Seen<'_, T>) -> Lift
         lifted: Some(seen.held_by),
         ..bounds.clone()
     };
-    let judged = asked
-        .iter()
-        .map(|change| (*change, verdict(plan, &without, &last, change)));
+    let judged = asked.iter().map(|change| {
+        let mut verdict = verdict(plan, &without, &last, change);
+        bounds.closed.judge_paused(change, &mut verdict);
+        (*change, verdict)
+    });
     let mut vetted = settle(judged);
     // What takes a login that a change frees which is still held has to wait for that one.
     let kept = vetted.held.len();

@@ -136,6 +136,16 @@ impl ClosedKinds {
         }
     }
 
+    /// Holds the edits of kinds that are paused: a person's approval of something else ends no pause.
+    pub(super) fn judge_paused(&self, change: &Change, verdict: &mut Verdict) {
+        for (place, edit) in change.edits.iter().enumerate() {
+            let hold = self.hold(change, kind(change, edit));
+            if let Some(hold) = hold.filter(|hold| hold.by == HeldBy::Paused) {
+                verdict.hold(change, place, hold);
+            }
+        }
+    }
+
     fn hold(&self, change: &Change, kind: ChangeKind) -> Option<&Hold> {
         if kind == ChangeKind::Deactivate && change.reason.cause() == Some(Cause::Disabled) {
             return self.of_disabled.as_ref();
