@@ -18,6 +18,7 @@ pub mod held_people;
 pub mod hold_number;
 pub mod id;
 pub mod link;
+pub mod observed;
 pub mod open_hold;
 pub mod pause;
 pub mod preferred_server;
