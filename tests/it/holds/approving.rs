@@ -2,9 +2,13 @@
 
 use std::process::Child;
 
+use chrono::{Days, Utc};
 use ftrack_ldap_sync::{
     demo::ftrack::CallKind,
-    model::report::{ChangeResult, Report, Trigger},
+    model::{
+        change::HeldBy,
+        report::{ChangeResult, Report, Trigger},
+    },
 };
 use serde_json::json;
 
@@ -305,4 +309,34 @@ fn a_running_daemon_does_it() {
     assert!(again.stderr.contains("is settled"), "{}", again.stderr);
     assert!(daemon.stop().0.success());
     assert_eq!(active(&studio), 7);
+}
+
+#[test]
+fn an_approval_lifts_a_freeze_at_once_and_ends_no_pause() {
+    let mut studio = left(&[0, 1, 2]);
+    studio.sync();
+    let (number, _) = only_hold(&studio);
+    let today = Utc::now().date_naive();
+    studio.job = format!(
+        "[[jobs.artists.freezes]]\nfrom = \"{today}\"\nto = \"{}\"\nwhat = [\"deactivate\"]\n",
+        today + Days::new(1)
+    );
+    assert_eq!(studio.sync().counts.held, 3);
+    let (status, report) = approve(&studio, number, &["--only", "user0"]);
+    assert_eq!((status, report.counts.deactivated), (0, 1), "{report:#?}");
+
+    let studio = studio.for_a_daemon("");
+    let daemon = Daemon::start(&studio);
+    let stop = studio.run(&["pause", "--only", "deactivate"]);
+    assert_eq!(stop.status, 0, "{}", stop.stderr);
+    let (status, report) = approve(&studio, number, &[]);
+    assert_eq!((status, report.ftrack.write_calls), (1, 0), "{report:#?}");
+    let held = report.changes.iter().map(|change| change.held_by);
+    assert!(held.eq([Some(HeldBy::Paused); 2]), "{report:#?}");
+    assert_eq!(active(&studio), 9);
+    let goes_on = studio.run(&["resume", "--only", "deactivate"]);
+    assert_eq!(goes_on.status, 0, "{}", goes_on.stderr);
+    assert_eq!(approve(&studio, number, &[]).0, 0);
+    assert_eq!(active(&studio), 7);
+    assert!(daemon.stop().0.success());
 }
