@@ -176,7 +176,11 @@ fn a_base_that_suddenly_shows_nobody_holds_whoever_is_gone() {
 
 #[test]
 fn a_report_that_finds_no_room_is_shown_all_the_same() {
-    let uids: Vec<String> = (0..300).map(|number| format!("user{number:03}")).collect();
+    // So many that their report is larger than the state's database.
+    const PEOPLE: usize = 900;
+    let uids: Vec<String> = (0..PEOPLE)
+        .map(|number| format!("user{number:03}"))
+        .collect();
     let studio = Studio::of(&uids.iter().map(String::as_str).collect::<Vec<_>>());
     add_config(&studio, "[ftrack]\nbatch_size = 5\n");
     let planned = studio.synced(&["sync", "--dry-run", "--format", "json"]);
@@ -208,7 +212,7 @@ fn a_report_that_finds_no_room_is_shown_all_the_same() {
         .count();
     assert_eq!(report.counts.created, created, "{report:#?}");
     assert!(
-        (1..300).contains(&created),
+        (1..PEOPLE).contains(&created),
         "it writes no more once results cannot be saved: {created}"
     );
     let error = report.error.unwrap();
@@ -220,5 +224,5 @@ fn a_report_that_finds_no_room_is_shown_all_the_same() {
         "{error}"
     );
     let next = studio.sync();
-    assert_eq!(next.counts.created, 300 - created, "{next:#?}");
+    assert_eq!(next.counts.created, PEOPLE - created, "{next:#?}");
 }
