@@ -74,8 +74,8 @@ impl Names {
 pub enum Where<'a> {
     /// Where a read searches.
     Bases(&'a Names),
-    /// In the whole naming contexts of those bases.
-    Contexts(&'a Names),
+    /// In these whole naming contexts.
+    Contexts(&'a [String], &'a Names),
     /// At one DN.
     Dn(&'a str),
 }
@@ -93,6 +93,8 @@ pub struct Found {
     pub is_one_entry: bool,
     /// The filter by which the entries were found.
     pub filter: String,
+    /// The naming contexts of the bases of the request.
+    pub contexts: Vec<String>,
     /// The filter for people of that server.
     pub people: Option<Filter>,
     /// At most 20, by DN.
@@ -131,12 +133,12 @@ pub async fn find(
 ) -> Result<Found, ReadFailure> {
     let bases = match place {
         Where::Bases(_) => request.bases.clone(),
-        Where::Contexts(_) => contexts(pool, request, cancel).await?,
+        Where::Contexts(contexts, _) => contexts.to_vec(),
         Where::Dn(dn) => vec![dn.to_owned()],
     };
     let scope = match place {
         Where::Bases(_) => request.scope,
-        Where::Contexts(_) | Where::Dn(_) => Scope::Subtree,
+        Where::Contexts(..) | Where::Dn(_) => Scope::Subtree,
     };
     let asked = ReadRequest {
         bases,
@@ -145,7 +147,7 @@ pub async fn find(
     };
     let configured = pool.id_attribute().map(IdAttribute::named);
     let filter = |about: &ServerIdentity| match place {
-        Where::Bases(names) | Where::Contexts(names) => match &configured {
+        Where::Bases(names) | Where::Contexts(_, names) => match &configured {
             Some(attribute) => names.filter(std::slice::from_ref(attribute)),
             None => names.filter(&about.candidates),
         },
@@ -186,6 +188,7 @@ pub async fn find(
         kind: sink.kind,
         is_one_entry,
         filter: filter(&course.about),
+        contexts: contexts(request, &sink.contexts),
         people: course.people,
         entries: sink.entries.into_values().collect(),
         bases: asked.bases,
@@ -232,39 +235,11 @@ fn searches(
     }
 }
 
-/// The naming contexts of the bases of a request.
-async fn contexts(
-    pool: &DirectoryPool,
-    request: &ReadRequest,
-    cancel: &CancellationToken,
-) -> Result<Vec<String>, ReadFailure> {
-    let mut course = SearchRun::default();
-    let none = |_: &ServerIdentity| Searches {
-        groups: None,
-        list: Vec::new(),
-        disabled: Vec::new(),
-        meant: Vec::new(),
-        people: None,
-        left_out: Vec::new(),
-        referral_objects: ReferralObjects::LeftOut,
-        continuations: Continuations::LeftOut,
-    };
-    let wanted = Wanted {
-        bases: &request.bases,
-        schema: SchemaUse::None,
-        freshness: FreshnessUse::None,
-        searches: &none,
-    };
-    let mut sink = Collect::default();
-    let work = run(pool, Servers::InOrder, wanted, &mut sink, &mut course);
-    match bounded(work, request.deadline, cancel).await {
-        Ok(_) => {
-            let context = |base: &String| naming_context(&sink.contexts, base).map(str::to_owned);
-            let contexts: BTreeSet<String> = request.bases.iter().filter_map(context).collect();
-            Ok(contexts.into_iter().collect())
-        }
-        Err(error) => Err(course.failure(error)),
-    }
+/// The naming contexts of the bases of a request, each once.
+fn contexts(request: &ReadRequest, all: &[String]) -> Vec<String> {
+    let context = |base: &String| naming_context(all, base).map(str::to_owned);
+    let contexts: BTreeSet<String> = request.bases.iter().filter_map(context).collect();
+    contexts.into_iter().collect()
 }
 
 /// Keeps the entries, each once.

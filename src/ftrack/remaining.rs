@@ -545,20 +545,18 @@ fn set_custom(
             .find(|(known, _)| known == key)
             .map(|(_, id)| id)
     };
-    let custom = change.edits.iter().filter_map(|edit| match edit {
-        Edit::Set {
-            attribute: attribute @ Attribute::Custom(key),
-            values,
-        } if still(&attribute.field()) => Some(Step::Custom(
+    let sets = change.edits.iter().filter_map(Edit::set);
+    let custom = sets.filter_map(|(attribute, values)| match attribute {
+        Attribute::Custom(key) if still(&attribute.field()) => Some(Step::Custom(
             configuration(key)?.clone(),
             values.new.clone(),
         )),
-        Edit::Set { .. }
-        | Edit::Activate
-        | Edit::Deactivate
-        | Edit::Grant(_)
-        | Edit::Revoke(_)
-        | Edit::Link => None,
+        Attribute::Custom(_)
+        | Attribute::Username
+        | Attribute::Email
+        | Attribute::FirstName
+        | Attribute::LastName
+        | Attribute::UserType => None,
     });
     custom.collect()
 }

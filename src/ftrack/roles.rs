@@ -7,7 +7,7 @@ use super::{
     error::{FtrackError, FtrackErrorKind},
     page::list,
     query,
-    row::{HolderRow, MemberRow, NamedRow},
+    row::{HeldRoleRow, MemberRow, NamedRow},
     session::{Reader, Until},
     text::some_names,
     user_state::users_a_call,
@@ -95,9 +95,9 @@ pub(super) async fn holders_among(
     let administrators = members(reader, &of_administrators, until).await?;
     let mut rows = Vec::new();
     for users in users.chunks(users_a_call(reader)) {
-        rows.extend(list::<HolderRow>(reader, &query::roles_of(users), until).await?);
+        rows.extend(list::<HeldRoleRow>(reader, &query::roles_of(users), until).await?);
     }
-    let is_further = |row: &HolderRow| {
+    let is_further = |row: &HeldRoleRow| {
         let role = row.security_role_id.as_ref();
         role.is_none_or(|role| further.contains_key(role))
     };
@@ -155,12 +155,12 @@ async fn further_holders(
         return Ok(Vec::new());
     }
     let ids: Vec<EntityId> = roles.keys().cloned().collect();
-    let rows = list::<HolderRow>(reader, &query::holders_of(&ids), until).await?;
+    let rows = list::<HeldRoleRow>(reader, &query::holders_of(&ids), until).await?;
     Ok(named_holders(rows, roles))
 }
 
 fn named_holders(
-    rows: Vec<HolderRow>,
+    rows: Vec<HeldRoleRow>,
     roles: &BTreeMap<EntityId, Arc<str>>,
 ) -> Vec<(EntityId, Arc<str>)> {
     let mut holders: Vec<(EntityId, Arc<str>)> = rows
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_row_of_nobody_stops_nobody_else() {
-        let row = |text: &str| serde_json::from_str::<HolderRow>(text).unwrap();
+        let row = |text: &str| serde_json::from_str::<HeldRoleRow>(text).unwrap();
         let nobodys = row(r#"{"id": "x", "user_id": null, "security_role_id": "r-1"}"#);
         assert_eq!(
             (nobodys.user_id, nobodys.security_role_id),

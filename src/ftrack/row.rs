@@ -334,7 +334,8 @@ impl Row for RoleRow {
     }
 }
 
-/// Which role a user has, and whether for all open projects.
+/// Which role a user has, and where that is asked for, whether for all open projects. A row without a
+/// user is nobody's, and stops nobody else.
 #[derive(Debug, Deserialize)]
 pub(super) struct HeldRoleRow {
     pub id: EntityId,
@@ -388,27 +389,6 @@ impl Row for MemberRow {
 
     fn size(&self) -> usize {
         size_of::<Self>() + of_ids([&self.id, &self.user_id])
-    }
-}
-
-/// Which role a user has. A row without a user is nobody's, and stops nobody else.
-#[derive(Debug, Deserialize)]
-pub(super) struct HolderRow {
-    pub id: EntityId,
-    #[serde(default)]
-    pub user_id: Option<EntityId>,
-    #[serde(default)]
-    pub security_role_id: Option<EntityId>,
-}
-
-impl Row for HolderRow {
-    fn identity(&self) -> &EntityId {
-        &self.id
-    }
-
-    fn size(&self) -> usize {
-        let ids = [&self.user_id, &self.security_role_id];
-        size_of::<Self>() + of_ids([&self.id].into_iter().chain(ids.into_iter().flatten()))
     }
 }
 

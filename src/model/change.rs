@@ -238,15 +238,8 @@ impl Change {
     /// The values of an attribute that the change sets.
     #[must_use]
     pub fn values(&self, of: &Attribute) -> Option<&Values> {
-        self.edits.iter().find_map(|edit| match edit {
-            Edit::Set { attribute, values } if attribute == of => Some(values),
-            Edit::Set { .. }
-            | Edit::Activate
-            | Edit::Deactivate
-            | Edit::Grant(_)
-            | Edit::Revoke(_)
-            | Edit::Link => None,
-        })
+        let mut sets = self.edits.iter().filter_map(Edit::set);
+        sets.find_map(|(attribute, values)| (attribute == of).then_some(values))
     }
 
     /// Whether it contains this edit.

@@ -149,6 +149,17 @@ pub enum Edit {
 }
 
 impl Edit {
+    /// The attribute that it sets, and the values; none of an edit of another kind.
+    #[must_use]
+    pub fn set(&self) -> Option<(&Attribute, &Values)> {
+        match self {
+            Self::Set { attribute, values } => Some((attribute, values)),
+            Self::Activate | Self::Deactivate | Self::Grant(_) | Self::Revoke(_) | Self::Link => {
+                None
+            }
+        }
+    }
+
     /// Whether it sets this attribute.
     #[must_use]
     pub fn sets(&self, wanted: &Attribute) -> bool {

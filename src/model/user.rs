@@ -11,6 +11,7 @@ pub use crate::model::entity_id::EntityId;
 
 use crate::model::{
     entry::DirectoryId,
+    fold::fold,
     link::LinkFound,
     role::{HeldRole, Role},
 };
@@ -43,6 +44,15 @@ pub struct User {
     /// The values of the mapped custom attributes, in the order of [`Current::custom_attributes`];
     /// `Value::Null` when there is none.
     pub custom_values: Box<[Value]>,
+}
+
+impl User {
+    /// Whether the login, the mail address or the ftrack id is this text, which is folded.
+    #[must_use]
+    pub fn is_named(&self, folded: &str) -> bool {
+        let is = |text: &str| fold(text) == folded;
+        is(&self.username) || self.email.as_deref().is_some_and(is) || is(self.id.as_str())
+    }
 }
 
 /// The names of the user types that are never changed, compared without case.

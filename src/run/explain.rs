@@ -9,7 +9,7 @@ use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CompiledJob, Progress, Purpose, RunContext, Work,
+    CompiledJob, Progress, RunContext,
     failure::{Failure, PlanError, ReadError},
     ldap_work::LdapWork,
 };
@@ -22,10 +22,10 @@ use crate::{
         entry::DirectoryId,
         explanation::{ExplainedUser, Explanation, Step, StepName, Verdict},
         id::IdAttribute,
-        report::{ChangeResult, Report, Reported, Trigger},
+        report::{ChangeResult, Report, Reported},
         user::{Current, User},
     },
-    state::{self, Remembered, history::History},
+    state::Remembered,
     sync::{
         decision::{Decision, Outcome, Plan, Who},
         desired::{Desired, DesiredValue, Mapped},
@@ -54,12 +54,12 @@ struct Decided {
 
 /// An explanation in the making.
 #[derive(Default)]
-struct Course {
+struct Trace {
     steps: Vec<Step>,
     commands: Vec<String>,
 }
 
-impl Course {
+impl Trace {
     fn step(&mut self, step: StepName, passed: bool, detail: impl Into<String>) {
         self.steps.push(Step {
             step,
@@ -80,20 +80,7 @@ impl CompiledJob {
         cancel: &CancellationToken,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Explanation, PlanError> {
-        let Work::Ldap(work) = &self.work else {
-            return Err(self.not_plannable().into());
-        };
-        let remembered = state::known(&self.config.state_dir, &self.name, self.session.server())?;
-        let history = History::new(&self.config.state_dir);
-        let (mut context, _) = RunContext::start(
-            self,
-            &**work,
-            Trigger::Manual,
-            &Purpose::DryRun,
-            history,
-            cancel,
-            progress,
-        );
+        let (mut context, remembered) = self.look(cancel, progress)?;
         let explained = Box::pin(context.explain(who, &remembered)).await;
         explained.map_err(|Failure { why, .. }| PlanError::Read(why))
     }
@@ -108,11 +95,11 @@ impl RunContext<'_, LdapWork> {
         let mut remembered = self.counting_unsettled(remembered)?;
         let current = self.all_users().await?;
         remembered.users_before = Some(users_before(&current, &self.work.rules.source));
-        let mut course = Course::default();
+        let mut trace = Trace::default();
         let named = users_named(&current, who);
-        let found = self.search(who, &named, &mut course).await?;
+        let found = self.search(who, &named, &mut trace).await?;
         let chosen = self.choose(&found, &named, &current);
-        self.tell_of_entry(&found, chosen.as_ref(), &mut course);
+        self.record_entry(&found, chosen.as_ref(), &mut trace);
         let id = match &chosen {
             Some(chosen) => chosen.id.clone(),
             None => link_of(&named).map(|link| (link.attribute.clone(), link.id.clone())),
@@ -120,7 +107,7 @@ impl RunContext<'_, LdapWork> {
         let decided = match &id {
             Some(id) => {
                 let about = (id, chosen.as_ref(), found.server.as_str());
-                self.decided_about(about, &current, &remembered, &mut course)
+                self.decided_about(about, &current, &remembered, &mut trace)
                     .await?
             }
             None => None,
@@ -135,8 +122,8 @@ impl RunContext<'_, LdapWork> {
             directory: chosen.map(|chosen| entry_of(&found.server, &chosen)),
             ftrack: decided.user,
             change: decided.change,
-            steps: course.steps,
-            commands: course.commands,
+            steps: trace.steps,
+            commands: trace.commands,
         })
     }
 
@@ -211,7 +198,7 @@ impl RunContext<'_, LdapWork> {
         (id, chosen, server): (&(IdAttribute, DirectoryId), Option<&Chosen>, &str),
         current: &Current,
         remembered: &Remembered,
-        course: &mut Course,
+        trace: &mut Trace,
     ) -> Result<Option<Decided>, Failure> {
         let entries = self.people(id, chosen, server).await?;
         let request = entries.part().asking_again(self.read_request());
@@ -220,7 +207,7 @@ impl RunContext<'_, LdapWork> {
         // Of a few, any part may be unusable.
         let desired = Desired::of_changes(entries, deleted, usize::MAX, limits);
         let desired = desired.map_err(Failure::refused)?;
-        self.tell_of_person(&desired, (&id.1, chosen), course);
+        self.record_person(&desired, (&id.1, chosen), trace);
         let current = self.concerned(current, &desired, &id.1);
         let desired = several::settled(desired, &current, self.work.rules.users.adopt);
         let settings = self.settings(&desired);
@@ -237,15 +224,15 @@ impl RunContext<'_, LdapWork> {
             .iter()
             .find(|held| held.change.directory_id == id.1 && held.hold.by != HeldBy::Limit);
         let held = held.map(|held| Reported::held(&held.change, &held.hold));
-        Ok(self.told(decision, held, chosen, course))
+        Ok(self.conclude(decision, held, chosen, trace))
     }
 
     /// Adds what a run would find out about a person who is among those that it reads.
-    fn tell_of_person(
+    fn record_person(
         &self,
         desired: &Desired,
         (id, chosen): (&DirectoryId, Option<&Chosen>),
-        course: &mut Course,
+        trace: &mut Trace,
     ) {
         if !chosen.is_some_and(Chosen::is_of_job) {
             return;
@@ -258,7 +245,7 @@ impl RunContext<'_, LdapWork> {
                 "the person {words} a member of the job's groups: {}",
                 groups.join(", ")
             );
-            course.step(StepName::Groups, is_shown, detail);
+            trace.step(StepName::Groups, is_shown, detail);
         }
         if !is_shown {
             return;
@@ -269,7 +256,7 @@ impl RunContext<'_, LdapWork> {
         } else {
             "the person may sign in"
         };
-        course.step(StepName::Disabled, !is_disabled, words);
+        trace.step(StepName::Disabled, !is_disabled, words);
         match desired.person(id) {
             Some(person) => {
                 let mail = match &person.email {
@@ -277,30 +264,30 @@ impl RunContext<'_, LdapWork> {
                     DesiredValue::Keep | DesiredValue::Clear => String::new(),
                 };
                 let detail = format!("the login is {}{mail}", person.username);
-                course.step(StepName::Map, true, detail);
+                trace.step(StepName::Map, true, detail);
             }
             None => {
                 let skipped = desired.skipped().first();
                 let why = skipped.map_or_else(String::new, |entry| entry.reason.to_string());
-                course.step(StepName::Map, false, why);
+                trace.step(StepName::Map, false, why);
             }
         }
     }
 
     /// Adds the last steps, and what comes of them.
-    fn told(
+    fn conclude(
         &self,
         decision: &Decision<'_>,
         held: Option<Reported>,
         chosen: Option<&Chosen>,
-        course: &mut Course,
+        trace: &mut Trace,
     ) -> Option<Decided> {
         let has_user = decision.user.is_some();
         let user = decision.user.map_or_else(
             || "ftrack has no user for the person".to_owned(),
             |user| format!("the user in ftrack is {} ({})", user.username, user.id),
         );
-        course.step(StepName::Match, has_user, user);
+        trace.step(StepName::Match, has_user, user);
         let mut reason = decision.reason.to_string();
         let mut verdict = verdict::of_decision(decision);
         let is_left_as_it_is = matches!(decision.outcome, Outcome::LeftAlone | Outcome::Unchanged);
@@ -309,7 +296,7 @@ impl RunContext<'_, LdapWork> {
             let of_entry = of_stranger(chosen, false);
             (verdict, reason) = (of_entry.0, format!("{}; {reason}", of_entry.1));
         }
-        course.step(StepName::Decide, true, &*reason);
+        trace.step(StepName::Decide, true, &*reason);
         let change = decision.change().map(|change| {
             let planned = Reported::new(change, ChangeResult::Planned);
             let before = || held_before(&self.last_report()?, &planned);
@@ -325,7 +312,7 @@ impl RunContext<'_, LdapWork> {
                 "nothing holds it; limits count everybody, and the last run held nothing of this"
                     .to_owned()
             });
-            course.step(StepName::Guard, change.held_by.is_none(), detail);
+            trace.step(StepName::Guard, change.held_by.is_none(), detail);
         }
         Some(Decided {
             verdict,

@@ -60,7 +60,7 @@ use crate::{
         summary::RunSummary,
     },
     state::{
-        self, State,
+        self, Remembered, State,
         files::StateError,
         history::{History, HistoryError},
         journal,
@@ -366,12 +366,25 @@ impl CompiledJob {
         cancel: &CancellationToken,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<SavedPlan, PlanError> {
+        let (mut context, remembered) = self.look(cancel, progress)?;
+        context
+            .plan_only(&remembered)
+            .await
+            .map_err(|Failure { why, .. }| PlanError::Read(why))
+    }
+
+    /// A run that saves nothing, and what is known before it.
+    fn look<'a>(
+        &'a self,
+        cancel: &CancellationToken,
+        progress: &'a (dyn Fn(Progress) + Sync),
+    ) -> Result<(RunContext<'a, LdapWork>, Remembered), PlanError> {
         let Work::Ldap(work) = &self.work else {
             return Err(self.not_plannable().into());
         };
         let remembered = state::known(&self.config.state_dir, &self.name, self.session.server())?;
         let history = History::new(&self.config.state_dir);
-        let (mut context, _) = RunContext::start(
+        let (context, _) = RunContext::start(
             self,
             &**work,
             Trigger::Manual,
@@ -380,10 +393,7 @@ impl CompiledJob {
             cancel,
             progress,
         );
-        context
-            .plan_only(&remembered)
-            .await
-            .map_err(|Failure { why, .. }| PlanError::Read(why))
+        Ok((context, remembered))
     }
 
     /// Makes the reports of interrupted runs of this job, when none is in progress, and returns these

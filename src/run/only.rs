@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::{RunContext, failure::Failure, ldap_work::LdapWork};
 use crate::{
-    model::{fold::fold, user::User},
+    model::fold::fold,
     state::{Remembered, State},
     sync::{
         decision::{Decision, Plan, Who},
@@ -104,9 +104,6 @@ fn key(decision: &Decision<'_>) -> String {
 fn named(plan: &Plan<'_>, who: &str) -> Result<String, Failure> {
     let folded = fold(who);
     let is = |text: &str| fold(text) == folded;
-    let has_user = |user: &User| {
-        is(&user.username) || user.email.as_deref().is_some_and(is) || is(user.id.as_str())
-    };
     let is_named = |decision: &&Decision<'_>| {
         let is_person = match decision.who {
             Who::Person((id, person)) => {
@@ -119,10 +116,10 @@ fn named(plan: &Plan<'_>, who: &str) -> Result<String, Failure> {
             Who::Entry(entry) => is(&entry.dn),
             Who::User(user) => {
                 let link = user.link.link();
-                has_user(user) || link.is_some_and(|link| is(link.id.as_str()))
+                user.is_named(&folded) || link.is_some_and(|link| is(link.id.as_str()))
             }
         };
-        is_person || decision.user.is_some_and(has_user)
+        is_person || decision.user.is_some_and(|user| user.is_named(&folded))
     };
     let all = plan.decisions.iter().filter(is_named);
     let found: Vec<(String, String)> = all

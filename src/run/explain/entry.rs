@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Course;
+use super::Trace;
 use crate::{
     directory::{
         dn::Dn,
@@ -46,24 +46,34 @@ impl RunContext<'_, LdapWork> {
         &mut self,
         who: &str,
         named: &[&User],
-        course: &mut Course,
+        trace: &mut Trace,
     ) -> Result<Found, Failure> {
         let is_dn = looks_like_a_dn(who);
         let names = self.names(Some(who).filter(|_| !is_dn), named);
-        let by_name = [Where::Bases(&names), Where::Contexts(&names)];
-        let by_name = by_name.into_iter().filter(|_| !names.is_empty());
-        let places = is_dn.then_some(Where::Dn(who)).into_iter().chain(by_name);
+        let mut places = vec![];
+        places.extend(is_dn.then_some(Where::Dn(who)));
+        places.extend((!names.is_empty()).then_some(Where::Bases(&names)));
         let mut last = None;
         for place in places {
-            let found = self.find(place).await?;
-            course.commands.push(self.command(&found));
-            let is_found = !found.entries.is_empty();
-            last = Some(found);
-            if is_found {
+            last = Some(self.find_in(place, trace).await?);
+            if last.as_ref().is_some_and(|found| !found.entries.is_empty()) {
                 break;
             }
         }
-        last.ok_or_else(|| Failure::refused("the job has no search base"))
+        let found = last.ok_or_else(|| Failure::refused("there is nobody to look for"))?;
+        let contexts = found.contexts.clone();
+        if !found.entries.is_empty() || names.is_empty() || contexts.is_empty() {
+            return Ok(found);
+        }
+        self.find_in(Where::Contexts(&contexts, &names), trace)
+            .await
+    }
+
+    /// Looks in one place, and adds the command that does the same.
+    async fn find_in(&mut self, place: Where<'_>, trace: &mut Trace) -> Result<Found, Failure> {
+        let found = self.find(place).await?;
+        trace.commands.push(self.command(&found));
+        Ok(found)
     }
 
     async fn find(&mut self, place: Where<'_>) -> Result<Found, Failure> {
@@ -133,19 +143,14 @@ impl RunContext<'_, LdapWork> {
             .max_by_key(|chosen| (is_linked(chosen), chosen.is_of_job(), chosen.is_in_scope))
     }
 
-    pub(super) fn tell_of_entry(
-        &self,
-        found: &Found,
-        chosen: Option<&Chosen>,
-        course: &mut Course,
-    ) {
+    pub(super) fn record_entry(&self, found: &Found, chosen: Option<&Chosen>, trace: &mut Trace) {
         let places = found.bases.join(", ");
         let Some(chosen) = chosen else {
             let why = format!(
                 "{} shows no entry below {places} that matches {}",
                 found.server, found.filter
             );
-            course.step(StepName::Search, false, why);
+            trace.step(StepName::Search, false, why);
             return;
         };
         let entry = &chosen.found.entry;
@@ -155,20 +160,20 @@ impl RunContext<'_, LdapWork> {
         if !others.is_empty() {
             found_it.push_str(&format!("; also {}", others.join(" and ")));
         }
-        course.step(StepName::Search, true, found_it);
+        trace.step(StepName::Search, true, found_it);
         let bases = self.work.job.search_bases.join(", ");
         let scope = if chosen.is_in_scope {
             format!("it lies in the search bases ({bases})")
         } else {
             format!("it lies outside of the search bases ({bases})")
         };
-        course.step(StepName::Scope, chosen.is_in_scope, scope);
+        trace.step(StepName::Scope, chosen.is_in_scope, scope);
         let matches = chosen.found.matches_filter;
         if let Some(people) = &found.people {
             let words = if matches { "matches" } else { "does not match" };
             let detail = format!("the filter for people {words} it: {people}");
-            course.step(StepName::Filter, matches, detail);
-            course.commands.push(self.filter_command(found, &entry.dn));
+            trace.step(StepName::Filter, matches, detail);
+            trace.commands.push(self.filter_command(found, &entry.dn));
         }
     }
 

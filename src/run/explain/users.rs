@@ -60,13 +60,9 @@ impl RunContext<'_, LdapWork> {
 /// The users that have this login, mail address, ftrack id or directory id.
 pub(super) fn users_named<'c>(current: &'c Current, who: &str) -> Vec<&'c User> {
     let who = fold(who);
-    let is = |text: &str| fold(text) == who;
     let is_named = |user: &&User| {
         let link = user.link.link();
-        is(&user.username)
-            || user.email.as_deref().is_some_and(is)
-            || is(user.id.as_str())
-            || link.is_some_and(|link| is(link.id.as_str()))
+        user.is_named(&who) || link.is_some_and(|link| fold(link.id.as_str()) == who)
     };
     current.users.iter().filter(is_named).collect()
 }
