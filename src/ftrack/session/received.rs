@@ -1,5 +1,7 @@
 //! Takes in an answer, within bounds.
 
+use std::ops::Range;
+
 use reqwest::{
     Response, StatusCode,
     header::{HeaderMap, LOCATION},
@@ -17,8 +19,9 @@ use crate::ftrack::{
     text::beginning,
 };
 
-/// Bodies of at least this many bytes are parsed in a task of their own.
-const PARSED_APART: usize = 64 << 10;
+/// Bodies of so many bytes are parsed in a task of their own: smaller ones are not worth one, and
+/// larger ones are parsed one after another, so that few are in memory together with their rows.
+const PARSED_APART: Range<usize> = (64 << 10)..(4 << 20);
 
 /// What an answer may take of what all answers in flight may.
 struct Place<'s> {
@@ -68,7 +71,7 @@ impl Reader {
         })
     }
 
-    /// Parses a body: a large one in a task of its own, so that it does not wait for what is read of
+    /// Parses a body: that of a page in a task of its own, so that it does not wait for what is read of
     /// the directory meanwhile, nor the other way round.
     async fn parsed<A: ResponseItem>(
         &self,
@@ -77,7 +80,7 @@ impl Reader {
         expected: &Expected,
     ) -> Result<Vec<A>, FtrackErrorKind> {
         let (status, keys) = (status.as_u16(), self.keys());
-        if body.len() < PARSED_APART {
+        if !PARSED_APART.contains(&body.len()) {
             return answer::read(status, &body, expected, &keys);
         }
         let expected = expected.clone();
