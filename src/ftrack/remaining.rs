@@ -127,8 +127,8 @@ pub struct WriteContext<'a> {
     pub orphans: &'a BTreeSet<EntityId>,
 }
 
-/// Whether a link belongs to the person of the change: by the job's source, or by the source that
-/// the change was planned to replace.
+/// Whether a link belongs to the person of the change: it is the job's, or the one that the change was
+/// planned to replace.
 fn is_of(link: &Link, change: &Change) -> bool {
     let new = &change.link;
     let is_before = |is_same: fn(&Link, &Link) -> bool| {
@@ -139,8 +139,11 @@ fn is_of(link: &Link, change: &Change) -> bool {
         && (link.directory == new.directory
             || is_before(|link, before| link.directory == before.directory)
             || change.before.is_none() && link.directory.is_none())
-        && link.id == new.id
-        && link.attribute == new.attribute
+        && (is_same_person(link, new) || is_before(is_same_person))
+}
+
+fn is_same_person(link: &Link, other: &Link) -> bool {
+    link.id == other.id && link.attribute == other.attribute
 }
 
 /// The writes that bring a user from its present state to the target of a change; none when it is

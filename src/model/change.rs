@@ -380,6 +380,8 @@ pub enum HeldBy {
     Adoption,
     /// The entry was most likely deleted and made again.
     Successor,
+    /// Somebody whom the program deactivated seems to be back, with another directory id.
+    Returner,
     /// More changes of the kind than the limit allows.
     Limit,
     /// No window of its kind is open.
@@ -404,6 +406,7 @@ impl HeldBy {
             Self::Protected => "protected",
             Self::Adoption => "adoption",
             Self::Successor => "successor",
+            Self::Returner => "returner",
             Self::Limit => "limit",
             Self::Window => "window",
             Self::Freeze => "freeze",
@@ -424,6 +427,7 @@ impl HeldBy {
             | Self::Protected
             | Self::Adoption
             | Self::Successor
+            | Self::Returner
             | Self::Limit => true,
             Self::Window | Self::Freeze | Self::Paused | Self::Rejected => false,
         }

@@ -145,6 +145,7 @@ impl CompiledJob {
             | HeldBy::Protected
             | HeldBy::Adoption
             | HeldBy::Successor
+            | HeldBy::Returner
             | HeldBy::Limit
             | HeldBy::Window
             | HeldBy::Freeze

@@ -113,7 +113,9 @@ impl RunContext<'_, LdapWork> {
             link.is_some_and(|link| desired.tells_of(&link.id))
         };
         let is_partial = !desired.is_of_everybody();
-        let now = before.still(plan.changes(), |id| is_partial && !is_told(id));
+        let now = before.still(plan.changes(), |id| {
+            plan.proposals_rejected.contains(id) || (is_partial && !is_told(id))
+        });
         state.set_rejected(&self.prepared.name, before, &now)?;
         Ok(())
     }

@@ -159,6 +159,7 @@ impl<'a> RunContext<'a, LdapWork> {
             freshness: remembered.freshness_of(desired.directory().map(|id| &**id)),
             preferred_server: self.preferred_server(remembered),
             begun: &remembered.begun,
+            rejected: &remembered.rejected,
             users_before: remembered.users_before.as_ref(),
         };
         let rules = &self.work.rules;

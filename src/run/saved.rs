@@ -345,6 +345,7 @@ impl SavedPlan {
             | HeldBy::Configuration
             | HeldBy::Protected
             | HeldBy::Successor
+            | HeldBy::Returner
             | HeldBy::Paused => shown().any(|planned| planned.held_by == Some(hold.by)),
             // Roles that the user was given since were not seen.
             HeldBy::Adoption if change.action == Action::Adopt => shown().any(|planned| {

@@ -25,6 +25,7 @@ use crate::{
         link::{Activity, Form, Link, Signature},
         preferred_server::PreferredServer,
         reason::{LeftJob, Reason},
+        rejected::Rejected,
         stored_value::StoredOtherwise,
         user::{Current, EntityId, User},
     },
@@ -48,6 +49,7 @@ mod missing;
 mod notices;
 mod owned;
 mod people;
+mod returners;
 mod strangers;
 mod subject;
 mod successors;
@@ -82,6 +84,8 @@ pub struct Known<'a> {
     pub freshness: Option<&'a Freshness>,
     /// Which server counts as the preferred one; none where every one that comes first does.
     pub preferred_server: Option<&'a PreferredServer>,
+    /// What a person rejected.
+    pub rejected: &'a Rejected,
     /// The users that an interrupted run of the job began to create.
     pub begun: &'a BTreeSet<EntityId>,
     /// What the last complete reading showed of the job's users; it counts where only what changed
@@ -295,6 +299,7 @@ impl<'a> Matched<'a> {
             unlike: Vec::new(),
             others: Vec::with_capacity(self.desired.entries()),
         };
+        let returners = self.returners();
         for (identified, found) in self.desired.people().iter().zip(&self.matches) {
             match found {
                 Match::Linked(user, _, Owner::Sibling { job }) => {
@@ -309,7 +314,10 @@ impl<'a> Matched<'a> {
                 Match::Linked(user, link, owner) => decider.linked(identified, user, link, owner),
                 Match::Disabled(user) => decider.disabled_without_a_user(identified, *user),
                 Match::Adopted(user) => decider.adopt(identified, user),
-                Match::New => decider.create(identified),
+                Match::New => match returners.get(&identified.0) {
+                    Some(returner) => decider.returned(identified, returner),
+                    None => decider.create(identified),
+                },
                 Match::Skipped(reason) => {
                     if reason.needs_a_person() {
                         decider.unsettled.insert(&identified.0);

@@ -110,6 +110,8 @@ pub struct Plan<'a> {
     /// skipped entries, and users by id. Somebody whose login is taken is skipped, and changed in
     /// everything else.
     pub decisions: Vec<Decision<'a>>,
+    /// The former users of people who are back, where a person rejected to give them back.
+    pub proposals_rejected: BTreeSet<EntityId>,
     /// Warnings that concern nobody in particular.
     pub notices: Vec<String>,
     /// Users that the job owns.

@@ -66,6 +66,7 @@ fn matched<'a>(
         freshness: entries.seen.as_ref(),
         preferred_server: None,
         begun: Box::leak(Box::default()),
+        rejected: Box::leak(Box::default()),
     };
     Matched::new(desired, current, rules, known, clocks().into())
 }
@@ -270,7 +271,12 @@ proptest! {
             return Ok(());
         }
         let second = plan_or_nothing!((&desired, &entries), &after, &rules);
-        prop_assert_eq!(changes(&second), vec![], "after {:#?}", changes(&first));
+        // Where the leaver's login is somebody's, the user is proposed to them, and held.
+        let is_proposal = |change: &&Change| {
+            second.holds.get(&change.ftrack_id).is_some_and(|hold| hold.by == HeldBy::Returner)
+        };
+        let rest: Vec<&Change> = second.changes().filter(|change| !is_proposal(change)).collect();
+        prop_assert!(rest.is_empty(), "{:#?} after {:#?}", rest, changes(&first));
     }
 
     #[test]

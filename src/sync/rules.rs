@@ -7,11 +7,12 @@ use chrono::Duration;
 pub use crate::model::fold::fold;
 use crate::{
     config,
-    config::{Adopt, Scope},
+    config::{Adopt, AttributeRule, Scope, Source, Target},
     directory::dn::Dn,
     model::{
         link::Signature,
         reason::Cause,
+        server_kind::ServerKind,
         user::{Current, UNTOUCHABLE, User},
     },
 };
@@ -38,6 +39,9 @@ pub struct Rules {
     role_of_group: Vec<usize>,
     /// The signature state of links that are written.
     pub signature: Signature,
+    /// The place of the custom attribute that is mapped to the employee number, among those of the
+    /// mapping.
+    pub employee_number: Option<usize>,
     api_user: String,
 }
 
@@ -177,6 +181,31 @@ pub enum BadUserType {
     Untouchable(String),
 }
 
+/// LDAP attributes of the number that a person keeps for as long as the studio knows them: RFC 2798
+/// section 2.4, and Active Directory's schema.
+const EMPLOYEE_NUMBER: [&str; 2] = ["employeeNumber", "employeeID"];
+
+/// The place of the custom attribute that is mapped to the employee number; no kind of server has
+/// custom attributes of its own.
+fn employee_number(job: &config::LdapJob) -> Option<usize> {
+    let mapping = job.mapping(ServerKind::default());
+    let mut custom = mapping.values().filter(|rule| match rule.target {
+        Target::Custom(_) => true,
+        Target::Username
+        | Target::Email
+        | Target::FirstName
+        | Target::LastName
+        | Target::FullName => false,
+    });
+    let is_number = |rule: &AttributeRule| match &rule.from {
+        Source::Attribute(name) => EMPLOYEE_NUMBER
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name)),
+        Source::Template(_) => false,
+    };
+    custom.position(is_number)
+}
+
 impl Rules {
     /// The rules of a job, for the program's own API user.
     #[must_use]
@@ -193,6 +222,7 @@ impl Rules {
                 .zip(job.roles.values())
                 .flat_map(|(place, groups)| groups.iter().map(move |_| place))
                 .collect(),
+            employee_number: employee_number(job),
             api_user: fold(api_user).into_owned(),
         }
     }

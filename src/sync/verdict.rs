@@ -42,6 +42,7 @@ pub fn of_hold(by: HeldBy) -> Verdict {
         | HeldBy::Replica
         | HeldBy::Configuration
         | HeldBy::Adoption
+        | HeldBy::Returner
         | HeldBy::Limit
         | HeldBy::Window
         | HeldBy::Freeze

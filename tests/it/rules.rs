@@ -63,6 +63,13 @@ pub fn approve(studio: &Studio) -> Report {
     studio.synced(&["apply", plan, "--format", "json"])
 }
 
+/// Approves or rejects the first hold that a run opened.
+pub fn decide(studio: &Studio, report: &Report, command: &str) {
+    let number = report.holds_opened[0].to_string();
+    let ended = studio.run(&[command, &number]);
+    assert_eq!(ended.status, 0, "{}{}", ended.stdout, ended.stderr);
+}
+
 /// Takes an entry out of sight without taking its identity.
 pub fn leave(studio: &Studio, uid: &str) {
     studio

@@ -19,6 +19,7 @@ mod limits;
 mod locations;
 mod mails;
 mod protection;
+mod returners;
 mod rights;
 mod roles;
 mod settings;

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 
 use super::Situation;
 use crate::{
-    rules::{account, approve, come_back, leave},
+    rules::{account, approve, come_back, decide, leave},
     studio::{dn, person},
 };
 
@@ -201,17 +201,21 @@ fn a_successor_never_gets_the_leavers_account_by_the_login() {
     let situation = situation.then(|studio| {
         studio.tree().rename(&dn("ada"), &dn("ada2")).unwrap();
     });
-    assert_snapshot!(situation.plan_text(), @"
-    Plan for artists: 1 to create
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 1 to reactivate, 1 of them held
 
-      + create     ada2  uid=ada2,ou=people,dc=studio,dc=test
-          username: ada2
-          first_name: Another
-          last_name: Person
-          email: ada@studio.test
-          is_active: true
-          the person is in the directory and has no user
-    ");
+      ^ reactivate ada2 HELD  uid=ada2,ou=people,dc=studio,dc=test
+          username: ada -> ada2
+          first_name: Given -> Another
+          last_name: ada -> Person
+          is_active: false -> true
+          the job finds the person again; this program deactivated the user on [time]
+
+      1 change is held: the new entry "uid=ada2,ou=people,dc=studio,dc=test" has the mail address of the user "ada", which this program deactivated when the entry with the directory id [id] left. If it is the same person, who is back, approve this, and the user is theirs again; if it is another person, reject it, and they get a user of their own
+    "#);
+    let report = situation.sync();
+    assert_eq!(report.counts.held, 1);
+    decide(&situation, &report, "reject");
     situation.sync();
     assert_ne!(situation.user("ada2").id, leaver.id);
     assert_snapshot!(situation.users(), @r#"
@@ -247,17 +251,21 @@ fn a_successor_never_gets_the_leavers_account_by_the_mail() {
     let situation = situation.then(|studio| {
         studio.tree().rename(&dn("ada"), &dn("ada2")).unwrap();
     });
-    assert_snapshot!(situation.plan_text(), @"
-    Plan for artists: 1 to create
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 1 to reactivate, 1 of them held
 
-      + create     ada2  uid=ada2,ou=people,dc=studio,dc=test
-          username: ada2
-          first_name: Another
-          last_name: Person
-          email: ada@studio.test
-          is_active: true
-          the person is in the directory and has no user
-    ");
+      ^ reactivate ada2 HELD  uid=ada2,ou=people,dc=studio,dc=test
+          username: ada -> ada2
+          first_name: Given -> Another
+          last_name: ada -> Person
+          is_active: false -> true
+          the job finds the person again; this program deactivated the user on [time]
+
+      1 change is held: the new entry "uid=ada2,ou=people,dc=studio,dc=test" has the mail address of the user "ada", which this program deactivated when the entry with the directory id [id] left. If it is the same person, who is back, approve this, and the user is theirs again; if it is another person, reject it, and they get a user of their own
+    "#);
+    let report = situation.sync();
+    assert_eq!(report.counts.held, 1);
+    decide(&situation, &report, "reject");
     situation.sync();
     assert_ne!(situation.user("ada2").id, leaver.id);
     assert_snapshot!(situation.users(), @r#"

@@ -38,7 +38,7 @@ fn others(studio: &Studio, table: &str, bases: &str, filter: &str) -> String {
 }
 
 /// Two jobs on one directory: artists in the people's unit, and others.
-fn beside(uids: &[&str], table: &str, bases: &str, filter: &str) -> Situation {
+pub(super) fn beside(uids: &[&str], table: &str, bases: &str, filter: &str) -> Situation {
     let situation = Situation::of(uids);
     let more = others(&situation, table, bases, filter);
     situation.config(&more)

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Situation;
 use crate::{
-    rules::{account, approve, by_hand},
+    rules::{account, approve, by_hand, decide},
     studio::{Studio, dn, person},
 };
 
@@ -82,6 +82,7 @@ fn another_person_gets_a_user_of_their_own() {
     // The person has no user, for a reason that only a person can settle.
     assert_eq!(report.counts.unsettled, 1);
     by_hand(&situation, "ada", &json!({ "username": "ada.former" }));
+    decide(&situation, &situation.sync(), "reject");
     assert_eq!(situation.sync().counts.created, 1);
     assert_snapshot!(situation.users(), @r#"
     ada.former: inactive, "Given" "ada" <ada@studio.test>; artists, deactivated
