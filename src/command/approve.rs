@@ -150,7 +150,9 @@ async fn here(
 
 fn refused(error: &HoldError) -> Stop {
     match error {
-        HoldError::Unknown(_) | HoldError::Nobody { .. } => Stop::usage(error),
+        HoldError::Unknown(_) | HoldError::Nobody { .. } | HoldError::Several { .. } => {
+            Stop::usage(error)
+        }
         HoldError::Settled { .. }
         | HoldError::LastAdministrator { .. }
         | HoldError::NoJob { .. }

@@ -470,7 +470,7 @@ fn links(
     found: Option<&Link>,
     differing: &[(Field, Value)],
 ) -> (Option<Link>, Option<Link>) {
-    let (roles_before, roles_after) = roles_of_links(change, found, differing);
+    let (roles_before, roles_after) = roles_of_links(change, seen, found, differing);
     let with = |activity: Activity| Link {
         activity,
         roles: roles_before.clone(),

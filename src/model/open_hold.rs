@@ -8,6 +8,7 @@ use crate::model::{
     change::{Action, Change, Fingerprint, HeldBy},
     change_kind::ChangeKind,
     edit::{Attribute, Edit, Field, Values},
+    fold::fold,
     hold_number::HoldNumber,
     reason::Cause,
     user::{EntityId, User},
@@ -224,7 +225,7 @@ impl HeldPerson {
     /// Whether a person is meant: by login, mail address, DN, directory id or ftrack id, in any case.
     #[must_use]
     pub fn is(&self, who: &str) -> bool {
-        let who = who.to_lowercase();
+        let who = fold(who);
         let names = [
             Some(self.username.as_str()),
             self.email.as_deref(),
@@ -248,6 +249,12 @@ impl HeldPerson {
             .into_iter()
             .flatten()
             .chain(old)
-            .any(|name| name.to_lowercase() == who)
+            .any(|name| fold(name) == who)
+    }
+
+    /// What tells the person from all others, for people: the DN, or the login where there is none.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.dn.as_deref().unwrap_or(&self.username)
     }
 }

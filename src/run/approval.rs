@@ -16,10 +16,11 @@ use super::{
 use crate::{
     event::Event,
     model::{
-        change::{Change, Fingerprint, HeldBy},
+        change::{Change, ChangeId, Fingerprint, HeldBy},
         hold_number::HoldNumber,
         open_hold::{EndedBy, HeldPerson, OpenHold, ShownEdit},
         report::{Approver, ChangeResult, Report, Reported, Trigger},
+        user::EntityId,
     },
     state::{SeenHold, State, files::StateError},
     sync::{decision::Plan, guard::Vetted},
@@ -46,6 +47,8 @@ pub struct ApprovedHold {
     pub(super) hold: OpenHold,
     /// By what was seen of them.
     pub(super) wanted: BTreeMap<Fingerprint, HeldPerson>,
+    /// Those of them that are still due.
+    pub(super) still: BTreeMap<Fingerprint, Change>,
 }
 
 impl HoldDecision {
@@ -60,13 +63,27 @@ impl HoldDecision {
     /// Whom it is about.
     ///
     /// # Errors
-    /// There is no such hold, it has ended, or it holds nobody of that name.
+    /// There is no such hold, it has ended, or it holds nobody or several of that name.
     pub(super) fn people(&self, state: &State) -> Result<ApprovedHold, HoldError> {
         let SeenHold { hold, waiting } = self.open(state)?;
         let names = |who: &String| waiting.values().any(|person| person.is(who));
         if let Some(who) = self.only.iter().find(|who| !names(who)) {
             let (hold, who) = (self.hold, who.clone());
             return Err(HoldError::Nobody { hold, who });
+        }
+        for who in &self.only {
+            let named = waiting.values().filter(|person| person.is(who));
+            let people: BTreeMap<&EntityId, &str> = named
+                .map(|person| (&person.ftrack_id, person.shown()))
+                .collect();
+            if people.len() > 1 {
+                let people: Vec<&str> = people.into_values().collect();
+                return Err(HoldError::Several {
+                    hold: self.hold,
+                    who: who.clone(),
+                    people: people.join(" and "),
+                });
+            }
         }
         let is_wanted = |person: &HeldPerson| {
             self.only.is_empty() || self.only.iter().any(|who| person.is(who))
@@ -75,7 +92,11 @@ impl HoldDecision {
             .into_iter()
             .filter(|(_, person)| is_wanted(person))
             .collect();
-        Ok(ApprovedHold { hold, wanted })
+        Ok(ApprovedHold {
+            hold,
+            wanted,
+            still: BTreeMap::new(),
+        })
     }
 
     fn open(&self, state: &State) -> Result<SeenHold, HoldError> {
@@ -156,13 +177,13 @@ impl CompiledJob {
 
 impl ApprovedHold {
     /// Those whose changes are not as they were seen, each with what has become of it.
-    pub(super) fn refused(&self, plan: &Plan<'_>, vetted: &Vetted) -> Vec<Reported> {
-        let now: BTreeSet<Fingerprint> = vetted.changes().map(Change::seen).collect();
+    pub(super) fn refused(&self, plan: &Plan<'_>) -> Vec<Reported> {
         let due: BTreeSet<&str> = plan
             .changes()
             .map(|change| change.ftrack_id.as_str())
             .collect();
-        let gone = self.wanted.iter().filter(|(seen, _)| !now.contains(seen));
+        let is_gone = |seen: &Fingerprint| !self.still.contains_key(seen);
+        let gone = self.wanted.iter().filter(|(seen, _)| is_gone(seen));
         gone.map(|(_, person)| {
             let why = if due.contains(person.ftrack_id.as_str()) {
                 "it is not what was seen any more, and was not written: another hold shows what it \
@@ -226,9 +247,18 @@ impl RunContext<'_, LdapWork> {
         let results = self.report.changes.iter().zip(vetted.allowed());
         let is_done =
             |change: &Reported| change.result == ChangeResult::Applied || change.is_so_already();
-        let written: BTreeSet<Fingerprint> = results
+        let written: BTreeMap<ChangeId, &Change> = results
             .filter(|(reported, _)| is_done(reported))
-            .map(|(_, change)| change.seen())
+            .map(|(_, change)| (change.id, change))
+            .collect();
+        let is_written = |part: &Change| {
+            let change = written.get(&part.id);
+            change.is_some_and(|change| part.edits.iter().all(|edit| change.has(edit)))
+        };
+        let still = approved.still.iter();
+        let written: BTreeSet<Fingerprint> = still
+            .filter(|(_, part)| is_written(part))
+            .map(|(seen, _)| *seen)
             .collect();
         let hold = approved.hold.hold;
         let closed = state.end_held(hold, Utc::now(), &written, EndedBy::Approved)?;

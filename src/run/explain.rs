@@ -22,14 +22,16 @@ use crate::{
         entry::DirectoryId,
         explanation::{ExplainedUser, Explanation, Step, StepName, Verdict},
         id::IdAttribute,
-        report::{ChangeResult, Report, Reported},
+        report::{ChangeResult, Outcome as RunOutcome, Report, Reported, Trigger},
         user::{Current, User},
     },
     state::Remembered,
     sync::{
         decision::{Decision, Outcome, Plan, Who},
         desired::{Desired, DesiredValue, Mapped},
-        guard, several, verdict,
+        guard,
+        guard::{Held, Vetted},
+        several, verdict,
     },
 };
 
@@ -95,6 +97,7 @@ impl RunContext<'_, LdapWork> {
         let mut remembered = self.counting_unsettled(remembered)?;
         let current = self.all_users().await?;
         remembered.users_before = Some(users_before(&current, &self.work.rules.source));
+        self.paused.clone_from(&remembered.paused);
         let mut trace = Trace::default();
         let named = users_named(&current, who);
         let found = self.search(who, &named, &mut trace).await?;
@@ -219,11 +222,7 @@ impl RunContext<'_, LdapWork> {
         let Some(decision) = decision_about(&plan, &id.1, dn) else {
             return Ok(None);
         };
-        let held = vetted
-            .held()
-            .iter()
-            .find(|held| held.change.directory_id == id.1 && held.hold.by != HeldBy::Limit);
-        let held = held.map(|held| Reported::held(&held.change, &held.hold));
+        let held = Parts::of(&vetted, &id.1);
         Ok(self.conclude(decision, held, chosen, trace))
     }
 
@@ -278,7 +277,7 @@ impl RunContext<'_, LdapWork> {
     fn conclude(
         &self,
         decision: &Decision<'_>,
-        held: Option<Reported>,
+        held: Parts,
         chosen: Option<&Chosen>,
         trace: &mut Trace,
     ) -> Option<Decided> {
@@ -299,20 +298,29 @@ impl RunContext<'_, LdapWork> {
         trace.step(StepName::Decide, true, &*reason);
         let change = decision.change().map(|change| {
             let planned = Reported::new(change, ChangeResult::Planned);
-            let before = || held_before(&self.last_report()?, &planned);
-            held.or_else(before).unwrap_or(planned)
+            let before = || self.held_before(&planned);
+            let held = held.certain.or_else(before).or(held.by_limit);
+            held.unwrap_or(planned)
         });
         if let Some(change) = &change {
-            let why = change.hold().map(ToOwned::to_owned);
-            if let (Some(by), Some(why)) = (change.held_by, &why) {
+            let is_rejected = change.result == ChangeResult::Rejected;
+            let by = change.held_by;
+            let by = by.or(is_rejected.then_some(HeldBy::Rejected));
+            let rejected = change.error.as_deref().filter(|_| is_rejected);
+            let why = change.hold().or(rejected).map(ToOwned::to_owned);
+            if let (Some(by), Some(why)) = (by, &why) {
                 verdict = verdict::of_hold(by);
-                reason = format!("{reason}; it is held ({}): {why}", by.as_str());
+                reason = if is_rejected {
+                    format!("{reason}; {why}")
+                } else {
+                    format!("{reason}; it is held ({}): {why}", by.as_str())
+                };
             }
             let detail = why.unwrap_or_else(|| {
                 "nothing holds it; limits count everybody, and the last run held nothing of this"
                     .to_owned()
             });
-            trace.step(StepName::Guard, change.held_by.is_none(), detail);
+            trace.step(StepName::Guard, by.is_none(), detail);
         }
         Some(Decided {
             verdict,
@@ -322,16 +330,59 @@ impl RunContext<'_, LdapWork> {
         })
     }
 
-    /// The report of the last run that was none for show.
-    fn last_report(&self) -> Option<Report> {
+    /// The same change, if the last run for everybody held it by what only the people as a whole
+    /// show, or a run for some since then.
+    fn held_before(&self, planned: &Reported) -> Option<Reported> {
         let job = &self.prepared.name;
         let runs = self.history.runs(Some(job)).ok()?;
-        let mut reports = runs
+        let reports = runs
             .iter()
             .take(RUNS)
             .filter_map(|(run, job)| self.history.load(job, run).ok());
-        reports.find(|report| !report.dry_run)
+        for report in reports.filter(|report| !report.dry_run) {
+            let held = held_before(&report, planned);
+            if held.is_some() || is_for_everybody(&report) {
+                return held;
+            }
+        }
+        None
     }
+}
+
+/// What holds the change of a person.
+struct Parts {
+    /// By what is known of this person alone.
+    certain: Option<Reported>,
+    /// By a limit, as far as these few people tell: the last run knows better by how much it is
+    /// exceeded.
+    by_limit: Option<Reported>,
+}
+
+impl Parts {
+    fn of(vetted: &Vetted, id: &DirectoryId) -> Self {
+        let is_of_limit = |held: &&Held| held.hold.by == HeldBy::Limit;
+        let of_person = vetted
+            .held()
+            .iter()
+            .filter(|held| held.change.directory_id == *id);
+        let (by_limit, certain): (Vec<&Held>, Vec<&Held>) = of_person.partition(is_of_limit);
+        let first = |all: Vec<&Held>| {
+            let held = all.first()?;
+            Some(Reported::held(&held.change, &held.hold))
+        };
+        Self {
+            certain: first(certain),
+            by_limit: first(by_limit),
+        }
+    }
+}
+
+/// Whether the report of a run has everything that was held then.
+fn is_for_everybody(report: &Report) -> bool {
+    report.outcome != RunOutcome::Failed
+        && report.trigger != Trigger::Changes
+        && report.approved_by.is_none()
+        && report.only.is_empty()
 }
 
 /// The decision about a person, an entry, or the user of somebody without an entry.
@@ -349,11 +400,12 @@ fn decision_about<'p>(
     plan.decisions.iter().find(is_about)
 }
 
-/// The same change in a report, if it was held.
+/// The same change in a report, if it was held by what only the people as a whole show: everything
+/// else is known anew.
 fn held_before(report: &Report, planned: &Reported) -> Option<Reported> {
     let is_same = |change: &&Reported| {
         (change.action, &change.ftrack_id) == (planned.action, &planned.ftrack_id)
-            && change.held_by.is_some()
+            && change.held_by.is_some_and(is_of_everybody)
     };
     let before = report.changes.iter().find(is_same)?;
     Some(Reported {
@@ -361,7 +413,23 @@ fn held_before(report: &Report, planned: &Reported) -> Option<Reported> {
         held_by: before.held_by,
         error: before
             .hold()
-            .map(|why| format!("{why} (in the last run, {})", report.run)),
+            .map(|why| format!("{why} (in the run {})", report.run)),
         ..planned.clone()
     })
+}
+
+/// Whether it takes the reading of everybody to know what holds a change.
+fn is_of_everybody(by: HeldBy) -> bool {
+    match by {
+        HeldBy::Limit | HeldBy::Doubt | HeldBy::Administrator => true,
+        HeldBy::Replica
+        | HeldBy::Configuration
+        | HeldBy::Protected
+        | HeldBy::Adoption
+        | HeldBy::Successor
+        | HeldBy::Window
+        | HeldBy::Freeze
+        | HeldBy::Paused
+        | HeldBy::Rejected => false,
+    }
 }

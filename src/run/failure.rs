@@ -91,6 +91,16 @@ pub enum HoldError {
     #[error("hold {hold} holds nobody named {who:?}; `holds show {hold}` lists them")]
     Nobody { hold: HoldNumber, who: String },
     #[error(
+        "hold {hold} holds {people}, who are all named {who:?}, so nothing was decided; name the \
+         person by the DN or an id"
+    )]
+    Several {
+        hold: HoldNumber,
+        who: String,
+        /// Who they are.
+        people: String,
+    },
+    #[error(
         "hold {hold} cannot be approved: what it holds would leave ftrack without an active \
          administrator; make somebody else one first"
     )]

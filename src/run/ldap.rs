@@ -83,7 +83,9 @@ impl RunContext<'_, LdapWork> {
         let plan = self.restricted(plan)?;
         self.look_at_pauses(state)?;
         let vetted = self.vet(&plan, past, aim.approved())?;
-        let position = position.filter(|_| self.is_for_everybody());
+        // Where only some of it may be written, the rest would not be told to runs of changes again.
+        let is_whole = self.is_for_everybody() && aim.approved().is_none();
+        let position = position.filter(|_| is_whole);
         let known = self.known_after(position, &plan, &desired).map(|known| {
             let marks = Marks::of(&desired, &current, &vetted.vetted, None);
             (known, marks)
@@ -123,9 +125,9 @@ impl RunContext<'_, LdapWork> {
         } = judged;
         let lock = self.look_at_administrators(&mut vetted, approval).await?;
         self.record_plan(plan, &vetted);
+        let held = held.unwrap_or_else(|| vetted.held().to_vec());
         if self.is_for_everybody() {
             let read = (plan, desired, current);
-            let held = held.unwrap_or_else(|| vetted.held().to_vec());
             self.number_holds(state, read, (&vetted, &held), approval)?;
             self.end_rejections(state, past.0, read)?;
         }
@@ -136,7 +138,8 @@ impl RunContext<'_, LdapWork> {
         if !self.is_for_everybody() {
             self.remember_absences(state, past.0, plan)?;
         } else if desired.is_of_everybody() {
-            self.remember(state, past, plan, current, &vetted, approval)?;
+            let judged = (&vetted, &*held);
+            self.remember(state, past, plan, current, judged, approval)?;
             self.remember_preferred_server(state, past.0, desired, (plan, &vetted), approval)?;
             self.remember_dns(state, plan, desired)?;
         } else {
@@ -278,12 +281,20 @@ impl RunContext<'_, LdapWork> {
                     held_by: hold.hold.held_by,
                     changes: &hold.wanted,
                 };
-                let Lifted { vetted, held } = guard::lift(plan, &bounds, &seen);
-                let refused = hold.refused(plan, &vetted);
+                let Lifted {
+                    vetted,
+                    held,
+                    still,
+                } = guard::lift(plan, &bounds, &seen);
+                let hold = ApprovedHold {
+                    still,
+                    ..hold.clone()
+                };
+                let refused = hold.refused(plan);
                 Ok(Judged {
                     vetted,
-                    approval: Approval::OfHold,
-                    of_hold: Some((hold.clone(), refused)),
+                    approval: Approval::OfHold(seen.held_by),
+                    of_hold: Some((hold, refused)),
                     held: Some(held),
                 })
             }
@@ -301,7 +312,7 @@ impl RunContext<'_, LdapWork> {
         let settled = counted.into_iter().map(|counted| Written {
             number: match approval {
                 Approval::None => number(counted.kind),
-                Approval::Given | Approval::OfHold => counted.number,
+                Approval::Given | Approval::OfHold(_) => counted.number,
             },
             is_settled: true,
             ..counted

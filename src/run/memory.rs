@@ -116,14 +116,15 @@ impl RunContext<'_, LdapWork> {
         })
     }
 
-    /// Saves what later runs have to know, before anything is written to ftrack.
+    /// Saves what later runs have to know, before anything is written to ftrack. What is held is all
+    /// of it, also where the run is for the approval of some.
     pub(super) fn remember(
         &self,
         state: &State,
         (remembered, settings): (&Remembered, &Settings),
         plan: &Plan<'_>,
         current: &Current,
-        vetted: &Vetted,
+        (vetted, held): (&Vetted, &[Held]),
         approval: Approval,
     ) -> Result<(), Failure> {
         let job = &self.prepared.name;
@@ -138,7 +139,8 @@ impl RunContext<'_, LdapWork> {
         }
         // A reading of a replica releases nobody: it may lag behind.
         if plan.replica.is_none() {
-            let held = held_people(remembered, plan, &changed(remembered, settings), vetted);
+            let changed = changed(remembered, settings);
+            let held = held_people(remembered, plan, &changed, (vetted.allowed(), held));
             state.set_held(job, &remembered.held, &held)?;
             state.set_settings(job, remembered.settings.as_ref(), settings)?;
         }
@@ -146,7 +148,7 @@ impl RunContext<'_, LdapWork> {
             job,
             self.reader.server(),
             remembered,
-            inactive(plan, current, vetted),
+            inactive(plan, current, (vetted.allowed(), held)),
         )?;
         state.set_directory(
             job,
@@ -197,7 +199,7 @@ impl RunContext<'_, LdapWork> {
             }
         }
         // As long as a role is not taken because of it, the doubt stays.
-        if !plan.role_doubts.is_empty() && vetted.held().iter().any(Held::takes_roles) {
+        if !plan.role_doubts.is_empty() && leaves_roles(plan, vetted) {
             for (key, (dn, members)) in &before {
                 let shown = groups.entry(key.clone()).or_insert((dn, 0));
                 if shown.1 == 0 {
@@ -250,7 +252,11 @@ impl RunContext<'_, LdapWork> {
         let (job, ftrack) = (&self.prepared.name, self.reader.server());
         state.set_clocks_agreed(job, self.clocks().agreed())?;
         if plan.replica.is_none() {
-            let mut held = held_people(remembered, plan, &changed(remembered, settings), vetted);
+            let (changed, judged) = (
+                changed(remembered, settings),
+                (vetted.allowed(), vetted.held()),
+            );
+            let mut held = held_people(remembered, plan, &changed, judged);
             for (by, kind, id, cause) in remembered.held.iter() {
                 let is_told = DirectoryId::new(id).is_some_and(|id| desired.tells_of(&id));
                 if !is_told {
@@ -260,7 +266,7 @@ impl RunContext<'_, LdapWork> {
             state.set_held(job, &remembered.held, &held)?;
         }
         let known = remembered.inactive.iter().flatten().cloned();
-        let all = inactive(plan, current, vetted)
+        let all = inactive(plan, current, (vetted.allowed(), vetted.held()))
             .into_iter()
             .chain(known)
             .collect();
@@ -326,11 +332,30 @@ fn is_settled(plan: &Plan<'_>, vetted: &Vetted, approval: Approval) -> bool {
             || approval == Approval::Given && missing.all(|id| approved.contains(id.as_str())))
 }
 
+/// Whether a role that would be taken is not: it is held, or not what a person approved.
+fn leaves_roles(plan: &Plan<'_>, vetted: &Vetted) -> bool {
+    let taken: BTreeMap<ChangeId, &Change> = vetted
+        .allowed()
+        .iter()
+        .map(|change| (change.id, change))
+        .collect();
+    plan.changes().any(|change| {
+        let mut revokes = change.edits_of(ChangeKind::Revoke);
+        revokes.any(|edit| taken.get(&change.id).is_none_or(|taken| !taken.has(edit)))
+    })
+}
+
 /// The users that are inactive although the program did not deactivate them; of users that a job
 /// adopts or takes over it cannot be said later that they were deactivated since.
-fn inactive(plan: &Plan<'_>, current: &Current, vetted: &Vetted) -> BTreeSet<EntityId> {
-    let linked = vetted
-        .changes()
+fn inactive(
+    plan: &Plan<'_>,
+    current: &Current,
+    (allowed, held): (&[Change], &[Held]),
+) -> BTreeSet<EntityId> {
+    let held = held.iter().map(|held| &held.change);
+    let linked = allowed
+        .iter()
+        .chain(held)
         .filter(|change| change.has(&Edit::Link))
         .map(|change| &change.ftrack_id);
     let is_inactive = |id: &&EntityId| {
@@ -406,8 +431,8 @@ pub(super) fn written(
             (_, _) if number == 0 => None,
             (_, ChangeKind::Create) if is_first_contact => None,
             (Approval::None, _) => Some(number),
-            (Approval::Given | Approval::OfHold, ChangeKind::Deactivate) => Some(0),
-            (Approval::Given | Approval::OfHold, _) => None,
+            (Approval::Given | Approval::OfHold(_), ChangeKind::Deactivate) => Some(0),
+            (Approval::Given | Approval::OfHold(_), _) => None,
         }?;
         Some(Written {
             run: run.to_owned(),
@@ -443,17 +468,11 @@ fn held_people(
     remembered: &Remembered,
     plan: &Plan<'_>,
     changed: &[Setting],
-    vetted: &Vetted,
+    (allowed, held): (&[Change], &[Held]),
 ) -> HeldPeople {
-    let allowed = kinds(vetted.allowed());
+    let allowed = kinds(allowed);
     let by_limit = |held: &&Held| held.hold.by == HeldBy::Limit;
-    let over_limit = kinds(
-        vetted
-            .held()
-            .iter()
-            .filter(by_limit)
-            .map(|held| &held.change),
-    );
+    let over_limit = kinds(held.iter().filter(by_limit).map(|held| &held.change));
     let mut people = HeldPeople::default();
     for change in plan.changes() {
         let id = &change.directory_id;

@@ -10,7 +10,6 @@ use crate::{
         entry::DirectoryId,
         hold_number::HoldNumber,
         open_hold::{ClosedHold, HeldPart, HeldPerson, HoldKind},
-        report::ChangeResult,
         user::{Current, EntityId, User},
     },
     state::{FirstNumber, Remembered, State},
@@ -45,12 +44,12 @@ impl RunContext<'_, LdapWork> {
             // What is not in the plan that was approved is none of this run's business.
             Approval::Given => true,
             // A reading of a replica releases nobody.
-            Approval::None | Approval::OfHold
+            Approval::None | Approval::OfHold(_)
                 if plan.replica.is_some() && of.by != HeldBy::Replica =>
             {
                 true
             }
-            Approval::None | Approval::OfHold => {
+            Approval::None | Approval::OfHold(_) => {
                 let id = DirectoryId::new(&person.directory_id);
                 !desired.is_of_everybody() && !id.is_some_and(|id| desired.tells_of(&id))
             }
@@ -69,16 +68,15 @@ impl RunContext<'_, LdapWork> {
         };
         let (job, now) = (&self.prepared.name, self.clocks().here);
         let numbered = state.number_holds(job, now, (&parts, first), stays)?;
-        let reported = self.report.changes.iter_mut();
-        let reported = reported.filter(|change| change.result == ChangeResult::Held);
         let numbers: HashMap<(HoldKind, Fingerprint), HoldNumber> = parts
             .iter()
             .zip(&numbered.numbers)
             .map(|(part, number)| ((part.of, part.seen), *number))
             .collect();
-        for (change, Held { change: part, hold }) in
-            reported.zip(vetted.held().iter().filter(waits))
-        {
+        // The report has first what may be written, then what is held, as it is vetted.
+        let reported = self.report.changes.iter_mut();
+        let reported = reported.skip(vetted.allowed().len());
+        for (change, Held { change: part, hold }) in reported.zip(vetted.held()) {
             let (by, kind) = (hold.by, part.kind());
             let of = HoldKind { by, kind };
             change.hold = numbers.get(&(of, part.seen())).copied();

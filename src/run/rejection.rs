@@ -47,7 +47,7 @@ pub async fn reject(
             taken => break taken?,
         }
     };
-    let ApprovedHold { hold, wanted } = decision.people(state)?;
+    let ApprovedHold { hold, wanted, .. } = decision.people(state)?;
     let closed = state.reject(&hold, Utc::now(), &decision.by, &wanted);
     if let Some(closed) = closed.map_err(HoldError::State)? {
         let (of, what) = (RunName { job: &job, run: "" }, HoldEvent::Closed(closed));

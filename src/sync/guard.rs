@@ -52,14 +52,6 @@ pub struct Held {
     pub hold: Hold,
 }
 
-impl Held {
-    /// Whether a security role would be taken.
-    #[must_use]
-    pub fn takes_roles(&self) -> bool {
-        self.change.is_of(ChangeKind::Revoke)
-    }
-}
-
 impl Vetted {
     /// In the order of the plan.
     #[must_use]
@@ -81,7 +73,7 @@ impl Vetted {
 
     /// Holds those of the allowed deactivations that would remove the last active administrator,
     /// using a fresh read of the administrators right before the write; without a person's
-    /// approval, every administrator's deactivation.
+    /// approval of just that, every administrator's deactivation.
     pub fn look_again(&mut self, administrators: &BTreeSet<EntityId>, approval: Approval) {
         let going: BTreeSet<&EntityId> = self
             .allowed
@@ -94,7 +86,7 @@ impl Vetted {
             .all(|administrator| going.contains(administrator))
         {
             Some(Hold::new(HeldBy::Administrator, WOULD_BE_THE_LAST))
-        } else if !approval.is_given() {
+        } else if !approval.is_of_administrators() {
             Some(Hold::new(
                 HeldBy::Protected,
                 "it became an administrator since it was read",
@@ -124,17 +116,17 @@ pub enum Approval {
     None,
     Given,
     /// A person approved some of what was held: these changes, and nothing that follows for the
-    /// reading or for anybody else.
-    OfHold,
+    /// reading or for anybody else; and what held them.
+    OfHold(HeldBy),
 }
 
 impl Approval {
-    /// Whether a person approved the changes.
-    #[must_use]
-    pub fn is_given(self) -> bool {
+    /// Whether a person approved changes to administrators as such.
+    fn is_of_administrators(self) -> bool {
         match self {
             Self::None => false,
-            Self::Given | Self::OfHold => true,
+            Self::Given => true,
+            Self::OfHold(held_by) => held_by == HeldBy::Protected,
         }
     }
 

@@ -6,12 +6,16 @@ use ftrack_ldap_sync::{
         directory::TreeEntry,
         ftrack::{Call, CallKind, Fault},
     },
-    model::explanation::{Explanation, StepName},
+    model::{
+        change::HeldBy,
+        explanation::{Explanation, StepName},
+    },
 };
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use crate::{
+    daemon::{Daemon, must},
     rules::{by_hand, leave, make_administrator},
     situations::Situation,
     studio::{Studio, dn, person},
@@ -202,7 +206,7 @@ fn who_waits_or_is_held_is_told_what_for() {
         .entry(person("newcomer", "New", "Comer"))
         .after_sync();
     assert_snapshot!(verdicts(&situation, ["ada", "dan", "newcomer"]), @r#"
-    ada: held: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (limit): 3 deactivations are more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE` (in the last run, RUN)
+    ada: held: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (limit): 3 deactivations are more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE` (in the run RUN)
     dan: protected: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (protected): it is an administrator, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
     newcomer: held: the user "newcomer" has no owner, and matches the person by login (users.adopt); it is held (adoption): an existing user would become the person's after the job's first contact; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; users.adopt_always = true adopts without asking
     "#);
@@ -330,5 +334,70 @@ fn an_account_that_is_asked_for_twice_is_found_by_its_user() {
         assert_eq!(explained.verdict.as_str(), "update", "{who}");
         assert_eq!(explained.directory.unwrap().dn, dn("lovelace"));
         assert_eq!(explained.ftrack.unwrap().username, "ada");
+    }
+}
+
+#[test]
+fn a_pause_is_told_before_a_run_found_it() {
+    let studio = Studio::of(&["ada", "bob"]).for_a_daemon("");
+    studio.sync();
+    leave(&studio, "ada");
+    let daemon = Daemon::start(&studio);
+    must(&studio, 0, &["pause", "--only", "deactivate"]);
+    let explained = explain(&studio, "ada");
+    let held = explained.change.as_ref().and_then(|change| change.held_by);
+    assert_eq!(held, Some(HeldBy::Paused), "{explained:#?}");
+    // And no longer once it is over, although the last run was held by it.
+    let report = studio.sync();
+    assert_eq!((report.counts.held, report.counts.deactivated), (1, 0));
+    must(&studio, 0, &["resume", "--only", "deactivate"]);
+    let explained = explain(&studio, "ada");
+    assert_eq!(explained.verdict.as_str(), "deactivate", "{explained:#?}");
+    assert!(daemon.stop().0.success());
+}
+
+#[test]
+fn what_a_limit_holds_is_told_also_after_runs_for_others() {
+    let people: Vec<String> = (0..10).map(|number| format!("user{number}")).collect();
+    let people: Vec<&str> = people.iter().map(String::as_str).collect();
+    let studio = Situation::synced(&people);
+    for uid in ["user0", "user1", "user2"] {
+        leave(&studio, uid);
+    }
+    studio.sync();
+    let is_held = |why: &str| {
+        let explained = explain(&studio, "user0");
+        let held = explained.change.as_ref().and_then(|change| change.held_by);
+        assert_eq!(held, Some(HeldBy::Limit), "{why}: {explained:#?}");
+        assert_eq!(explained.verdict.as_str(), "held");
+    };
+    is_held("after the run that held it");
+    let approved = studio.run(&["approve", "1", "--only", "user2"]);
+    assert_eq!(approved.status, 0, "{}", approved.stderr);
+    is_held("after an approval of somebody else's");
+    studio.synced(&["sync", "--format", "json", "--only", "user7"]);
+    is_held("after a run for somebody else");
+    std::fs::remove_dir_all(studio.state_dir().join("reports")).unwrap();
+    is_held("without the reports");
+}
+
+#[test]
+fn who_was_rejected_is_told_so() {
+    let studio = Situation::synced(&["ada", "bob", "cyd", "dan"]);
+    leave(&studio, "ada");
+    leave(&studio, "bob");
+    studio.sync();
+    let rejected = studio.run(&["reject", "1", "--only", "ada"]);
+    assert_eq!(rejected.status, 0, "{}", rejected.stderr);
+    for _ in 0..2 {
+        let explained = explain(&studio, "ada");
+        assert_eq!(explained.verdict.as_str(), "rejected", "{explained:#?}");
+        assert!(
+            explained.reason.contains("a person rejected it"),
+            "{explained:#?}"
+        );
+        let guard = explained.steps.last().unwrap();
+        assert_eq!((guard.step, guard.passed), (StepName::Guard, false));
+        studio.sync();
     }
 }

@@ -8,6 +8,7 @@ mod each;
 mod ftrack_side;
 mod groups;
 mod replicas;
+mod roles;
 
 use std::{collections::HashMap, fs};
 

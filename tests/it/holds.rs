@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod approving;
+mod beside;
 mod rejecting;
 
 /// A synced studio of ten of whom these left: all are held where it is more than one.

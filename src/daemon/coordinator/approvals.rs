@@ -152,7 +152,9 @@ impl From<HoldError> for CommandError {
     fn from(error: HoldError) -> Self {
         let why = error.to_string();
         match error {
-            HoldError::Unknown(_) | HoldError::Nobody { .. } => Self::UnknownHold(why),
+            HoldError::Unknown(_) | HoldError::Nobody { .. } | HoldError::Several { .. } => {
+                Self::UnknownHold(why)
+            }
             HoldError::Settled { .. }
             | HoldError::LastAdministrator { .. }
             | HoldError::NoJob { .. } => Self::NothingToDecide(why),

@@ -32,9 +32,10 @@ pub(super) enum RoleStep {
 ///
 /// A role is noted as given before it is, and forgotten after it is taken: wherever a server may
 /// stop, no role is left that the program gave and does not know of. One that somebody else gave
-/// meanwhile is not noted.
+/// meanwhile is not noted, and one that was read as gone and is there stays noted.
 pub(super) fn roles_of_links(
     change: &Change,
+    seen: &UserState,
     found: Option<&Link>,
     differing: &[(Field, Value)],
 ) -> (Vec<EntityId>, Vec<EntityId>) {
@@ -42,9 +43,13 @@ pub(super) fn roles_of_links(
         roles: found.map(|link| link.roles.clone()).unwrap_or_default(),
         ..change.link.clone()
     };
+    let is_there = |role: &EntityId| {
+        let mut held = seen.roles.iter();
+        held.any(|held| held.role.id == *role && held.is_on_all_open)
+    };
     let planned = change.before.iter().flat_map(|link| &link.roles);
     let gone: Vec<&EntityId> = planned
-        .filter(|role| !change.link.roles.contains(role))
+        .filter(|role| !change.link.roles.contains(role) && !is_there(role))
         .collect();
     let still = |role: &Role| {
         let field = role_field(role);

@@ -11,6 +11,7 @@ use crate::model::{
     id::IdAttribute,
     link::{Form, Signature},
     reason::Reason,
+    role::HeldRole,
 };
 
 const RUN: &str = "this-run";
@@ -273,5 +274,35 @@ fn a_deactivation_of_an_earlier_run_is_left_to_its_report_only_where_that_counts
             expected.map(|(steps, _)| steps),
             "{user}"
         );
+    }
+}
+
+#[test]
+fn a_role_that_was_read_as_gone_and_is_there_stays_noted() {
+    let role = Arc::new(Role {
+        id: EntityId::new("r-1").unwrap(),
+        name: "Lead".into(),
+        is_administrator: false,
+    });
+    let mut given = link(Activity::Settled);
+    given.note_role(&role.id);
+    let forgets = Change {
+        before: Some(given.clone()),
+        ..change(Action::Update, Edit::Link, Activity::Settled)
+    };
+    let seen = |roles: Vec<HeldRole>| UserState {
+        link: LinkFound::Link(Box::new(given.clone())),
+        roles: roles.into(),
+        ..user(true, None)
+    };
+    let held = |is_on_all_open| HeldRole {
+        role: Arc::clone(&role),
+        is_on_all_open,
+        is_on_some: !is_on_all_open,
+    };
+    for (roles, operations) in [(vec![], 1), (vec![held(false)], 1), (vec![held(true)], 0)] {
+        let (left, _) = left_of(&forgets, &seen(roles.clone()), Progress::Nothing).unwrap();
+        assert_eq!(left.len(), operations, "{roles:?} {left:?}");
+        assert!(left.iter().all(|left| !left.contains("r-1")), "{left:?}");
     }
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{Bounds, Held, LastAdministrator, Vetted, hold_dependents, settle, verdict, vet};
 use crate::{
-    model::change::{Change, ChangeId, Fingerprint, HeldBy},
+    model::{
+        change::{Change, ChangeId, Fingerprint, HeldBy},
+        edit::Edit,
+    },
     sync::decision::Plan,
 };
 
@@ -25,6 +28,8 @@ pub struct Lifted {
     pub vetted: Vetted,
     /// Everything that is held without the approval.
     pub held: Vec<Held>,
+    /// Of what was seen, what is still due: the change, or the part of one.
+    pub still: BTreeMap<Fingerprint, Change>,
 }
 
 /// Lets a person's approval of changes that were seen lift what held them, and nothing else: whatever
@@ -40,14 +45,8 @@ pub fn lift<T>(plan: &Plan<'_>, bounds: &Bounds<'_>, seen: &Seen<'_, T>) -> Lift
         .partition(|held| held.hold.by == seen.held_by && is_seen(&held.change));
     // What holds it has ended meanwhile.
     let free = now.allowed.iter().filter(|change| is_seen(change));
-    let mut asked: Vec<&Change> = mine.iter().map(|held| &held.change).chain(free).collect();
-    let places: BTreeMap<ChangeId, usize> = plan
-        .changes()
-        .enumerate()
-        .map(|(place, change)| (change.id, place))
-        .collect();
-    asked.sort_by_key(|change| places.get(&change.id));
-    let last = LastAdministrator::of(plan, asked.iter().copied());
+    let asked = joined(plan, mine.iter().map(|held| &held.change).chain(free));
+    let last = LastAdministrator::of(plan, asked.iter());
     let without = Bounds {
         lifted: Some(seen.held_by),
         ..bounds.clone()
@@ -55,7 +54,7 @@ pub fn lift<T>(plan: &Plan<'_>, bounds: &Bounds<'_>, seen: &Seen<'_, T>) -> Lift
     let judged = asked.iter().map(|change| {
         let mut verdict = verdict(plan, &without, &last, change);
         bounds.closed.judge_paused(change, &mut verdict);
-        (*change, verdict)
+        (change, verdict)
     });
     let mut vetted = settle(judged);
     // What takes a login that a change frees which is still held has to wait for that one.
@@ -68,8 +67,34 @@ pub fn lift<T>(plan: &Plan<'_>, bounds: &Bounds<'_>, seen: &Seen<'_, T>) -> Lift
         place += 1;
         !is_other || is_seen(&held.change)
     });
+    let still = now.changes().filter(|change| is_seen(change));
     Lifted {
         vetted,
+        still: still
+            .map(|change| (change.seen(), change.clone()))
+            .collect(),
         held: now.held,
     }
+}
+
+/// The parts of each change as one, in the order of the plan: what is written to a user is written
+/// from what was read of it, so that of two changes the second would undo what the first one notes in
+/// the link.
+fn joined<'c>(plan: &Plan<'_>, parts: impl Iterator<Item = &'c Change>) -> Vec<Change> {
+    let mut wanted: BTreeMap<ChangeId, Vec<&Edit>> = BTreeMap::new();
+    for part in parts {
+        wanted.entry(part.id).or_default().extend(&part.edits);
+    }
+    let asked = plan.changes().filter_map(|change| {
+        let wanted = wanted.get(&change.id)?;
+        let edits = change.edits.iter().filter(|edit| wanted.contains(edit));
+        let edits: Vec<Edit> = edits.cloned().collect();
+        let is_whole = edits.len() == change.edits.len();
+        Some(if is_whole {
+            change.clone()
+        } else {
+            change.part(edits)
+        })
+    });
+    asked.collect()
 }

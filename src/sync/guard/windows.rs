@@ -117,13 +117,26 @@ impl ClosedKinds {
     /// Holds the edits of kinds that are closed. Whoever is held by a limit since an earlier run waits
     /// for a person also then.
     pub(super) fn judge(&self, change: &Change, held_before: &HeldPeople, verdict: &mut Verdict) {
+        let id = &change.directory_id;
+        let is_limited = |kind| held_before.cause(HeldBy::Limit, kind, id).is_some();
+        self.judge_if(change, verdict, |kind, _| !is_limited(kind));
+    }
+
+    /// Holds the edits of kinds that are paused: a person's approval of something else ends no pause.
+    pub(super) fn judge_paused(&self, change: &Change, verdict: &mut Verdict) {
+        self.judge_if(change, verdict, |_, hold| hold.by == HeldBy::Paused);
+    }
+
+    /// Holds the edits of kinds that are closed by what counts.
+    fn judge_if(
+        &self,
+        change: &Change,
+        verdict: &mut Verdict,
+        counts: impl Fn(ChangeKind, &Hold) -> bool,
+    ) {
         for (place, edit) in change.edits.iter().enumerate() {
             let kind = kind(change, edit);
-            let is_limited = || {
-                let id = &change.directory_id;
-                held_before.cause(HeldBy::Limit, kind, id).is_some()
-            };
-            let Some(hold) = self.hold(change, kind).filter(|_| !is_limited()) else {
+            let Some(hold) = self.hold(change, kind).filter(|hold| counts(kind, hold)) else {
                 continue;
             };
             match (kind, change.action) {
@@ -132,16 +145,6 @@ impl ClosedKinds {
                 (_, Action::Update | Action::Deactivate | Action::Reactivate | Action::Adopt) => {
                     verdict.hold(change, place, hold);
                 }
-            }
-        }
-    }
-
-    /// Holds the edits of kinds that are paused: a person's approval of something else ends no pause.
-    pub(super) fn judge_paused(&self, change: &Change, verdict: &mut Verdict) {
-        for (place, edit) in change.edits.iter().enumerate() {
-            let hold = self.hold(change, kind(change, edit));
-            if let Some(hold) = hold.filter(|hold| hold.by == HeldBy::Paused) {
-                verdict.hold(change, place, hold);
             }
         }
     }

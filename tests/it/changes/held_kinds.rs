@@ -38,3 +38,33 @@ fn what_a_pause_held_is_written_after_it_by_a_run_of_changes() {
     assert_eq!(changes(&studio), None);
     studio.sync_changes_nothing();
 }
+
+#[test]
+fn what_an_approval_leaves_is_not_lost_to_the_runs_of_changes() {
+    let uids: Vec<String> = (0..6).map(|number| format!("user{number}")).collect();
+    let uids: Vec<&str> = uids.iter().map(String::as_str).collect();
+    let slapd = slapd(&uids, 100);
+    let studio = studio(slapd.url().as_str());
+    studio.sync();
+    for uid in &uids[..3] {
+        slapd.change(&leaves(uid));
+    }
+    studio.sync();
+    // Whoever comes then is not what the approval is for.
+    let joiner = person("joiner");
+    slapd.change(&joiner.replacen("\nobjectClass", "\nchangetype: add\nobjectClass", 1));
+    for approves in [
+        &["approve", "1", "--only", "user0", "--format", "json"][..],
+        &["approve", "1", "--format", "json"],
+    ] {
+        let ended = studio.run(approves);
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
+        assert_eq!(ended.report().counts.created, 0);
+    }
+    let report = changes(&studio).expect("a report");
+    assert!(
+        done(&report).contains(&"create joiner applied".to_owned()),
+        "{report:#?}"
+    );
+    studio.sync_changes_nothing();
+}
