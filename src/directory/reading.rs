@@ -248,6 +248,15 @@ impl<T> Reading<T> {
         Self { freshness, ..self }
     }
 
+    /// The same, in which the entry at a place is in these groups.
+    #[cfg(test)]
+    pub(crate) fn with_memberships(mut self, place: usize, found: Memberships) -> Self {
+        if found.tells_of_roles() {
+            self.memberships.insert(place, found);
+        }
+        self
+    }
+
     /// The same where the entry at a position shows this.
     #[cfg(test)]
     pub(crate) fn with_account(mut self, place: usize, account: Account) -> Self {

@@ -439,17 +439,29 @@ fn accounts<T>(reading: &Reading<T>) -> HashMap<DirectoryId, Account> {
 }
 
 /// The groups that give roles to people, by the people's ids. Of several entries that show one id,
-/// the first counts: none of them gets a user.
+/// nobody knows which is the person's: only what all of them are members of gives a role, and none is
+/// taken.
 fn memberships<T>(reading: &Reading<T>) -> HashMap<DirectoryId, Memberships> {
-    let mut memberships = HashMap::new();
-    for (place, found) in reading.memberships() {
-        if let Some((Some(id), _)) = reading.entries().get(*place) {
-            memberships
-                .entry(id.clone())
-                .or_insert_with(|| found.clone());
+    let of_entry = |place: &usize| {
+        let id = reading.entries().get(*place)?.0.as_ref()?;
+        Some((id, (*place, reading.memberships().get(place)?.clone())))
+    };
+    let mut memberships: HashMap<&DirectoryId, (usize, Memberships)> =
+        reading.memberships().keys().filter_map(of_entry).collect();
+    for (place, (id, _)) in reading.entries().iter().enumerate() {
+        let known = id.as_ref().and_then(|id| memberships.get_mut(id));
+        if let Some((_, found)) = known.filter(|(first, _)| *first != place) {
+            let other = reading.memberships().get(&place);
+            let other = other.map(|other| &*other.of_roles).unwrap_or_default();
+            let of_both = found.of_roles.iter().filter(|role| other.contains(role));
+            found.of_roles = of_both.copied().collect();
+            found.is_unclear = true;
         }
     }
+    let memberships = memberships.into_iter();
     memberships
+        .map(|(id, (_, found))| (id.clone(), found))
+        .collect()
 }
 
 /// What to do where the directory shows too few people. Where it shows nobody, to ask for fewer is

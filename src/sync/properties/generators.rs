@@ -1,6 +1,6 @@
 //! Random directories, ftracks and rules.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use proptest::{option, prelude::*, sample::select};
@@ -11,7 +11,7 @@ use crate::{
         Adopt, AttributeRule, ConfigChange, DisabledKey, LdapJob, Limit, Limits, Mode, Scope,
         Source, Target, Users, WhenAbsent,
     },
-    directory::Reading,
+    directory::{Memberships, Reading},
     model::{
         absence::{Absence, Absences},
         account::Account,
@@ -21,6 +21,7 @@ use crate::{
         id::IdAttribute,
         link::{Activity, Form, Link, LinkFound, Signature},
         reason::Reason,
+        role::{HeldRole, Role},
         user::{Current, CustomKind, EntityId, User, UserKind},
     },
     sync::{
@@ -59,6 +60,21 @@ pub struct Values {
     floor: Option<u8>,
     /// Whether it is in the search base of the other job, in which people come and go.
     with_painters: bool,
+    /// The groups of the job's roles.
+    groups: Vec<u32>,
+    /// Whether it may be in more of them.
+    is_unclear: bool,
+}
+
+/// The roles of the job, one for each of its groups.
+fn roles() -> [Arc<Role>; 2] {
+    [("Administrator", true), ("Lead", false)].map(|(name, is_administrator)| {
+        Arc::new(Role {
+            id: EntityId::new(&format!("role-{name}")).unwrap(),
+            name: name.into(),
+            is_administrator,
+        })
+    })
 }
 
 /// The attribute that identifies people: one that servers generate, or one of the operator's.
@@ -99,13 +115,20 @@ pub fn entries() -> impl Strategy<Value = Entries> {
         option::of(0..LOGINS.len()),
         option::of(0_u8..3),
         any::<bool>(),
+        proptest::sample::subsequence(vec![0_u32, 1], 0..=2),
+        proptest::bool::weighted(0.1),
     );
-    let values = values.prop_map(|(login, mail, floor, with_painters)| Values {
-        login,
-        mail,
-        floor,
-        with_painters,
-    });
+    let values =
+        values.prop_map(
+            |(login, mail, floor, with_painters, groups, is_unclear)| Values {
+                login,
+                mail,
+                floor,
+                with_painters,
+                groups,
+                is_unclear,
+            },
+        );
     let id = prop_oneof![20 => (0_u8..8).prop_map(Some), 1 => Just(None)];
     let account = prop_oneof![
         10 => Just(Account::Enabled),
@@ -152,6 +175,8 @@ fn shown(entries: &Entries) -> Reading<Mapped> {
                 mail,
                 floor,
                 with_painters,
+                groups: _,
+                is_unclear: _,
             }) => {
                 let base = if *with_painters { PAINTERS } else { ARTISTS };
                 let id = id.map_or_else(|| "none".to_owned(), |id| id.to_string());
@@ -172,7 +197,15 @@ fn shown(entries: &Entries) -> Reading<Mapped> {
         (id.map(directory_id), mapped)
     });
     let mut reading = Reading::for_tests(mapped.collect()).identified_by(entries.attribute.clone());
-    for (place, (_, _, account)) in entries.shown.iter().enumerate() {
+    for (place, (_, values, account)) in entries.shown.iter().enumerate() {
+        if let Some(values) = values {
+            let found = Memberships {
+                is_person: true,
+                of_roles: values.groups.clone().into(),
+                is_unclear: values.is_unclear,
+            };
+            reading = reading.with_memberships(place, found);
+        }
         if *account != Account::Enabled {
             reading = reading.with_account(place, account.clone());
         }
@@ -206,8 +239,9 @@ fn link() -> impl Strategy<Value = LinkFound> {
         Some("d-2"),
         None,
     ]);
-    let ours = (0_u8..8, activity, source, directory, attribute()).prop_map(
-        |(id, activity, source, directory, attribute)| {
+    let given = proptest::sample::subsequence(roles().to_vec(), 0..=2);
+    let ours = (0_u8..8, activity, source, directory, attribute(), given).prop_map(
+        |(id, activity, source, directory, attribute, given)| {
             LinkFound::Link(Box::new(Link {
                 source: source.into(),
                 directory: directory.map(Into::into),
@@ -215,7 +249,7 @@ fn link() -> impl Strategy<Value = LinkFound> {
                 attribute,
                 activity,
                 protected: None,
-                roles: Vec::new(),
+                roles: given.iter().map(|role| role.id.clone()).collect(),
                 form: if directory.is_some() {
                     Form::Current
                 } else {
@@ -228,6 +262,22 @@ fn link() -> impl Strategy<Value = LinkFound> {
     prop_oneof![10 => ours, 6 => Just(LinkFound::Absent), 1 => Just(LinkFound::Unreadable), 1 => Just(LinkFound::OfAnotherUser)]
 }
 
+/// Roles of a user: none, mostly.
+fn held_roles() -> impl Strategy<Value = Vec<HeldRole>> {
+    let held = option::weighted(0.2, (proptest::bool::weighted(0.8), any::<bool>()));
+    let [administrator, lead] = roles().map(|role| {
+        held.clone().prop_map(move |held| {
+            let held = held.map(|(is_on_all_open, is_on_some)| HeldRole {
+                role: Arc::clone(&role),
+                is_on_all_open,
+                is_on_some,
+            });
+            held.into_iter().collect::<Vec<HeldRole>>()
+        })
+    });
+    (administrator, lead).prop_map(|(administrator, lead)| [administrator, lead].concat())
+}
+
 pub fn current() -> impl Strategy<Value = Current> {
     let user = (
         option::of(0..LOGINS.len()),
@@ -235,46 +285,45 @@ pub fn current() -> impl Strategy<Value = Current> {
         link(),
         0_u8..10,
         option::of(0_u8..3),
+        held_roles(),
     );
     proptest::collection::vec(user, 0..8).prop_map(|users| {
-        let users =
-            users
-                .into_iter()
-                .enumerate()
-                .map(|(place, (mail, is_active, link, kind, floor))| User {
-                    id: EntityId::new(&format!("user-{place}")).unwrap(),
-                    // Each login once, in either case: whether two that differ only by case may
-                    // exist depends on the server.
-                    username: LOGINS
-                        .get(place)
-                        .copied()
-                        .map_or_else(|| format!("other{place}"), str::to_owned)
-                        .into(),
-                    first_name: None,
-                    last_name: Some("Name".into()),
-                    email: mail.map(|mail| format!("{}@studio.test", LOGINS[mail]).into()),
-                    is_active,
-                    kind: if kind == 0 {
-                        UserKind::Untouchable
-                    } else {
-                        UserKind::Person
-                    },
-                    administrator: kind == 1,
-                    roles: [].into(),
-                    further_roles: if kind == 2 {
-                        ["Project Manager".into()].into()
-                    } else {
-                        [].into()
-                    },
-                    link,
-                    custom_values: [floor.map_or(Value::Null, |floor| json!(f64::from(floor)))]
-                        .into(),
-                });
+        let users = users.into_iter().enumerate().map(
+            |(place, (mail, is_active, link, kind, floor, held))| User {
+                id: EntityId::new(&format!("user-{place}")).unwrap(),
+                // Each login once, in either case: whether two that differ only by case may
+                // exist depends on the server.
+                username: LOGINS
+                    .get(place)
+                    .copied()
+                    .map_or_else(|| format!("other{place}"), str::to_owned)
+                    .into(),
+                first_name: None,
+                last_name: Some("Name".into()),
+                email: mail.map(|mail| format!("{}@studio.test", LOGINS[mail]).into()),
+                is_active,
+                kind: if kind == 0 {
+                    UserKind::Untouchable
+                } else {
+                    UserKind::Person
+                },
+                administrator: kind == 1 || held.iter().any(|held| held.role.is_administrator),
+                further_roles: if kind == 2 || held.iter().any(|held| !held.role.is_administrator) {
+                    ["Project Manager".into()].into()
+                } else {
+                    [].into()
+                },
+                roles: held.into(),
+                link,
+                custom_values: [floor.map_or(Value::Null, |floor| json!(f64::from(floor)))].into(),
+            },
+        );
         Current {
             users: users.collect(),
             custom_attributes: vec![("floor".into(), EntityId::new("c-1").unwrap())],
             custom_kinds: vec![CustomKind::Number],
             user_types: BTreeMap::from([("ldap".into(), EntityId::new("t-1").unwrap())]),
+            roles: roles().to_vec(),
             ..Current::default()
         }
     })
@@ -340,7 +389,10 @@ fn job(users: Users) -> LdapJob {
     };
     LdapJob {
         member_of: Vec::new(),
-        roles: BTreeMap::new(),
+        roles: roles()
+            .iter()
+            .map(|role| (role.name.to_string(), vec![format!("cn={}", role.name)]))
+            .collect(),
         group_bases: Vec::new(),
         mode: Mode::Sync,
         changes_schedule: None,
