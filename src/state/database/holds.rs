@@ -36,6 +36,9 @@ use crate::{
 /// The most holds that have ended and are kept, with their people.
 const ENDED_KEPT: usize = 200;
 
+/// The most reasons of one hold that are named.
+const REASONS: usize = 3;
+
 /// The numbers of the held parts of a run, and what that changed.
 #[derive(Debug, Default)]
 pub struct Numbered {
@@ -319,8 +322,9 @@ fn number(
     let mut opened: BTreeMap<HoldKind, OpenedHold> = BTreeMap::new();
     let mut held: BTreeSet<(HoldKind, Fingerprint)> = BTreeSet::new();
     let mut again: BTreeSet<HoldNumber> = BTreeSet::new();
+    let mut whys: BTreeMap<HoldNumber, Vec<&str>> = BTreeMap::new();
     for part in parts {
-        let HeldPart { of, seen, .. } = part;
+        let HeldPart { of, seen, why, .. } = part;
         let is_twice = !held.insert((*of, *seen));
         let hold = match (known.get(&(*of, *seen)), opened.get_mut(of)) {
             (Some(hold), _) => {
@@ -339,6 +343,10 @@ fn number(
             }
         };
         add_person(transaction, hold, part)?;
+        let known = whys.entry(hold).or_default();
+        if !known.contains(&&**why) {
+            known.push(why);
+        }
         numbered.numbers.push(hold);
     }
     for hold in again {
@@ -352,14 +360,37 @@ fn number(
         person,
     } in &open
     {
-        if !held.contains(&(*of, *seen)) && !stays(*of, person) {
+        if held.contains(&(*of, *seen)) {
+            continue;
+        }
+        if stays(*of, person) {
+            // What holds the rest of them is not known anew.
+            whys.remove(hold);
+        } else {
             leave(transaction, *hold, &[*seen].into(), EndedBy::Cause)?;
         }
+    }
+    for (hold, whys) in whys {
+        let query = "UPDATE holds SET why = ?2 WHERE hold = ?1 AND why <> ?2";
+        transaction.execute(query, params![Number(hold), joined(&whys)])?;
     }
     numbered.opened = opened.into_values().collect();
     numbered.closed = close_empty(transaction, Some(job), at)?;
     forget_old(transaction)?;
     Ok(numbered)
+}
+
+/// Why people are held who are not all held for the same reason.
+fn joined(whys: &[&str]) -> String {
+    let mut named: Vec<String> = whys
+        .iter()
+        .take(REASONS)
+        .map(|why| (*why).to_owned())
+        .collect();
+    if let more @ 1.. = whys.len().saturating_sub(REASONS) {
+        named.push(format!("and for {more} more reasons"));
+    }
+    named.join("; ")
 }
 
 fn open_one(

@@ -17,7 +17,7 @@ use super::{holds, json_of, left, only_hold};
 use crate::{
     crash::LIMIT,
     daemon::{Daemon, must},
-    rules::{account, leave, make_administrator},
+    rules::{account, come_back, leave, make_administrator},
     studio::{Ended, Studio, dn, person},
     windows::closed,
 };
@@ -153,6 +153,23 @@ fn whoever_a_limit_holds_for_the_first_time_beside_an_approval_stays_held() {
     studio.sync_changes_nothing();
 }
 
+#[test]
+fn a_hold_says_what_holds_it_now() {
+    let studio = left(&[0, 1, 2]);
+    studio.sync();
+    let (hold, _) = only_hold(&studio);
+    let why = || {
+        let shown = json_of(&studio, &["holds", "show", &hold.to_string()]);
+        shown["why"].as_str().unwrap().to_owned()
+    };
+    assert!(why().contains("3 deactivations are more"), "{}", why());
+    come_back(&studio, "user1");
+    come_back(&studio, "user2");
+    studio.sync();
+    assert_eq!(only_hold(&studio), (hold, vec!["user0".to_owned()]));
+    assert!(why().contains("in an earlier run"), "{}", why());
+}
+
 /// A synced studio of ten with a group of these, whose members get this role.
 fn leads(roles: &[&str], members: &[&str]) -> Studio {
     let mut studio = left(&[]);
@@ -227,6 +244,9 @@ fn two_held_changes_of_one_user_are_written_together() {
         );
         studio.sync();
         let hold = number(&studio, "protected grant");
+        let why = json_of(&studio, &["holds", "show", &hold.to_string()])["why"].clone();
+        let why = why.as_str().unwrap();
+        assert!(both.iter().all(|role| why.contains(role)), "{why}");
         let (status, report) = approved(&studio, hold);
         assert_eq!((status, report.counts.role_changes), (0, 4), "{report:#?}");
         for uid in ["user0", "user1"] {
