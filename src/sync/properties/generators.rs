@@ -264,7 +264,7 @@ fn link() -> impl Strategy<Value = LinkFound> {
 
 /// Roles of a user: none, mostly.
 fn held_roles() -> impl Strategy<Value = Vec<HeldRole>> {
-    let held = option::weighted(0.2, (proptest::bool::weighted(0.8), any::<bool>()));
+    let held = option::weighted(0.4, (proptest::bool::weighted(0.8), any::<bool>()));
     let [administrator, lead] = roles().map(|role| {
         held.clone().prop_map(move |held| {
             let held = held.map(|(is_on_all_open, is_on_some)| HeldRole {
