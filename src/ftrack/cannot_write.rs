@@ -22,6 +22,9 @@ pub enum CannotWrite {
     /// The link was deleted.
     #[error("the user no longer has an owner: its link was deleted since it was read")]
     Disowned,
+    /// A person unlinked the user.
+    #[error("a person unlinked the user since it was read, so it is left alone until `link`")]
+    Unlinked,
     /// Somebody deactivated the user, who is theirs to reactivate.
     #[error("somebody else deactivated the user since it was read")]
     DeactivatedByHand,
@@ -83,6 +86,7 @@ impl CannotWrite {
             Self::OwnedBy(_)
             | Self::Relinked
             | Self::Disowned
+            | Self::Unlinked
             | Self::DeactivatedByHand
             | Self::DeactivatedEarlier
             | Self::ActivatedEarlier
@@ -105,6 +109,7 @@ impl CannotWrite {
             | Self::OwnedBy(_)
             | Self::Relinked
             | Self::Disowned
+            | Self::Unlinked
             | Self::DeactivatedByHand
             | Self::CreatedMeanwhile
             | Self::TakenMeanwhile

@@ -5,6 +5,7 @@
 //! continues where it stopped, and the order of the operations keeps the link true wherever a
 //! server may stop.
 
+mod by_hand;
 mod roles;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,7 @@ use super::{
 use crate::{
     ftrack::signer::Signer,
     model::{
-        change::{Action, Change},
+        change::{Action, Change, LinkRow},
         edit::{Attribute, Edit, Field},
         link::{Activity, Link, LinkFound},
         role::{ALL_OPEN_PROJECTS, Role},
@@ -61,6 +62,8 @@ enum Step {
         row: Row,
         made_by: Option<Box<str>>,
     },
+    /// Take the link away.
+    DeleteLink,
 }
 
 impl Remaining {
@@ -93,6 +96,7 @@ impl Remaining {
             Step::Role(RoleStep::Restrict, role) => {
                 Ok(Operation::revoke_all_open_projects(user, &role))
             }
+            Step::DeleteLink => Ok(Operation::delete_link(user)),
             Step::Link { link, row, made_by } => match row {
                 Row::Stands => Operation::update_link(user, &link, made_by.as_deref(), signer),
                 Row::None => Operation::create_link(user, &link, made_by.as_deref(), signer),
@@ -164,6 +168,10 @@ pub fn remaining(
             Err(CannotWrite::Gone)
         };
     };
+    match change.row {
+        LinkRow::Deleted => return by_hand::deletion(change, seen),
+        LinkRow::Kept => {}
+    }
     let found = found(change, seen, so_far, means)?;
     if change.action == Action::Deactivate && !seen.is_active {
         match found.map(|link| &link.activity) {
@@ -181,7 +189,9 @@ pub fn remaining(
             {
                 return Ok(Remaining::default());
             }
-            Some(Activity::Activating | Activity::Released) if so_far == Progress::Nothing => {
+            Some(Activity::Activating | Activity::Released | Activity::Unlinked)
+                if so_far == Progress::Nothing =>
+            {
                 return Err(CannotWrite::DeactivatedByHand);
             }
             Some(_) | None => {}
@@ -273,10 +283,12 @@ fn found<'s>(
                 Activity::Activating | Activity::Settled => CannotWrite::CreatedElsewhere,
                 Activity::Deactivating { .. }
                 | Activity::Deactivated { .. }
-                | Activity::Released => CannotWrite::CreatedMeanwhile,
+                | Activity::Released
+                | Activity::Unlinked => CannotWrite::CreatedMeanwhile,
             })
         }
         LinkFound::Link(link) => Ok(Some(link)),
+        LinkFound::Unlinked(unlinked) => by_hand::of_unlinked(change, unlinked),
         LinkFound::Unreadable => Err(CannotWrite::UnreadableLink),
     }
 }
@@ -320,7 +332,11 @@ pub fn holds(
     custom_attributes: &[(String, EntityId)],
 ) -> bool {
     let Some(seen) = seen else { return false };
-    let LinkFound::Link(found) = &seen.link else {
+    match change.row {
+        LinkRow::Deleted => return by_hand::is_deleted(change, &seen.link),
+        LinkRow::Kept => {}
+    }
+    let Some(found) = by_hand::link_of(change, &seen.link) else {
         return false;
     };
     let ours = found.source == change.link.source && found.id == change.link.id;
@@ -339,7 +355,10 @@ pub fn has_begun(
     let (Some(before), Some(after)) = (before, after) else {
         return before.is_none() && after.is_some();
     };
-    let link = after.link.link().filter(|link| is_of(link, change));
+    if by_hand::is_deleted(change, &after.link) {
+        return before.link.is_row();
+    }
+    let link = by_hand::link_of(change, &after.link).filter(|link| is_of(link, change));
     // Where the link is written first, nothing comes into effect without it.
     let is_its_own = match change.action {
         Action::Create | Action::Update | Action::Reactivate => true,
@@ -492,7 +511,10 @@ fn links(
         Some(false) if activity_differs => {
             let since = match &change.link.activity {
                 Activity::Deactivated { since } | Activity::Deactivating { since } => since.clone(),
-                Activity::Settled | Activity::Activating | Activity::Released => String::new(),
+                Activity::Settled
+                | Activity::Activating
+                | Activity::Released
+                | Activity::Unlinked => String::new(),
             };
             // The time in the link tells which run deactivated the user: not that of a run before.
             let mark = Activity::Deactivating { since };

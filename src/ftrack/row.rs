@@ -215,7 +215,9 @@ impl Row for LinkRow {
 
     fn size(&self) -> usize {
         let link = match &self.link.found {
-            LinkFound::Link(link) => size_of::<Link>() + of_text(link.id.as_str()) + LONGEST_TIME,
+            LinkFound::Link(link) | LinkFound::Unlinked(link) => {
+                size_of::<Link>() + of_text(link.id.as_str()) + LONGEST_TIME
+            }
             LinkFound::Absent | LinkFound::OfAnotherUser | LinkFound::Unreadable => 0,
         };
         let claim = self

@@ -76,11 +76,13 @@ impl Signer {
             claims: _,
         }: Unverified,
     ) -> LinkFound {
+        let verified = |mut link: Box<Link>| {
+            link.signature = self.verify(user, &link, made_by.as_deref(), signature.as_deref());
+            link
+        };
         match found {
-            LinkFound::Link(mut link) => {
-                link.signature = self.verify(user, &link, made_by.as_deref(), signature.as_deref());
-                LinkFound::Link(link)
-            }
+            LinkFound::Link(link) => LinkFound::Link(verified(link)),
+            LinkFound::Unlinked(link) => LinkFound::Unlinked(verified(link)),
             LinkFound::Absent | LinkFound::OfAnotherUser | LinkFound::Unreadable => found,
         }
     }

@@ -349,7 +349,20 @@ enum Author {
 }
 
 fn author(change: &Reported, seen: &UserState, run: EarlierRun<'_>) -> Author {
-    let link = seen.link.link();
+    let link = match change.action {
+        // A person may have ended it by this change.
+        Action::Update if takes_link_away(change) => {
+            return if seen.link.is_row() {
+                Author::Nobody
+            } else {
+                Author::Run
+            };
+        }
+        Action::Update => seen.link.tie(),
+        Action::Create | Action::Deactivate | Action::Reactivate | Action::Adopt => {
+            seen.link.link()
+        }
+    };
     let of_person = link.filter(|link| change.directory_id.as_deref() == Some(link.id.as_str()));
     match (change.action, of_person) {
         (Action::Create | Action::Adopt | Action::Update, None) => Author::Nobody,
@@ -390,7 +403,9 @@ fn of_deactivation(link: &Link, seen: &UserState, run: EarlierRun<'_>) -> Author
                 Author::Unknown
             }
         }
-        (Activity::Settled | Activity::Activating | Activity::Released, _) => Author::Person,
+        (Activity::Settled | Activity::Activating | Activity::Released | Activity::Unlinked, _) => {
+            Author::Person
+        }
     }
 }
 
@@ -406,13 +421,19 @@ fn of_reactivation(change: &Reported, link: &Link, run: EarlierRun<'_>) -> Autho
                 before.is_none_or(|values| values.old == as_value(&change.ftrack_id, link));
             is_as_before && !is_later
         }
-        Activity::Released => false,
+        Activity::Released | Activity::Unlinked => false,
     };
     if is_its_own {
         Author::Run
     } else {
         Author::Unknown
     }
+}
+
+/// Whether there is no link after the change, and there was one before it.
+fn takes_link_away(change: &Reported) -> bool {
+    let written = change.fields.get(&Field::Link);
+    written.is_some_and(|values| values.new.is_null() && !values.old.is_null())
 }
 
 /// Whether the link is the one that the change was to write, if it was to write one.

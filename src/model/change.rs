@@ -102,13 +102,26 @@ pub struct Change {
     pub reason: Reason,
     /// The link that was read; none where the user had none.
     pub before: Option<Link>,
-    /// The link after the change, but for the roles that it gives and takes.
+    /// The link after the change, but for the roles that it gives and takes; of a change that takes
+    /// the link away, the one that it takes.
     pub link: Link,
+    /// Whether there is a link after the change.
+    pub row: LinkRow,
     /// That of the whole change, also in a part of it.
     pub fingerprint: Fingerprint,
     /// The rotation that the change is part of: changes of one rotation swap unique values with
     /// each other, and are written together.
     pub rotation: Option<usize>,
+}
+
+/// What becomes of the metadata row that a user's link is stored in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LinkRow {
+    /// It is there after the change.
+    #[default]
+    Kept,
+    /// It is deleted: the user has no owner then.
+    Deleted,
 }
 
 /// What a change is made of.
@@ -154,11 +167,20 @@ impl Change {
             reason,
             before,
             link,
+            row: LinkRow::Kept,
             fingerprint: Fingerprint(Uuid::nil()),
             rotation: None,
         };
         change.fingerprint = change.digest();
         change
+    }
+
+    /// The same change, after which the user has no link.
+    #[must_use]
+    pub fn deleting_the_link(mut self) -> Self {
+        self.row = LinkRow::Deleted;
+        self.fingerprint = self.digest();
+        self
     }
 
     fn digest(&self) -> Fingerprint {
@@ -228,7 +250,10 @@ impl Change {
             }
             Edit::Link => {
                 let old = self.before.as_ref().map_or(Value::Null, link);
-                let new = link(&self.link_after());
+                let new = match self.row {
+                    LinkRow::Kept => link(&self.link_after()),
+                    LinkRow::Deleted => Value::Null,
+                };
                 (Field::Link, Values { old, new })
             }
         });

@@ -6,6 +6,9 @@
 //! |---|---|
 //! | none | source, directory id, attribute, activity |
 //! | 2 | also the ids of its user and of the directory, a mark of the run that made it, a signature where `ftrack.link_key_file` is set, and the ids of the roles that were given (absent in links of earlier programs: none) |
+//!
+//! What `unlink` leaves in its place is such a link with the activity `unlinked`, which programs before
+//! that cannot read: they leave the user alone, and give its person no other.
 
 use std::sync::Arc;
 
@@ -24,6 +27,9 @@ pub enum LinkFound {
     Absent,
     /// A readable link, which names its own user if it names one.
     Link(Box<Link>),
+    /// What a person left in place of a link by `unlink`: the user has no owner, and neither the user
+    /// nor the person that it names is touched until a person links them again.
+    Unlinked(Box<Link>),
     /// A link that names another user, so that somebody moved or copied it: it counts as none.
     OfAnotherUser,
     /// Something that is not a link, or a link of a newer version; the user is left alone and
@@ -37,16 +43,32 @@ impl LinkFound {
     pub fn link(&self) -> Option<&Link> {
         match self {
             Self::Link(link) => Some(link),
-            Self::Absent | Self::OfAnotherUser | Self::Unreadable => None,
+            Self::Absent | Self::Unlinked(_) | Self::OfAnotherUser | Self::Unreadable => None,
         }
     }
 
-    /// Whether the user has no owner.
+    /// What `unlink` left in place of the link.
+    #[must_use]
+    pub fn unlinked(&self) -> Option<&Link> {
+        match self {
+            Self::Unlinked(link) => Some(link),
+            Self::Absent | Self::Link(_) | Self::OfAnotherUser | Self::Unreadable => None,
+        }
+    }
+
+    /// The link, or what `unlink` left of it: whom the user is, or was, tied to.
+    #[must_use]
+    pub fn tie(&self) -> Option<&Link> {
+        self.link().or_else(|| self.unlinked())
+    }
+
+    /// Whether the user may become a person's: it has no owner, and no person said that it is to have
+    /// none.
     #[must_use]
     pub fn is_none(&self) -> bool {
         match self {
             Self::Absent | Self::OfAnotherUser => true,
-            Self::Link(_) | Self::Unreadable => false,
+            Self::Link(_) | Self::Unlinked(_) | Self::Unreadable => false,
         }
     }
 
@@ -159,6 +181,8 @@ pub enum Activity {
     /// Somebody else reactivated the user while the person was absent: the user is then theirs
     /// until the person is back.
     Released,
+    /// A person ended the link by `unlink`: nothing is done to the user, and nothing for the person.
+    Unlinked,
 }
 
 impl Activity {
@@ -167,7 +191,7 @@ impl Activity {
     pub fn deactivated_since(&self) -> Option<&str> {
         match self {
             Self::Deactivating { since } | Self::Deactivated { since } => Some(since),
-            Self::Settled | Self::Activating | Self::Released => None,
+            Self::Settled | Self::Activating | Self::Released | Self::Unlinked => None,
         }
     }
 

@@ -7,6 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::user::EntityId;
 
+mod by_hand;
+mod words;
+
+pub use by_hand::ByHand;
+use words::{left_job, moved_to_job, several_ids, several_users};
+
 /// Why a change is made, an entry is skipped, or a user is left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
@@ -32,6 +38,8 @@ pub enum Reason {
     LeftJobInactive(Box<LeftJob>),
     /// The user's source belongs to no job.
     FromNoJob(Box<str>),
+    /// A person linked the user to the person of the directory, or ended that.
+    ByHand(ByHand),
     /// What an earlier run began is complete.
     Completed,
     /// The user's link has no valid signature.
@@ -102,6 +110,9 @@ pub enum Reason {
     CreateOff,
     /// The login belongs to another user, and whose it is.
     UsernameTaken(Box<(Box<str>, String)>),
+
+    /// A person unlinked this user from the person.
+    Unlinked(Box<str>),
 
     // Users that are left alone.
     /// The user is never changed, and why.
@@ -269,6 +280,8 @@ impl Reason {
             | Self::LeftJob(_)
             | Self::LeftJobInactive(_)
             | Self::FromNoJob(_)
+            | Self::ByHand(_)
+            | Self::Unlinked(_)
             | Self::Completed
             | Self::Unsigned
             | Self::LinkIncomplete
@@ -449,6 +462,8 @@ impl Reason {
             | Self::LeftJob(_)
             | Self::LeftJobInactive(_)
             | Self::FromNoJob(_)
+            | Self::ByHand(_)
+            | Self::Unlinked(_)
             | Self::Back(_)
             | Self::SeveralIds(_)
             | Self::MissingValue(_)
@@ -484,6 +499,8 @@ impl fmt::Display for Reason {
             return f.write_str(words);
         }
         match self {
+            Self::ByHand(what) => what.fmt(f),
+            Self::Unlinked(username) => f.write_str(&by_hand::unlinked(username)),
             Self::AdoptMatched(matched) => f.write_str(&adopt_matched(matched)),
             Self::LeftJob(job) => f.write_str(&left_job(job, ",")),
             Self::LeftJobInactive(job) => {
@@ -627,24 +644,4 @@ fn disabled_since(Since { time, key }: &Since) -> String {
         "the person's account has been disabled in the directory since {time}, and users.{key} is \
          not over"
     )
-}
-
-fn left_job(LeftJob { job, part }: &LeftJob, and: &str) -> String {
-    format!("the person left the {part} of the job {job:?}{and} and is now in this job's")
-}
-
-fn moved_to_job((id, LeftJob { job, part }): &(Box<str>, LeftJob)) -> String {
-    format!(
-        "the person with the directory id {id} left the {part} of this job, and is now in the job \
-         {job:?}, which takes the user over"
-    )
-}
-
-fn several_ids(number: usize) -> String {
-    format!("it has {number} values of the id attribute, so it cannot be identified")
-}
-
-fn several_users(names: &[Box<str>], what: &str) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
-    format!("{} ftrack users {what}: {}", names.len(), quoted.join(", "))
 }

@@ -65,6 +65,7 @@ impl<'a> Stored<'a> {
             Activity::Deactivating { since } => ("deactivating", Some(since.as_str())),
             Activity::Deactivated { since } => ("deactivated", Some(since.as_str())),
             Activity::Released => ("released", None),
+            Activity::Unlinked => ("unlinked", None),
         };
         Self {
             version: if is_current { VERSION } else { first() },
@@ -97,6 +98,8 @@ impl<'a> Stored<'a> {
             "deactivating" => Activity::Deactivating { since: since()? },
             "deactivated" => Activity::Deactivated { since: since()? },
             "released" => Activity::Released,
+            // Earlier programs read no link in it, and still keep its person from a second user.
+            "unlinked" => Activity::Unlinked,
             _ => return None,
         };
         let link = Link {
@@ -178,10 +181,14 @@ impl Unverified {
         let is_of_another =
             link.form == Form::Current && stored.user.as_deref() != Some(user.as_str());
         Self {
-            found: if is_of_another {
-                LinkFound::OfAnotherUser
-            } else {
-                LinkFound::Link(Box::new(link))
+            found: match link.activity {
+                _ if is_of_another => LinkFound::OfAnotherUser,
+                Activity::Unlinked => LinkFound::Unlinked(Box::new(link)),
+                Activity::Settled
+                | Activity::Activating
+                | Activity::Deactivating { .. }
+                | Activity::Deactivated { .. }
+                | Activity::Released => LinkFound::Link(Box::new(link)),
             },
             made_by: stored.by.as_deref().map(|by| shared(&LAST_RUN, by)),
             signature: stored.signature.map(Into::into),

@@ -42,6 +42,7 @@ use super::{
 
 mod adoption;
 mod disabled;
+mod given;
 mod given_roles;
 mod logins;
 mod mails;
@@ -55,6 +56,7 @@ mod subject;
 mod successors;
 mod unsettled;
 
+pub use given::{Given, user_named};
 use owned::OwnedUsers;
 use subject::Subject;
 
@@ -171,6 +173,8 @@ pub struct Matched<'a> {
     now: Present,
     owners: Owners<'a>,
     matches: Vec<Match<'a>>,
+    /// The user that a person gives to somebody by hand, whatever the rules of adoption say.
+    given: Option<&'a User>,
     owned: OwnedUsers<'a>,
     /// True if no active administrator is visible, so that anybody may be one.
     is_blind: bool,
@@ -228,6 +232,7 @@ impl<'a> Matched<'a> {
             now,
             owners,
             matches,
+            given: None,
             owned,
         })
     }
@@ -259,6 +264,7 @@ impl<'a> Matched<'a> {
             | Match::Adopted(_)
             | Match::New
             | Match::Disabled(_)
+            | Match::Unlinked(_)
             | Match::Skipped(_) => None,
         })
     }
@@ -313,6 +319,11 @@ impl<'a> Matched<'a> {
                 }
                 Match::Linked(user, link, owner) => decider.linked(identified, user, link, owner),
                 Match::Disabled(user) => decider.disabled_without_a_user(identified, *user),
+                Match::Unlinked(user) => {
+                    let who = Who::Person(identified);
+                    let reason = Reason::Unlinked(user.username.clone());
+                    decider.settle(who, Some(user), Outcome::Skipped, reason);
+                }
                 Match::Adopted(user) => decider.adopt(identified, user),
                 Match::New => match returners.get(&identified.0) {
                     Some(returner) => decider.returned(identified, returner),

@@ -25,12 +25,14 @@ use super::{
 };
 
 mod administrators;
+mod given;
 mod lift;
 mod limits;
 mod windows;
 
 pub use administrators::ends_administration;
 use administrators::{LastAdministrator, WOULD_BE_THE_LAST};
+pub use given::give;
 pub use lift::{Lifted, Seen, lift};
 use limits::Limit;
 pub use limits::{LIMITED, most};

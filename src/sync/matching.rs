@@ -39,6 +39,8 @@ pub enum Match<'a> {
     /// There is none, and none is made, since the person may not sign in; the user that would be
     /// adopted, if there is one.
     Disabled(Option<&'a User>),
+    /// There is none, and none is made, since a person unlinked this user from them.
+    Unlinked(&'a User),
     /// Nothing is done for the person, for this reason.
     Skipped(Reason),
 }
@@ -117,6 +119,8 @@ struct Index<'a, 'o> {
     owners: &'o Owners<'o>,
     /// Users with a link, of any source: a person who has a user never gets a second one.
     linked: Lookup<&'a DirectoryId, &'a User>,
+    /// Users that were unlinked, by the person whom each was unlinked from.
+    unlinked: HashMap<&'a DirectoryId, &'a User>,
     /// Users without a link whose ids this program may have made.
     created: HashMap<&'a EntityId, &'a User>,
     /// The same of users with a link that says nothing about the people of this reading, or that is
@@ -131,11 +135,18 @@ impl<'a, 'o> Index<'a, 'o> {
             current,
             owners,
             linked: Lookup::default(),
+            unlinked: HashMap::new(),
             created: HashMap::new(),
             unclear: HashMap::new(),
             by_key: Lookup::default(),
         };
         for user in &current.users {
+            if let Some(link) = user.link.unlinked() {
+                if owners.is_comparable(link) {
+                    index.unlinked.insert(&link.id, user);
+                }
+                continue;
+            }
             match user.link.link() {
                 Some(link) if owners.is_comparable(link) => index.linked.add(&link.id, user),
                 None if user.link.is_none() => {
@@ -174,6 +185,9 @@ impl<'a, 'o> Index<'a, 'o> {
                 None => return Match::New,
             },
             several => return Match::Skipped(Reason::SeveralUsers(names(several))),
+        }
+        if let Some(user) = self.unlinked.get(id) {
+            return Match::Unlinked(user);
         }
         if let Some(user) = self.created_among(&self.created, id, desired, rules) {
             return Match::Adopted(user);
@@ -283,7 +297,7 @@ impl<K: Eq + Hash, V: Copy> Lookup<K, V> {
 fn skip_rivals_for_a_username(desired: &Desired, matches: &mut [Match<'_>]) {
     let mut wanted = Lookup::default();
     for (place, ((_, person), found)) in desired.people().iter().zip(&*matches).enumerate() {
-        if !matches!(found, Match::Disabled(_)) {
+        if !matches!(found, Match::Disabled(_) | Match::Unlinked(_)) {
             wanted.add(fold(&person.username), place);
         }
     }
@@ -341,7 +355,7 @@ fn skip_rivals_for_a_user<'a>(desired: &Desired, matches: &mut [Match<'a>]) {
     let mut claimed: Lookup<*const User, usize> = Lookup::default();
     let user = |found: &Match<'a>| match found {
         Match::Linked(user, ..) | Match::Adopted(user) => Some(*user),
-        Match::New | Match::Disabled(_) | Match::Skipped(_) => None,
+        Match::New | Match::Disabled(_) | Match::Unlinked(_) | Match::Skipped(_) => None,
     };
     for (place, found) in matches.iter().enumerate() {
         if let Some(user) = user(found) {

@@ -357,7 +357,9 @@ proptest! {
                 // One id never gets two users, whatever source or directory the first one belongs
                 // to.
                 let has_one = current.users.iter().any(|user| user.link.link().is_some_and(|link| is_of(link, change, &entries)));
-                prop_assert!(!has_one, "a second user: {:#?}", change);
+                let unlinked = current.users.iter().filter_map(|user| user.link.unlinked());
+                let was_unlinked = unlinked.filter(|link| is_of(link, change, &entries)).count();
+                prop_assert!(!has_one && was_unlinked == 0, "a second user: {:#?}", change);
                 continue;
             };
             match &user.link {
@@ -368,7 +370,7 @@ proptest! {
                     prop_assert!(&*link.source == "artists" || is_held || has_left, "a stranger: {:#?}", change);
                 }
                 LinkFound::Absent | LinkFound::OfAnotherUser => prop_assert!(change.action == Action::Adopt && !user.administrator, "{:#?}", change),
-                LinkFound::Unreadable => prop_assert!(false, "{:#?}", change),
+                LinkFound::Unlinked(_) | LinkFound::Unreadable => prop_assert!(false, "{:#?}", change),
             }
             let by_hand = user.link.link().is_some_and(|link| link.activity == Activity::Settled) && !user.is_active;
             prop_assert!(!by_hand || change.action != Action::Reactivate, "{:#?}", change);

@@ -296,7 +296,7 @@ impl Rules {
         if user.administrator {
             return Some("it is an administrator");
         }
-        let recorded = user.link.link().and_then(|link| link.protected);
+        let recorded = user.link.tie().and_then(|link| link.protected);
         recorded
             .unwrap_or_else(|| self.is_protected(&user.username))
             .then_some(PROTECTED)

@@ -72,6 +72,7 @@ fn of_reason(reason: &Reason) -> Verdict {
         | Reason::ProtectedUsername(_)
         | Reason::Untouchable(_)
         | Reason::UntouchableLeft(_) => Verdict::Protected,
+        Reason::Unlinked(_) => Verdict::NotOwned,
         Reason::OfJob(_) | Reason::MovedToJob(_) | Reason::OtherIdAttribute => Verdict::OtherSource,
         Reason::DeactivatedByHand => Verdict::DeactivatedByHand,
         Reason::DisabledWithoutUser
@@ -103,6 +104,7 @@ fn of_reason(reason: &Reason) -> Verdict {
         | Reason::LeftJob(_)
         | Reason::LeftJobInactive(_)
         | Reason::FromNoJob(_)
+        | Reason::ByHand(_)
         | Reason::Completed
         | Reason::Unsigned
         | Reason::LinkIncomplete

@@ -40,7 +40,8 @@ pub(super) fn roles_of_links(
     differing: &[(Field, Value)],
 ) -> (Vec<EntityId>, Vec<EntityId>) {
     let mut before = Link {
-        roles: found.map(|link| link.roles.clone()).unwrap_or_default(),
+        // A user that a person links again has those that it had.
+        roles: found.unwrap_or(&change.link).roles.clone(),
         ..change.link.clone()
     };
     let is_there = |role: &EntityId| {

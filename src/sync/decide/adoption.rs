@@ -7,7 +7,7 @@ use crate::{
         change::{Action, HeldBy, Hold},
         edit::Edit,
         link::LinkFound,
-        reason::{MatchedBy, Reason},
+        reason::{ByHand, MatchedBy, Reason},
         user::User,
     },
     sync::{decision::Who, desired::Identified, matching::created_id},
@@ -29,8 +29,11 @@ impl<'a> Decider<'a, '_> {
         let unknown = "no active administrator is visible in ftrack, so it may be one; grant the \
             API user's role read access to security roles, or list yours in \
             ftrack.administrator_roles";
+        let is_given = self.matched.is_given(user);
         let refused = rules.never_adopted(user);
-        if let Some(why) = refused.or(self.matched.is_blind.then_some(unknown)) {
+        let refused = refused.or(self.matched.is_blind.then_some(unknown));
+        // What a person gives has been refused by now, if it never changes; the guard has the rest.
+        if let Some(why) = refused.filter(|_| !is_given) {
             let refusal = Box::new((user.username.clone(), why));
             return self.skip(who, Reason::NotAdopted(refusal));
         }
@@ -39,12 +42,14 @@ impl<'a> Decider<'a, '_> {
             Err(reason) => return self.skip(who, reason),
         };
         if user.is_active {
-            let mut of_roles = self.matched.role_differences(id, user, &[]).edits;
+            let known = self.matched.roles_before(user);
+            let mut of_roles = self.matched.role_differences(id, user, known).edits;
             of_roles.retain(|edit| !matches!(edit, Edit::Grant(role) if role.is_administrator));
             edits.extend(of_roles);
         }
         edits.push(Edit::Link);
-        if rules.is_protected(&person.username) {
+        let keeps_it = is_given && rules.is_protected(&user.username);
+        if rules.is_protected(&person.username) && !keeps_it {
             return self.skip(who, Reason::ProtectedUsername(person.username.clone()));
         }
         let is_begun = self
@@ -58,6 +63,7 @@ impl<'a> Decider<'a, '_> {
             Adopt::Never => None,
         };
         let reason = match by {
+            _ if is_given => Reason::ByHand(ByHand::Linked),
             Some(by) if !is_begun => Reason::AdoptMatched(Box::new((user.username.clone(), by))),
             Some(_) | None => Reason::AdoptBegun,
         };
@@ -65,12 +71,18 @@ impl<'a> Decider<'a, '_> {
             user,
             id,
             dn: Some(&person.dn),
-            link: None,
+            link: user.link.unlinked(),
             owner: None,
         };
-        let link = self.matched.link(id);
+        let link = if is_given {
+            self.matched.given_link(identified, user)
+        } else {
+            self.matched.link(id)
+        };
         self.change(who, Action::Adopt, &subject, edits, (reason, link));
-        self.hold_adoption(user, is_begun);
+        if !is_given {
+            self.hold_adoption(user, is_begun);
+        }
     }
 
     /// Holds an adoption that waits for a person.

@@ -118,7 +118,7 @@ impl<'a> Decider<'a, '_> {
             (Activity::Deactivated { .. }, None) => {
                 return Next::Note(Activity::Released, Reason::ReleasedDisabled);
             }
-            (Activity::Released, None) => {
+            (Activity::Released | Activity::Unlinked, None) => {
                 return Next::Stays(Reason::DisabledStays("somebody reactivated it"));
             }
             (Activity::Settled | Activity::Activating | Activity::Deactivating { .. }, None) => {}

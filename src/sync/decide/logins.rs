@@ -95,6 +95,7 @@ impl<'a> Decider<'a, '_> {
                     None => "which has no owner".into(),
                 };
             }
+            LinkFound::Unlinked(_) => return "which a person unlinked".into(),
             LinkFound::Unreadable => return "whose link cannot be read".into(),
             LinkFound::Link(link) => link,
         };

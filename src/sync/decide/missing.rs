@@ -77,7 +77,9 @@ impl Matched<'_> {
             (Activity::Deactivated { .. }, true) => {
                 note(Activity::Released, Reason::Released, Reason::ReleasedBefore)
             }
-            (Activity::Released, true) => Missing::LeftAlone(Reason::ReleasedBefore),
+            (Activity::Released | Activity::Unlinked, true) => {
+                Missing::LeftAlone(Reason::ReleasedBefore)
+            }
             (Activity::Settled | Activity::Activating | Activity::Deactivating { .. }, true) => {
                 let absence = self.absence(&link.id);
                 let next = self.next(user, &absence);

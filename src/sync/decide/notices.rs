@@ -144,6 +144,12 @@ impl Decider<'_, '_> {
                 "the link of the user {username:?} cannot be read; the user is left alone"
             ));
         }
+        for User { username, .. } in &owned.unproven {
+            self.plan.notices.push(format!(
+                "the user {username:?} is marked as unlinked, and that is not signed with the current \
+                 link key: it is left alone; `unlink` signs it, if it is meant, and `link` ends it"
+            ));
+        }
         for User { username, .. } in &owned.of_another {
             self.plan.notices.push(format!(
                 "the link of the user {username:?} names another user, so somebody moved or \

@@ -12,7 +12,7 @@ use super::UsersBefore;
 use crate::{
     model::{
         entry::DirectoryId,
-        link::{Activity, Link, LinkFound},
+        link::{Activity, Link, LinkFound, Signature},
         reason::Reason,
         user::{Current, EntityId, User},
     },
@@ -44,6 +44,8 @@ pub(super) struct OwnedUsers<'a> {
     pub undecided: Vec<(&'a User, Reason)>,
     /// Users with a link that cannot be read.
     pub unreadable: Vec<&'a User>,
+    /// Users that are marked as unlinked, which cannot be verified.
+    pub unproven: Vec<&'a User>,
     /// Users with a link that names another user.
     pub of_another: Vec<&'a User>,
     /// Users with a link of the job's source from another directory.
@@ -73,13 +75,25 @@ impl<'a> OwnedUsers<'a> {
             .iter()
             .filter_map(|found| match found {
                 Match::Linked(user, ..) => Some(ptr::from_ref(*user)),
-                Match::Adopted(_) | Match::New | Match::Disabled(_) | Match::Skipped(_) => None,
+                Match::Adopted(_)
+                | Match::New
+                | Match::Disabled(_)
+                | Match::Unlinked(_)
+                | Match::Skipped(_) => None,
             })
             .collect();
         let mut owned = Self::default();
         for user in &current.users {
             let link = match &user.link {
                 LinkFound::Link(link) => &**link,
+                // It lost its link to a person's word, and not to a list that was cut short.
+                LinkFound::Unlinked(link) => {
+                    owned.linked += 1;
+                    if link.signature == Signature::Invalid {
+                        owned.unproven.push(user);
+                    }
+                    continue;
+                }
                 LinkFound::Unreadable => {
                     owned.unreadable.push(user);
                     continue;

@@ -59,6 +59,7 @@ impl<'a> Decider<'a, '_> {
             Activity::Activating => rules.users.reactivate || rules.users.create,
             Activity::Settled
             | Activity::Released
+            | Activity::Unlinked
             | Activity::Deactivating { .. }
             | Activity::Deactivated { .. } => rules.users.reactivate,
         };

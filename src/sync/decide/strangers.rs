@@ -53,7 +53,7 @@ pub(super) fn most_are_ours(
                 let link = by_login.get(&fold(&person.username)).copied().flatten();
                 link.and_then(|link| of_link(link, desired, owners))
             }
-            Match::Adopted(_) | Match::Disabled(_) => None,
+            Match::Adopted(_) | Match::Disabled(_) | Match::Unlinked(_) => None,
         };
         if let Some(stranger) = stranger {
             *counts.entry(stranger).or_default() += 1;

@@ -87,7 +87,9 @@ pub(super) fn reason_to_reactivate(link: &Link, owner: &Owner) -> Reason {
                 .map_or_else(|| since.clone(), |since| readable_time(since, &Utc));
             Reason::Back(since.into())
         }
-        (Activity::Activating | Activity::Settled | Activity::Released, _) => Reason::SeatRefused,
+        (Activity::Activating | Activity::Settled | Activity::Released | Activity::Unlinked, _) => {
+            Reason::SeatRefused
+        }
     }
 }
 

@@ -97,6 +97,8 @@ impl Reason {
             | Self::LeftJob(_)
             | Self::LeftJobInactive(_)
             | Self::FromNoJob(_)
+            | Self::ByHand(_)
+            | Self::Unlinked(_)
             | Self::Completed
             | Self::Unsigned
             | Self::LinkIncomplete

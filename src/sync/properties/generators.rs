@@ -240,8 +240,8 @@ fn link() -> impl Strategy<Value = LinkFound> {
         None,
     ]);
     let given = proptest::sample::subsequence(roles().to_vec(), 0..=2);
-    let ours = (0_u8..8, activity, source, directory, attribute(), given).prop_map(
-        |(id, activity, source, directory, attribute, given)| {
+    let ours = (0_u8..8, activity, source, directory, attribute(), given)
+        .prop_map(|(id, activity, source, directory, attribute, given)| {
             LinkFound::Link(Box::new(Link {
                 source: source.into(),
                 directory: directory.map(Into::into),
@@ -257,9 +257,17 @@ fn link() -> impl Strategy<Value = LinkFound> {
                 },
                 signature: Signature::NotChecked,
             }))
-        },
-    );
-    prop_oneof![10 => ours, 6 => Just(LinkFound::Absent), 1 => Just(LinkFound::Unreadable), 1 => Just(LinkFound::OfAnotherUser)]
+        })
+        .boxed();
+    let unlinked = ours.clone().prop_map(|found| {
+        found.link().map_or(LinkFound::Absent, |link| {
+            LinkFound::Unlinked(Box::new(Link {
+                activity: Activity::Unlinked,
+                ..link.clone()
+            }))
+        })
+    });
+    prop_oneof![10 => ours, 1 => unlinked, 6 => Just(LinkFound::Absent), 1 => Just(LinkFound::Unreadable), 1 => Just(LinkFound::OfAnotherUser)]
 }
 
 /// Roles of a user: none, mostly.
