@@ -86,6 +86,14 @@ pub enum Command {
     Approve(ApproveArgs),
     /// Never write what a hold holds, or some of its people, until its cause has ended
     Reject(RejectArgs),
+    /// List the people of a job with their users
+    Users(UsersArgs),
+    /// Give a person of the directory an existing user of ftrack; this is itself the approval
+    Link(LinkArgs),
+    /// End that a user is a person's: neither is touched until `link`
+    Unlink(UnlinkArgs),
+    /// Hand the people of a job back: its links are taken away, and nobody is deactivated
+    Release(ReleaseArgs),
     /// Show what the running daemon is doing: each job, its last run and its next run
     Status(StatusArgs),
     /// Run a job now in the running daemon, and wait for its report
@@ -126,6 +134,10 @@ impl Command {
             | Self::Holds(_)
             | Self::Approve(_)
             | Self::Reject(_)
+            | Self::Users(_)
+            | Self::Link(_)
+            | Self::Unlink(_)
+            | Self::Release(_)
             | Self::Daemon
             | Self::Status(_)
             | Self::Trigger(_)
@@ -467,6 +479,10 @@ fn change_kinds() -> impl TypedValueParser<Value = ChangeKind> {
 
 /// What Active Directory is called as well, on the command line.
 const SHORT: &str = "ad";
+
+mod people;
+
+pub use people::{LinkArgs, ListFormat, ReleaseArgs, UnlinkArgs, UsersArgs};
 
 /// Output format on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

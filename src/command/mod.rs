@@ -27,12 +27,14 @@ pub(crate) mod daemon;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod holds;
+pub(crate) mod link;
 pub(crate) mod moment;
 pub(crate) mod progress;
 pub(crate) mod runs;
 pub(crate) mod signals;
 pub(crate) mod sync;
 pub(crate) mod terminal;
+pub(crate) mod users;
 
 use terminal::Screen;
 pub use terminal::help_width;
@@ -81,6 +83,26 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
         Command::Explain(args) => with_runtime(|cancel| async move {
             explain::explain(&Arc::new(load()?), &args, &cancel).await
         }),
+        Command::Users(args) => {
+            with_runtime(
+                |cancel| async move { users::users(&Arc::new(load()?), &args, &cancel).await },
+            )
+        }
+        Command::Link(args) => {
+            with_runtime(
+                |cancel| async move { link::link(&Arc::new(load()?), &args, &cancel).await },
+            )
+        }
+        Command::Unlink(args) => {
+            with_runtime(
+                |cancel| async move { link::unlink(&Arc::new(load()?), &args, &cancel).await },
+            )
+        }
+        Command::Release(args) => {
+            with_runtime(
+                |cancel| async move { link::release(&Arc::new(load()?), &args, &cancel).await },
+            )
+        }
         Command::Runs(args) => runs::runs(&file, &args),
         Command::Holds(args) => holds::holds(&file, &args),
         Command::Config(ConfigCommand::Show { format }) => {

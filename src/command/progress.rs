@@ -35,6 +35,9 @@ impl ProgressLine {
             Progress::Changes(done, of) => format!("writing: {done} of {of} changes"),
             Progress::ServerJobQueued => "ftrack's own synchronisation is queued".to_owned(),
             Progress::ServerJobRunning => "ftrack's own synchronisation is running".to_owned(),
+            Progress::WaitingForRun => {
+                "waiting for the run of the job that is in progress".to_owned()
+            }
         });
     }
 }

@@ -77,6 +77,8 @@ impl StatusRow {
                         (false, true, _) => " (observed)",
                         (false, false, Trigger::Changes) => " (changes)",
                         (false, false, Trigger::Approval) => " (approval)",
+                        (false, false, Trigger::Link) => " (link)",
+                        (false, false, Trigger::Release) => " (release)",
                         (false, false, _) => "",
                     };
                     format!("{}{looked}", last.outcome.as_str())
@@ -177,6 +179,9 @@ fn progress(running: &Running, zone: Tz) -> String {
         }
         Some(Progress::ServerJobRunning) => {
             format!("running since {since}: ftrack's own synchronisation is running")
+        }
+        Some(Progress::WaitingForRun) => {
+            format!("waiting since {since} for another run of the job to end")
         }
     }
 }

@@ -107,6 +107,10 @@ pub enum Trigger {
     Changes,
     /// A person's approval of a hold.
     Approval,
+    /// A person who gave a user to somebody, or took it from them.
+    Link,
+    /// A person who took all users from the job.
+    Release,
 }
 
 impl Trigger {
@@ -120,6 +124,8 @@ impl Trigger {
             Self::Retry => "retry",
             Self::Changes => "changes",
             Self::Approval => "approval",
+            Self::Link => "link",
+            Self::Release => "release",
         }
     }
 }

@@ -101,16 +101,19 @@ impl RunContext<'_, FtrackLdapJob> {
                 let earlier = mem::replace(&mut open.start, Start::by(&self.report));
                 self.start_sync(open, Some(earlier), writer).await
             }
-            Trigger::Startup | Trigger::Retry | Trigger::Changes | Trigger::Approval => {
-                Err(Failure {
-                    kind: FailureKind::FtrackUnclear,
-                    why: format!(
-                        "the result of the synchronisation that the run {} started is not known, so \
+            Trigger::Startup
+            | Trigger::Retry
+            | Trigger::Changes
+            | Trigger::Approval
+            | Trigger::Link
+            | Trigger::Release => Err(Failure {
+                kind: FailureKind::FtrackUnclear,
+                why: format!(
+                    "the result of the synchronisation that the run {} started is not known, so \
                      none is started before the next scheduled or manual run",
-                        open.start.run
-                    ),
-                })
-            }
+                    open.start.run
+                ),
+            }),
         }
     }
 

@@ -22,6 +22,7 @@ use crate::{
         entry::DirectoryId,
         explanation::{ExplainedUser, Explanation, Step, StepName, Verdict},
         id::IdAttribute,
+        reason::ByHand,
         report::{ChangeResult, Outcome as RunOutcome, Report, Reported, Trigger},
         user::{Current, User},
     },
@@ -130,7 +131,7 @@ impl RunContext<'_, LdapWork> {
         })
     }
 
-    async fn all_users(&mut self) -> Result<Current, Failure> {
+    pub(super) async fn all_users(&mut self) -> Result<Current, Failure> {
         self.reader
             .take_key()
             .await
@@ -144,8 +145,13 @@ impl RunContext<'_, LdapWork> {
     /// user of this job.
     fn undecided(&self, chosen: Option<&Chosen>, named: &[&User]) -> Decided {
         let user = named.first().copied();
+        let unlinked = user.and_then(|user| user.link.unlinked());
         let (verdict, reason) = match (chosen, user) {
             (Some(chosen), _) => of_stranger(chosen, !self.work.job.member_of.is_empty()),
+            (None, Some(_)) if unlinked.is_some() => (
+                Verdict::NotOwned,
+                "no entry is known by that name".to_owned(),
+            ),
             (None, Some(user)) => match user.link.link() {
                 Some(link) => {
                     let source = &link.source;
@@ -163,6 +169,10 @@ impl RunContext<'_, LdapWork> {
                  anybody by that login, mail address, DN or id"
                     .to_owned(),
             ),
+        };
+        let reason = match unlinked {
+            Some(_) => format!("{reason}; {}", ByHand::Unlinked),
+            None => reason,
         };
         Decided {
             verdict,

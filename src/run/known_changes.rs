@@ -105,7 +105,7 @@ fn known_users(current: &Current, vetted: &Vetted) -> BTreeMap<EntityId, KnownUs
         .map(|(person, user)| (user, person))
         .collect();
     let known = |user: &User| {
-        let person = user.link.link().map(|link| &link.id);
+        let person = user.link.tie().map(|link| &link.id);
         let person = person.or_else(|| claims.get(&user.id).copied());
         let mail = user.email.as_deref().map(fold);
         KnownUser::new(person, &fold(&user.username), mail.as_deref())

@@ -48,6 +48,18 @@ pub(super) struct Judged {
     held: Option<Vec<Held>>,
 }
 
+impl Judged {
+    /// Of what a person does by hand.
+    fn by_hand(vetted: Vetted) -> Self {
+        Self {
+            vetted,
+            approval: Approval::OfHold,
+            of_hold: None,
+            held: None,
+        }
+    }
+}
+
 /// What is written, and what is saved after that.
 pub(super) struct Ready {
     vetted: Vetted,
@@ -67,6 +79,9 @@ pub(super) struct Ready {
 impl RunContext<'_, LdapWork> {
     /// The whole run: each step takes the values of those before it.
     pub(super) async fn execute(&mut self, aim: Aim, state: &State) -> Result<(), Failure> {
+        if self.asks_ftrack_alone() {
+            return Box::pin(self.end_links(aim, state)).await;
+        }
         let mut remembered = state.remembered(&self.prepared.name, self.reader.server())?;
         let request = self.read_request();
         let position = self.position(&aim, &request, state).await?;
@@ -195,6 +210,11 @@ impl RunContext<'_, LdapWork> {
             known,
             _lock,
         } = ready;
+        if self.asked.is_some() {
+            // Runs of changes do not know whose user is whose then, also if this one is killed.
+            let (job, ftrack) = (&self.prepared.name, self.reader.server());
+            state.set_known_changes(job, ftrack, None)?;
+        }
         let writes = &earlier.writes;
         let applied = self
             .apply(unchanged, &vetted, (current, writes), writer, &mut stored)
@@ -219,6 +239,21 @@ impl RunContext<'_, LdapWork> {
         self.keep_known(state, known)?;
         self.forget_earlier(earlier);
         Ok(())
+    }
+
+    /// What a person does by hand without the directory.
+    pub(super) fn ready_by_hand(&self, vetted: Vetted, remembered: &Remembered) -> Ready {
+        Ready {
+            vetted,
+            approval: Approval::OfHold,
+            approved: None,
+            counted: Vec::new(),
+            stored: remembered.stored_otherwise.clone(),
+            unchanged: 0,
+            is_first: false,
+            known: None,
+            _lock: None,
+        }
     }
 
     /// Plans, without saving anything.
@@ -258,6 +293,12 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<Judged, Failure> {
         let unsettled = self.unsettled_changes()?;
         let bounds = self.bounds(plan, (remembered, settings), &unsettled);
+        if self.given_to.is_some() {
+            return match self.fall_of_links(plan, remembered) {
+                Some(fall) => Err(Failure::refused(fall)),
+                None => Ok(Judged::by_hand(guard::give(plan, &bounds.closed))),
+            };
+        }
         match (approved, self.fall_of_links(plan, remembered)) {
             (None | Some(Approved::Hold(_)), Some(fall)) => Err(Failure::refused(fall)),
             (None, None) => Ok(Judged {

@@ -19,6 +19,7 @@ use crate::{
 mod administrators;
 pub mod approval;
 mod builtin;
+pub mod by_hand;
 mod changes;
 mod compiled_rules;
 mod confirm;
@@ -26,6 +27,7 @@ mod confirm_earlier;
 mod elsewhere;
 pub mod explain;
 pub mod failure;
+mod finish;
 mod group_members;
 mod known_changes;
 mod last_known;
@@ -36,7 +38,9 @@ mod memory;
 mod numbering;
 mod observe;
 mod only;
+pub mod people;
 mod preferred_server;
+mod purpose;
 mod read_and_plan;
 mod record;
 pub mod rejection;
@@ -54,8 +58,7 @@ use crate::{
         entry::DirectoryId,
         pause::Pause,
         report::{
-            Approver, Counts, FailureKind, FtrackPart, Observed, Outcome, Report, Reported,
-            RunPhase, Trigger,
+            Approver, Counts, FtrackPart, Observed, Outcome, Report, Reported, RunPhase, Trigger,
         },
         summary::RunSummary,
     },
@@ -116,6 +119,8 @@ pub enum Purpose {
     },
     /// Write what a person approved of a hold.
     Hold(HoldDecision),
+    /// Do what a person asks for by hand.
+    ByHand(by_hand::Request),
 }
 
 /// What a person approved.
@@ -140,11 +145,13 @@ impl Aim {
     fn new(purpose: Purpose, mode: Mode, writer: Writer, hold: Option<ApprovedHold>) -> Self {
         let approved = match (purpose, mode) {
             (Purpose::DryRun, _) => return Self::Look,
+            (Purpose::ByHand(request), _) if request.dry_run => return Self::Look,
             // What is approved for such a job has ended before it comes to this.
-            (Purpose::Sync | Purpose::Approved { .. } | Purpose::Hold(_), Mode::Observe) => {
-                return Self::Observe;
-            }
-            (Purpose::Sync, Mode::Sync) => None,
+            (
+                Purpose::Sync | Purpose::Approved { .. } | Purpose::Hold(_) | Purpose::ByHand(_),
+                Mode::Observe,
+            ) => return Self::Observe,
+            (Purpose::Sync | Purpose::ByHand(_), Mode::Sync) => None,
             (Purpose::Approved { plan, by: _ }, Mode::Sync) => Some(Box::new(Approved::Plan(plan))),
             (Purpose::Hold(_), Mode::Sync) => hold.map(Approved::Hold).map(Box::new),
         };
@@ -172,6 +179,8 @@ pub enum Progress {
     ServerJobQueued,
     /// ftrack's own synchronisation is running.
     ServerJobRunning,
+    /// Another run of the job is in progress, and has to end first.
+    WaitingForRun,
 }
 
 /// A run in progress: its inputs, and the report so far.
@@ -190,6 +199,10 @@ struct RunContext<'a, W> {
     known_dns: Option<BTreeMap<DirectoryId, String>>,
     /// The kinds of change that a person paused, as they are when it is decided what is written.
     paused: BTreeMap<ChangeKind, Pause>,
+    /// What a person asked for by hand.
+    asked: Option<by_hand::Asked>,
+    /// Who gets a user by hand, once that is known.
+    given_to: Option<DirectoryId>,
     reader: Reader,
 }
 
@@ -272,19 +285,30 @@ impl CompiledJob {
                     return Err(OnlyObserves { job }.into());
                 }
                 let hold = match (&purpose, mode) {
-                    (Purpose::Approved { .. } | Purpose::Hold(_), Mode::Observe) => {
+                    (
+                        Purpose::Approved { .. } | Purpose::Hold(_) | Purpose::ByHand(_),
+                        Mode::Observe,
+                    ) => {
                         let job = self.name.clone();
                         return Err(OnlyObserves { job }.into());
                     }
                     (Purpose::Hold(decision), Mode::Sync) => {
                         Some(self.approved_hold(state, decision)?)
                     }
-                    (Purpose::Sync | Purpose::DryRun | Purpose::Approved { .. }, _) => None,
+                    (
+                        Purpose::Sync
+                        | Purpose::DryRun
+                        | Purpose::Approved { .. }
+                        | Purpose::ByHand(_),
+                        _,
+                    ) => None,
                 };
                 let (mut context, writer) =
                     RunContext::start(self, &**work, trigger, &purpose, history, cancel, progress);
                 // Also the report of a run that is killed must say that none was reached.
-                context.directory_part();
+                if !context.asks_ftrack_alone() {
+                    context.directory_part();
+                }
                 let is_observing = mode == Mode::Observe && !context.report.dry_run;
                 context.report.observed = is_observing.then(Observed::default);
                 context.begin()?;
@@ -454,17 +478,12 @@ impl<'a, W> RunContext<'a, W> {
             run: history.next_id(now),
             job: prepared.name.clone(),
             trigger,
-            approved_by: match purpose {
-                Purpose::Sync | Purpose::DryRun => None,
-                Purpose::Approved { plan: _, by } => Some(by.clone()),
-                Purpose::Hold(decision) => Some(decision.by.clone()),
-            },
-            approves: match purpose {
-                Purpose::Sync | Purpose::DryRun | Purpose::Approved { .. } => None,
-                Purpose::Hold(decision) => Some(decision.hold),
-            },
-            dry_run: matches!(purpose, Purpose::DryRun),
-            only: prepared.only.clone(),
+            approved_by: purpose.approved_by().cloned(),
+            approves: purpose.approves(),
+            dry_run: purpose.is_dry_run(),
+            only: purpose
+                .asked()
+                .map_or_else(|| prepared.only.clone(), by_hand::Asked::only),
             observed: None,
             started_at: now,
             finished_at: now,
@@ -510,6 +529,8 @@ impl<'a, W> RunContext<'a, W> {
             has_begun: false,
             known_dns: None,
             paused: BTreeMap::new(),
+            asked: purpose.asked().cloned(),
+            given_to: None,
             reader,
         };
         (context, writer)
@@ -566,63 +587,6 @@ impl<'a, W> RunContext<'a, W> {
     /// Adds to the duration of a phase.
     fn record_phase(&mut self, phase: RunPhase, time: Duration) {
         *self.report.seconds.entry(phase).or_default() += time.as_secs_f64();
-    }
-
-    /// Saves the report; it is on disk before the journal is removed. A report that cannot be saved
-    /// is returned all the same, and says so.
-    fn finish(mut self, ended: Result<(), Failure>, state: &State) -> Report {
-        if let Err(Failure { kind, why }) = ended {
-            self.report.outcome = Outcome::Failed;
-            self.report.error = Some(why);
-            self.report.error_kind = Some(kind);
-            self.report.retry_after = self.reader.asked_to_wait().map(|asked| asked.as_secs());
-        }
-        self.record_calls();
-        // Where it cannot be read, saving the run fails as well, and says so.
-        self.report.open_holds = state.open_holds(&self.report.job).unwrap_or_default();
-        self.report.last_hold = state.last_hold().unwrap_or_default();
-        self.report.finished_at = Utc::now();
-        let config = &self.prepared.config;
-        match self.history.keep(&self.report) {
-            Ok(_) if self.report.counts.unconfirmed > 0 => {
-                let (job, run) = (&self.prepared.name, &self.report.run);
-                let ended = Some(self.clocks());
-                journal::keep_unsettled(&config.state_dir, job, run, ended);
-            }
-            Ok(_) => journal::remove(&config.state_dir, &self.prepared.name, &self.report.run),
-            Err(error) => {
-                let error = self.log_state_failure(&error);
-                self.report.outcome = Outcome::Failed;
-                self.report.error_kind.get_or_insert(FailureKind::State);
-                let before = self
-                    .report
-                    .error
-                    .take()
-                    .map(|before| format!("{before}; "))
-                    .unwrap_or_default();
-                self.report.error = Some(format!(
-                    "{before}this report could not be saved: \
-                    {error}"
-                ));
-            }
-        }
-        // The report is valid without it, and the next process to open the database adds it.
-        if let Err(error) = state.add_run(&RunSummary::of(&self.report), &config.reports) {
-            self.log_state_failure(&error);
-        }
-        Event::RunFinished(&self.report).emit();
-        self.report
-    }
-
-    /// Logs that something about this run cannot be saved, and returns why.
-    fn log_state_failure(&self, error: &StateError) -> String {
-        let error = error.to_string();
-        Event::StateFailed {
-            of: self.name(),
-            error: &error,
-        }
-        .emit();
-        error
     }
 }
 

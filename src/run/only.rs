@@ -17,7 +17,7 @@ use crate::{
 impl RunContext<'_, LdapWork> {
     /// Whether the run is for everybody.
     pub(super) fn is_for_everybody(&self) -> bool {
-        self.prepared.only.is_empty()
+        self.prepared.only.is_empty() && self.asked.is_none()
     }
 
     /// The part of a plan that concerns the people whom the run is for; all of it where it is for
@@ -27,6 +27,9 @@ impl RunContext<'_, LdapWork> {
     /// Nobody is known by one of the names, several are, or somebody swaps a login or a mail address
     /// with a person who is not among them.
     pub(super) fn restricted<'p>(&self, plan: Plan<'p>) -> Result<Plan<'p>, Failure> {
+        if let Some(id) = &self.given_to {
+            return self.only_given(plan, id);
+        }
         if self.is_for_everybody() {
             return Ok(plan);
         }

@@ -167,6 +167,7 @@ impl<'a> RunContext<'a, LdapWork> {
         let matched = matched.map_err(Failure::refused)?;
         let left = self.left_groups(&matched, desired, request).await?;
         let matched = matched.knowing(left).map_err(Failure::refused)?;
+        let matched = self.given(matched)?;
         let mut evidence = self.look_again(&matched, desired, request).await?;
         self.look_at_roles(&matched, desired, request, &mut evidence)
             .await?;

@@ -52,6 +52,7 @@ mod look;
 mod people;
 mod put;
 mod rebuild;
+mod released;
 mod remembered;
 mod runs;
 mod schema;

@@ -89,9 +89,9 @@ impl RunContext<'_, LdapWork> {
         let configured = self.work.pool.id_attribute().map(IdAttribute::named);
         let is_universal = configured.is_none_or(|attribute| attribute.is_universal());
         let may_be = |who: &&str| !is_universal || looks_like_a_uuid(who);
-        let is_known = named.iter().any(|user| user.link.link().is_some());
+        let is_known = named.iter().any(|user| user.link.tie().is_some());
         let id = who.filter(may_be).filter(|_| !is_known);
-        let of_users = named.iter().filter_map(|user| user.link.link());
+        let of_users = named.iter().filter_map(|user| user.link.tie());
         let of_users = of_users.map(|link| (link.attribute.clone(), link.id.clone()));
         Names {
             ids: of_users.collect(),
@@ -135,7 +135,7 @@ impl RunContext<'_, LdapWork> {
         });
         let is_linked = |chosen: &Chosen| {
             let id = chosen.id.as_ref().map(|(_, id)| id);
-            let mut links = named.iter().filter_map(|user| user.link.link());
+            let mut links = named.iter().filter_map(|user| user.link.tie());
             links.any(|link| Some(&link.id) == id)
         };
         // Of several that are as likely, the first by DN.

@@ -40,7 +40,7 @@ impl RunContext<'_, LdapWork> {
             }
         }
         let is_concerned = |user: &&User| {
-            let link = user.link.link();
+            let link = user.link.tie();
             let mut known = [Some(&user.username), user.email.as_ref()]
                 .into_iter()
                 .flatten();
@@ -61,14 +61,14 @@ impl RunContext<'_, LdapWork> {
 pub(super) fn users_named<'c>(current: &'c Current, who: &str) -> Vec<&'c User> {
     let who = fold(who);
     let is_named = |user: &&User| {
-        let link = user.link.link();
+        let link = user.link.tie();
         user.is_named(&who) || link.is_some_and(|link| fold(link.id.as_str()) == who)
     };
     current.users.iter().filter(is_named).collect()
 }
 
 pub(super) fn link_of<'c>(users: &[&'c User]) -> Option<&'c Link> {
-    users.iter().find_map(|user| user.link.link())
+    users.iter().find_map(|user| user.link.tie())
 }
 
 /// The users of a job, as the limits count them.

@@ -62,7 +62,7 @@ impl State {
     pub fn last_success(&self, job: &str) -> Result<Option<RunSummary>, StateError> {
         self.newest(
             job,
-            "dry_run = 0 AND for_some = 0 AND outcome <> 'failed' AND \"trigger\" <> 'changes'",
+            "dry_run = 0 AND for_some = 0 AND outcome <> 'failed' AND \"trigger\" NOT IN ('changes', 'release')",
         )
     }
 
@@ -86,14 +86,18 @@ impl State {
 }
 
 /// How many users had links after the job's last run with that ftrack server that did not fail;
-/// none when no such run is known.
+/// none when no such run is known since a person released the job's users.
 pub(super) fn linked_before(
     connection: &Connection,
     job: &str,
     ftrack: &str,
 ) -> rusqlite::Result<Option<LinkedUsers>> {
     let query = "SELECT owned, linked FROM runs WHERE job = ?1 AND ftrack = ?2 AND dry_run = 0 \
-                 AND observed = 0 AND for_some = 0 AND outcome <> 'failed' AND \"trigger\" <> 'changes' ORDER BY run DESC LIMIT 1";
+                 AND observed = 0 AND for_some = 0 AND outcome <> 'failed' \
+                 AND \"trigger\" NOT IN ('changes', 'release') \
+                 AND run > (SELECT coalesce(max(run), '') FROM runs WHERE job = ?1 AND ftrack = ?2 \
+                 AND \"trigger\" = 'release' AND outcome <> 'failed' AND dry_run = 0) \
+                 ORDER BY run DESC LIMIT 1";
     let users = |row: &rusqlite::Row<'_>| {
         let (Count(owned), of_all): (_, Option<Count>) = (row.get("owned")?, row.get("linked")?);
         Ok(LinkedUsers {
@@ -106,7 +110,8 @@ pub(super) fn linked_before(
         .optional()
 }
 
-/// Whether a run of the job wrote what it should, but for single records.
+/// Whether a run of the job wrote what it should, but for single records, since a person released the
+/// job's users, if one did.
 pub(super) fn has_succeeded(
     connection: &Connection,
     job: &str,
@@ -115,7 +120,10 @@ pub(super) fn has_succeeded(
     connection
         .prepare(
             "SELECT 1 FROM runs WHERE job = ?1 AND ftrack = ?2 AND dry_run = 0 \
-             AND observed = 0 AND for_some = 0 AND outcome IN ('succeeded', 'partial')",
+             AND observed = 0 AND for_some = 0 AND outcome IN ('succeeded', 'partial') \
+             AND \"trigger\" <> 'release' \
+             AND run > (SELECT coalesce(max(run), '') FROM runs WHERE job = ?1 AND ftrack = ?2 \
+             AND \"trigger\" = 'release' AND outcome <> 'failed' AND dry_run = 0)",
         )?
         .exists(params![job, ftrack])
 }
