@@ -48,6 +48,7 @@ mod observe;
 mod odd_directory;
 mod official_clients;
 mod only;
+mod people;
 mod quiet;
 mod readme;
 mod real_directory;
