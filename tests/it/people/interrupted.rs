@@ -142,3 +142,20 @@ fn a_link_that_was_cut_is_finished_by_the_next_sync() {
         situation.sync_changes_nothing();
     }
 }
+
+#[test]
+fn a_run_of_changes_after_a_link_that_was_cut_makes_no_second_user() {
+    let situation = Situation::of(&["bob", "cyd"])
+        .job("schedule = \"@yearly\"\nchanges_schedule = \"@yearly\"")
+        .after_sync()
+        .account(account("countess"))
+        .entry(person("ada", "Ada", "Lovelace"));
+    let id = situation.user("countess").id;
+    killed(&situation, &["link", "ada", "countess"], 1, Effect::Done);
+    let report = situation.synced(&["sync", "--format", "json", "--changes"]);
+    assert_eq!(report.counts.created, 0, "{report:#?}");
+    assert_eq!(
+        (situation.user("ada").id, number_of_users(&situation)),
+        (id, 3)
+    );
+}

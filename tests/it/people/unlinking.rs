@@ -232,6 +232,17 @@ fn roles_stay_and_are_known_again_after_link() {
     done(&situation, &["link", "ada", "ada"]);
     assert!(!roles().contains("Project Manager"));
     situation.sync_changes_nothing();
+    // Also later, of somebody who is still a member when the user is linked again.
+    done(&situation, &["unlink", "bob"]);
+    done(&situation, &["link", "bob", "bob"]);
+    situation.sync_changes_nothing();
+    let nobody = "cn=nobody,dc=studio,dc=test";
+    situation
+        .tree()
+        .replace(LEADS, "member", &[nobody])
+        .unwrap();
+    assert_eq!(situation.sync().counts.role_changes, 1);
+    assert!(!situation.user("bob").roles.contains("Project Manager"));
 }
 
 #[test]
@@ -304,4 +315,18 @@ fn with_a_link_key_what_is_not_signed_is_named_and_makes_no_second_user() {
     assert_eq!(report.warnings, [] as [String; 0]);
     leave(&situation, "bob");
     assert_eq!(situation.sync().counts.deactivated, 1);
+}
+
+#[test]
+fn several_may_be_unlinked_and_the_next_sync_goes_on() {
+    let situation = Situation::synced(&["ada", "bob", "cyd", "dan"]);
+    for uid in ["ada", "bob", "cyd"] {
+        done(&situation, &["unlink", uid]);
+    }
+    let report = situation.sync_changes_nothing();
+    assert_eq!(
+        (report.outcome, report.skipped.len()),
+        (Outcome::Succeeded, 3)
+    );
+    assert_eq!((report.ftrack.owned, report.ftrack.linked), (1, Some(4)));
 }
