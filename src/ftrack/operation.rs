@@ -298,6 +298,7 @@ mod tests {
             entry::DirectoryId,
             id::IdAttribute,
             link::{Activity, Form, Link, Signature},
+            link_notes::LinkNotes,
             user::EntityId,
         },
     };
@@ -314,6 +315,7 @@ mod tests {
             activity: Activity::Settled,
             protected: None,
             roles: Vec::new(),
+            notes: LinkNotes::default(),
             form: Form::Current,
             signature: Signature::NotChecked,
         };

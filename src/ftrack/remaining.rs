@@ -340,7 +340,11 @@ pub fn holds(
         return false;
     };
     let ours = found.source == change.link.source && found.id == change.link.id;
-    let link_holds = !change.has(&Edit::Link) || is_same_but_for_roles(found, &change.link);
+    let link_holds = if change.is_note() {
+        noted(change, found).is_none()
+    } else {
+        !change.has(&Edit::Link) || is_same_but_for_roles(found, &change.link)
+    };
     ours && link_holds && differing(change, seen, custom_attributes).is_empty()
 }
 
@@ -525,6 +529,7 @@ fn links(
             (Some(with(Activity::Activating)), None)
         }
         _ if found.is_none() => (Some(with(change.link.activity.clone())), None),
+        _ if change.is_note() => (None, found.and_then(|found| noted(change, found))),
         _ => {
             let after = Link {
                 roles: roles_after,
@@ -542,6 +547,15 @@ fn links(
             (before, (!done).then_some(after))
         }
     }
+}
+
+/// The link as it is now, with what a change is to note in it; none where it says so already.
+fn noted(change: &Change, found: &Link) -> Option<Link> {
+    let noted = Link {
+        notes: change.link.notes.clone(),
+        ..found.clone()
+    };
+    (noted != *found).then_some(noted)
 }
 
 fn is_same_but_for_roles(one: &Link, other: &Link) -> bool {

@@ -297,6 +297,14 @@ impl Change {
         link
     }
 
+    /// Whether it writes nothing but what the user's link says beside who owns the user.
+    #[must_use]
+    pub fn is_note(&self) -> bool {
+        let before = self.before.as_ref();
+        self.edits == [Edit::Link]
+            && before.is_some_and(|before| before.is_same_but_for_notes(&self.link))
+    }
+
     /// The change without the login, which another user has and keeps; none where nothing is left.
     #[must_use]
     pub fn without_username(self) -> Option<Self> {

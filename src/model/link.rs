@@ -5,7 +5,7 @@
 //! | version | contains |
 //! |---|---|
 //! | none | source, directory id, attribute, activity |
-//! | 2 | also the ids of its user and of the directory, a mark of the run that made it, a signature where `ftrack.link_key_file` is set, and the ids of the roles that were given (absent in links of earlier programs: none) |
+//! | 2 | also the ids of its user and of the directory, a mark of the run that made it, a signature where `ftrack.link_key_file` is set, and the ids of the roles that were given (absent in links of earlier programs: none), and since when the person has been missing (likewise) |
 //!
 //! What `unlink` leaves in its place is such a link with the activity `unlinked`, which programs before
 //! that cannot read: they leave the user alone, and give its person no other.
@@ -15,7 +15,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{entity_id::EntityId, entry::DirectoryId, id::IdAttribute};
+use crate::model::{
+    entity_id::EntityId, entry::DirectoryId, id::IdAttribute, link_notes::LinkNotes,
+};
 
 /// The key of the `Metadata` row that contains a user's link.
 pub const LINK_KEY: &str = "ftrack-ldap-sync";
@@ -103,6 +105,9 @@ pub struct Link {
     /// The security roles that the program gave the user, or is about to give: sorted, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<EntityId>,
+    /// What it says beside who owns the user.
+    #[serde(default, skip_serializing_if = "LinkNotes::is_empty")]
+    pub notes: LinkNotes,
     /// Whether it names its user.
     #[serde(skip)]
     pub form: Form,
@@ -124,11 +129,23 @@ impl Link {
         self.roles.retain(|known| known != role);
     }
 
-    /// Whether two links of one user are the same but for the activity.
+    /// Whether two links of one user are the same, whatever else they say of the person.
+    #[must_use]
+    pub fn is_same_but_for_notes(&self, other: &Self) -> bool {
+        let apart = |link: &Self| Self {
+            notes: LinkNotes::default(),
+            ..link.clone()
+        };
+        apart(self) == apart(other)
+    }
+
+    /// Whether two links of one user are the same but for the activity, and for what else they say of
+    /// the person.
     #[must_use]
     pub fn differs_in_activity_alone(&self, other: &Self) -> bool {
         let apart = |link: &Self| Self {
             activity: Activity::Settled,
+            notes: LinkNotes::default(),
             ..link.clone()
         };
         apart(self) == apart(other)

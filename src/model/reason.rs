@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+pub use crate::model::since::Since;
 use crate::model::user::EntityId;
 
 mod by_hand;
@@ -186,15 +187,6 @@ impl fmt::Display for JobPart {
             Self::Groups => "groups",
         })
     }
-}
-
-/// Since when somebody is missing, and which key asks for longer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Since {
-    /// As people read it.
-    pub time: Box<str>,
-    /// A key of `users`.
-    pub key: &'static str,
 }
 
 /// By what a user without an owner is recognised as a person's.
@@ -551,11 +543,7 @@ impl fmt::Display for Reason {
             }
             Self::Untouchable(why) | Self::UntouchableLeft(why) => f.write_str(why),
             Self::OfJob(job) => write!(f, "the job {job:?} owns the user"),
-            Self::MissingSince(since) => write!(
-                f,
-                "the person has been missing since {}, and users.{} is not over",
-                since.time, since.key
-            ),
+            Self::MissingSince(since) => write!(f, "the person has been missing since {since}"),
             Self::DisabledNotAdopted(username) => {
                 write!(f, "{DISABLED}, so the user {username:?} is not adopted")
             }
@@ -563,7 +551,10 @@ impl fmt::Display for Reason {
             Self::EndedWithoutUser(day) => write!(f, "{ENDED} {day}, so no user is created"),
             Self::EndedInactive(day) => write!(f, "{ENDED} {day}, and the user is inactive"),
             Self::DisabledStays(why) => write!(f, "{DISABLED}, but the user stays active: {why}"),
-            Self::DisabledSince(since) => f.write_str(&disabled_since(since)),
+            Self::DisabledSince(since) => write!(
+                f,
+                "the person's account has been disabled in the directory since {since}"
+            ),
             Self::FoundById(id) => write!(
                 f,
                 "the person with the directory id {id} was missing from the read, but was found \
@@ -638,10 +629,3 @@ impl fmt::Display for Contested {
 
 const ENDED: &str = "the person's account ended on";
 const DISABLED: &str = "the person's account is disabled in the directory";
-
-fn disabled_since(Since { time, key }: &Since) -> String {
-    format!(
-        "the person's account has been disabled in the directory since {time}, and users.{key} is \
-         not over"
-    )
-}

@@ -2,12 +2,16 @@
 
 use std::{borrow::Cow, cell::RefCell, sync::Arc, thread::LocalKey};
 
-use serde::{Deserialize, Serialize};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 
 use crate::model::{
+    absence::Absence,
+    clocks::Clocks,
     entry::DirectoryId,
     id::IdAttribute,
     link::{Activity, Form, Link, LinkFound, Signature},
+    link_notes::LinkNotes,
     user::EntityId,
 };
 
@@ -36,10 +40,62 @@ pub(crate) struct Stored<'a> {
     protected: Option<bool>,
     #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
     roles: Vec<Cow<'a, str>>,
+    #[serde(
+        default,
+        deserialize_with = "missing",
+        skip_serializing_if = "Option::is_none"
+    )]
+    missing: Option<Missing>,
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     by: Option<Cow<'a, str>>,
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     pub(crate) signature: Option<Cow<'a, str>>,
+}
+
+/// Since when the person has been missing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Missing {
+    since: DateTime<Utc>,
+    /// The same by ftrack's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since_ftrack: Option<DateTime<Utc>>,
+    reads: u32,
+}
+
+/// What says nothing that can be used says nothing: the person is waited for anew.
+fn missing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Missing>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Stored {
+        Missing(Missing),
+        Other(IgnoredAny),
+    }
+    Ok(match Stored::deserialize(deserializer)? {
+        Stored::Missing(missing) => Some(missing).filter(|missing| missing.reads > 0),
+        Stored::Other(IgnoredAny) => None,
+    })
+}
+
+impl From<&Absence> for Missing {
+    fn from(Absence { since, reads }: &Absence) -> Self {
+        Self {
+            since: since.here,
+            since_ftrack: since.ftrack,
+            reads: *reads,
+        }
+    }
+}
+
+impl From<&Missing> for Absence {
+    fn from(missing: &Missing) -> Self {
+        Self {
+            since: Clocks {
+                here: missing.since,
+                ftrack: missing.since_ftrack,
+            },
+            reads: missing.reads,
+        }
+    }
 }
 
 /// The version of links without a version.
@@ -78,6 +134,7 @@ impl<'a> Stored<'a> {
             since: since.map(Into::into),
             protected: link.protected,
             roles: link.roles.iter().map(|role| role.as_str().into()).collect(),
+            missing: link.notes.missing().map(Into::into),
             by: by.filter(|_| is_current).map(Into::into),
             signature: None,
         }
@@ -113,6 +170,7 @@ impl<'a> Stored<'a> {
             activity,
             protected: stored.protected,
             roles: roles(&stored.roles)?,
+            notes: LinkNotes::new(stored.missing.as_ref().map(Into::into)),
             form,
             signature: Signature::NotChecked,
         };
@@ -145,10 +203,15 @@ fn shared(last: &'static LocalKey<RefCell<Arc<str>>>, text: &str) -> Arc<str> {
     })
 }
 
-/// The value of a link's row without its signature and the run that made it, for reports.
+/// The value of a link's row for reports: without its signature, the run that made it, and what it
+/// says beside who owns the user.
 #[must_use]
 pub fn as_value(user: &EntityId, link: &Link) -> serde_json::Value {
-    serde_json::to_value(Stored::of(user, link, None)).unwrap_or(serde_json::Value::Null)
+    let stored = Stored {
+        missing: None,
+        ..Stored::of(user, link, None)
+    };
+    serde_json::to_value(stored).unwrap_or(serde_json::Value::Null)
 }
 
 /// A user's link before the signature is verified.

@@ -33,7 +33,7 @@ use crate::{
         decision::Plan,
         desired::Desired,
         guard,
-        guard::{Approval, Held, Lifted, Seen, Vetted},
+        guard::{Approval, Held, Lifted, Seen, Vetted, VettedNotes},
         settings::Settings,
     },
 };
@@ -41,6 +41,8 @@ use crate::{
 /// What may be written of a plan.
 pub(super) struct Judged {
     pub(super) vetted: Vetted,
+    /// What is written into links beside that.
+    notes: VettedNotes,
     approval: Approval,
     /// Of a hold that is approved, and what is refused of it.
     of_hold: Option<(ApprovedHold, Vec<Reported>)>,
@@ -63,6 +65,7 @@ impl Judged {
 /// What is written, and what is saved after that.
 pub(super) struct Ready {
     vetted: Vetted,
+    notes: VettedNotes,
     approval: Approval,
     approved: Option<ApprovedHold>,
     counted: Vec<Written>,
@@ -134,6 +137,7 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<Ready, Failure> {
         let Judged {
             mut vetted,
+            notes,
             approval,
             of_hold,
             held,
@@ -179,6 +183,7 @@ impl RunContext<'_, LdapWork> {
         }
         Ok(Ready {
             vetted,
+            notes,
             approval,
             approved,
             counted,
@@ -201,6 +206,7 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<(), Failure> {
         let Ready {
             vetted,
+            notes,
             approval,
             approved,
             counted,
@@ -217,7 +223,13 @@ impl RunContext<'_, LdapWork> {
         }
         let writes = &earlier.writes;
         let applied = self
-            .apply(unchanged, &vetted, (current, writes), writer, &mut stored)
+            .apply(
+                unchanged,
+                (&vetted, &notes),
+                (current, writes),
+                writer,
+                &mut stored,
+            )
             .await;
         let ended = match approved {
             Some(approved) => self.end_approved(state, &approved, &vetted),
@@ -301,17 +313,27 @@ impl RunContext<'_, LdapWork> {
         }
         match (approved, self.fall_of_links(plan, remembered)) {
             (None | Some(Approved::Hold(_)), Some(fall)) => Err(Failure::refused(fall)),
-            (None, None) => Ok(Judged {
-                vetted: guard::vet(plan, &bounds),
-                approval: Approval::None,
-                of_hold: None,
-                held: None,
-            }),
+            (None, None) => {
+                let vetted = guard::vet(plan, &bounds);
+                let notes = if self.is_for_everybody() {
+                    guard::notes(plan, &bounds, &vetted)
+                } else {
+                    VettedNotes::default()
+                };
+                Ok(Judged {
+                    vetted,
+                    notes,
+                    approval: Approval::None,
+                    of_hold: None,
+                    held: None,
+                })
+            }
             (Some(Approved::Plan(saved)), _) => {
                 let vetted = guard::vet(plan, &bounds);
                 let approved = saved.approved(plan, &vetted).map_err(Failure::refused)?;
                 Ok(Judged {
                     vetted: guard::approve(plan, &approved),
+                    notes: VettedNotes::default(),
                     approval: Approval::Given,
                     of_hold: None,
                     held: None,
@@ -334,8 +356,9 @@ impl RunContext<'_, LdapWork> {
                 let refused = hold.refused(plan);
                 Ok(Judged {
                     vetted,
+                    notes: VettedNotes::default(),
                     approval: Approval::OfHold(seen.held_by),
-                    of_hold: Some((hold, refused)),
+                    of_hold: Some((hold.clone(), refused)),
                     held: Some(held),
                 })
             }
@@ -366,16 +389,19 @@ impl RunContext<'_, LdapWork> {
         self.report.directory.get_or_insert_default()
     }
 
-    /// Writes the allowed changes, with the old values on disk before the first write.
+    /// Writes the allowed changes, and what links are to say beside them, with the old values on disk
+    /// before the first write.
     async fn apply(
         &mut self,
         unchanged: usize,
-        vetted: &Vetted,
+        (vetted, notes): (&Vetted, &VettedNotes),
         (current, earlier): (&Current, &EarlierWrites),
         writer: &Writer,
         stored: &mut StoredOtherwise,
     ) -> Result<(), Failure> {
         let began = Instant::now();
+        let places = self.insert_notes(vetted, notes);
+        let vetted = &vetted.with(notes);
         let changes = vetted.allowed().len();
         let mut stopped = None;
         let mut journal_failed = None;
@@ -405,7 +431,7 @@ impl RunContext<'_, LdapWork> {
             stopped = ftrack::write::write(writer, vetted, current, limits, |done| {
                 done_so_far += done.len();
                 progress(Progress::Changes(done_so_far, changes));
-                let lines = record::record_results(reported, done, of);
+                let lines = record::record_results(reported, done, (of, &places));
                 record::add_stored(stored, reported, done);
                 if let (Err(error), None) = (journal.add(&lines), &journal_failed) {
                     Event::StateFailed {
@@ -420,6 +446,7 @@ impl RunContext<'_, LdapWork> {
             })
             .await;
         }
+        self.take_notes(&places);
         self.record_phase(RunPhase::Writing, began.elapsed());
         self.count(unchanged);
         self.report.outcome = outcome(&self.report);

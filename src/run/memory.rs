@@ -128,8 +128,7 @@ impl RunContext<'_, LdapWork> {
         approval: Approval,
     ) -> Result<(), Failure> {
         let job = &self.prepared.name;
-        state.set_absences(job, &remembered.absences, &plan.absences)?;
-        state.set_disabled(job, &remembered.disabled, &plan.disabled)?;
+        self.keep_absences(state, remembered, plan)?;
         let clocks = self.clocks();
         let settled = remembered.settled(&plan.deactivated_at, clocks);
         state.count_written(job, &settled.collect::<Vec<_>>())?;

@@ -34,6 +34,7 @@ mod last_known;
 mod ldap;
 mod ldap_work;
 mod left_groups;
+mod link_notes;
 mod memory;
 mod numbering;
 mod observe;

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use super::{RunContext, failure::Failure, ldap_work::LdapWork};
 use crate::{
-    model::fold::fold,
-    state::{Remembered, State},
+    model::{absence::Absences, entry::DirectoryId, fold::fold},
+    state::{Remembered, State, files::StateError},
     sync::{
         decision::{Decision, Plan, Who},
         desired::DesiredValue,
@@ -71,6 +71,27 @@ impl RunContext<'_, LdapWork> {
         })
     }
 
+    /// Saves who has been missing or disabled since when, of whom no link says so: because something
+    /// holds the deactivation, nothing is written to ftrack, or nobody is waited for.
+    pub(super) fn keep_absences(
+        &self,
+        state: &State,
+        remembered: &Remembered,
+        plan: &Plan<'_>,
+    ) -> Result<(), StateError> {
+        let job = &self.prepared.name;
+        let is_in_link =
+            |id: &String| DirectoryId::new(id).is_some_and(|id| plan.in_links.contains(&id));
+        let others = |all: &Absences| -> Absences {
+            let others = all.iter().filter(|(id, _)| !is_in_link(id));
+            others
+                .map(|(id, absence)| (id.clone(), absence.clone()))
+                .collect()
+        };
+        state.set_absences(job, &remembered.absences, &others(&plan.absences))?;
+        state.set_disabled(job, &remembered.disabled, &others(&plan.disabled))
+    }
+
     /// Saves for how long people have been missing or disabled.
     pub(super) fn remember_absences(
         &self,
@@ -79,8 +100,7 @@ impl RunContext<'_, LdapWork> {
         plan: &Plan<'_>,
     ) -> Result<(), Failure> {
         let job = &self.prepared.name;
-        state.set_absences(job, &remembered.absences, &plan.absences)?;
-        state.set_disabled(job, &remembered.disabled, &plan.disabled)?;
+        self.keep_absences(state, remembered, plan)?;
         state.set_clocks_agreed(job, self.clocks().agreed())?;
         if plan.is_first_contact && !self.is_for_everybody() {
             // It goes on until a run for everybody has come to its end.

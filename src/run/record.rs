@@ -1,6 +1,6 @@
 //! Puts the results of a run into its report, and logs them as events.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, ops::Range, time::Duration};
 
 use super::{
     RunContext,
@@ -227,11 +227,12 @@ fn search(evidence: &SearchEvidence) -> Search {
 /// Why nothing had to be written.
 const SO_ALREADY: &str = "it was already in effect, and nothing was written";
 
-/// Puts results into the report and into lines for the journal.
+/// Puts results into the report and into lines for the journal. Of what only links say, at the places
+/// of `notes`, nothing is told as long as it is known.
 pub(super) fn record_results(
     reported: &mut [Reported],
     done: &[ChangeOutcome],
-    of: RunName<'_>,
+    (of, notes): (RunName<'_>, &Range<usize>),
 ) -> Vec<Line> {
     let mut lines = Vec::with_capacity(done.len());
     for ChangeOutcome { place, became } in done {
@@ -255,7 +256,9 @@ pub(super) fn record_results(
                 (ChangeResult::Failed, Some(why.clone()))
             }
         };
-        Event::Change { of, change }.emit();
+        if !notes.contains(place) || change.result == ChangeResult::Unconfirmed {
+            Event::Change { of, change }.emit();
+        }
         lines.push(Line {
             change: *place,
             result: change.result,

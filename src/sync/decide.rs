@@ -23,6 +23,7 @@ use crate::{
         freshness::Freshness,
         id::IdAttribute,
         link::{Activity, Form, Link, Signature},
+        link_notes::LinkNotes,
         preferred_server::PreferredServer,
         reason::{LeftJob, Reason},
         rejected::Rejected,
@@ -47,6 +48,7 @@ mod given_roles;
 mod logins;
 mod mails;
 mod missing;
+mod noted;
 mod notices;
 mod owned;
 mod people;
@@ -57,6 +59,7 @@ mod successors;
 mod unsettled;
 
 pub use given::{Given, user_named};
+use noted::Waiting;
 use owned::OwnedUsers;
 use subject::Subject;
 
@@ -303,6 +306,7 @@ impl<'a> Matched<'a> {
             unseen_member: missing::unseen_member(evidence),
             unsettled: BTreeSet::new(),
             unlike: Vec::new(),
+            waiting: Vec::new(),
             others: Vec::with_capacity(self.desired.entries()),
         };
         let returners = self.returners();
@@ -449,6 +453,7 @@ impl<'a> Matched<'a> {
             activity: Activity::Settled,
             protected: None,
             roles: Vec::new(),
+            notes: LinkNotes::default(),
             form: Form::Current,
             signature: self.rules.signature,
         }
@@ -460,6 +465,7 @@ impl<'a> Matched<'a> {
         let new = Link {
             protected: self.protection(person, user, link),
             roles: link.roles.clone(),
+            notes: link.notes.clone(),
             ..self.link(id)
         };
         match (&new.directory, link.signature) {
@@ -494,6 +500,16 @@ impl Matched<'_> {
     }
 }
 
+impl Matched<'_> {
+    /// Why the login, mail and activity of a user change only with a person's approval, if they do.
+    fn guarded(&self, user: &User, link: &Link) -> Option<&'static str> {
+        let unknown = "no active administrator is visible in ftrack, so anybody may be one";
+        let guarded = self.rules.guarded(user);
+        let guarded = guarded.or((link.protected == Some(true)).then_some(PROTECTED));
+        guarded.or(self.is_blind.then_some(unknown))
+    }
+}
+
 /// Collects the decisions.
 struct Decider<'a, 'm> {
     matched: &'m Matched<'a>,
@@ -512,6 +528,8 @@ struct Decider<'a, 'm> {
     unsettled: BTreeSet<&'a DirectoryId>,
     /// Values that ftrack stores as quite others, from what it stores to what is wanted.
     unlike: Vec<(&'a User, (Field, Values))>,
+    /// Who is missing or disabled, and has not been for long enough.
+    waiting: Vec<Waiting<'a>>,
     /// The decisions to change nothing.
     others: Vec<Decision<'a>>,
 }
@@ -540,10 +558,7 @@ impl<'a> Decider<'a, '_> {
         {
             self.hold(user, hold);
         }
-        let unknown = "no active administrator is visible in ftrack, so anybody may be one";
-        let guarded = self.matched.rules.guarded(user);
-        let guarded = guarded.or((link.protected == Some(true)).then_some(PROTECTED));
-        if let Some(why) = guarded.or(self.matched.is_blind.then_some(unknown)) {
+        if let Some(why) = self.matched.guarded(user, &link) {
             self.plan.guarded.insert(user.id.clone(), why);
         }
         self.hold_roles(user, id, &edits);
@@ -612,10 +627,10 @@ impl<'a> Decider<'a, '_> {
         self.plan.decisions.splice(..0, changes);
         self.find_unsettled();
         self.notices();
+        self.note_in_links();
         if self.plan.replica.is_some() || !self.matched.desired.is_of_everybody() {
             // A reading of a replica, or of what changed, shows nobody absent for later runs.
-            self.plan.absences.clone_from(self.matched.known.absences);
-            self.plan.disabled.clone_from(self.matched.known.disabled);
+            self.keep_absences();
         }
         self.plan
     }

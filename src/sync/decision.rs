@@ -163,10 +163,24 @@ pub struct Plan<'a> {
     /// Fields of users of which it is no longer known how ftrack stores them, since they were
     /// compared.
     pub outdated: Vec<(EntityId, Field)>,
+    /// What is to be written into links beside the changes, unless something holds it.
+    pub notes: Vec<Note>,
+    /// Whose links say since when they have been missing: the state need not.
+    pub in_links: BTreeSet<DirectoryId>,
     /// Who is missing after this read.
     pub absences: Absences,
     /// Who may not sign in after this read, and has an active user.
     pub disabled: Absences,
+}
+
+/// What a link is to say beside who owns its user; no change of the user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Note {
+    /// Writes the link, and nothing else.
+    pub change: Change,
+    /// Why the user would be deactivated once somebody has been missing for long enough: what holds
+    /// that holds the note. Empty where the link is to say nothing of it any longer.
+    pub would_be: Vec<Reason>,
 }
 
 /// A server whose reading only creates users.

@@ -28,6 +28,7 @@ mod administrators;
 mod given;
 mod lift;
 mod limits;
+mod notes;
 mod windows;
 
 pub use administrators::ends_administration;
@@ -36,6 +37,7 @@ pub use given::give;
 pub use lift::{Lifted, Seen, lift};
 use limits::Limit;
 pub use limits::{LIMITED, most};
+pub use notes::{VettedNotes, notes};
 pub use windows::{ClosedKinds, Times};
 
 /// Changes that may be written, and those that are held; made only by the guard, and nothing else

@@ -34,6 +34,7 @@ use ftrack_ldap_sync::{
         entry::DirectoryId,
         id::IdAttribute,
         link::{Activity, Form, LINK_KEY, Link, Signature},
+        link_notes::LinkNotes,
     },
     sync::matching::created_id,
 };
@@ -117,6 +118,7 @@ fn account(person: &cast::Person) -> Account {
         activity: Activity::Settled,
         protected: None,
         roles: Vec::new(),
+        notes: LinkNotes::default(),
         form: Form::Current,
         signature: Signature::NotChecked,
     };

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod doubts;
+pub mod missing;
 
 use std::fs;
 
@@ -86,23 +87,6 @@ pub fn come_back(studio: &Studio, uid: &str) {
         .unwrap();
 }
 
-/// Lets an absence have begun at another time; false when nobody is known to be missing.
-pub fn absent_since(studio: &Studio, since: DateTime<Utc>) -> bool {
-    begun_at(studio, "absences", since)
-}
-
-/// The same for people whose accounts are disabled.
-pub fn disabled_since(studio: &Studio, since: DateTime<Utc>) -> bool {
-    begun_at(studio, "disabled", since)
-}
-
-fn begun_at(studio: &Studio, table: &str, since: DateTime<Utc>) -> bool {
-    let database = rusqlite::Connection::open(studio.state_dir().join("state.db")).unwrap();
-    let since = since.to_rfc3339_opts(SecondsFormat::Nanos, true);
-    let begin = format!("UPDATE {table} SET since = ?1, since_ftrack = ?1");
-    database.execute(&begin, [since]).unwrap() > 0
-}
-
 /// Moves what the state has in these columns of a table to later times, or with a negative time to
 /// earlier ones.
 pub fn move_times(studio: &Studio, table: &str, columns: &[&str], time: chrono::TimeDelta) {
@@ -128,17 +112,6 @@ pub fn move_times(studio: &Studio, table: &str, columns: &[&str], time: chrono::
             database.execute(&change, values).unwrap();
         }
     }
-}
-
-/// Since when people are known to be missing.
-pub fn absences(studio: &Studio) -> Vec<String> {
-    let database = rusqlite::Connection::open(studio.state_dir().join("state.db")).unwrap();
-    let mut absences = database.prepare("SELECT since FROM absences").unwrap();
-    absences
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect()
 }
 
 /// The logins of the changes of one kind.

@@ -18,6 +18,7 @@ mod leavers;
 mod limits;
 mod locations;
 mod mails;
+mod missing_since;
 mod protection;
 mod returners;
 mod rights;

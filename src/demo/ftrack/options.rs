@@ -79,6 +79,8 @@ pub struct Rules {
     pub unlisted: BTreeMap<String, BTreeSet<String>>,
     /// User names and user ids whose creation and update are refused with a `ValidationError`.
     pub refused_users: BTreeSet<String>,
+    /// User ids whose metadata is not updated: that is refused with a `ValidationError`.
+    pub refused_links: BTreeSet<String>,
     /// Names of security roles that nobody is given and nobody is deprived of: that is refused with a
     /// `ValidationError`.
     pub refused_roles: BTreeSet<String>,

@@ -107,6 +107,12 @@ impl Writer<'_> {
         let Some(old) = self.store.get(entity, &key).cloned() else {
             return Err(ApiError::not_found(&shape.name, &key.to_string()));
         };
+        let mut parts = key.parts();
+        if &*shape.name == "Metadata" && parts.any(|part| self.rules.refused_links.contains(part)) {
+            return Err(ApiError::validation(format!(
+                "The metadata {key} is not valid."
+            )));
+        }
         let given = self.decode(entity, fields)?;
         let mut cells = old.cells();
         for (place, cell) in &given {

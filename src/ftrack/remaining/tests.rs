@@ -10,6 +10,7 @@ use crate::model::{
     entry::DirectoryId,
     id::IdAttribute,
     link::{Form, Signature},
+    link_notes::LinkNotes,
     reason::Reason,
     role::HeldRole,
 };
@@ -25,6 +26,7 @@ fn link(activity: Activity) -> Link {
         activity,
         protected: None,
         roles: Vec::new(),
+        notes: LinkNotes::default(),
         form: Form::Current,
         signature: Signature::NotChecked,
     }

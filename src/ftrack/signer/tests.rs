@@ -1,7 +1,7 @@
 //! Links as they are stored, read back, moved, forged, and of other versions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
-use crate::model::{entry::DirectoryId, id::IdAttribute, link::Activity};
+use crate::model::{entry::DirectoryId, id::IdAttribute, link::Activity, link_notes::LinkNotes};
 
 const USER: &str = "11111111-2222-5333-8444-555555555555";
 const KEY: &str = "a key of sixteen or more";
@@ -19,6 +19,7 @@ fn link(activity: Activity) -> Link {
         activity,
         protected: None,
         roles: Vec::new(),
+        notes: LinkNotes::default(),
         form: Form::Current,
         signature: Signature::NotChecked,
     }

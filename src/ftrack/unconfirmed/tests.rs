@@ -8,6 +8,7 @@ use crate::model::{
     entry::DirectoryId,
     id::IdAttribute,
     link::{Form, LinkFound, Signature},
+    link_notes::LinkNotes,
     reason::Reason,
 };
 
@@ -20,6 +21,7 @@ fn link(activity: Activity) -> Link {
         activity,
         protected: None,
         roles: Vec::new(),
+        notes: LinkNotes::default(),
         form: Form::Current,
         signature: Signature::NotChecked,
     }

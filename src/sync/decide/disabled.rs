@@ -2,7 +2,9 @@
 
 use chrono::NaiveDate;
 
-use super::{Decider, Draft, Matched, missing::since, owned::MissingPerson, subject::Subject};
+use super::{
+    Decider, Draft, Matched, missing::since, noted::Waiting, owned::MissingPerson, subject::Subject,
+};
 use crate::{
     model::{
         account::Account,
@@ -70,7 +72,7 @@ impl<'a> Decider<'a, '_> {
             owner: Some(owner),
         };
         let settled = self.matched.settled(identified, user, link);
-        let next = self.next(user, link);
+        let next = self.next(&subject, link);
         // A user that stays active for a while is updated as everybody else's.
         let waits = matches!(next, Next::Stays(Reason::DisabledSince(_)));
         if waits && self.has_other_values(identified, user) {
@@ -92,7 +94,7 @@ impl<'a> Decider<'a, '_> {
                 continue;
             }
             let subject = Subject::of_link(user, link, owner);
-            let next = self.next(user, link);
+            let next = self.next(&subject, link);
             self.follow(next, Who::User(user), &subject, (*link).clone());
         }
     }
@@ -105,7 +107,8 @@ impl<'a> Decider<'a, '_> {
         matched.rules.users.update && found.is_ok_and(|found| !found.edits.is_empty())
     }
 
-    fn next(&mut self, user: &User, link: &Link) -> Next {
+    fn next(&mut self, subject: &Subject<'_, 'a>, link: &'a Link) -> Next {
+        let user = subject.user;
         let rules = self.matched.rules;
         match (&link.activity, rules.untouchable(user)) {
             (Activity::Deactivating { since }, None) if !user.is_active => {
@@ -126,13 +129,21 @@ impl<'a> Decider<'a, '_> {
         if !rules.users.deactivate {
             return Next::Stays(Reason::DisabledStays("users.deactivate is false"));
         }
-        let absence = self.matched.absence(&link.id);
+        let absence = self.matched.absence(link);
         let after = rules.patience.disabled;
         let waits = self.matched.waits(&absence, after);
         let reason = Reason::DisabledSince(since(&absence, after));
         let id = link.id.as_str().to_owned();
-        self.plan.disabled.insert(id, absence);
+        self.plan.disabled.insert(id, absence.clone());
         if waits {
+            self.waiting.push(Waiting {
+                user,
+                link,
+                is_held: subject.hold().is_some(),
+                absence,
+                reason: reason.clone(),
+                would_be: vec![Reason::Disabled],
+            });
             return Next::Stays(reason);
         }
         Next::Due

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{SecondsFormat, Utc};
 
-use super::{Decider, Evidence, Matched, owned::MissingPerson, subject::Subject};
+use super::{Decider, Evidence, Matched, noted::Waiting, owned::MissingPerson, subject::Subject};
 use crate::{
     directory::{AbsenceDoubt, Absent, Location, LostGroup, dn::Dn},
     model::{
@@ -81,7 +81,7 @@ impl Matched<'_> {
                 Missing::LeftAlone(Reason::ReleasedBefore)
             }
             (Activity::Settled | Activity::Activating | Activity::Deactivating { .. }, true) => {
-                let absence = self.absence(&link.id);
+                let absence = self.absence(link);
                 let next = self.next(user, &absence);
                 Missing::Active(absence, next)
             }
@@ -89,12 +89,15 @@ impl Matched<'_> {
     }
 
     /// How long the person has been missing or disabled, with this read: somebody who is disabled
-    /// and then moved away has been gone since the first of it.
-    pub(super) fn absence(&self, id: &DirectoryId) -> Absence {
+    /// and then moved away has been gone since the first of it. What the link says is true; the state
+    /// knows it only of those whose link says nothing.
+    pub(super) fn absence(&self, link: &Link) -> Absence {
         let clocks = self.now.clocks;
+        let id = link.id.as_str();
         let known = [self.known.absences, self.known.disabled];
-        let known = known.into_iter().filter_map(|known| known.get(id.as_str()));
-        match known.min_by_key(|absence| absence.since.here) {
+        let known = known.into_iter().filter_map(|known| known.get(id));
+        let in_state = || known.min_by_key(|absence| absence.since.here);
+        match link.notes.missing().or_else(in_state) {
             // Two are sufficient; a number that stops growing need not be saved after each run.
             Some(before) if !clocks.is_surely_before(&before.since) => Absence {
                 since: before.since,
@@ -186,7 +189,9 @@ impl<'a> Decider<'a, '_> {
                 match next {
                     Next::Stays(reason) => self.leave_alone(who, Some(user), reason),
                     Next::Waits(reason) => {
-                        self.settle(who, Some(user), Outcome::Waiting, reason);
+                        // It may be either: the second look has not been asked.
+                        let would_be = vec![Reason::Absent, Reason::OutsideBases];
+                        self.wait(missing, absence, (reason, would_be));
                     }
                     Next::Due => self.due(missing, &absence),
                 }
@@ -213,17 +218,38 @@ impl<'a> Decider<'a, '_> {
                 self.leave_alone(Who::User(user), Some(user), reason);
             }
             (None, Some(absent)) => {
-                let cause = self.reason_of_absence(id).cause();
-                let after = self.matched.rules.patience.of(cause);
+                let would_be = self.reason_of_absence(id);
+                let after = self.matched.rules.patience.of(would_be.cause());
                 if self.matched.waits(absence, after) {
                     let reason = missing_since(absence, after);
-                    self.settle(Who::User(user), Some(user), Outcome::Waiting, reason);
+                    self.wait(missing, absence.clone(), (reason, vec![would_be]));
                 } else {
                     self.deactivate(missing, absent);
                 }
             }
             (None, None) => self.leave_alone(Who::User(user), Some(user), Reason::NotAsked),
         }
+    }
+
+    /// Somebody who has not been missing for long enough.
+    fn wait(
+        &mut self,
+        missing: &MissingPerson<'a>,
+        absence: Absence,
+        (reason, would_be): (Reason, Vec<Reason>),
+    ) {
+        let MissingPerson { user, link, .. } = *missing;
+        self.waiting.push(Waiting {
+            user,
+            link,
+            is_held: Subject::of_link(user, link, &missing.owner)
+                .hold()
+                .is_some(),
+            absence,
+            reason: reason.clone(),
+            would_be,
+        });
+        self.settle(Who::User(user), Some(user), Outcome::Waiting, reason);
     }
 
     /// Holds the deactivation of somebody whose entry was renamed or moved, where the groups still name
@@ -371,6 +397,7 @@ fn missing_since(absence: &Absence, after: After) -> Reason {
 pub(super) fn since(absence: &Absence, after: After) -> Box<Since> {
     Box::new(Since {
         time: readable_time(absence.since.here, &Utc).into(),
+        reads: absence.reads,
         key: after.key,
     })
 }

@@ -42,6 +42,8 @@ pub(super) struct OwnedUsers<'a> {
     pub disabled: Vec<MissingPerson<'a>>,
     /// Those without a match whose people may be present, and why nothing is decided about them.
     pub undecided: Vec<(&'a User, Reason)>,
+    /// Those whose links say since when their people have been missing.
+    pub noted: Vec<Noted<'a>>,
     /// Users with a link that cannot be read.
     pub unreadable: Vec<&'a User>,
     /// Users that are marked as unlinked, which cannot be verified.
@@ -60,6 +62,13 @@ pub(super) struct MissingPerson<'a> {
     pub owner: Owner,
     /// Whether other users have the same link.
     pub is_shared: bool,
+}
+
+/// A user whose link says since when its person has been missing.
+#[derive(Debug)]
+pub(super) struct Noted<'a> {
+    pub user: &'a User,
+    pub link: &'a Link,
 }
 
 impl<'a> OwnedUsers<'a> {
@@ -115,6 +124,9 @@ impl<'a> OwnedUsers<'a> {
                 Owner::Left { .. } | Owner::Sibling { .. } | Owner::NoJob { .. } => continue,
             }
             owned.count(user, link);
+            if link.notes.missing().is_some() {
+                owned.noted.push(Noted { user, link });
+            }
             if matched.contains(&ptr::from_ref(user)) {
                 continue;
             }

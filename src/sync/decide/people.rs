@@ -45,6 +45,10 @@ impl<'a> Decider<'a, '_> {
             Err(reason) => return self.skip(who, reason),
         };
         let mut settled = self.matched.settled(identified, user, link);
+        // Who is back has not been missing; who may not sign in is still waited for.
+        if !self.plan.disabled.contains_key(id.as_str()) {
+            settled.notes = settled.notes.with_missing(None);
+        }
         let subject = Subject {
             user,
             id,
@@ -120,7 +124,7 @@ impl<'a> Decider<'a, '_> {
         } else {
             Reason::OtherValues
         };
-        if *link != new {
+        if !link.is_same_but_for_notes(&new) {
             if let Some(of_link) = reason_to_rewrite(link, &new, owner, edits.is_empty()) {
                 reason = of_link;
             }

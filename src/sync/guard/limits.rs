@@ -11,7 +11,7 @@ use crate::{
     },
     sync::{
         decision::Plan,
-        guard::{Bounds, Verdict},
+        guard::{Bounds, Verdict, Vetted},
     },
 };
 
@@ -107,6 +107,31 @@ impl<'a> Limit<'a> {
                 verdict.hold(change, place, &hold);
             }
         }
+    }
+}
+
+/// How many more changes of a kind than those that are allowed may be written.
+pub(super) fn room(
+    kind: ChangeKind,
+    plan: &Plan<'_>,
+    vetted: &Vetted,
+    bounds: &Bounds<'_>,
+) -> usize {
+    let Some(most) = allowed(kind, plan, bounds.limits) else {
+        return usize::MAX;
+    };
+    let allowed = vetted.allowed().iter();
+    let now = allowed.filter(|change| change.is_of(kind)).count();
+    let before = bounds.written.get(&kind).copied().unwrap_or_default();
+    most.saturating_sub(now + before)
+}
+
+impl Bounds<'_> {
+    /// Whether a limit has held the deactivation of that person since an earlier run.
+    pub(super) fn was_over(&self, deactivation: &Change) -> bool {
+        let (by, kind) = (HeldBy::Limit, ChangeKind::Deactivate);
+        let id = &deactivation.directory_id;
+        self.held_before.cause(by, kind, id).is_some()
     }
 }
 

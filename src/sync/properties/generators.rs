@@ -20,6 +20,7 @@ use crate::{
         freshness::Freshness,
         id::IdAttribute,
         link::{Activity, Form, Link, LinkFound, Signature},
+        link_notes::LinkNotes,
         reason::Reason,
         role::{HeldRole, Role},
         user::{Current, CustomKind, EntityId, User, UserKind},
@@ -91,21 +92,23 @@ fn attribute() -> impl Strategy<Value = IdAttribute> {
 /// People who were missing before: for a while or a long time, in one read or several, or by a
 /// clock that was ahead; ftrack's may have shown another time, or none.
 fn absences() -> impl Strategy<Value = Absences> {
+    proptest::collection::btree_map(0_u8..8, absence(), 0..6).prop_map(|absences| {
+        let absences = absences.into_iter();
+        absences
+            .map(|(id, absence)| (directory_id(id).as_str().to_owned(), absence))
+            .collect()
+    })
+}
+
+fn absence() -> impl Strategy<Value = Absence> {
     let hours = || select(vec![-1, 1, 23, 24, 48]);
-    let since = (hours(), option::of(hours()));
-    proptest::collection::btree_map(0_u8..8, (since, 1_u32..3), 0..6).prop_map(|absences| {
-        let absences = absences.into_iter().map(|(id, ((here, ftrack), reads))| {
-            let ago = |hours| now() - chrono::Duration::hours(hours);
-            let since = Clocks {
-                here: ago(here),
-                ftrack: ftrack.map(ago),
-            };
-            (
-                directory_id(id).as_str().to_owned(),
-                Absence { since, reads },
-            )
-        });
-        absences.collect()
+    (hours(), option::of(hours()), 1_u32..3).prop_map(|(here, ftrack, reads)| {
+        let ago = |hours| now() - chrono::Duration::hours(hours);
+        let since = Clocks {
+            here: ago(here),
+            ftrack: ftrack.map(ago),
+        };
+        Absence { since, reads }
     })
 }
 
@@ -240,24 +243,36 @@ fn link() -> impl Strategy<Value = LinkFound> {
         None,
     ]);
     let given = proptest::sample::subsequence(roles().to_vec(), 0..=2);
-    let ours = (0_u8..8, activity, source, directory, attribute(), given)
-        .prop_map(|(id, activity, source, directory, attribute, given)| {
-            LinkFound::Link(Box::new(Link {
-                source: source.into(),
-                directory: directory.map(Into::into),
-                id: directory_id(id),
-                attribute,
-                activity,
-                protected: None,
-                roles: given.iter().map(|role| role.id.clone()).collect(),
-                form: if directory.is_some() {
-                    Form::Current
-                } else {
-                    Form::Earlier
-                },
-                signature: Signature::NotChecked,
-            }))
-        })
+    let notes = option::of(absence()).prop_map(LinkNotes::new);
+    let ours = (
+        0_u8..8,
+        activity,
+        source,
+        directory,
+        attribute(),
+        given,
+        notes,
+    )
+        .prop_map(
+            |(id, activity, source, directory, attribute, given, notes)| {
+                LinkFound::Link(Box::new(Link {
+                    source: source.into(),
+                    directory: directory.map(Into::into),
+                    id: directory_id(id),
+                    attribute,
+                    activity,
+                    protected: None,
+                    roles: given.iter().map(|role| role.id.clone()).collect(),
+                    notes,
+                    form: if directory.is_some() {
+                        Form::Current
+                    } else {
+                        Form::Earlier
+                    },
+                    signature: Signature::NotChecked,
+                }))
+            },
+        )
         .boxed();
     let unlinked = ours.clone().prop_map(|found| {
         found.link().map_or(LinkFound::Absent, |link| {

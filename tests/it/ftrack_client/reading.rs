@@ -15,6 +15,7 @@ use ftrack_ldap_sync::{
     model::{
         entry::DirectoryId,
         link::{Activity, Form, Link, LinkFound, Signature},
+        link_notes::LinkNotes,
         user::{Current, EntityId, UserKind},
     },
 };
@@ -223,6 +224,7 @@ async fn everything_a_plan_needs_is_read() {
         },
         protected: None,
         roles: Vec::new(),
+        notes: LinkNotes::default(),
         form: Form::Earlier,
         signature: Signature::NotChecked,
     };

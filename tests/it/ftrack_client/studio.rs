@@ -18,6 +18,7 @@ use ftrack_ldap_sync::{
     model::{
         entry::DirectoryId,
         link::{Activity, Form, LINK_KEY, Link, LinkFound, Signature},
+        link_notes::LinkNotes,
         user::{Current, EntityId, UserKind},
     },
 };
@@ -100,6 +101,7 @@ fn link(id: &str) -> Link {
         activity: Activity::Settled,
         protected: None,
         roles: Vec::new(),
+        notes: LinkNotes::default(),
         form: Form::Earlier,
         signature: Signature::NotChecked,
     }

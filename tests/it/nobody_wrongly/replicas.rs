@@ -286,7 +286,10 @@ fn a_replica_does_not_count_for_how_long_somebody_is_missing() {
     world.fail_over();
     for _ in 0..3 {
         studio.sync();
-        assert_eq!(crate::rules::absences(studio), Vec::<String>::new());
+        assert_eq!(
+            crate::rules::missing::absences(studio),
+            Vec::<String>::new()
+        );
     }
     assert!(studio.user("bob").is_active);
 }

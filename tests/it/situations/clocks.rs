@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 use super::Situation;
 use crate::{
     nobody_wrongly::let_pass,
-    rules::{approve, leave, move_times},
+    rules::{approve, leave, missing::move_absences},
     studio::Studio,
 };
 
@@ -41,13 +41,10 @@ fn leavers(situation: &Situation) -> String {
     )
 }
 
-/// The columns of the state that tell since when somebody is missing, by both clocks.
-const SINCE: &[&str] = &["since", "since_ftrack"];
-
 /// Lets time go by: everything in the state is longer ago, by both clocks.
 fn pass(studio: &Studio, time: Duration) {
     let_pass(studio, time);
-    move_times(studio, "absences", SINCE, -time);
+    move_absences(studio, time);
 }
 
 /// This machine's clock leaps ahead: what there is seems longer ago by it than by ftrack's.
@@ -69,7 +66,8 @@ fn clocks_that_always_differ_delay_nobody() {
             .job("users = { deactivate_after = \"2d\" }")
             .then(|studio| ftracks_clock(studio, ahead))
             .after_sync()
-            .then(|studio| leave(studio, "ada"));
+            .then(|studio| leave(studio, "ada"))
+            .after_sync();
         situation.sync_changes_nothing();
         pass(&situation, Duration::hours(47));
         situation.sync_changes_nothing();

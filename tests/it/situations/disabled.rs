@@ -8,7 +8,10 @@ use serde_json::json;
 
 use super::Situation;
 use crate::{
-    rules::{absent_since, approve, by_hand, disabled_since, leave},
+    rules::{
+        approve, by_hand, leave,
+        missing::{absent_since, disabled_since},
+    },
     studio::{Studio, dn, person},
 };
 

@@ -377,7 +377,7 @@ fn assert_deactivated(report: &Report, deactivated: usize, held: usize) {
 /// Lets time go by for those who are missing.
 fn pass(studio: &Studio, time: chrono::Duration) {
     crate::nobody_wrongly::let_pass(studio, time);
-    crate::rules::move_times(studio, "absences", &["since", "since_ftrack"], -time);
+    crate::rules::missing::move_absences(studio, time);
 }
 
 #[test]

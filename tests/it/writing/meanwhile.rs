@@ -11,7 +11,10 @@ use serde_json::json;
 use super::errors;
 use crate::{
     faults::NO_LIMIT,
-    rules::{account, activity, by_hand, leave},
+    rules::{
+        account, activity, by_hand, leave,
+        missing::{links, set_link},
+    },
     studio::{Studio, dn, person},
 };
 
@@ -228,4 +231,31 @@ fn a_key_that_is_refused_in_the_middle_ends_the_run_and_says_so() {
         .change("User", &json!([api_user.id]), &json!({"is_active": true}))
         .unwrap();
     assert_eq!(studio.sync().counts.created, 2);
+}
+
+#[test]
+fn what_a_link_says_by_now_stays_when_it_is_noted_that_somebody_is_missing() {
+    let mut studio = studio(&["ada", "bob"]);
+    studio.job = "users = { deactivate_after = \"1h\" }".into();
+    studio.sync();
+    leave(&studio, "ada");
+    let ada = json!(studio.user("ada").id);
+    let link = |studio: &Studio| {
+        let mut links = links(studio).into_iter();
+        links.find(|(user, _)| *user == ada).unwrap().1
+    };
+    let report = sync_while(&studio, || {
+        let mut protected = link(&studio);
+        protected["protected"] = json!(true);
+        set_link(&studio, &ada, &protected);
+    });
+    assert_eq!(
+        (report.outcome, &report.changes[..]),
+        (Outcome::Succeeded, &[][..])
+    );
+    let now = link(&studio);
+    assert!(
+        now["missing"].is_object() && now["protected"] == json!(true),
+        "{now}"
+    );
 }
