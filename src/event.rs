@@ -267,7 +267,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("change.unconfirmed", "ERROR", OF_AN_UNWRITTEN_CHANGE),
     (
         "hold.opened",
-        "WARN",
+        "WARN, INFO when a later run writes it by itself",
         &["job", "run", "hold", "held_by", "kind", "changes"],
     ),
     (

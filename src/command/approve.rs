@@ -14,12 +14,15 @@ use crate::{
     cli::{ApproveArgs, Exit, RejectArgs, Stop},
     config::Config,
     daemon::{commands::RunUpdate, control::DecisionRequest},
+    escape::escape_control,
     model::report::Report,
     run::{
         approval::HoldDecision,
         failure::{HoldError, RunStartError},
         rejection,
+        rejection::Rejection,
     },
+    state::State,
 };
 
 /// `approve`: one run that writes what a hold holds, in the running daemon, or here where none runs.
@@ -60,30 +63,59 @@ pub async fn reject(
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
     let by = approver();
-    let rejected = if is_there(socket) || args.daemon.socket.is_some() {
+    let Rejection { people, pending } = if is_there(socket) || args.daemon.socket.is_some() {
         let only = args.only.clone();
         let sudo_user = by.sudo_user;
         let decision = DecisionRequest { only, sudo_user };
-        Daemon::at(socket)?
-            .reject(args.hold, &decision)
-            .await?
-            .rejected
+        let reply = Daemon::at(socket)?.reject(args.hold, &decision).await?;
+        Rejection {
+            people: reply.rejected,
+            pending: reply.pending,
+        }
     } else {
         let config = load()?;
         let state = open_state(&config)?;
         let (hold, only) = (args.hold, args.only.clone());
         let decision = HoldDecision { hold, only, by };
-        let rejected = rejection::reject(&state, &config.state_dir, &decision, cancel).await;
+        let rejected = reject_here(&config, &state, &decision, cancel).await?;
         rejected.map_err(|error| stop(&error))?
     };
-    let what = if rejected == 1 {
+    let what = if people == 1 {
         "change is"
     } else {
         "changes are"
     };
+    let pending = pending.map_or_else(String::new, |why| {
+        let why = escape_control(&why);
+        format!(
+            "It does not stand in the users' links at ftrack yet, and the next run writes it into \
+             them: {why}\n"
+        )
+    });
     print_text(&format!(
-        "{rejected} {what} rejected, and not written until the cause has ended.\n"
+        "{people} {what} rejected, and not written until the cause has ended.\n{pending}"
     ))
+}
+
+/// Rejects without a daemon: of a job that is configured no more, in the state alone.
+async fn reject_here(
+    config: &Arc<Config>,
+    state: &State,
+    decision: &HoldDecision,
+    cancel: &CancellationToken,
+) -> Result<Result<Rejection, RunStartError>, Stop> {
+    let job = decision.job(state).map_err(|error| refused(&error))?;
+    if !config.jobs.contains_key(&job) {
+        let rejected = rejection::reject(state, &config.state_dir, decision, cancel).await;
+        return Ok(rejected.map(|people| {
+            let pending = None;
+            Rejection { people, pending }
+        }));
+    }
+    let (prepared, servers) = prepare(config, &job)?;
+    let rejected = prepared.reject(state, decision, cancel).await;
+    super::lift_lockouts(config, &servers);
+    Ok(rejected)
 }
 
 fn stop(error: &RunStartError) -> Stop {

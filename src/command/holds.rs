@@ -108,7 +108,7 @@ fn one(hold: &OpenHold) -> String {
         since,
         runs,
         changes: _,
-        opens_at: _,
+        opens_at,
         why,
         ended: end,
         people,
@@ -128,6 +128,9 @@ fn one(hold: &OpenHold) -> String {
         "  since {}, in {runs}",
         readable_time(*since, &Local)
     ));
+    if let Some(opens_at) = opens_at.filter(|_| end.is_none()) {
+        lines.push(format!("  opens at {}", readable_time(opens_at, &Local)));
+    }
     lines.push(format!("  {}", escape_control(why)));
     if let Some(end) = end {
         let at = readable_time(end.at, &Local);

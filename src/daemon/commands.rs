@@ -9,11 +9,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::status::{JobStatus, Status};
 use crate::{
-    model::{change_kind::ChangeKind, pause::Pause, readable_time::readable_time, report::Report},
+    model::{
+        change_kind::ChangeKind, open_hold::OpenHold, pause::Pause, readable_time::readable_time,
+        report::Report,
+    },
     run::{
         Progress,
         approval::HoldDecision,
         failure::{NoChanges, NotPlannable},
+        rejection::Rejection,
     },
 };
 
@@ -91,8 +95,8 @@ pub struct ApprovalRequest {
 #[allow(missing_docs, reason = "some fields are self-explanatory")]
 pub struct RejectRequest {
     pub decision: HoldDecision,
-    /// Receives of how many people it was rejected.
-    pub answer: oneshot::Sender<Result<usize, CommandError>>,
+    /// Receives what became of it.
+    pub answer: oneshot::Sender<Result<Rejection, CommandError>>,
 }
 
 /// What a person decides about a hold, of which the core knows nothing.
@@ -101,6 +105,8 @@ pub struct RejectRequest {
 pub enum HoldRequest {
     Approve(ApprovalRequest),
     Reject(RejectRequest),
+    /// Receives all holds, also those that ended of late.
+    List(oneshot::Sender<Result<Vec<OpenHold>, CommandError>>),
 }
 
 /// Updates for the client that triggered a run, one JSON object per line; the last one is
@@ -249,11 +255,20 @@ impl Commands {
         Ok(hears)
     }
 
-    /// Rejects a hold; returns of how many people.
+    /// All holds, by number, also those that ended of late.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub async fn holds(&self) -> Result<Vec<OpenHold>, CommandError> {
+        self.ask(|answer| DaemonCommand::Hold(HoldRequest::List(answer)))
+            .await
+    }
+
+    /// Rejects a hold.
     ///
     /// # Errors
     /// There is nothing to reject, or it cannot be saved.
-    pub async fn reject(&self, decision: HoldDecision) -> Result<usize, CommandError> {
+    pub async fn reject(&self, decision: HoldDecision) -> Result<Rejection, CommandError> {
         self.ask(|answer| {
             DaemonCommand::Hold(HoldRequest::Reject(RejectRequest { decision, answer }))
         })

@@ -30,8 +30,11 @@ use super::{
 };
 use crate::{
     escape::escape_control,
-    model::{change_kind::ChangeKind, pause::Pause, report::Approver},
-    run::approval::HoldDecision,
+    model::{
+        change_kind::ChangeKind, hold_number::HoldNumber, open_hold::OpenHold, pause::Pause,
+        report::Approver,
+    },
+    run::{approval::HoldDecision, failure::HoldError},
 };
 
 /// The longest reason of a pause, in characters.
@@ -42,6 +45,9 @@ const LOGIN_LIMIT: usize = 256;
 
 /// Time limit for the daemon to accept a command.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// The same for a rejection, which waits for a run to end and writes to ftrack.
+const REJECT_LIMIT: Duration = Duration::from_secs(25);
 
 /// `GET /v1/status`: the daemon's current status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,10 +119,13 @@ pub struct DecisionRequest {
 }
 
 /// The answer to `POST /v1/holds/{hold}/reject`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectReply {
     /// Of how many people.
     pub rejected: usize,
+    /// Why it does not stand in their links yet; omitted where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<String>,
 }
 
 /// The body of every error answer.
@@ -200,6 +209,8 @@ fn router(site: ControlState) -> Router {
         .route("/v1/jobs/{job}/trigger", post(trigger))
         .route("/v1/jobs/{job}/pause", post(pause))
         .route("/v1/jobs/{job}/resume", post(resume))
+        .route("/v1/holds", get(holds))
+        .route("/v1/holds/{hold}", get(hold))
         .route("/v1/holds/{hold}/approve", post(approve))
         .route("/v1/holds/{hold}/reject", post(reject))
         .fallback(nothing_here)
@@ -212,6 +223,25 @@ async fn status(State(site): State<ControlState>) -> Json<StatusReply> {
         beat_age_seconds: site.heartbeat.age().as_secs_f64(),
         status: Status::clone(&site.commands.status()),
     })
+}
+
+/// The open holds.
+async fn holds(State(site): State<ControlState>) -> Result<Json<Vec<OpenHold>>, ApiError> {
+    let mut holds = within_limit(site.commands.holds()).await?;
+    holds.retain(|hold| hold.ended.is_none());
+    Ok(Json(holds))
+}
+
+/// One hold, open or not.
+async fn hold(
+    State(site): State<ControlState>,
+    hold: Result<Path<String>, PathRejection>,
+) -> Result<Json<OpenHold>, ApiError> {
+    let wanted = hold_number(hold)?;
+    let holds = within_limit(site.commands.holds()).await?;
+    let found = holds.into_iter().find(|hold| hold.hold == wanted);
+    let unknown = || CommandError::from(HoldError::Unknown(wanted));
+    Ok(Json(found.ok_or_else(|| ApiError::from(unknown()))?))
 }
 
 async fn trigger(
@@ -282,8 +312,17 @@ async fn reject(
     body: Body,
 ) -> Result<Json<RejectReply>, ApiError> {
     let decision = decision(peer, hold, parse_request(body).await?)?;
-    let rejected = within_limit(site.commands.reject(decision)).await?;
-    Ok(Json(RejectReply { rejected }))
+    let rejection = within(REJECT_LIMIT, site.commands.reject(decision)).await?;
+    Ok(Json(RejectReply {
+        rejected: rejection.people,
+        pending: rejection.pending,
+    }))
+}
+
+fn hold_number(hold: Result<Path<String>, PathRejection>) -> Result<HoldNumber, ApiError> {
+    let malformed = |error: &str| ApiError::new(ApiErrorCode::Malformed, error.to_owned());
+    let Path(hold) = hold.map_err(|error| malformed(&error.body_text()))?;
+    hold.parse().map_err(malformed)
 }
 
 /// What a user of this machine decided.
@@ -292,9 +331,8 @@ fn decision(
     hold: Result<Path<String>, PathRejection>,
     DecisionRequest { only, sudo_user }: DecisionRequest,
 ) -> Result<HoldDecision, ApiError> {
+    let hold = hold_number(hold)?;
     let malformed = |error: &str| ApiError::new(ApiErrorCode::Malformed, error.to_owned());
-    let Path(hold) = hold.map_err(|error| malformed(&error.body_text()))?;
-    let hold = hold.parse().map_err(malformed)?;
     let (Peer::User(Some(uid)), true) = (peer, sudo_user.as_ref().is_none_or(is_login)) else {
         return Err(malformed("it is not known who asks for it"));
     };
@@ -390,13 +428,20 @@ fn pause_of(
 async fn within_limit<T>(
     order: impl Future<Output = Result<T, CommandError>>,
 ) -> Result<T, ApiError> {
-    match timeout(ANSWER_LIMIT, order).await {
+    within(ANSWER_LIMIT, order).await
+}
+
+async fn within<T>(
+    limit: Duration,
+    order: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, ApiError> {
+    match timeout(limit, order).await {
         Ok(answer) => answer.map_err(ApiError::from),
         Err(_) => {
             let error = format!(
                 "the daemon did not answer within {} s; it is not known whether it will execute \
                  the command",
-                ANSWER_LIMIT.as_secs()
+                limit.as_secs()
             );
             Err(ApiError::new(ApiErrorCode::NoAnswer, error))
         }

@@ -201,6 +201,7 @@ impl Coordinator {
                         Ok(input) => self.handle(input),
                         Err(HoldRequest::Approve(request)) => self.approve(request),
                         Err(HoldRequest::Reject(request)) => self.reject(request),
+                        Err(HoldRequest::List(answer)) => self.list_holds(answer),
                     }
                 }
             }

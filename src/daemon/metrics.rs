@@ -50,9 +50,10 @@ const ACTIONS: [Action; 5] = [
     Action::Adopt,
 ];
 /// The results that are counted; planned changes are not.
-const RESULTS: [ChangeResult; 4] = [
+const RESULTS: [ChangeResult; 5] = [
     ChangeResult::Applied,
     ChangeResult::Held,
+    ChangeResult::Rejected,
     ChangeResult::Failed,
     ChangeResult::Unconfirmed,
 ];

@@ -16,7 +16,8 @@ pub enum HoldEvent {
 impl HoldEvent {
     pub(super) fn level(self) -> Level {
         match self {
-            Self::Opened(_) => Level::WARN,
+            Self::Opened(opened) if opened.of.by.waits_for_a_person() => Level::WARN,
+            Self::Opened(_) => Level::INFO,
             Self::Closed(_) => Level::INFO,
         }
     }
@@ -32,7 +33,7 @@ impl HoldEvent {
                 held_by = of.by.as_str(),
                 kind = of.kind.as_str(),
                 changes,
-                "held for a person; `holds show {hold}` shows whom"
+                "held; `holds show {hold}` shows whom, and why"
             ),
             Self::Closed(ClosedHold { hold, of, by }) => say!(
                 level,

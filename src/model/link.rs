@@ -5,7 +5,7 @@
 //! | version | contains |
 //! |---|---|
 //! | none | source, directory id, attribute, activity |
-//! | 2 | also the ids of its user and of the directory, a mark of the run that made it, a signature where `ftrack.link_key_file` is set, and the ids of the roles that were given (absent in links of earlier programs: none), and since when the person has been missing (likewise) |
+//! | 2 | also the ids of its user and of the directory, a mark of the run that made it, a signature where `ftrack.link_key_file` is set, and the ids of the roles that were given (absent in links of earlier programs: none), since when the person has been missing, and digests of the edits that a person rejected (likewise) |
 //!
 //! What `unlink` leaves in its place is such a link with the activity `unlinked`, which programs before
 //! that cannot read: they leave the user alone, and give its person no other.

@@ -1,11 +1,11 @@
-//! A hold that waits for a person: its number, and the people whose changes it holds.
+//! A hold that waits for a person, or for its time: its number, and the people whose changes it holds.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{
-    change::{Action, Change, Fingerprint, HeldBy},
+    change::{Action, Change, Fingerprint, HeldBy, Hold},
     change_kind::ChangeKind,
     edit::{Attribute, Edit, Field, Values},
     fold::fold,
@@ -172,13 +172,15 @@ pub struct HeldPart {
     /// What it was decided from and what it writes: it is seen when that is the same.
     pub seen: Fingerprint,
     pub why: String,
+    /// When it is written by itself.
+    pub opens_at: Option<DateTime<Utc>>,
     pub person: HeldPerson,
 }
 
 impl HeldPart {
     /// A held change, of this user if there is one.
     #[must_use]
-    pub fn new(change: &Change, by: HeldBy, why: &str, user: Option<&User>) -> Self {
+    pub fn new(change: &Change, hold: &Hold, user: Option<&User>) -> Self {
         let text = |attribute: &Attribute| {
             let new = change.values(attribute).map(|values| &values.new);
             new.and_then(Value::as_str).map(str::to_owned)
@@ -194,11 +196,12 @@ impl HeldPart {
         let email = user.and_then(|user| user.email.as_deref());
         Self {
             of: HoldKind {
-                by,
+                by: hold.by,
                 kind: change.kind(),
             },
             seen: change.seen(),
-            why: why.to_owned(),
+            why: hold.why.clone(),
+            opens_at: hold.opens_at,
             person: HeldPerson {
                 action: change.action,
                 username: change.username.clone(),

@@ -1,26 +1,59 @@
-//! What people rejected: it is not written until its cause has ended.
+//! What people rejected: it is not written until its cause has ended. It stands in the user's link; of a
+//! user that does not exist yet, and until the link could be written, in the state.
 
 use std::collections::BTreeSet;
 
 use crate::model::{
-    change::Change, edit::Edit, open_hold::HeldPerson, open_hold::ShownEdit, reason::Cause,
-    user::EntityId,
+    change::Change,
+    edit::Edit,
+    link::Signature,
+    link_notes::EditDigest,
+    open_hold::HeldPerson,
+    open_hold::ShownEdit,
+    reason::Cause,
+    user::{Current, EntityId},
 };
 
-/// Rejected edits, each by its user and as a text of the edit and its cause.
+/// Rejected edits, each by its user and as a digest of the edit and its cause.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rejected(BTreeSet<(EntityId, String)>);
+pub struct Rejected(BTreeSet<(EntityId, EditDigest)>);
 
 impl Rejected {
     /// Adds one, by the text of [`Rejected::texts`].
-    pub fn add(&mut self, user: EntityId, edit: String) {
-        self.0.insert((user, edit));
+    pub fn add(&mut self, user: EntityId, edit: &str) {
+        self.0.insert((user, EditDigest::of(edit)));
+    }
+
+    /// Adds what the links of a source's users say. A link that cannot be verified says nothing:
+    /// everything that concerns its user is held.
+    pub fn add_links(&mut self, current: &Current, source: &str) {
+        let links = current.users.iter().filter_map(|user| {
+            let link = user.link.link()?;
+            let is_said = &*link.source == source && link.signature != Signature::Invalid;
+            is_said.then_some((&user.id, link))
+        });
+        for (user, link) in links {
+            let rejected = link.notes.rejected().iter();
+            self.0.extend(rejected.map(|edit| (user.clone(), *edit)));
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Whether an edit of a change was rejected.
     #[must_use]
     pub fn has(&self, change: &Change, edit: &Edit) -> bool {
         !self.0.is_empty() && self.0.contains(&key(change, edit))
+    }
+
+    /// Whether it has the edit of a user with this text.
+    #[must_use]
+    pub fn has_text(&self, user: &EntityId, edit: &str) -> bool {
+        self.0.contains(&(user.clone(), EditDigest::of(edit)))
     }
 
     /// Those of them that are among the edits of these changes, and those that `stay` anyway.
@@ -34,15 +67,28 @@ impl Rejected {
             let edits = change.edits.iter();
             edits.map(move |edit| key(change, edit))
         };
-        let due: BTreeSet<(EntityId, String)> = due.flat_map(of_change).collect();
+        let due: BTreeSet<(EntityId, EditDigest)> = due.flat_map(of_change).collect();
         let all = self.0.iter();
         let still = all.filter(|rejected| due.contains(rejected) || stay(&rejected.0));
         Self(still.cloned().collect())
     }
 
-    /// All of them: the user, and the text of the edit.
-    pub fn iter(&self) -> impl Iterator<Item = (&EntityId, &str)> {
-        self.0.iter().map(|(user, edit)| (user, edit.as_str()))
+    /// Those of a user, in order.
+    #[must_use]
+    pub fn of_user(&self, user: &EntityId) -> Vec<EditDigest> {
+        let first = (user.clone(), EditDigest::FIRST);
+        let all = self.0.range(first..);
+        all.take_while(|(of, _)| of == user)
+            .map(|(_, edit)| *edit)
+            .collect()
+    }
+
+    /// Those that the links of these users do not say.
+    #[must_use]
+    pub fn without_links(&self, current: &Current, source: &str) -> Self {
+        let mut said = Self::default();
+        said.add_links(current, source);
+        Self(self.0.difference(&said.0).cloned().collect())
     }
 
     /// The edits of a held person as texts.
@@ -52,9 +98,9 @@ impl Rejected {
     }
 }
 
-fn key(change: &Change, edit: &Edit) -> (EntityId, String) {
+fn key(change: &Change, edit: &Edit) -> (EntityId, EditDigest) {
     let text = text(&ShownEdit::from(edit), change.reason.cause());
-    (change.ftrack_id.clone(), text)
+    (change.ftrack_id.clone(), EditDigest::of(&text))
 }
 
 fn text(edit: &ShownEdit, cause: Option<Cause>) -> String {

@@ -11,7 +11,7 @@ use crate::model::{
     entry::DirectoryId,
     id::IdAttribute,
     link::{Activity, Form, Link, LinkFound, Signature},
-    link_notes::LinkNotes,
+    link_notes::{EditDigest, LinkNotes},
     user::EntityId,
 };
 
@@ -42,10 +42,16 @@ pub(crate) struct Stored<'a> {
     roles: Vec<Cow<'a, str>>,
     #[serde(
         default,
-        deserialize_with = "missing",
+        deserialize_with = "if_readable",
         skip_serializing_if = "Option::is_none"
     )]
     missing: Option<Missing>,
+    #[serde(
+        default,
+        deserialize_with = "if_readable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    rejected: Option<Vec<String>>,
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     by: Option<Cow<'a, str>>,
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
@@ -62,18 +68,28 @@ struct Missing {
     reads: u32,
 }
 
-/// What says nothing that can be used says nothing: the person is waited for anew.
-fn missing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Missing>, D::Error> {
+/// What says nothing that can be used says nothing: the link itself is one all the same.
+fn if_readable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Stored {
-        Missing(Missing),
+    enum Stored<T> {
+        Readable(T),
         Other(IgnoredAny),
     }
     Ok(match Stored::deserialize(deserializer)? {
-        Stored::Missing(missing) => Some(missing).filter(|missing| missing.reads > 0),
+        Stored::Readable(readable) => Some(readable),
         Stored::Other(IgnoredAny) => None,
     })
+}
+
+/// What a stored link says beside who owns the user.
+fn notes(missing: Option<&Missing>, rejected: Option<&Vec<String>>) -> LinkNotes {
+    let missing = missing.filter(|missing| missing.reads > 0);
+    let rejected = rejected.into_iter().flatten();
+    let rejected = rejected.filter_map(|edit| EditDigest::parse(edit));
+    LinkNotes::new(missing.map(Into::into), rejected.collect())
 }
 
 impl From<&Absence> for Missing {
@@ -135,6 +151,9 @@ impl<'a> Stored<'a> {
             protected: link.protected,
             roles: link.roles.iter().map(|role| role.as_str().into()).collect(),
             missing: link.notes.missing().map(Into::into),
+            rejected: Some(link.notes.rejected())
+                .filter(|rejected| !rejected.is_empty())
+                .map(|rejected| rejected.iter().map(ToString::to_string).collect()),
             by: by.filter(|_| is_current).map(Into::into),
             signature: None,
         }
@@ -170,7 +189,7 @@ impl<'a> Stored<'a> {
             activity,
             protected: stored.protected,
             roles: roles(&stored.roles)?,
-            notes: LinkNotes::new(stored.missing.as_ref().map(Into::into)),
+            notes: notes(stored.missing.as_ref(), stored.rejected.as_ref()),
             form,
             signature: Signature::NotChecked,
         };
@@ -209,6 +228,7 @@ fn shared(last: &'static LocalKey<RefCell<Arc<str>>>, text: &str) -> Arc<str> {
 pub fn as_value(user: &EntityId, link: &Link) -> serde_json::Value {
     let stored = Stored {
         missing: None,
+        rejected: None,
         ..Stored::of(user, link, None)
     };
     serde_json::to_value(stored).unwrap_or(serde_json::Value::Null)

@@ -216,6 +216,9 @@ impl RunContext<'_, LdapWork> {
                 "the settings are others than those of the last run".to_owned()
             ));
         }
+        remembered
+            .rejected
+            .add_links(&current, &self.work.rules.source);
         let past = (&remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
         self.look_at_pauses(state)?;

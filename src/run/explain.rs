@@ -99,6 +99,9 @@ impl RunContext<'_, LdapWork> {
         let current = self.all_users().await?;
         remembered.users_before = Some(users_before(&current, &self.work.rules.source));
         self.paused.clone_from(&remembered.paused);
+        remembered
+            .rejected
+            .add_links(&current, &self.work.rules.source);
         let mut trace = Trace::default();
         let named = users_named(&current, who);
         let found = self.search(who, &named, &mut trace).await?;

@@ -96,6 +96,9 @@ impl RunContext<'_, LdapWork> {
         }
         let desired = self.desired(reading, &current)?;
         let settings = self.settings(&desired);
+        remembered
+            .rejected
+            .add_links(&current, &self.work.rules.source);
         let past = (&remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
         let plan = self.restricted(plan)?;
@@ -137,7 +140,7 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<Ready, Failure> {
         let Judged {
             mut vetted,
-            notes,
+            mut notes,
             approval,
             of_hold,
             held,
@@ -148,7 +151,12 @@ impl RunContext<'_, LdapWork> {
         if self.is_for_everybody() {
             let read = (plan, desired, current);
             self.number_holds(state, read, (&vetted, &held), approval)?;
-            self.end_rejections(state, past.0, read)?;
+            let rejected = self.end_rejections(state, past.0, read)?;
+            let is_complete = desired.is_of_everybody() && plan.replica.is_none();
+            if is_complete && approval == Approval::None {
+                let source = &self.work.rules.source;
+                notes = notes.with_rejected((current, source), &rejected, &vetted);
+            }
         }
         let approved = of_hold.map(|(hold, refused)| {
             self.add_refused(refused, plan.unchanged());
@@ -273,12 +281,16 @@ impl RunContext<'_, LdapWork> {
         &mut self,
         remembered: &Remembered,
     ) -> Result<SavedPlan, Failure> {
-        let remembered = &self.counting_unsettled(remembered)?;
+        let mut remembered = self.counting_unsettled(remembered)?;
         let request = self.read_request();
         let (reading, current) = self.read(&request).await?;
         let request = reading.asking_again(request);
         let desired = self.desired(reading, &current)?;
         let settings = self.settings(&desired);
+        remembered
+            .rejected
+            .add_links(&current, &self.work.rules.source);
+        let remembered = &remembered;
         let past = (remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
         let unsettled = self.unsettled_changes()?;

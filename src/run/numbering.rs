@@ -10,6 +10,8 @@ use crate::{
         entry::DirectoryId,
         hold_number::HoldNumber,
         open_hold::{ClosedHold, HeldPart, HeldPerson, HoldKind},
+        rejected::Rejected,
+        report::ChangeResult,
         user::{Current, EntityId, User},
     },
     state::{FirstNumber, Remembered, State},
@@ -31,13 +33,14 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<(), Failure> {
         let users: HashMap<&EntityId, &User> =
             current.users.iter().map(|user| (&user.id, user)).collect();
-        let waits = |held: &&Held| held.hold.by.waits_for_a_person();
+        // What was rejected is in no hold.
+        let is_in_one = |held: &&Held| held.hold.by != HeldBy::Rejected;
         let parts: Vec<HeldPart> = held
             .iter()
-            .filter(waits)
+            .filter(is_in_one)
             .map(|Held { change, hold }| {
                 let user = users.get(&change.ftrack_id).copied();
-                HeldPart::new(change, hold.by, &hold.why, user)
+                HeldPart::new(change, hold, user)
             })
             .collect();
         let stays = |of: HoldKind, person: &HeldPerson| match approval {
@@ -93,16 +96,17 @@ impl RunContext<'_, LdapWork> {
     }
 
     /// Forgets what was rejected and whose cause has ended, so that it is judged anew when it arises
-    /// again. A reading of a replica ends nothing.
+    /// again; returns what is still rejected. A reading of a replica ends nothing. The state forgets what
+    /// links say.
     pub(super) fn end_rejections(
         &self,
         state: &State,
         remembered: &Remembered,
         (plan, desired, current): (&Plan<'_>, &Desired, &Current),
-    ) -> Result<(), Failure> {
+    ) -> Result<Rejected, Failure> {
         let before = &remembered.rejected;
-        if plan.replica.is_some() || before.iter().next().is_none() {
-            return Ok(());
+        if plan.replica.is_some() || before.is_empty() {
+            return Ok(before.clone());
         }
         let is_told = |id: &EntityId| {
             let mut users = current.users.iter();
@@ -114,8 +118,9 @@ impl RunContext<'_, LdapWork> {
         let now = before.still(plan.changes(), |id| {
             plan.proposals_rejected.contains(id) || (is_partial && !is_told(id))
         });
-        state.set_rejected(&self.prepared.name, before, &now)?;
-        Ok(())
+        let in_state = now.without_links(current, &self.work.rules.source);
+        state.set_rejected(&self.prepared.name, before, &in_state)?;
+        Ok(now)
     }
 
     /// Tells that a hold ended.

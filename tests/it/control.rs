@@ -327,6 +327,13 @@ fn request(method: &str, path: &str, body: &str) -> String {
     )
 }
 
+/// What a daemon answers at its control socket.
+pub fn get(socket: &Path, path: &str) -> serde_json::Value {
+    let stream = UnixStream::connect(socket).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    Answer::to(stream, &request("GET", path, "")).json()
+}
+
 /// One answer of a server.
 #[derive(Debug)]
 struct Answer {

@@ -34,7 +34,7 @@ const CONNECTING: Duration = Duration::from_secs(5);
 
 /// Time limit for an answer, except for the lines of a run; longer than the daemon's own limit for
 /// a command.
-const ANSWERING: Duration = Duration::from_secs(15);
+const ANSWERING: Duration = Duration::from_secs(30);
 
 /// The longest answer, and the longest line of a run, in bytes; the report of the largest studio
 /// fits.

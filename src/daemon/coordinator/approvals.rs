@@ -13,11 +13,13 @@ use crate::{
         metrics::Metrics,
         setup::Setup,
     },
+    model::open_hold::OpenHold,
     run::{
         CompiledJob,
         approval::HoldDecision,
         failure::{HoldError, RunStartError},
         rejection,
+        rejection::Rejection,
     },
     state::State,
 };
@@ -60,15 +62,25 @@ impl Coordinator {
 }
 
 impl Coordinator {
+    /// Reads the holds, beside the loop: the database may be in use.
+    pub(super) fn list_holds(&self, answer: oneshot::Sender<Result<Vec<OpenHold>, CommandError>>) {
+        let state = Arc::clone(&self.context.state);
+        self.context.runs.spawn_blocking(move || {
+            let holds = state.all_holds();
+            // Whoever left before the answer is no error.
+            let _ = answer.send(holds.map_err(|error| CommandError::NotKept(error.to_string())));
+        });
+    }
+
     /// Rejects a hold, beside the loop.
     pub(super) fn reject(&mut self, request: RejectRequest) {
         let RejectRequest { decision, answer } = request;
         let state = Arc::clone(&self.context.state);
-        let state_dir = self.setup.config.state_dir.clone();
+        let setup = Arc::clone(&self.setup);
         let cancel = self.stop_approvals.child_token();
         let on = self.context.runs.clone();
         self.context.runs.spawn_blocking(move || {
-            let work = rejection::reject(&state, &state_dir, &decision, &cancel);
+            let work = rejected(&setup, &state, &decision, &cancel);
             let rejected = on.block_on(work).map_err(|error| match error {
                 RunStartError::Hold(error) => error.into(),
                 error @ (RunStartError::Busy(_)
@@ -81,6 +93,22 @@ impl Coordinator {
             let _ = answer.send(rejected);
         });
     }
+}
+
+/// Rejects a hold: of a job that is configured no more, in the state alone.
+async fn rejected(
+    setup: &Setup,
+    state: &State,
+    decision: &HoldDecision,
+    cancel: &CancellationToken,
+) -> Result<Rejection, RunStartError> {
+    if let Some(job) = setup.compiled(&decision.job(state)?) {
+        return job.reject(state, decision, cancel).await;
+    }
+    let state_dir = &setup.config.state_dir;
+    let people = rejection::reject(state, state_dir, decision, cancel).await?;
+    let pending = None;
+    Ok(Rejection { people, pending })
 }
 
 /// An approval, with everything that it needs.

@@ -411,7 +411,9 @@ pub(super) fn hold(row: &Row<'_>) -> rusqlite::Result<OpenHold> {
         since: row.get("since").map(|Time(since)| since)?,
         runs: row.get("runs").map(|Count(runs)| runs)?,
         changes: 0,
-        opens_at: None,
+        opens_at: row
+            .get::<_, Option<Time>>("opens_at")?
+            .map(|Time(opens_at)| opens_at),
         why: row.get("why")?,
         ended: ended_at.map(|Time(at)| Ended {
             at,

@@ -160,7 +160,7 @@ impl State {
         })
     }
 
-    /// Saves what is still rejected; nothing is written where it is the same.
+    /// Forgets what is not rejected any longer; nothing is written where it is the same.
     ///
     /// # Errors
     /// It cannot be written; then the earlier state stays.
@@ -173,13 +173,15 @@ impl State {
         if before == now {
             return Ok(());
         }
-        let kept: BTreeSet<(&EntityId, &str)> = now.iter().collect();
         self.write(|transaction| {
+            let mut all = transaction.prepare("SELECT * FROM rejected WHERE job = ?1")?;
+            let all: Vec<(EntityId, String)> = all
+                .query_map(params![job], columns::rejected)?
+                .collect::<rusqlite::Result<_>>()?;
             let mut end = transaction
                 .prepare("DELETE FROM rejected WHERE job = ?1 AND ftrack_id = ?2 AND edit = ?3")?;
-            before
-                .iter()
-                .filter(|rejected| !kept.contains(rejected))
+            all.iter()
+                .filter(|(user, edit)| !now.has_text(user, edit))
                 .try_for_each(|(user, edit)| {
                     end.execute(params![job, EnumText(user), edit]).map(drop)
                 })
@@ -208,12 +210,21 @@ impl State {
         })
     }
 
-    /// The number of a job's open holds.
+    /// All holds, by number, also those that ended of late.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn all_holds(&self) -> Result<Vec<OpenHold>, StateError> {
+        self.read(all)
+    }
+
+    /// The number of a job's open holds that wait for a person.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn open_holds(&self, job: &str) -> Result<usize, StateError> {
-        let query = "SELECT count(*) FROM holds WHERE job = ?1 AND ended_at IS NULL";
+        let query = "SELECT count(*) FROM holds WHERE job = ?1 AND ended_at IS NULL AND held_by \
+                     NOT IN ('window', 'freeze', 'paused')";
         self.read(|connection| {
             connection
                 .query_row(query, params![job], |row| row.get(0))
@@ -227,24 +238,25 @@ impl State {
 /// # Errors
 /// The database cannot be read.
 pub fn all_holds(state_dir: &Path) -> Result<Holds, StateError> {
-    let looked = look(state_dir, |connection| {
-        let mut statement = connection.prepare("SELECT * FROM holds ORDER BY hold")?;
-        let heads: Vec<OpenHold> = statement
-            .query_map([], columns::hold)?
-            .collect::<rusqlite::Result<_>>()?;
-        heads
-            .into_iter()
-            .map(|hold| {
-                let people = of_hold(connection, hold.hold)?;
-                Ok(with_people(hold, people))
-            })
-            .collect::<rusqlite::Result<Vec<OpenHold>>>()
-    })?;
-    Ok(match looked {
+    Ok(match look(state_dir, all)? {
         Looked::Read(holds) => Holds::Known(holds),
         Looked::Missing => Holds::Known(Vec::new()),
         Looked::Unusable => Holds::Unusable,
     })
+}
+
+fn all(connection: &Connection) -> rusqlite::Result<Vec<OpenHold>> {
+    let mut statement = connection.prepare("SELECT * FROM holds ORDER BY hold")?;
+    let heads: Vec<OpenHold> = statement
+        .query_map([], columns::hold)?
+        .collect::<rusqlite::Result<_>>()?;
+    heads
+        .into_iter()
+        .map(|hold| {
+            let people = of_hold(connection, hold.hold)?;
+            Ok(with_people(hold, people))
+        })
+        .collect()
 }
 
 /// What people rejected of a job.
@@ -253,7 +265,7 @@ pub(super) fn rejected(connection: &Connection, job: &str) -> rusqlite::Result<R
     let mut rejected = Rejected::default();
     for row in statement.query_map(params![job], columns::rejected)? {
         let (user, edit) = row?;
-        rejected.add(user, edit);
+        rejected.add(user, &edit);
     }
     Ok(rejected)
 }
@@ -323,6 +335,8 @@ fn number(
     let mut held: BTreeSet<(HoldKind, Fingerprint)> = BTreeSet::new();
     let mut again: BTreeSet<HoldNumber> = BTreeSet::new();
     let mut whys: BTreeMap<HoldNumber, Vec<&str>> = BTreeMap::new();
+    let mut opens: BTreeMap<HoldNumber, Option<DateTime<Utc>>> = BTreeMap::new();
+    let mut set_opening = transaction.prepare("UPDATE holds SET opens_at = ?2 WHERE hold = ?1")?;
     for part in parts {
         let HeldPart { of, seen, why, .. } = part;
         let is_twice = !held.insert((*of, *seen));
@@ -346,6 +360,10 @@ fn number(
         let known = whys.entry(hold).or_default();
         if !known.contains(&&**why) {
             known.push(why);
+        }
+        if opens.insert(hold, part.opens_at) != Some(part.opens_at) {
+            let opens_at = part.opens_at.map(Time);
+            set_opening.execute(params![Number(hold), opens_at])?;
         }
         numbered.numbers.push(hold);
     }

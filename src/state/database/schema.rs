@@ -295,6 +295,9 @@ pub(super) const STEPS: &[&str] = &[
     INSERT INTO hold_counter SELECT 1, 0 WHERE EXISTS (SELECT 1 FROM runs);
     ALTER TABLE runs ADD COLUMN open_holds INTEGER CHECK (open_holds >= 0);
 ",
+    "
+    ALTER TABLE holds ADD COLUMN opens_at TEXT;
+",
 ];
 
 /// What a connection is for.

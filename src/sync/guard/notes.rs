@@ -7,6 +7,10 @@ use crate::{
         change::{Action, Change, ChangeParts},
         change_kind::ChangeKind,
         edit::Edit,
+        link::{Link, Signature},
+        reason::Reason,
+        rejected::Rejected,
+        user::Current,
     },
     sync::decision::{Note, Plan},
 };
@@ -21,9 +25,61 @@ impl VettedNotes {
     pub fn changes(&self) -> &[Change] {
         &self.0
     }
+
+    /// The same, with what a person rejected of the users of a source, and not what was rejected and
+    /// has ended. A link that cannot be verified is left as it is.
+    #[must_use]
+    pub fn with_rejected(
+        mut self,
+        (current, source): (&Current, &str),
+        rejected: &Rejected,
+        vetted: &Vetted,
+    ) -> Self {
+        for user in &current.users {
+            let Some(link) = user.link.link().filter(|link| &*link.source == source) else {
+                continue;
+            };
+            let notes = link.notes.with_rejected(rejected.of_user(&user.id));
+            if notes.rejected() == link.notes.rejected() || link.signature == Signature::Invalid {
+                continue;
+            }
+            let mut others = self.0.iter_mut();
+            if let Some(note) = others.find(|note| note.ftrack_id == user.id) {
+                note.link.notes = note.link.notes.with_rejected(notes.rejected().to_vec());
+                continue;
+            }
+            let note = Change::new(ChangeParts {
+                action: Action::Update,
+                username: user.username.to_string(),
+                dn: None,
+                directory_id: link.id.clone(),
+                ftrack_id: user.id.clone(),
+                edits: vec![Edit::Link],
+                reason: Reason::InStep,
+                before: Some(link.clone()),
+                link: Link {
+                    notes,
+                    ..link.clone()
+                },
+            });
+            if !is_written_anyway(&note, vetted) {
+                self.0.push(note);
+            }
+        }
+        self
+    }
 }
 
 impl Vetted {
+    /// No changes.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            allowed: Vec::new(),
+            held: Vec::new(),
+        }
+    }
+
     /// The same, with these notes after the allowed changes.
     #[must_use]
     pub fn with(&self, notes: &VettedNotes) -> Self {

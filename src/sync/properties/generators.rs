@@ -243,7 +243,7 @@ fn link() -> impl Strategy<Value = LinkFound> {
         None,
     ]);
     let given = proptest::sample::subsequence(roles().to_vec(), 0..=2);
-    let notes = option::of(absence()).prop_map(LinkNotes::new);
+    let notes = option::of(absence()).prop_map(|missing| LinkNotes::new(missing, Vec::new()));
     let ours = (
         0_u8..8,
         activity,

@@ -2,12 +2,32 @@
 
 use ftrack_ldap_sync::model::report::{ChangeResult, Outcome, Report};
 
+use ftrack_ldap_sync::demo::ftrack::{CallKind, Fault};
+use serde_json::{Value, json};
+
 use super::{holds, json_of, left, only_hold};
 use crate::{
     daemon::Daemon,
-    rules::{come_back, leave},
+    rules::{
+        come_back, leave,
+        missing::{links, set_link},
+    },
     studio::Studio,
 };
+
+/// Nothing but what was rejected holds anybody.
+const NO_LIMIT: &str = "limits = { deactivate = \"100%\" }";
+
+/// The rejected edits in the link of a user.
+fn noted(studio: &Studio, username: &str) -> Vec<String> {
+    let id = json!(studio.user(username).id);
+    let link = links(studio).into_iter().find(|(user, _)| *user == id);
+    let (_, link) = link.unwrap();
+    let rejected = link["rejected"].as_array().into_iter().flatten();
+    rejected
+        .map(|edit| edit.as_str().unwrap().to_owned())
+        .collect()
+}
 
 fn rejected(report: &Report) -> Vec<&str> {
     let mut logins: Vec<&str> = report
@@ -85,4 +105,89 @@ fn a_running_daemon_rejects() {
     assert_eq!(daemon.event("hold.closed")["ended_by"], "rejected");
     assert!(daemon.stop().0.success());
     assert_eq!(rejected(&studio.sync()).len(), 3);
+}
+
+#[test]
+fn lost_state_forgets_no_rejection() {
+    let key = "link_key = \"a key of sixteen or more\"";
+    for key in ["", key] {
+        let mut studio = left(&[]);
+        studio.ftrack_settings = key.into();
+        // Links without a signature are signed once.
+        crate::rules::approve(&studio);
+        for number in 0..3 {
+            leave(&studio, &format!("user{number}"));
+        }
+        studio.sync();
+        let (number, _) = only_hold(&studio);
+        assert_eq!(reject(&studio, &[&number.to_string()]).0, 0);
+        let digest = noted(&studio, "user0");
+        assert!(digest.len() == 1 && digest[0].len() == 16, "{digest:?}");
+        assert_eq!(noted(&studio, "user3"), Vec::<String>::new());
+
+        std::fs::remove_dir_all(studio.state_dir()).unwrap();
+        studio.job = NO_LIMIT.into();
+        for _ in 0..2 {
+            let report = studio.sync();
+            assert_eq!(rejected(&report), ["user0", "user1", "user2"]);
+            assert_eq!(
+                (report.outcome, report.ftrack.write_calls),
+                (Outcome::Succeeded, 0)
+            );
+        }
+        assert_eq!(
+            studio.explain(&["user0"]).unwrap().verdict.as_str(),
+            "rejected"
+        );
+        // Once the cause has ended, links say nothing of it any more.
+        come_back(&studio, "user0");
+        let report = studio.sync();
+        assert_eq!(report.changes.len(), 2, "{report:#?}");
+        assert_eq!(noted(&studio, "user0"), Vec::<String>::new());
+        assert_eq!(noted(&studio, "user1").len(), 1);
+        assert_eq!(studio.sync().ftrack.write_calls, 0);
+    }
+}
+
+#[test]
+fn a_rejection_stands_also_where_ftrack_is_away_and_the_next_run_writes_it() {
+    let mut studio = left(&[0, 1, 2]);
+    studio.sync();
+    let (number, _) = only_hold(&studio);
+    studio
+        .ftrack()
+        .fail_when(|call| (call.kind == CallKind::Write).then_some(Fault::Html(500)));
+    let (status, said) = reject(&studio, &[&number.to_string()]);
+    assert!(
+        status == 0 && said.contains("3 changes are rejected"),
+        "{said}"
+    );
+    assert!(said.contains("the next run writes it"), "{said}");
+    assert_eq!(noted(&studio, "user0"), Vec::<String>::new());
+    studio.ftrack().heal();
+    studio.job = NO_LIMIT.into();
+    let report = studio.sync();
+    assert_eq!((rejected(&report).len(), report.ftrack.write_calls), (3, 1));
+    assert_eq!((report.changes.len(), report.counts.updated), (3, 0));
+    std::fs::remove_dir_all(studio.state_dir()).unwrap();
+    assert_eq!(rejected(&studio.sync()).len(), 3);
+}
+
+#[test]
+fn what_nobody_rejected_is_no_rejection() {
+    let mut studio = left(&[0, 1]);
+    studio.sync();
+    let (number, _) = only_hold(&studio);
+    assert_eq!(reject(&studio, &[&number.to_string()]).0, 0);
+    // A link whose row was edited by hand: what is not understood says nothing.
+    for (user, mut link) in links(&studio) {
+        if link["rejected"] != Value::Null {
+            link["rejected"] = json!(["0123456789abcdef", "no digest", "g"]);
+            set_link(&studio, &user, &link);
+        }
+    }
+    std::fs::remove_dir_all(studio.state_dir()).unwrap();
+    studio.job = NO_LIMIT.into();
+    let report = studio.sync();
+    assert_eq!((rejected(&report).len(), report.counts.deactivated), (0, 2));
 }

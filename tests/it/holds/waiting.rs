@@ -1,0 +1,113 @@
+//! What windows, freezes and pauses hold has numbers as well, and waits for no person.
+
+use chrono::{DateTime, Utc};
+use ftrack_ldap_sync::model::report::Outcome;
+
+use super::{holds, json_of, left, numbers, only_hold, synced, text, times};
+use crate::{
+    daemon::Daemon,
+    rules::leave,
+    studio::Studio,
+    windows::{closed, open},
+};
+
+fn with_window(studio: &mut Studio, window: &str) {
+    studio.job = format!("windows = {{ deactivate = [{window:?}] }}");
+}
+
+#[test]
+fn what_a_window_holds_has_a_number_and_says_when_it_opens() {
+    let mut studio = left(&[0]);
+    with_window(&mut studio, &closed());
+    let (report, ended) = synced(&studio);
+    assert_eq!((ended.status, report.outcome), (0, Outcome::Succeeded));
+    let (number, logins) = only_hold(&studio);
+    assert_eq!(logins, ["user0"]);
+    assert_eq!(numbers(&report), [("user0", Some(number))]);
+    // It is told once, and is none of those that wait for a person.
+    assert_eq!(report.open_holds, 0);
+    assert_eq!(times(&ended.stderr, "hold.opened"), 1);
+    let opened = ended
+        .stderr
+        .lines()
+        .find(|line| line.contains("hold.opened"));
+    assert!(opened.unwrap().contains("\"level\":\"INFO\""), "{opened:?}");
+    let (_, again) = synced(&studio);
+    assert_eq!(times(&again.stderr, "hold.opened"), 0);
+
+    let shown = json_of(&studio, &["holds", "show", &number.to_string()]);
+    assert_eq!(
+        (text(&shown["held_by"]), &shown["runs"]),
+        ("window".to_owned(), &2.into())
+    );
+    let opens_at: DateTime<Utc> = text(&shown["opens_at"]).parse().unwrap();
+    assert!(opens_at > Utc::now(), "{opens_at}");
+    let words = studio.run(&["holds", "show", &number.to_string()]).stdout;
+    assert!(words.contains("opens at "), "{words}");
+
+    // Once the window is open it is written, and the hold has ended.
+    with_window(&mut studio, &open());
+    let report = studio.sync();
+    assert_eq!(
+        (report.counts.deactivated, report.holds_closed.len()),
+        (1, 1)
+    );
+    assert_eq!(holds(&studio), []);
+}
+
+#[test]
+fn a_person_passes_a_window_at_once() {
+    let mut studio = left(&[0]);
+    with_window(&mut studio, &closed());
+    studio.sync();
+    let (number, _) = only_hold(&studio);
+    let approved = studio.run(&["approve", &number.to_string(), "--format", "json"]);
+    assert_eq!(approved.status, 0, "{}", approved.stderr);
+    assert_eq!(approved.report().counts.deactivated, 1);
+    let shown = json_of(&studio, &["holds", "show", &number.to_string()]);
+    assert_eq!(shown["ended"]["by"], "approved");
+}
+
+#[test]
+fn an_approval_of_what_is_paused_ends_no_pause() {
+    let studio = left(&[]).for_a_daemon("");
+    let daemon = Daemon::start(&studio);
+    let stop = studio.run(&[
+        "pause",
+        "--only",
+        "deactivate",
+        "--until",
+        "2099-01-01T00:00:00Z",
+    ]);
+    assert_eq!(stop.status, 0, "{}", stop.stderr);
+    leave(&studio, "user0");
+    studio.sync();
+    let (number, _) = only_hold(&studio);
+    let shown = json_of(&studio, &["holds", "show", &number.to_string()]);
+    assert_eq!(
+        (text(&shown["held_by"]), text(&shown["opens_at"])),
+        ("paused".to_owned(), "2099-01-01T00:00:00Z".to_owned())
+    );
+    let approved = studio.run(&["approve", &number.to_string()]);
+    assert_eq!(approved.status, 1, "{}", approved.stdout);
+    assert!(studio.user("user0").is_active);
+    // The socket tells of it, open or not.
+    let socket = studio.folder().join("control.sock");
+    let asked = |path: &str| crate::control::get(&socket, path);
+    assert_eq!(asked("/v1/holds")[0]["hold"], number);
+    assert_eq!(
+        asked(&format!("/v1/holds/{number}"))["opens_at"],
+        "2099-01-01T00:00:00Z"
+    );
+    assert_eq!(asked("/v1/holds/4711")["kind"], "unknown_hold");
+    // It is rejected as everything else.
+    let rejected = studio.run(&["reject", &number.to_string()]);
+    assert_eq!(rejected.status, 0, "{}", rejected.stderr);
+    assert_eq!(holds(&studio), []);
+    assert_eq!(asked("/v1/holds"), serde_json::json!([]));
+    assert_eq!(
+        asked(&format!("/v1/holds/{number}"))["ended"]["by"],
+        "rejected"
+    );
+    assert!(daemon.stop().0.success());
+}
