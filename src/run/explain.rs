@@ -440,6 +440,7 @@ fn is_of_everybody(by: HeldBy) -> bool {
         | HeldBy::Protected
         | HeldBy::Adoption
         | HeldBy::Successor
+        | HeldBy::Returner
         | HeldBy::Window
         | HeldBy::Freeze
         | HeldBy::Paused

@@ -24,6 +24,7 @@ use crate::{
         write::WriteLimits,
     },
     model::{
+        change::HeldBy,
         report::{DirectoryPart, FailureKind, Reported, RunPhase},
         stored_value::StoredOtherwise,
         user::Current,
@@ -37,6 +38,9 @@ use crate::{
         settings::Settings,
     },
 };
+
+/// What a person does by hand to a link is an approved adoption, or the end of one.
+const BY_HAND: Approval = Approval::OfHold(HeldBy::Adoption);
 
 /// What may be written of a plan.
 pub(super) struct Judged {
@@ -55,7 +59,8 @@ impl Judged {
     fn by_hand(vetted: Vetted) -> Self {
         Self {
             vetted,
-            approval: Approval::OfHold,
+            notes: VettedNotes::default(),
+            approval: BY_HAND,
             of_hold: None,
             held: None,
         }
@@ -265,7 +270,8 @@ impl RunContext<'_, LdapWork> {
     pub(super) fn ready_by_hand(&self, vetted: Vetted, remembered: &Remembered) -> Ready {
         Ready {
             vetted,
-            approval: Approval::OfHold,
+            notes: VettedNotes::default(),
+            approval: BY_HAND,
             approved: None,
             counted: Vec::new(),
             stored: remembered.stored_otherwise.clone(),

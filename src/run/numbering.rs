@@ -11,7 +11,6 @@ use crate::{
         hold_number::HoldNumber,
         open_hold::{ClosedHold, HeldPart, HeldPerson, HoldKind},
         rejected::Rejected,
-        report::ChangeResult,
         user::{Current, EntityId, User},
     },
     state::{FirstNumber, Remembered, State},

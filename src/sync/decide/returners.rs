@@ -104,7 +104,10 @@ impl<'a> Matched<'a> {
             };
             let is_deactivated = match link.activity {
                 Activity::Deactivating { .. } | Activity::Deactivated { .. } => true,
-                Activity::Settled | Activity::Activating | Activity::Released => false,
+                Activity::Settled
+                | Activity::Activating
+                | Activity::Released
+                | Activity::Unlinked => false,
             };
             // Whoever is there has a user, whatever its state is.
             let may_be_there = self.desired.is_told_by(&link.attribute)
