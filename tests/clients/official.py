@@ -158,6 +158,37 @@ def actions(session, bob):
         raise AssertionError("a role was removed twice")
 
 
+def work(session, bob):
+    """What somebody carries, as the vendor's documentation queries it."""
+    project = session.query("Project").first()
+    task = session.create("Task", {"name": "light_sh010", "parent": project, "project": project})
+    assignment = session.create("Appointment", {"context": task, "resource": bob, "type": "assignment"})
+    session.create("Appointment", {"context": project, "resource": bob, "type": "allocation"})
+    session.create("Manager", {"context": project, "user": bob})
+    session.commit()
+    bob.start_timer(context=task, name="lighting")
+    fresh = connect()
+    mine = 'Task where assignments any (resource_id in ("%s")) and status.state.short is_not "DONE"' % bob["id"]
+    found = fresh.query("select name, project.name, assignments.resource_id from " + mine).one()
+    assert (found["name"], found["project"]["name"]) == ("light_sh010", "demo")
+    assert [assigned["resource_id"] for assigned in found["assignments"]] == [bob["id"]]
+    timer = fresh.query('select name, context.name, context.project_id from Timer where user_id is "%s"' % bob["id"]).one()
+    assert (timer["name"], timer["context"]["name"], timer["context"]["project_id"]) == ("lighting", "light_sh010", project["id"])
+    managed = fresh.query('select name, managers.user_id from Project where managers any (user_id in ("%s"))' % bob["id"]).one()
+    assert [manager["user_id"] for manager in managed["managers"]] == [bob["id"]]
+    assert len(fresh.query('ApiKey where resource_id is "%s"' % bob["id"]).all()) == 0
+    task["status"] = session.query('Status where state.short is "DONE"').first()
+    session.commit()
+    assert len(connect().query(mine).all()) == 0
+    session.delete(assignment)
+    session.commit()
+    assert len(connect().query('Task where assignments any (resource_id is "%s")' % bob["id"]).all()) == 0
+
+
+def licence(session):
+    assert "license" not in session.server_information, session.server_information
+
+
 def main():
     schema_hash_is_what_the_client_computes()
     wrong_key_is_refused()
@@ -170,6 +201,8 @@ def main():
     custom_attributes(session, bob)
     duplicate_is_refused_and_rolled_back(session)
     actions(session, bob)
+    work(session, bob)
+    licence(session)
     print("the Python client is satisfied")
 
 

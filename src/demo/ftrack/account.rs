@@ -16,7 +16,7 @@ use super::{
     schema::EntityRef,
     store::{Cell, Key, Row, Store},
     studio::Studio,
-    users,
+    users, work,
     write::Writer,
 };
 
@@ -110,6 +110,7 @@ pub(super) fn furnish(studio: &Studio, api_user: &str) -> Result<(), ApiError> {
         "Location",
         &json!({"id": id(49), "name": "ftrack.server", "label": "ftrack server"}),
     )?;
+    work::furnish(studio)?;
     let administrator = |place: usize, username: &str, first_name: &str, last_name: &str| Account {
         id: id(place),
         username: username.to_owned(),
@@ -228,7 +229,10 @@ pub(super) fn insert(
     let shape = model.entity(entity);
     let mut given = Vec::new();
     for (name, value) in fields.as_object().unwrap_or(&Map::new()) {
-        let column = shape.column(name).ok_or_else(|| {
+        // Also one that no query can name.
+        let mut columns = shape.columns.iter();
+        let column = columns.position(|column| *column.name == **name);
+        let column = column.ok_or_else(|| {
             ApiError::validation(format!("{} has no attribute {name:?}.", shape.name))
         })?;
         given.push((column, Cell::from_json(value)));

@@ -23,6 +23,7 @@ mod store;
 mod studio;
 mod token;
 mod users;
+mod work;
 mod write;
 
 use std::{io, net::SocketAddr, time::Duration};
@@ -36,8 +37,8 @@ pub use self::{
     fault::{Call, CallKind, Fault, RetryAfter},
     gate::Gate,
     options::{
-        Atomicity, BuiltinSync, Collation, Disclosure, Emails, Full, NewRoles, Options, Rights,
-        Rules, Stores,
+        Atomicity, BuiltinSync, Collation, Disclosure, Emails, Full, Licence, NewRoles, Options,
+        Rights, Rules, Stores,
     },
     studio::{Applied, Change, Counters, Studio},
 };

@@ -10,7 +10,7 @@ use super::{
     builtin_sync,
     error::ApiError,
     fault::CallKind,
-    options::{Disclosure, Rights},
+    options::{Disclosure, Licence, Rights},
     query::{self, Filter, Query},
     roles,
     schema::{ColumnKind, SCHEMA_HASH},
@@ -48,7 +48,7 @@ pub(super) fn perform(
         action(operation).ok_or_else(|| ApiError::validation("An operation has no action."))?;
     match action {
         "query_server_information" => return Ok(server_information(world, operation)),
-        "query_schemas" => return Ok(world.store.model.schemas.clone()),
+        "query_schemas" => return Ok(schemas(world)),
         "query" | "search" => return find(world, operation, action, (repetition, said)),
         _ => {}
     }
@@ -134,10 +134,49 @@ fn server_information(world: &World, operation: &Value) -> Value {
             json!({"id": user.id, "username": user.username, "permissions": permissions}),
         );
     }
+    if let Some(licence) = licence(world) {
+        told.insert("license".to_owned(), licence);
+    }
     if let Some(values) = operation.get("values").and_then(Value::as_array) {
         told.retain(|name, _| values.iter().any(|value| value.as_str() == Some(name)));
     }
     Value::Object(told)
+}
+
+fn licence(world: &World) -> Option<Value> {
+    match &world.rules.licence {
+        Licence::Told => {
+            let seats = world.rules.seats?;
+            Some(json!([{"feature_id": "ftrack", "quantity": seats, "renewal_date": null}]))
+        }
+        Licence::Withheld => None,
+        Licence::Other(told) => Some(told.clone()),
+    }
+}
+
+/// The schemas of the entity types that this server has.
+fn schemas(world: &World) -> Value {
+    let mut schemas = world.store.model.schemas.clone();
+    if let Value::Array(all) = &mut schemas {
+        let id = |schema: &Value| schema.get("id").and_then(Value::as_str).map(str::to_owned);
+        all.retain(|schema| id(schema).is_none_or(|id| !world.rules.missing_types.contains(&id)));
+    }
+    schemas
+}
+
+/// Refuses queries for what this server does not have, or does not show to anybody.
+fn shown(world: &World, name: &str) -> Result<(), ApiError> {
+    if world.rules.missing_types.contains(name) {
+        return Err(ApiError::validation(format!(
+            "There is no entity type {name:?}."
+        )));
+    }
+    if world.rules.refused_queries.contains(name) {
+        return Err(ApiError::permission(format!(
+            "The API key is not permitted to read {name}."
+        )));
+    }
+    Ok(())
 }
 
 fn find(
@@ -148,6 +187,7 @@ fn find(
 ) -> Result<Value, ApiError> {
     let model = Arc::clone(&world.store.model);
     let query = query::parse(&model, text(operation, "expression")?)?;
+    shown(world, &model.entity(query.entity).name)?;
     if &*model.entity(query.entity).name == "Job" {
         builtin_sync::advance(world)?;
     }

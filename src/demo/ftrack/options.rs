@@ -7,6 +7,7 @@ use std::{
 };
 
 use chrono::TimeDelta;
+use serde_json::Value;
 
 use super::account::Account;
 
@@ -56,6 +57,8 @@ pub struct Rules {
     pub seats: Option<usize>,
     /// What happens to an activation when no seat is left.
     pub full: Full,
+    /// What `query_server_information` tells of the licence.
+    pub licence: Licence,
     /// How text is compared, in queries and for uniqueness.
     pub collation: Collation,
     /// Whether two users may have one mail address.
@@ -72,6 +75,11 @@ pub struct Rules {
     pub page_cap: Option<usize>,
     /// Entity types that the key cannot read: queries return none of them, without an error.
     pub unreadable: BTreeSet<String>,
+    /// Entity types that this server does not have: a query for them is refused, and the schemas show
+    /// none.
+    pub missing_types: BTreeSet<String>,
+    /// Entity types for which every query is refused, although the schemas show them.
+    pub refused_queries: BTreeSet<String>,
     /// Lists that end too early: so many rows of an entity type are all that a query without `in
     /// (…)` finds, and the last page says that there are no more.
     pub cut_lists: BTreeMap<String, usize>,
@@ -113,6 +121,18 @@ pub enum Full {
     Refuse,
     /// The user is stored as inactive, without an error.
     StoreInactive,
+}
+
+/// What the server tells of its licence.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Licence {
+    /// One feature with the number of seats; nothing where there is no limit.
+    #[default]
+    Told,
+    /// Nothing.
+    Withheld,
+    /// This, of whatever form.
+    Other(Value),
 }
 
 /// How text is compared.

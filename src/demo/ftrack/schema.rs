@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 use super::error::ApiError;
 
 /// The answer to `query_schemas`: a real one of 2023-11 (from ftrackhq/ftrack-ts-schema-generator,
-/// Apache-2.0), cut down to the entities that identity is made of.
+/// Apache-2.0), cut down to the entities that identity and work are made of.
 pub(super) const SCHEMAS: &str = include_str!("schemas.json");
 
 /// MD5 of `json.dumps(schemas, sort_keys=True)`, as the vendor's clients compute it; the test with
 /// the Python client recomputes it.
-pub(super) const SCHEMA_HASH: &str = "6c43198f8abcc598a71703a38aba534a";
+pub(super) const SCHEMA_HASH: &str = "b497ae395dad4362ee9bac3879af3a8e";
 
 /// Which entity; made by a [`Model`] only, and so always in its bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,6 +84,8 @@ pub(super) struct Relation {
     pub(super) target: EntityRef,
     /// The column of that entity.
     pub(super) theirs: usize,
+    /// Only to those with this in one of their columns.
+    pub(super) only: Option<(usize, &'static str)>,
 }
 
 /// What a name means within an entity.
@@ -107,6 +109,8 @@ pub(super) struct Entity {
     pub(super) default_projections: Vec<usize>,
     /// What is shown of it although nobody asked.
     pub(super) system_projections: Vec<usize>,
+    /// The more general entity that it is one of.
+    general: Option<EntityRef>,
     properties: HashMap<Arc<str>, Property>,
 }
 
@@ -149,6 +153,8 @@ pub(super) struct Model {
 #[derive(Deserialize)]
 struct Schema {
     id: String,
+    #[serde(rename = "$mixin", default)]
+    mixin: Option<Mixin>,
     properties: Map<String, Value>,
     primary_key: Vec<String>,
     #[serde(default)]
@@ -159,6 +165,12 @@ struct Schema {
     default_projections: Vec<String>,
     #[serde(default)]
     system_projections: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Mixin {
+    #[serde(rename = "$ref")]
+    of: String,
 }
 
 impl Model {
@@ -217,6 +229,14 @@ impl Model {
         &self.entities[entity.0]
     }
 
+    /// The entities that are all of a more general one, such as the tasks and projects of `Context`.
+    pub(super) fn special(&self, general: EntityRef) -> impl Iterator<Item = EntityRef> {
+        let entities = self.entities.iter().enumerate();
+        entities
+            .filter(move |(_, entity)| entity.general == Some(general))
+            .map(|(place, _)| EntityRef(place))
+    }
+
     /// Every entity, in order.
     pub(super) fn entities(&self) -> impl Iterator<Item = (EntityRef, &Entity)> {
         self.entities
@@ -231,7 +251,7 @@ fn entity(schema: &Schema, by_name: &HashMap<Arc<str>, EntityRef>) -> Entity {
         .properties
         .iter()
         .filter(|(_, property)| property.get("$ref").is_none() && property.get("items").is_none());
-    let columns: Vec<Column> = stored
+    let mut columns: Vec<Column> = stored
         .map(|(name, property)| column(schema, name, property, by_name))
         .collect();
     let properties: HashMap<Arc<str>, Property> = columns
@@ -239,6 +259,7 @@ fn entity(schema: &Schema, by_name: &HashMap<Arc<str>, EntityRef>) -> Entity {
         .enumerate()
         .map(|(place, column)| (Arc::clone(&column.name), Property::Column(place)))
         .collect();
+    columns.extend(unnamed(schema, by_name));
     let places = |names: &[String]| {
         names
             .iter()
@@ -250,9 +271,36 @@ fn entity(schema: &Schema, by_name: &HashMap<Arc<str>, EntityRef>) -> Entity {
         default_projections: places(&schema.default_projections),
         system_projections: places(&schema.system_projections),
         name: schema.id.as_str().into(),
+        general: schema
+            .mixin
+            .as_ref()
+            .and_then(|mixin| by_name.get(mixin.of.as_str()))
+            .copied(),
         columns,
         properties,
     }
+}
+
+/// The columns of references that the schema shows without the id that they go by: nobody can name
+/// these in a query.
+fn unnamed<'s>(
+    schema: &'s Schema,
+    by_name: &'s HashMap<Arc<str>, EntityRef>,
+) -> impl Iterator<Item = Column> + 's {
+    schema.properties.iter().filter_map(|(name, property)| {
+        let target = property.get("$ref")?.as_str()?;
+        let id = format!("{name}_id");
+        let is_unnamed = !schema.properties.contains_key(&id);
+        is_unnamed.then(|| Column {
+            name: id.into(),
+            kind: ColumnKind::Id,
+            immutable: false,
+            required: false,
+            default: None,
+            refers_to: by_name.get(target).copied(),
+            indexed: false,
+        })
+    })
 }
 
 fn column(
@@ -316,13 +364,18 @@ fn relations(
         let (own, theirs) = match plurality {
             Plurality::One => (position(own, &format!("{name}_id"))?, *there.key.first()?),
             Plurality::Many => {
+                let itself = by_name.get(schema.id.as_str()).copied();
                 let back = there.columns.iter().position(|column| {
-                    column
-                        .refers_to
-                        .is_some_and(|entity| by_name.get(schema.id.as_str()) == Some(&entity))
+                    let refers_to = column.refers_to;
+                    refers_to.is_some() && (refers_to == itself || refers_to == own.general)
                 });
                 (key?, back.or_else(|| position(there, "parent_id"))?)
             }
+        };
+        let only = match name.as_str() {
+            "assignments" => Some((position(there, "type")?, "assignment")),
+            "allocations" => Some((position(there, "type")?, "allocation")),
+            _ => None,
         };
         Some(Relation {
             name: name.as_str().into(),
@@ -330,6 +383,7 @@ fn relations(
             own,
             target,
             theirs,
+            only,
         })
     };
     schema.properties.iter().filter_map(read).collect()

@@ -326,13 +326,29 @@ impl Store {
             self.lookup(relation.target, relation.theirs, value)
                 .unwrap_or_default()
         };
-        let rows = keys.into_iter().filter_map(|key| {
-            self.get(relation.target, &key)
-                .cloned()
-                .map(|row| (key, row))
-        });
-        rows.filter(|(_, row)| row.cell(relation.theirs).as_text() == Some(value))
-            .collect()
+        let rows = keys
+            .into_iter()
+            .filter_map(|key| self.view(relation.target, &key).map(|row| (key, row)));
+        let is_meant = |row: &Row| {
+            let only = relation.only;
+            row.cell(relation.theirs).as_text() == Some(value)
+                && only.is_none_or(|(column, text)| row.cell(column).as_text() == Some(text))
+        };
+        rows.filter(|(_, row)| is_meant(row)).collect()
+    }
+
+    /// One row of an entity, or of those that are special ones of it, with its columns.
+    pub(super) fn view(&self, entity: EntityRef, key: &Key) -> Option<Row> {
+        if let Some(row) = self.get(entity, key) {
+            return Some(row.clone());
+        }
+        let shape = self.model.entity(entity);
+        self.model.special(entity).find_map(|special| {
+            let (row, theirs) = (self.get(special, key)?, self.model.entity(special));
+            let cells = shape.columns.iter();
+            let cells = cells.map(|column| row.named(theirs, &column.name).clone());
+            Some(Row::new(cells.collect()))
+        })
     }
 
     /// Puts a row in, or takes it out (`None`), and notes in the journal what was there.

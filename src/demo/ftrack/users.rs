@@ -44,6 +44,11 @@ pub(super) fn defaults(
             ("status", Cell::text("active")),
             ("context_type", Cell::text("show")),
         ],
+        "Task" => vec![
+            ("context_type", Cell::text("task")),
+            ("status_id", Cell::text(&super::work::first_status())),
+        ],
+        "Timer" => vec![("start", moment())],
         _ => Vec::new(),
     };
     for (name, value) in fixed {

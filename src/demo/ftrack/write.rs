@@ -311,7 +311,7 @@ impl Writer<'_> {
         };
         let parts: Vec<&str> = parts.collect::<Option<_>>().ok_or_else(wrong)?;
         let key = Key::of(parts.iter().copied());
-        if self.store.get(relation.target, &key).is_none() {
+        if self.store.view(relation.target, &key).is_none() {
             return Err(ApiError::validation(format!(
                 "{} {key} does not exist.",
                 target.name
@@ -394,7 +394,7 @@ impl Writer<'_> {
                 )));
             }
             if let (Some(target), Some(id)) = (column.refers_to, cell.as_text())
-                && self.store.get(target, &Key::from(id)).is_none()
+                && self.store.view(target, &Key::from(id)).is_none()
             {
                 return Err(ApiError::validation(format!(
                     "{}.{}: {} {id:?} does not exist.",
