@@ -15,7 +15,7 @@ use crate::{
         open_hold::{HeldPerson, OpenHold, ShownEdit},
         readable_time::{readable_time, readable_times},
     },
-    run::failure::in_words,
+    run::{failure::in_words, text},
     state::{self, Holds},
 };
 
@@ -164,7 +164,7 @@ fn of_person(person: &HeldPerson) -> Vec<String> {
         reason,
         cause: _,
         edits,
-        work: _,
+        work,
     } = person;
     let who = [Some(username), name.as_ref(), email.as_ref(), dn.as_ref()];
     let who: Vec<&str> = who.into_iter().flatten().map(String::as_str).collect();
@@ -181,6 +181,8 @@ fn of_person(person: &HeldPerson) -> Vec<String> {
         ));
     }
     lines.push(format!("      {}", escape_control(reason)));
+    let carried = work.iter().flat_map(|work| text::work(work));
+    lines.extend(carried.map(|line| format!("      {line}")));
     lines
 }
 

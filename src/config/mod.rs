@@ -45,7 +45,7 @@ pub use layers::{Environment, proxy_variable};
 pub use limits::{FtrackLdapJob, Limits};
 pub use schema::schema;
 pub use secret::{MASK, Secret};
-pub use users::{Adopt, Users};
+pub use users::{Adopt, Users, WorkInHand};
 pub use value::{
     Asserted, CronExpression, Filter, Limit, Pattern, Source, Template, is_attribute, is_socket,
     sockets,

@@ -49,6 +49,10 @@ table! {
         /// whose login, mail and activity change only with a person's approval. The protection
         /// belongs to the user, and stays when the login changes.
         protect: List<Pattern> => Vec<Pattern> = List::default(),
+        /// What happens where somebody who is to be deactivated still carries work in ftrack: open
+        /// tasks, running timers, projects to manage. With "hold", the deactivation waits for a
+        /// person's approval; so it does where the work cannot be read.
+        work_in_hand: WorkInHand => WorkInHand = WorkInHand::Report,
         /// The name of the user type for created users; the server's default when absent.
         #[serde(deserialize_with = "line", skip_serializing_if = "Option::is_none")]
         user_type: Option<String> => Option<String> = None,
@@ -69,6 +73,18 @@ pub enum Adopt {
     /// directory can then take over the ftrack account of somebody else.
     Email,
     Never,
+}
+
+/// What happens where somebody who is to be deactivated still carries work in ftrack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", expecting = r#""report", "hold" or "off""#)]
+pub enum WorkInHand {
+    /// It is counted and named.
+    Report,
+    /// It is counted and named, and holds the deactivation.
+    Hold,
+    /// Nobody asks for it.
+    Off,
 }
 
 /// Checks the table at this key; `has_email` is whether the job maps the mail address.

@@ -31,6 +31,8 @@ struct Said<'a> {
     reason: String,
     cause: &'static str,
     fields: String,
+    /// What a user carries who is or would be deactivated; empty where that is nothing, or not known.
+    work: String,
 }
 
 impl<'a> Said<'a> {
@@ -44,6 +46,11 @@ impl<'a> Said<'a> {
             reason: escape_control(&beginning(&change.reason)).into_owned(),
             cause: change.cause.map_or("", Cause::as_str),
             fields: values(change),
+            work: change
+                .work
+                .as_ref()
+                .and_then(|work| work.summary())
+                .unwrap_or_default(),
         }
     }
 }
@@ -59,14 +66,15 @@ pub(super) fn emit(level: Level, RunName { job, run }: RunName<'_>, change: &Rep
         reason,
         cause,
         fields,
+        work,
     } = Said::of(change);
     let note = escape_control(&beginning(change.note.as_deref().unwrap_or_default())).into_owned();
     match change.result {
         ChangeResult::Applied => {
-            say!(level, event = "change.applied", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, cause, %fields, %note, "changed")
+            say!(level, event = "change.applied", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, cause, %fields, %work, %note, "changed")
         }
         ChangeResult::Held => {
-            say!(level, event = "change.held", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, cause, %fields, %error, "held")
+            say!(level, event = "change.held", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, cause, %fields, %work, %error, "held")
         }
         ChangeResult::Failed => {
             say!(level, event = "change.failed", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, cause, %fields, %error, "not applied")

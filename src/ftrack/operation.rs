@@ -27,6 +27,9 @@ pub enum Operation {
     Query { expression: Expression },
     /// Asks for the server's version; without `values`, as the vendor's clients ask.
     QueryServerInformation,
+    /// Asks for some of what the server tells of itself.
+    #[serde(rename = "query_server_information")]
+    QueryServerValues { values: &'static [&'static str] },
     /// Asks for the schemas of all entities.
     QuerySchemas,
     /// Creates an entity.
@@ -260,6 +263,9 @@ impl fmt::Display for Operation {
         match self {
             Self::Query { expression } => write!(f, "reading {}", expression.what()),
             Self::QueryServerInformation => f.write_str("reading the server's version"),
+            Self::QueryServerValues { values } => {
+                write!(f, "reading the server's {}", values.join(", "))
+            }
             Self::QuerySchemas => f.write_str("reading the schemas"),
             Self::Create { entity_type, .. } => write!(f, "creating {}", entity_type.as_str()),
             Self::Update { entity_type, .. } => write!(f, "updating {}", entity_type.as_str()),

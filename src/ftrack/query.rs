@@ -7,6 +7,10 @@ use serde::{Serialize, Serializer};
 
 use crate::model::{link::LINK_KEY, user::EntityId};
 
+mod work;
+
+pub use work::{api_keys_of, open_tasks_of, projects_managed_by, timers_of};
+
 /// One query in ftrack's query language; only this module's functions can create it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expression {
@@ -329,7 +333,10 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{holders_of, links_of, members_of, roles_of, users, users_by_id};
+    use super::{
+        api_keys_of, holders_of, links_of, members_of, open_tasks_of, projects_managed_by,
+        roles_of, timers_of, users, users_by_id,
+    };
     use crate::model::user::EntityId;
 
     #[test]
@@ -360,6 +367,10 @@ mod tests {
                 (members_of(&ids).page(u32::MAX, u32::MAX), 1, 0),
                 (holders_of(&ids).page(0, 500), 1, 0),
                 (roles_of(&ids).page(0, 500), 1, 0),
+                (open_tasks_of(&ids).page(0, 500), 1, 2),
+                (timers_of(&ids).page(0, 500), 1, 0),
+                (projects_managed_by(&ids).page(0, 500), 1, 1),
+                (api_keys_of(&ids).page(0, 500), 1, 0),
             ] {
                 let quotes = expression.as_str().matches('"').count();
                 prop_assert_eq!(quotes, 2 * (ids.len() * lists + constants), "{}", expression);

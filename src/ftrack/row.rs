@@ -53,11 +53,11 @@ fn too_large(row: &RawValue) -> serde_json::Error {
     serde::de::Error::custom(format!("a row of more than {LARGEST_VALUE} bytes{of}"))
 }
 
-fn of_texts<'t>(texts: impl IntoIterator<Item = &'t Box<str>>) -> usize {
+pub(super) fn of_texts<'t>(texts: impl IntoIterator<Item = &'t Box<str>>) -> usize {
     texts.into_iter().map(|text| of_text(text)).sum()
 }
 
-fn of_ids<'i>(ids: impl IntoIterator<Item = &'i EntityId>) -> usize {
+pub(super) fn of_ids<'i>(ids: impl IntoIterator<Item = &'i EntityId>) -> usize {
     ids.into_iter().map(|id| of_text(id.as_str())).sum()
 }
 

@@ -78,6 +78,7 @@ impl<'de> Visitor<'de> for EachSchema<'_> {
             let known = NEEDED
                 .iter()
                 .chain(&NEEDED_FOR_CUSTOM)
+                .chain(&USED_FOR_WORK)
                 .find(|(entity, _)| id.is_some_and(|id| id.get().trim_matches('"') == *entity));
             let (Some((entity, names)), Some(properties)) = (known, properties) else {
                 continue;
@@ -157,6 +158,14 @@ const NEEDED_FOR_CUSTOM: [(&str, &[&str]); 2] = [
     ),
 ];
 
+/// What is used to find out what people carry who are to be deactivated; a run goes on without it.
+const USED_FOR_WORK: [(&str, &[&str]); 4] = [
+    ("Task", &["project_id", "status", "assignments"]),
+    ("Timer", &["user_id", "context_id"]),
+    ("Project", &["status", "managers"]),
+    ("ApiKey", &["identifier", "resource_id"]),
+];
+
 /// Asks for the server's version: shows that it is an ftrack server, and that it accepts the key.
 ///
 /// # Errors
@@ -208,6 +217,28 @@ impl Schemas {
         self.0
             .get(entity)
             .is_some_and(|properties| properties.contains(property))
+    }
+
+    /// The first attribute of an entity that is used to find out what people carry, and that this
+    /// server lacks, as `Entity.property`; the entity, where it lacks that.
+    #[must_use]
+    pub fn lacking_for(&self, entity: &str) -> Option<String> {
+        let (entity, properties) = USED_FOR_WORK.iter().find(|(known, _)| *known == entity)?;
+        if !self.0.contains_key(entity) {
+            return Some((*entity).to_owned());
+        }
+        let mut properties = properties.iter();
+        let lacking = properties.find(|property| !self.has(entity, property))?;
+        Some(format!("{entity}.{lacking}"))
+    }
+
+    /// The entities that are used to find out what people carry, as far as this server lacks them.
+    #[must_use]
+    pub fn lacking_for_work(&self) -> Vec<String> {
+        let entities = USED_FOR_WORK.iter();
+        entities
+            .filter_map(|(entity, _)| self.lacking_for(entity))
+            .collect()
     }
 
     /// What a sync needs and this server lacks, as `Entity.property`; `custom_attributes` are the

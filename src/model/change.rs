@@ -415,6 +415,8 @@ pub enum HeldBy {
     Successor,
     /// Somebody whom the program deactivated seems to be back, with another directory id.
     Returner,
+    /// Somebody who is to be deactivated still carries work in ftrack.
+    Work,
     /// More changes of the kind than the limit allows.
     Limit,
     /// No window of its kind is open.
@@ -440,6 +442,7 @@ impl HeldBy {
             Self::Adoption => "adoption",
             Self::Successor => "successor",
             Self::Returner => "returner",
+            Self::Work => "work",
             Self::Limit => "limit",
             Self::Window => "window",
             Self::Freeze => "freeze",
@@ -461,6 +464,7 @@ impl HeldBy {
             | Self::Adoption
             | Self::Successor
             | Self::Returner
+            | Self::Work
             | Self::Limit => true,
             Self::Window | Self::Freeze | Self::Paused | Self::Rejected => false,
         }

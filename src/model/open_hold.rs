@@ -12,6 +12,7 @@ use crate::model::{
     hold_number::HoldNumber,
     reason::Cause,
     user::{EntityId, User},
+    work::Work,
 };
 
 /// What belongs together: the people of one hold are held by the same, from the same kind of change.
@@ -120,7 +121,7 @@ pub struct HeldPerson {
     /// What is held.
     pub edits: Vec<ShownEdit>,
     /// The work that the person still carries at ftrack; null where it was not counted.
-    pub work: Option<Value>,
+    pub work: Option<Box<Work>>,
 }
 
 /// An edit, as people and scripts read it.

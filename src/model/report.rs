@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use crate::model::approver::Approver;
+pub use crate::model::ftrack_part::FtrackPart;
 pub use crate::model::observed::{Became, Observed, ObservedChange};
 use crate::model::{
     change::{Action, Change, HeldBy, Hold, Skipped},
@@ -14,6 +15,7 @@ use crate::model::{
     hold_number::HoldNumber,
     reason::Cause,
     user::EntityId,
+    work::Work,
 };
 
 /// One run, from its first read to its last write.
@@ -339,38 +341,6 @@ pub struct Search {
     pub result: String,
 }
 
-/// What was read from and written to ftrack.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "fields are self-explanatory")]
-pub struct FtrackPart {
-    pub server: String,
-    /// Users that were read.
-    pub users: usize,
-    /// Users that the job owns.
-    pub owned: usize,
-    /// Owned users that were active.
-    #[serde(default)]
-    pub owned_active: usize,
-    /// Users with a link of any job; absent where it is not known.
-    #[serde(default)]
-    pub linked: Option<usize>,
-    pub read_calls: u64,
-    /// Calls that wrote.
-    pub write_calls: u64,
-    /// Calls that were repeated, because of an error that passes.
-    #[serde(default, skip_serializing_if = "is_none")]
-    pub retries: u64,
-}
-
-/// Whether a count is not worth writing.
-#[allow(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
-fn is_none(count: &u64) -> bool {
-    *count == 0
-}
-
 /// What was really written, and what was not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
@@ -446,6 +416,9 @@ pub struct Reported {
     /// it would be held, where the job only observes. Omitted where there is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What the user still carries who is to be deactivated; omitted where nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<Box<Work>>,
     /// The values that are known to be written of a change that failed as a whole, or is
     /// unconfirmed. Omitted where there are none.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -518,6 +491,7 @@ impl Reported {
             hold: None,
             error: None,
             note: None,
+            work: None,
             written: BTreeSet::new(),
         }
     }

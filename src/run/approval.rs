@@ -167,6 +167,7 @@ impl CompiledJob {
             | HeldBy::Adoption
             | HeldBy::Successor
             | HeldBy::Returner
+            | HeldBy::Work
             | HeldBy::Limit
             | HeldBy::Window
             | HeldBy::Freeze
@@ -221,6 +222,7 @@ impl ApprovedHold {
             hold: Some(self.hold.hold),
             error: Some(why.to_owned()),
             note: None,
+            work: None,
             written: BTreeSet::new(),
         }
     }

@@ -221,6 +221,7 @@ impl RunContext<'_, LdapWork> {
             .add_links(&current, &self.work.rules.source);
         let past = (&remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
+        self.look_at_work(&plan).await;
         self.look_at_pauses(state)?;
         let judged = self.vet(&plan, past, None)?;
         let marks = Marks::of(&desired, &current, &judged.vetted, Some(&known));

@@ -229,6 +229,7 @@ impl RunContext<'_, LdapWork> {
         let settings = self.settings(&desired);
         let past = (remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
+        self.look_at_work(&plan).await;
         let unsettled = self.unsettled_changes()?;
         let vetted = guard::vet(&plan, &self.bounds(&plan, past, &unsettled));
         let dn = chosen.map(|chosen| chosen.found.entry.dn.as_str());
@@ -313,7 +314,9 @@ impl RunContext<'_, LdapWork> {
             let planned = Reported::new(change, ChangeResult::Planned);
             let before = || self.held_before(&planned);
             let held = held.certain.or_else(before).or(held.by_limit);
-            held.unwrap_or(planned)
+            let mut change = held.unwrap_or(planned);
+            change.work = self.work_of(change.action, &change.ftrack_id);
+            change
         });
         if let Some(change) = &change {
             let is_rejected = change.result == ChangeResult::Rejected;

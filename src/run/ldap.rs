@@ -107,6 +107,7 @@ impl RunContext<'_, LdapWork> {
         let past = (&remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
         let plan = self.restricted(plan)?;
+        self.look_at_work(&plan).await;
         self.look_at_pauses(state)?;
         let vetted = self.vet(&plan, past, aim.approved())?;
         // Where only some of it may be written, the rest would not be told to runs of changes again.
@@ -299,6 +300,7 @@ impl RunContext<'_, LdapWork> {
         let remembered = &remembered;
         let past = (remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
+        self.look_at_work(&plan).await;
         let unsettled = self.unsettled_changes()?;
         self.paused.clone_from(&remembered.paused);
         let vetted = guard::vet(&plan, &self.bounds(&plan, past, &unsettled));
@@ -308,6 +310,7 @@ impl RunContext<'_, LdapWork> {
         for planned in &mut saved.changes {
             planned.change.person = people.of(planned.change.action, &planned.change.ftrack_id);
         }
+        self.add_work(&mut saved);
         self.record_owned(&plan);
         saved.directory = self.report.directory.clone().map(Box::new);
         saved.ftrack = Some(Box::new(self.report.ftrack.clone()));

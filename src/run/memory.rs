@@ -65,6 +65,7 @@ impl RunContext<'_, LdapWork> {
             closed: self.times().closed_at(now.clocks.here),
             lifted: None,
             rejected: &remembered.rejected,
+            work: self.work_that_holds(),
         }
     }
 

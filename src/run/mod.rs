@@ -20,6 +20,7 @@ mod administrators;
 pub mod approval;
 mod builtin;
 pub mod by_hand;
+mod carried;
 mod changes;
 mod compiled_rules;
 mod confirm;
@@ -44,6 +45,7 @@ mod preferred_server;
 mod purpose;
 mod read_and_plan;
 mod record;
+mod recovered;
 pub mod rejection;
 mod role_members;
 pub mod saved;
@@ -62,13 +64,14 @@ use crate::{
             Approver, Counts, FtrackPart, Observed, Outcome, Report, Reported, RunPhase, Trigger,
         },
         summary::RunSummary,
+        work::WorkOfUsers,
     },
     state::{
         self, Remembered, State,
         files::StateError,
-        history::{History, HistoryError},
+        history::History,
         journal,
-        journal::{Journal, RunMarks, SavedReport},
+        journal::{Journal, RunMarks},
         lock::{self, JobLock},
     },
 };
@@ -204,6 +207,8 @@ struct RunContext<'a, W> {
     asked: Option<by_hand::Asked>,
     /// Who gets a user by hand, once that is known.
     given_to: Option<DirectoryId>,
+    /// What people carry who are due to be deactivated, as far as that was found out.
+    carried: Arc<WorkOfUsers>,
     reader: Reader,
 }
 
@@ -420,47 +425,6 @@ impl CompiledJob {
         );
         Ok((context, remembered))
     }
-
-    /// Makes the reports of interrupted runs of this job, when none is in progress, and returns these
-    /// runs.
-    ///
-    /// # Errors
-    /// A run of this job is in progress, or the state directory cannot be used.
-    pub fn recover_interrupted(&self, state: &State) -> Result<Vec<String>, RunStartError> {
-        let _lock = JobLock::take(&self.config.state_dir, &self.name)?;
-        Ok(self.recover(&History::new(&self.config.state_dir), state)?)
-    }
-
-    /// Makes the reports of interrupted runs.
-    fn recover(&self, history: &History, state: &State) -> Result<Vec<String>, StateError> {
-        let (job, retention) = (&self.name, &self.config.reports);
-        let state_dir = &self.config.state_dir;
-        let saved = |run: &str| match history.summary(job, run) {
-            Ok(summary) => SavedReport::Unconfirmed(summary.counts.unconfirmed),
-            Err(HistoryError::Damaged { .. }) => SavedReport::None,
-            Err(_) if history.is_without(job, run) => SavedReport::None,
-            Err(_) => SavedReport::Unreadable,
-        };
-        let mut interrupted = Vec::new();
-        for mut report in journal::recover(state_dir, job, saved)? {
-            report.finished_at = Utc::now();
-            history.keep(&report)?;
-            state.add_run(&RunSummary::of(&report), retention)?;
-            if report.counts.unconfirmed > 0 {
-                // No run has looked since, and when it ended is not known.
-                journal::keep_unsettled(state_dir, job, &report.run, None);
-            } else {
-                journal::remove(state_dir, job, &report.run);
-            }
-            Event::RunRecovered(RunName {
-                job,
-                run: &report.run,
-            })
-            .emit();
-            interrupted.push(report.run);
-        }
-        Ok(interrupted)
-    }
 }
 
 impl<'a, W> RunContext<'a, W> {
@@ -532,6 +496,7 @@ impl<'a, W> RunContext<'a, W> {
             paused: BTreeMap::new(),
             asked: purpose.asked().cloned(),
             given_to: None,
+            carried: Arc::default(),
             reader,
         };
         (context, writer)

@@ -39,7 +39,9 @@ impl RunContext<'_, LdapWork> {
             .filter(is_in_one)
             .map(|Held { change, hold }| {
                 let user = users.get(&change.ftrack_id).copied();
-                HeldPart::new(change, hold, user)
+                let mut part = HeldPart::new(change, hold, user);
+                part.person.work = self.work_of(change.action, &change.ftrack_id);
+                part
             })
             .collect();
         let stays = |of: HoldKind, person: &HeldPerson| match approval {

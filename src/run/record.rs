@@ -52,9 +52,12 @@ impl RunContext<'_, LdapWork> {
         });
         self.report.changes = allowed.chain(held).collect();
         let people = LastKnownPeople::of_plan(plan);
-        for change in &mut self.report.changes {
+        let mut changes = std::mem::take(&mut self.report.changes);
+        for change in &mut changes {
             change.person = people.of(change.action, &change.ftrack_id);
+            change.work = self.work_of(change.action, &change.ftrack_id);
         }
+        self.report.changes = changes;
         let mut seen = BTreeSet::new();
         for change in vetted.changes().filter(|change| seen.insert(change.id)) {
             *self.report.planned.entry(change.action).or_default() += 1;

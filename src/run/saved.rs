@@ -18,6 +18,7 @@ use crate::{
         reason::Cause,
         report::{ChangeResult, DirectoryPart, FtrackPart, LastKnown, Reported},
         user::EntityId,
+        work::Work,
     },
     sync::{
         decision::Plan,
@@ -84,6 +85,9 @@ pub struct PlannedChange {
     pub ftrack_id: EntityId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<LastKnown>,
+    /// What the user still carries who is to be deactivated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<Box<Work>>,
     pub fields: BTreeMap<Field, Values>,
     pub reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,6 +109,7 @@ impl PlannedChange {
             directory_id,
             ftrack_id,
             person: _,
+            work: _,
             fields,
             reason: _,
             cause: _,
@@ -129,6 +134,7 @@ impl From<&Change> for PlannedChange {
             directory_id: change.directory_id.as_str().to_owned(),
             ftrack_id: change.ftrack_id.clone(),
             person: None,
+            work: None,
             fields: change.fields(),
             reason: change.reason.to_string(),
             cause: change.reason.cause(),
@@ -151,6 +157,7 @@ impl Planned {
             directory_id,
             ftrack_id,
             person,
+            work,
             fields,
             reason,
             cause,
@@ -176,6 +183,7 @@ impl Planned {
             hold: None,
             error: self.held.clone(),
             note: None,
+            work,
             written: BTreeSet::new(),
         }
     }
@@ -346,6 +354,7 @@ impl SavedPlan {
             | HeldBy::Protected
             | HeldBy::Successor
             | HeldBy::Returner
+            | HeldBy::Work
             | HeldBy::Paused => shown().any(|planned| planned.held_by == Some(hold.by)),
             // Roles that the user was given since were not seen.
             HeldBy::Adoption if change.action == Action::Adopt => shown().any(|planned| {

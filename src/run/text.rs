@@ -23,8 +23,10 @@ use crate::{
 mod changes;
 mod explained;
 mod observed;
+mod work;
 
 pub use explained::explained;
+pub use work::work;
 
 /// How much of a plan or report is shown; what is left out is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

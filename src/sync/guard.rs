@@ -1,6 +1,9 @@
 //! The guard decides which changes of a plan may be written, and which are held for a person.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 
@@ -15,6 +18,7 @@ use crate::{
         rejected::Rejected,
         role::Role,
         user::EntityId,
+        work::WorkOfUsers,
     },
 };
 
@@ -30,6 +34,7 @@ mod lift;
 mod limits;
 mod notes;
 mod windows;
+mod work;
 
 pub use administrators::ends_administration;
 use administrators::{LastAdministrator, WOULD_BE_THE_LAST};
@@ -167,6 +172,8 @@ pub struct Bounds<'a> {
     pub lifted: Option<HeldBy>,
     /// What a person rejected.
     pub rejected: &'a Rejected,
+    /// What people carry who are to be deactivated, where that holds it.
+    pub work: Option<Arc<WorkOfUsers>>,
 }
 
 impl Bounds<'_> {
@@ -332,7 +339,8 @@ fn rule(plan: &Plan<'_>, bounds: &Bounds<'_>, change: &Change, edit: &Edit) -> O
             .filter(stands)
             .or_else(replica)
             .or_else(configured)
-            .or_else(guarded),
+            .or_else(guarded)
+            .or_else(|| work::carried(bounds, change).filter(stands)),
         Edit::Activate => replica().or_else(configured).or_else(guarded),
         Edit::Set { attribute, .. } => match attribute {
             Attribute::Username | Attribute::Email => {

@@ -171,6 +171,7 @@ fn observed(id: &EntityId, old: Option<&UserValues>, new: &UserValues) -> Option
         hold: None,
         error: None,
         note: None,
+        work: None,
         written: BTreeSet::new(),
     })
 }

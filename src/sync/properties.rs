@@ -125,6 +125,7 @@ fn bounds<'b>(
         closed: ClosedKinds::default(),
         lifted: None,
         rejected,
+        work: None,
     }
 }
 

@@ -43,6 +43,7 @@ pub fn of_hold(by: HeldBy) -> Verdict {
         | HeldBy::Configuration
         | HeldBy::Adoption
         | HeldBy::Returner
+        | HeldBy::Work
         | HeldBy::Limit
         | HeldBy::Window
         | HeldBy::Freeze

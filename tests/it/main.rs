@@ -73,4 +73,5 @@ mod truth;
 mod two_programs;
 mod version;
 mod windows;
+mod work;
 mod writing;

@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 
-use super::{Extent, blue, dim, green, line, magenta, paint, red, yellow};
+use super::{Extent, blue, dim, green, line, magenta, paint, red, work, yellow};
 use crate::{
     escape::escape_control,
     model::{
@@ -125,6 +125,9 @@ pub(super) fn one_change(text: &mut String, change: &Reported) {
         text,
         &format!("      {}", paint(dim(), &escape_control(&change.reason))),
     );
+    for carried in change.work.iter().flat_map(|carried| work(carried)) {
+        line(text, &format!("      {carried}"));
+    }
     // Many changes are held for the same reason, which is shown once for all.
     let is_shown = |text: &&String| hold != Some(text.as_str());
     if let Some(note) = change.note.as_ref().filter(is_shown) {

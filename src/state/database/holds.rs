@@ -444,7 +444,9 @@ fn add_person(
 ) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
-            "INSERT OR IGNORE INTO hold_people (hold, seen, person) VALUES (?1, ?2, ?3)",
+            // What somebody carries changes, and is the same change all the same.
+            "INSERT INTO hold_people (hold, seen, person) VALUES (?1, ?2, ?3) \
+             ON CONFLICT (hold, seen) DO UPDATE SET person = excluded.person",
         )?
         .execute(params![
             Number(hold),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     config::{
         Adopt, AttributeRule, ConfigChange, DisabledKey, LdapJob, Limit, Limits, Mode, Scope,
-        Source, Target, Users, WhenAbsent,
+        Source, Target, Users, WhenAbsent, WorkInHand,
     },
     directory::{Memberships, Reading},
     model::{
@@ -385,6 +385,7 @@ pub fn rules() -> impl Strategy<Value = Rules> {
                     out_of_scope_after: None,
                     absent_after: None,
                     protect: vec!["dan".parse().unwrap()],
+                    work_in_hand: WorkInHand::Report,
                     user_type,
                 };
                 let mut rules = Rules::new(&job(users), "ldap-sync");
