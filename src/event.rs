@@ -251,17 +251,36 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
             "reason",
             "cause",
             "fields",
+            "work",
             "note",
         ],
     ),
     (
         "change.held",
         "WARN, INFO when a later run writes it by itself; DEBUG when the previous run logged the same",
-        OF_AN_UNWRITTEN_CHANGE,
+        &[
+            "job",
+            "run",
+            "action",
+            "username",
+            "dn",
+            "directory_id",
+            "ftrack_id",
+            "reason",
+            "cause",
+            "fields",
+            "work",
+            "error",
+        ],
     ),
     (
         "change.failed",
         "ERROR; DEBUG when the previous run logged the same, or a later run found it out",
+        OF_AN_UNWRITTEN_CHANGE,
+    ),
+    (
+        "change.unsettled",
+        "WARN; DEBUG when the previous run logged the same",
         OF_AN_UNWRITTEN_CHANGE,
     ),
     ("change.unconfirmed", "ERROR", OF_AN_UNWRITTEN_CHANGE),
@@ -358,7 +377,7 @@ impl Event<'_> {
                     Level::INFO
                 }
                 ChangeResult::Held if !change.waits_for_a_person() => Level::INFO,
-                ChangeResult::Held => Level::WARN,
+                ChangeResult::Held | ChangeResult::Unsettled => Level::WARN,
                 ChangeResult::Failed | ChangeResult::Unconfirmed => Level::ERROR,
             },
             Self::RunFinished(report) => match report.outcome {

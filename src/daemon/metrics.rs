@@ -55,6 +55,7 @@ const RESULTS: [ChangeResult; 5] = [
     ChangeResult::Held,
     ChangeResult::Rejected,
     ChangeResult::Failed,
+    ChangeResult::Unsettled,
     ChangeResult::Unconfirmed,
 ];
 

@@ -79,6 +79,9 @@ pub(super) fn emit(level: Level, RunName { job, run }: RunName<'_>, change: &Rep
         ChangeResult::Failed => {
             say!(level, event = "change.failed", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, cause, %fields, %error, "not applied")
         }
+        ChangeResult::Unsettled => {
+            say!(level, event = "change.unsettled", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, cause, %fields, %error, "no seat for the user")
+        }
         ChangeResult::Unconfirmed => {
             say!(level, event = "change.unconfirmed", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, cause, %fields, %error, "not known to be applied")
         }

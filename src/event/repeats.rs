@@ -121,7 +121,10 @@ fn of_warning(warning: &str) -> u64 {
 
 /// Whether the next run finds the same change again as long as nobody acts.
 fn stays(change: &Reported) -> bool {
-    matches!(change.result, ChangeResult::Held | ChangeResult::Failed)
+    matches!(
+        change.result,
+        ChangeResult::Held | ChangeResult::Failed | ChangeResult::Unsettled
+    )
 }
 
 fn of_change(change: &Reported) -> u64 {

@@ -31,6 +31,9 @@ pub enum OutcomeKind {
     Failed(String),
     /// It was not written as a whole, but these values of it were; and why.
     FailedInPart(String, BTreeSet<Field>),
+    /// The user did not become active, since no seat was left; and why, with those of its values that
+    /// are known to be written.
+    NoSeat(String, BTreeSet<Field>),
 }
 
 impl OutcomeKind {
@@ -54,7 +57,9 @@ impl OutcomeKind {
         };
         match self {
             Self::Failed(why) => Self::Unconfirmed(unknown(why), BTreeSet::new()),
-            Self::FailedInPart(why, written) => Self::Unconfirmed(unknown(why), written),
+            Self::FailedInPart(why, written) | Self::NoSeat(why, written) => {
+                Self::Unconfirmed(unknown(why), written)
+            }
             Self::Applied(_) | Self::SoAlready | Self::ByAnother(_) | Self::Unconfirmed(..) => self,
         }
     }

@@ -53,15 +53,16 @@ impl StopRule {
         }
     }
 
-    /// A change was refused, with this message of the server.
-    pub fn refused(&mut self, action: Action, words: &str) {
-        if action.takes_a_seat() {
-            if speaks_of_seats(words) {
-                self.no_seat(words);
-            } else {
-                self.without_seat = 0;
-            }
+    /// A change was refused, with this message of the server; returns whether that is for lack of a
+    /// seat.
+    pub fn refused(&mut self, action: Action, words: &str) -> bool {
+        let is_without_seat = action.takes_a_seat() && speaks_of_seats(words);
+        if is_without_seat {
+            self.no_seat(words);
+        } else if action.takes_a_seat() {
+            self.without_seat = 0;
         }
+        is_without_seat
     }
 
     /// A change was refused for lack of permission. Once something was written the permission

@@ -135,6 +135,7 @@ pub fn settle(change: &mut Reported, now: UserNow<'_>, run: EarlierRun<'_>) -> V
         ChangeResult::Held
         | ChangeResult::Rejected
         | ChangeResult::Failed
+        | ChangeResult::Unsettled
         | ChangeResult::Unconfirmed
         | ChangeResult::Planned => (Some(said), None),
     };

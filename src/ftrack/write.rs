@@ -416,7 +416,8 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         }
         let mut failure = reason(error);
         // Without the server's address, which may contain any word.
-        self.stop_rule
+        let is_without_seat = self
+            .stop_rule
             .refused(change.action, &error.kind().to_string());
         if matches!(error.kind(), FtrackErrorKind::Permission(_))
             && self.stop_rule.forbidden().is_break()
@@ -433,7 +434,11 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         }
         self.report(&[ChangeOutcome {
             place,
-            became: OutcomeKind::failed(failure, written),
+            became: if is_without_seat {
+                OutcomeKind::NoSeat(failure, written)
+            } else {
+                OutcomeKind::failed(failure, written)
+            },
         }]);
     }
 

@@ -203,7 +203,7 @@ impl Reported {
             ChangeResult::Applied | ChangeResult::Unconfirmed => fields
                 .filter(|(field, values)| is_so(field, values))
                 .count(),
-            ChangeResult::Failed => fields
+            ChangeResult::Failed | ChangeResult::Unsettled => fields
                 .filter(|(field, values)| self.written.contains(field) && is_so(field, values))
                 .count(),
             ChangeResult::Held | ChangeResult::Rejected | ChangeResult::Planned => 0,

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use crate::model::approver::Approver;
-pub use crate::model::ftrack_part::FtrackPart;
+pub use crate::model::ftrack_part::{FtrackPart, Seats};
 pub use crate::model::observed::{Became, Observed, ObservedChange};
 use crate::model::{
     change::{Action, Change, HeldBy, Hold, Skipped},
@@ -369,8 +369,8 @@ pub struct Counts {
     /// Changes that were sent, and whose result could not be read back.
     #[serde(default)]
     pub unconfirmed: usize,
-    /// People of the directory without an active user, for a reason that a person must settle;
-    /// where most people are skipped because of their values, these as well.
+    /// People of the directory without an active user, for a reason that a person must settle, such as
+    /// that there is no seat; where most people are skipped because of their values, these as well.
     #[serde(default)]
     pub unsettled: usize,
 }
@@ -449,6 +449,8 @@ pub enum ChangeResult {
     Rejected,
     /// Not written, or not known to be.
     Failed,
+    /// There was no seat for the user: a person has to buy one, or to free one.
+    Unsettled,
     /// Sent to ftrack; whether it is in effect is not known, or not whose doing it is.
     Unconfirmed,
     /// Only planned; with an `error`, nothing had to be written, since the change was already in
@@ -465,6 +467,7 @@ impl ChangeResult {
             Self::Held => "held",
             Self::Rejected => "rejected",
             Self::Failed => "failed",
+            Self::Unsettled => "unsettled",
             Self::Unconfirmed => "unconfirmed",
             Self::Planned => "planned",
         }
@@ -512,6 +515,7 @@ impl Reported {
             ChangeResult::Applied
             | ChangeResult::Rejected
             | ChangeResult::Failed
+            | ChangeResult::Unsettled
             | ChangeResult::Unconfirmed => None,
         }
     }
@@ -584,6 +588,7 @@ impl Counts {
                 ChangeResult::Held => counts.held += 1,
                 ChangeResult::Rejected => counts.rejected += 1,
                 ChangeResult::Failed => counts.failed += 1,
+                ChangeResult::Unsettled => counts.unsettled += 1,
                 ChangeResult::Unconfirmed => counts.unconfirmed += 1,
                 ChangeResult::Planned => counts.unchanged += usize::from(change.is_so_already()),
                 ChangeResult::Applied => counts.count_applied(change),

@@ -322,9 +322,10 @@ pub(super) fn unknown(report: &Report) -> impl Iterator<Item = &Reported> {
 fn count(found: &mut Confirmed, result: ChangeResult) {
     match result {
         ChangeResult::Applied | ChangeResult::Planned => found.in_effect += 1,
-        ChangeResult::Failed | ChangeResult::Held | ChangeResult::Rejected => {
-            found.not_in_effect += 1
-        }
+        ChangeResult::Failed
+        | ChangeResult::Unsettled
+        | ChangeResult::Held
+        | ChangeResult::Rejected => found.not_in_effect += 1,
         ChangeResult::Unconfirmed => found.unconfirmed += 1,
     }
 }

@@ -18,13 +18,13 @@ use crate::{
     directory::ChangedEntries,
     ftrack,
     model::{
-        change::HeldBy,
+        change::{Action, Change, HeldBy},
         entry::DirectoryId,
         explanation::{ExplainedUser, Explanation, Step, StepName, Verdict},
         id::IdAttribute,
         reason::ByHand,
         report::{ChangeResult, Outcome as RunOutcome, Report, Reported, Trigger},
-        user::{Current, User},
+        user::{Current, EntityId, User},
     },
     state::Remembered,
     sync::{
@@ -237,7 +237,7 @@ impl RunContext<'_, LdapWork> {
             return Ok(None);
         };
         let held = Parts::of(&vetted, &id.1);
-        Ok(self.conclude(decision, held, chosen, trace))
+        Ok(self.conclude(decision, held, (chosen, &remembered.without_seat), trace))
     }
 
     /// Adds what a run would find out about a person who is among those that it reads.
@@ -292,9 +292,12 @@ impl RunContext<'_, LdapWork> {
         &self,
         decision: &Decision<'_>,
         held: Parts,
-        chosen: Option<&Chosen>,
+        (chosen, without_seat): (Option<&Chosen>, &BTreeSet<EntityId>),
         trace: &mut Trace,
     ) -> Option<Decided> {
+        let had_no_seat = |change: &Change| {
+            change.action == Action::Create && without_seat.contains(&change.ftrack_id)
+        };
         let has_user = decision.user.is_some();
         let user = decision.user.map_or_else(
             || "ftrack has no user for the person".to_owned(),
@@ -310,6 +313,10 @@ impl RunContext<'_, LdapWork> {
             (verdict, reason) = (of_entry.0, format!("{}; {reason}", of_entry.1));
         }
         trace.step(StepName::Decide, true, &*reason);
+        if decision.change().is_some_and(had_no_seat) {
+            verdict = Verdict::NoSeat;
+            reason = format!("{reason}; in the last run there was no seat for the user");
+        }
         let change = decision.change().map(|change| {
             let planned = Reported::new(change, ChangeResult::Planned);
             let before = || self.held_before(&planned);

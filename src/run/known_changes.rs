@@ -269,7 +269,7 @@ impl RunContext<'_, LdapWork> {
         let (job, ftrack) = (&self.prepared.name, self.reader.server());
         let known = kept.and_then(|Kept { mut known, gone }| {
             let is_open = |change: &&Reported| match change.result {
-                ChangeResult::Failed | ChangeResult::Unconfirmed => true,
+                ChangeResult::Failed | ChangeResult::Unsettled | ChangeResult::Unconfirmed => true,
                 ChangeResult::Held
                 | ChangeResult::Rejected
                 | ChangeResult::Applied

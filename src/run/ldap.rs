@@ -90,14 +90,17 @@ impl RunContext<'_, LdapWork> {
         if self.asks_ftrack_alone() {
             return Box::pin(self.end_links(aim, state)).await;
         }
-        let mut remembered = state.remembered(&self.prepared.name, self.reader.server())?;
+        let remembered = state.remembered(&self.prepared.name, self.reader.server())?;
+        let mut remembered = self.knowing_seats(remembered);
         let request = self.read_request();
         let position = self.position(&aim, &request, state).await?;
         let (reading, current) = self.read(&request).await?;
         let request = reading.asking_again(request);
         let earlier = self.confirm_earlier(state, &remembered, &current).await?;
         if earlier.is_changed {
+            let without_seat = remembered.without_seat;
             remembered = state.remembered(&self.prepared.name, self.reader.server())?;
+            remembered.without_seat = without_seat;
         }
         let desired = self.desired(reading, &current)?;
         let settings = self.settings(&desired);
@@ -110,6 +113,7 @@ impl RunContext<'_, LdapWork> {
         self.look_at_work(&plan).await;
         self.look_at_pauses(state)?;
         let vetted = self.vet(&plan, past, aim.approved())?;
+        self.look_at_seats(&vetted.vetted, &current).await;
         // Where only some of it may be written, the rest would not be told to runs of changes again.
         let is_whole = self.is_for_everybody() && aim.approved().is_none();
         let position = position.filter(|_| is_whole);
@@ -304,6 +308,7 @@ impl RunContext<'_, LdapWork> {
         let unsettled = self.unsettled_changes()?;
         self.paused.clone_from(&remembered.paused);
         let vetted = guard::vet(&plan, &self.bounds(&plan, past, &unsettled));
+        self.look_at_seats(&vetted, &current).await;
         let (job, fall) = (&self.prepared.name, self.fall_of_links(&plan, remembered));
         let mut saved = SavedPlan::new(job, chrono::Utc::now(), &plan, &vetted, fall);
         let people = LastKnownPeople::of_plan(&plan);

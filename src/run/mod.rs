@@ -49,6 +49,7 @@ mod recovered;
 pub mod rejection;
 mod role_members;
 pub mod saved;
+mod seats;
 mod second_look;
 pub mod servers;
 pub mod text;
@@ -207,6 +208,8 @@ struct RunContext<'a, W> {
     asked: Option<by_hand::Asked>,
     /// Who gets a user by hand, once that is known.
     given_to: Option<DirectoryId>,
+    /// People of the directory without an active user, whom the plan cannot help.
+    unsettled: usize,
     /// What people carry who are due to be deactivated, as far as that was found out.
     carried: Arc<WorkOfUsers>,
     reader: Reader,
@@ -423,6 +426,7 @@ impl CompiledJob {
             cancel,
             progress,
         );
+        let remembered = context.knowing_seats(remembered);
         Ok((context, remembered))
     }
 }
@@ -496,6 +500,7 @@ impl<'a, W> RunContext<'a, W> {
             paused: BTreeMap::new(),
             asked: purpose.asked().cloned(),
             given_to: None,
+            unsettled: 0,
             carried: Arc::default(),
             reader,
         };

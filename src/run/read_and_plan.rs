@@ -161,6 +161,7 @@ impl<'a> RunContext<'a, LdapWork> {
             begun: &remembered.begun,
             rejected: &remembered.rejected,
             users_before: remembered.users_before.as_ref(),
+            without_seat: &remembered.without_seat,
         };
         let rules = &self.work.rules;
         let matched = Matched::new(desired, current, rules, known, self.present(remembered));

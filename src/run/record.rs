@@ -65,7 +65,7 @@ impl RunContext<'_, LdapWork> {
         self.report.skipped = plan.skipped();
         self.report.warnings = std::mem::take(&mut self.notes);
         self.report.warnings.extend(plan.warnings());
-        self.report.counts.unsettled = plan.unsettled.len();
+        self.unsettled = plan.unsettled.len();
         self.count(plan.unchanged());
         let of = self.name();
         Event::RunPlanned {
@@ -112,7 +112,7 @@ impl RunContext<'_, LdapWork> {
         self.report.counts = Counts {
             unchanged: unchanged + counts.unchanged,
             skipped: self.report.skipped.len(),
-            unsettled: self.report.counts.unsettled,
+            unsettled: self.unsettled + counts.unsettled,
             ..counts
         };
     }
@@ -252,6 +252,10 @@ pub(super) fn record_results(
             OutcomeKind::Unconfirmed(why, written) => {
                 change.written = written.clone();
                 (ChangeResult::Unconfirmed, Some(why.clone()))
+            }
+            OutcomeKind::NoSeat(why, written) => {
+                change.written = written.clone();
+                (ChangeResult::Unsettled, Some(why.clone()))
             }
             OutcomeKind::Failed(why) => (ChangeResult::Failed, Some(why.clone())),
             OutcomeKind::FailedInPart(why, written) => {

@@ -14,7 +14,7 @@ use crate::{
         change::{Action, Skipped},
         report::{
             BuiltinPart, ChangeResult, DirectoryPart, FailureKind, FtrackPart, Outcome, Report,
-            Reported,
+            Reported, Seats,
         },
     },
     state::journal,
@@ -23,6 +23,7 @@ use crate::{
 mod changes;
 mod explained;
 mod observed;
+mod why;
 mod work;
 
 pub use explained::explained;
@@ -91,7 +92,7 @@ pub fn report(report: &Report, extent: Extent) -> String {
         line(&mut text, &format!("  approved   by {approver}"));
     }
     if !is_interrupted(report) {
-        why_not_all(&mut text, report);
+        why::not_all(&mut text, report);
     }
     if let Some(directory) = &report.directory {
         if was_waited_for(report, directory) {
@@ -126,60 +127,6 @@ pub fn report(report: &Report, extent: Extent) -> String {
 /// Whether the program ended before the run did: then what it did last is not known.
 fn is_interrupted(report: &Report) -> bool {
     report.error.as_deref().is_some_and(journal::is_interrupted)
-}
-
-/// The most people that are named where a report says why it is `partial`; below are all of them.
-const NAMED: usize = 3;
-
-/// Why a run did not do everything, beside what is held: who failed, and who needs a person.
-fn why_not_all(text: &mut String, report: &Report) {
-    let with = |result: ChangeResult| -> BTreeSet<&str> {
-        let changes = report.changes.iter();
-        let changes = changes.filter(|change| change.result == result);
-        changes.map(|change| change.username.as_str()).collect()
-    };
-    let unsettled = report.skipped.iter().filter(|entry| entry.unsettled);
-    let unsettled = unsettled.map(|entry| entry.dn.as_str()).collect();
-    let counts = &report.counts;
-    let people = if counts.unsettled == 1 {
-        "1 person needs a decision".to_owned()
-    } else {
-        format!("{} people need a decision", counts.unsettled)
-    };
-    let failed = several(counts.failed, "change failed", "changes failed");
-    let unconfirmed = several(
-        counts.unconfirmed,
-        "change is unconfirmed",
-        "changes are unconfirmed",
-    );
-    for (count, what, who) in [
-        (counts.failed, failed, with(ChangeResult::Failed)),
-        (
-            counts.unconfirmed,
-            unconfirmed,
-            with(ChangeResult::Unconfirmed),
-        ),
-        (counts.unsettled, people, unsettled),
-    ] {
-        if count > 0 {
-            let who = named(&who);
-            line(text, &format!("  {}{who}", paint(yellow(), &what)));
-        }
-    }
-}
-
-/// The first of these names, and how many others there are.
-fn named(names: &BTreeSet<&str>) -> String {
-    let first: Vec<_> = names
-        .iter()
-        .take(NAMED)
-        .map(|name| escape_control(name))
-        .collect();
-    match (first.as_slice(), names.len().saturating_sub(NAMED)) {
-        ([], _) => String::new(),
-        (first, 0) => format!(": {}", first.join("; ")),
-        (first, more) => format!(": {}; and {more} more", first.join("; ")),
-    }
 }
 
 /// Whether only what changed was read.
@@ -229,6 +176,7 @@ fn ftrack_line(text: &mut String, report: &Report) {
         text,
         &format!("  ftrack     {}: {users}{calls}", ftrack.server),
     );
+    seats(text, ftrack);
 }
 
 fn builtin_line(text: &mut String, builtin: &BuiltinPart) {
@@ -368,6 +316,21 @@ fn owned(text: &mut String, ftrack: &FtrackPart) {
             several(*users, "user", "users")
         ),
     );
+    seats(text, ftrack);
+}
+
+/// The seats of the licence, where they matter and are known.
+fn seats(text: &mut String, ftrack: &FtrackPart) {
+    if let Some(Seats {
+        all, free, needed, ..
+    }) = ftrack.seats
+    {
+        let needed = several(needed, "user becomes active", "users become active");
+        line(
+            text,
+            &format!("  seats      {free} of {all} free; {needed}"),
+        );
+    }
 }
 
 /// How many changes fit on a screen; after more of them the headline is repeated.
@@ -450,6 +413,10 @@ fn summary(report: &Report) -> String {
             counts.unchanged
         );
     }
+    let changes = report.changes.iter();
+    let without_seat = changes.filter(|change| change.result == ChangeResult::Unsettled);
+    let without_seat = without_seat.count();
+    let unsettled = counts.unsettled.saturating_sub(without_seat);
     let parts = [
         (counts.created, "created"),
         (counts.adopted, "adopted"),
@@ -470,6 +437,7 @@ fn summary(report: &Report) -> String {
             },
         ),
         (counts.unconfirmed, "unconfirmed"),
+        (without_seat, "without a seat"),
     ];
     let held = users(&report.changes, &|change| {
         change.result == ChangeResult::Held
@@ -480,9 +448,9 @@ fn summary(report: &Report) -> String {
         .map(|(count, what)| match *what {
             // One user may have several, each held by something else.
             "held" if held < *count => format!("{count} {what} (of {held} users)"),
-            "skipped" if counts.unsettled == 1 => format!("{count} {what} (1 needs a decision)"),
-            "skipped" if counts.unsettled > 0 => {
-                format!("{count} {what} ({} need a decision)", counts.unsettled)
+            "skipped" if unsettled == 1 => format!("{count} {what} (1 needs a decision)"),
+            "skipped" if unsettled > 0 => {
+                format!("{count} {what} ({unsettled} need a decision)")
             }
             what => format!("{count} {what}"),
         })

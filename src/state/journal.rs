@@ -393,7 +393,7 @@ fn recount(counts: &mut Counts, changes: &[Reported]) {
     *counts = Counts {
         unchanged: counts.unchanged + of_changes.unchanged,
         skipped: counts.skipped,
-        unsettled: counts.unsettled,
+        unsettled: counts.unsettled + of_changes.unsettled,
         ..of_changes
     };
 }

@@ -96,6 +96,8 @@ pub struct Known<'a> {
     /// What the last complete reading showed of the job's users; it counts where only what changed
     /// was read.
     pub users_before: Option<&'a UsersBefore>,
+    /// The users who got no seat in the last run.
+    pub without_seat: &'a BTreeSet<EntityId>,
 }
 
 /// What a complete reading shows of a job's users.
@@ -604,7 +606,7 @@ impl<'a> Decider<'a, '_> {
     /// Puts the changes in the order in which they are written, and everything else after them.
     fn finish(mut self) -> Plan<'a> {
         let changes: Vec<&Change> = self.changes.iter().map(|draft| &draft.change).collect();
-        let in_order = order::in_order(&changes);
+        let in_order = order::in_order(&changes, self.matched.known.without_seat);
         let mut drafts: Vec<Option<Draft<'a>>> = std::mem::take(&mut self.changes)
             .into_iter()
             .map(Some)

@@ -1,7 +1,8 @@
 //! The order in which changes are written: a change that frees a login or a mail address goes
-//! before the one that takes it, and swaps go together.
+//! before the one that takes it, and swaps go together. Users are created in the order of their logins,
+//! so that where seats run out, it is not chance who gets one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use petgraph::{algo::kosaraju_scc, graph::DiGraph};
 
@@ -9,6 +10,8 @@ use super::rules::fold;
 use crate::model::{
     change::{Action, Change},
     edit::Attribute,
+    reason::Reason,
+    user::EntityId,
 };
 
 /// The attributes for which the server may require unique values.
@@ -39,10 +42,44 @@ pub struct Place {
     pub rotation: Option<usize>,
 }
 
-/// The order in which each change finds its values and a seat free: deactivations go first, and a
-/// change that frees a value goes before the one that takes it. Those of one rotation are adjacent.
+/// When a change is written, but for its values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    /// It frees a seat.
+    Deactivation,
+    /// It waited for a seat, and nothing else waits for it.
+    WithoutSeat,
+    /// In the order of the values.
+    Any,
+    /// The user was to be created the last time, and there was no seat.
+    CreateWithoutSeat,
+    /// A create frees no value, so it may come last.
+    Create,
+}
+
+impl Turn {
+    fn of(change: &Change, without_seat: &BTreeSet<EntityId>) -> Self {
+        let moves = |of: &Attribute| taken(change, of).is_some() || released(change, of).is_some();
+        match change.action {
+            Action::Deactivate => Self::Deactivation,
+            Action::Create if without_seat.contains(&change.ftrack_id) => Self::CreateWithoutSeat,
+            Action::Create => Self::Create,
+            Action::Reactivate
+                if change.reason == Reason::SeatRefused && !UNIQUE.iter().any(moves) =>
+            {
+                Self::WithoutSeat
+            }
+            Action::Reactivate | Action::Update | Action::Adopt => Self::Any,
+        }
+    }
+}
+
+/// The order in which each change finds its values and a seat free: deactivations go first, then those
+/// that waited for a seat, and a change that frees a value goes before the one that takes it. Those of
+/// one rotation are adjacent. Creates come last, by login, and first among them those who got no seat
+/// in the last run.
 #[must_use]
-pub fn in_order(changes: &[&Change]) -> Vec<Place> {
+pub fn in_order(changes: &[&Change], without_seat: &BTreeSet<EntityId>) -> Vec<Place> {
     let graph = waits(changes);
     let mut is_placed = vec![false; changes.len()];
     let mut ordered = Vec::with_capacity(changes.len());
@@ -66,12 +103,18 @@ pub fn in_order(changes: &[&Change]) -> Vec<Place> {
         index,
         rotation: None,
     }));
-    // A stable sort, so that rotations stay together: they contain no deactivation, which frees
-    // neither a login nor a mail address.
-    ordered.sort_by_key(|place| {
-        changes
-            .get(place.index)
-            .is_none_or(|change| change.action != Action::Deactivate)
+    // A stable sort, so that rotations stay together: whatever has another turn than `Any` is in none,
+    // since it does not both free and take a value.
+    ordered.sort_by_cached_key(|place| {
+        let change = changes.get(place.index)?;
+        let turn = Turn::of(change, without_seat);
+        let login = match turn {
+            Turn::WithoutSeat | Turn::CreateWithoutSeat | Turn::Create => {
+                Some(fold(&change.username).into_owned())
+            }
+            Turn::Deactivation | Turn::Any => None,
+        };
+        Some((turn, login))
     });
     ordered
 }
@@ -166,7 +209,7 @@ mod tests {
         );
         let changes: Vec<&Change> = changes.iter().collect();
         assert_eq!(waits(&changes).edge_count(), 2 * many);
-        let ordered = in_order(&changes);
+        let ordered = in_order(&changes, &BTreeSet::new());
         let takes = |place: &Place| {
             let email = changes[place.index].values(&Attribute::Email).unwrap();
             email.new == "old@x.test"

@@ -53,6 +53,7 @@ fn matched<'a>(
     rules: &'a Rules,
 ) -> Result<Matched<'a>, PlanRefused> {
     let known = Known {
+        without_seat: Box::leak(Box::default()),
         absences: &entries.absences,
         disabled: &entries.disabled,
         directory: None,

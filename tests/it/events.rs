@@ -106,6 +106,12 @@ fn every_event_is_as_promised_and_every_promised_event_is_said() {
     studio.ftrack().add_user(&stranger).unwrap();
     studio.job = "limits.deactivate = 0\n".into();
     check(&studio.run(&["sync"]).stderr, &mut seen);
+    // Nobody gets a seat any more.
+    studio.ftrack().change_rules(|rules| rules.seats = Some(1));
+    studio.tree().add(person("eve", "Eve", "E")).unwrap();
+    check(&studio.run(&["sync"]).stderr, &mut seen);
+    studio.ftrack().change_rules(|rules| rules.seats = None);
+    studio.tree().remove(&dn("eve")).unwrap();
     // What is held is done by hand.
     for uid in ["bob", "cyd"] {
         by_hand(&studio, uid, &json!({"is_active": false}));

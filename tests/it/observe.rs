@@ -98,7 +98,7 @@ fn it_writes_nothing_and_shows_what_became_of_what_it_would_have_done() {
     let rest: Vec<&str> = beginning.lines().skip(1).collect();
     assert_snapshot!(rest.join("\n"), @r"
     directory  DIRECTORY: 3 entries, read completely
-    ftrack     FTRACK: 4 users, 0 of this job; 8 read calls, 0 write calls
+    ftrack     FTRACK: 4 users, 0 of this job; 9 read calls, 0 write calls
     observed   of what run RUN would have changed: 2 not done
     ");
     let runs = studio.run(&["runs"]).stdout;

@@ -479,5 +479,7 @@ fn assert_counts_add_up(report: &Report) {
         ]
         .map(with)
     );
+    // Besides those who are skipped for a reason that a person must settle.
+    assert!(counts.unsettled >= with(ChangeResult::Unsettled));
     assert_eq!(counts.skipped, report.skipped.len());
 }

@@ -15,11 +15,12 @@ use super::{
 };
 use crate::{
     config,
+    config::WorkInHand,
     ftrack::{
         builtin_sync,
         error::{ConnectErrorKind, FtrackError, FtrackErrorKind},
-        read, server,
-        server::Permission,
+        read, seats, server,
+        server::{Permission, Schemas},
         session::{Reader, Until, Writer},
         user_state,
         user_state::Columns,
@@ -169,6 +170,7 @@ impl Look<'_> {
                         "it has every entity and attribute that a sync uses",
                     );
                 }
+                self.work(&schemas);
             }
             Err(error) => self.fail("schema", &error),
         }
@@ -351,6 +353,8 @@ impl Look<'_> {
             Ok(current) => current,
             Err(error) => return self.fail("users", &error),
         };
+        self.seats(current.users.iter().filter(|user| user.is_active).count())
+            .await;
         let known: BTreeSet<&str> = self
             .jobs
             .iter()
@@ -371,6 +375,41 @@ impl Look<'_> {
                      for the job that takes them over"
                 ),
             );
+        }
+    }
+
+    /// How many seats are free, where the server tells.
+    async fn seats(&mut self, used: usize) {
+        let Some(all) = seats::seats(self.reader, &self.until).await else {
+            return;
+        };
+        let detail = format!("{} of {all} seats are free", all.saturating_sub(used));
+        if used < all {
+            self.about.ok("seats", detail);
+        } else {
+            let way_out = "buy seats, or deactivate users whom nobody needs: until then new people \
+                           get no active user";
+            self.about.warn("seats", detail, way_out);
+        }
+    }
+
+    /// Whether the server shows what people carry who are to be deactivated.
+    fn work(&mut self, schemas: &Schemas) {
+        let asks = |work: &&LdapWork| {
+            let users = &work.job.users;
+            users.deactivate && users.work_in_hand != WorkInHand::Off
+        };
+        if !self.jobs.iter().any(|(_, work)| asks(work)) {
+            return;
+        }
+        for lacking in schemas.lacking_for_work() {
+            let detail = format!(
+                "this ftrack shows no {lacking}, so what people carry of it who are to be \
+                 deactivated is not known"
+            );
+            let way_out = "give the key's role read access to it, or set users.work_in_hand = \
+                           \"off\"";
+            self.about.warn("work", detail, way_out);
         }
     }
 

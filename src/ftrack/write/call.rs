@@ -1,5 +1,7 @@
 //! What one call writes: what is left of the changes of a batch, and the operations for it.
 
+use std::collections::BTreeSet;
+
 use super::Writing;
 use crate::ftrack::{
     batch::Batch,
@@ -56,7 +58,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
                     Ok(left) if left.is_done() => finished.push(*place),
                     Ok(left) => match no_seat {
                         Some(no_seat) if left.differs_in_activity() => {
-                            out.push((*place, OutcomeKind::Failed(no_seat)))
+                            out.push((*place, OutcomeKind::NoSeat(no_seat, BTreeSet::new())))
                         }
                         Some(_) | None => {
                             call.settles &= left.only_settles;

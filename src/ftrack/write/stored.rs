@@ -94,14 +94,17 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             return None;
         }
         let failure = remaining::not_kept(change, &left);
-        let is_inactive = left
-            .differing
-            .iter()
-            .any(|(field, there)| *field == Field::IsActive && *there == false);
-        if is_inactive && action.takes_a_seat() {
-            self.stop_rule.stored_inactive();
+        let is_inactive =
+            |(field, there): &(Field, Value)| *field == Field::IsActive && *there == false;
+        if !action.takes_a_seat() || !left.differing.iter().any(is_inactive) {
+            return Some(OutcomeKind::Failed(failure));
         }
-        Some(OutcomeKind::Failed(failure))
+        self.stop_rule.stored_inactive();
+        Some(if left.differing.iter().all(is_inactive) {
+            OutcomeKind::NoSeat(failure, BTreeSet::new())
+        } else {
+            OutcomeKind::Failed(failure)
+        })
     }
 
     /// Takes the values that ftrack stored otherwise for those that were wanted: at once where they

@@ -86,6 +86,7 @@ fn of_change(explanation: Explanation, change: &Reported) -> Explanation {
     let mut reason = change.reason.clone();
     let mut verdict = match change.result {
         ChangeResult::Rejected => Verdict::Rejected,
+        ChangeResult::Unsettled => Verdict::NoSeat,
         ChangeResult::Applied
         | ChangeResult::Planned
         | ChangeResult::Held
@@ -103,6 +104,8 @@ fn of_change(explanation: Explanation, change: &Reported) -> Explanation {
             (ChangeResult::Held, _) => "it was held".to_owned(),
             (ChangeResult::Rejected, _) => "a person rejected it".to_owned(),
             (ChangeResult::Failed, Some(error)) => format!("it failed: {error}"),
+            (ChangeResult::Unsettled, Some(error)) => format!("there was no seat: {error}"),
+            (ChangeResult::Unsettled, None) => "there was no seat".to_owned(),
             (ChangeResult::Failed, None) => "it failed".to_owned(),
             (ChangeResult::Unconfirmed, _) => "whether it was written is not known".to_owned(),
         };

@@ -89,6 +89,7 @@ pub(super) fn one_change(text: &mut String, change: &Reported) {
         ChangeResult::Applied | ChangeResult::Planned | ChangeResult::Held => String::new(),
         ChangeResult::Rejected => paint(dim(), " REJECTED"),
         ChangeResult::Failed => paint(red(), " FAILED"),
+        ChangeResult::Unsettled => paint(yellow(), " NO SEAT"),
         ChangeResult::Unconfirmed => paint(red(), " UNCONFIRMED"),
     };
     let dn = match &change.dn {

@@ -479,6 +479,7 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
         linked: runs::linked_before(connection, job, ftrack)?,
         has_succeeded: runs::has_succeeded(connection, job, ftrack)?,
         begun: BTreeSet::new(),
+        without_seat: BTreeSet::new(),
         paused: jobs::paused_kinds(connection, job)?,
         users_before: None,
     })

@@ -63,6 +63,9 @@ pub struct Remembered {
     pub preferred_server: Option<PreferredServer>,
     /// The users that an interrupted run began to create, according to its journal.
     pub begun: BTreeSet<EntityId>,
+    /// The users who got no seat in the last run that wrote what everybody is to have; from its report,
+    /// and empty where nobody looked there.
+    pub without_seat: BTreeSet<EntityId>,
     /// The kinds of change that a person paused, also if a pause has expired.
     pub paused: BTreeMap<ChangeKind, Pause>,
     /// What the last complete reading showed of the job's users; only for a run of changes.

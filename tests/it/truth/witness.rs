@@ -41,7 +41,7 @@ pub fn synced(studio: &Studio, arguments: &[&str]) -> Report {
                 was,
                 is.unwrap_or_else(|| panic!("nobody there: {change:#?}")),
             ),
-            ChangeResult::Failed => failed(change, was, is),
+            ChangeResult::Failed | ChangeResult::Unsettled => failed(change, was, is),
             ChangeResult::Unconfirmed if may_arrive(change) => not_as_a_whole(change, was, is),
             // It could not be read back. Whatever it is, nothing is claimed.
             ChangeResult::Unconfirmed => {
@@ -187,7 +187,7 @@ fn counts_are_those_of_the_stand_in(before: &Users, after: &Users, report: &Repo
     let in_part = |action| {
         let of_action = report.changes.iter().filter(move |change| {
             let is_in_part = match change.result {
-                ChangeResult::Failed => true,
+                ChangeResult::Failed | ChangeResult::Unsettled => true,
                 ChangeResult::Unconfirmed => may_arrive(change),
                 ChangeResult::Applied
                 | ChangeResult::Held

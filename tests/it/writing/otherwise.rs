@@ -293,7 +293,11 @@ fn the_activity_is_never_stored_otherwise() {
     for _ in 0..2 {
         let report = studio.sync();
         assert_eq!(
-            (report.outcome, report.counts.created, report.counts.failed),
+            (
+                report.outcome,
+                report.counts.created,
+                report.counts.unsettled
+            ),
             (Outcome::Partial, 0, 1),
             "{report:#?}"
         );
