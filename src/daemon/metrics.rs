@@ -50,7 +50,7 @@ const ACTIONS: [Action; 5] = [
     Action::Adopt,
 ];
 /// The results that are counted; planned changes are not.
-const RESULTS: [ChangeResult; 5] = [
+const RESULTS: [ChangeResult; 6] = [
     ChangeResult::Applied,
     ChangeResult::Held,
     ChangeResult::Rejected,

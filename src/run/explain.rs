@@ -451,6 +451,7 @@ fn is_of_everybody(by: HeldBy) -> bool {
         | HeldBy::Adoption
         | HeldBy::Successor
         | HeldBy::Returner
+        | HeldBy::Work
         | HeldBy::Window
         | HeldBy::Freeze
         | HeldBy::Paused

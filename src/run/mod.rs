@@ -64,14 +64,12 @@ use crate::{
         report::{
             Approver, Counts, FtrackPart, Observed, Outcome, Report, Reported, RunPhase, Trigger,
         },
-        summary::RunSummary,
         work::WorkOfUsers,
     },
     state::{
         self, Remembered, State,
         files::StateError,
         history::History,
-        journal,
         journal::{Journal, RunMarks},
         lock::{self, JobLock},
     },

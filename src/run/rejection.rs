@@ -161,7 +161,8 @@ impl RunContext<'_, LdapWork> {
                 }
                 OutcomeKind::Unconfirmed(why, _)
                 | OutcomeKind::Failed(why)
-                | OutcomeKind::FailedInPart(why, _) => Some(why.clone()),
+                | OutcomeKind::FailedInPart(why, _)
+                | OutcomeKind::NoSeat(why, _) => Some(why.clone()),
             });
             failed = failed.take().or_else(|| why.next());
         };
