@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import tempfile
 import uuid
 
 import ftrack_api
@@ -121,6 +122,33 @@ def custom_attributes(session, bob):
         raise AssertionError("a number was taken for a text")
 
 
+def custom_attributes_of_each_type(session, bob):
+    configuration = session.query('CustomAttributeConfiguration where key is "skills"').one()
+    assert configuration["type"]["name"] == "enumerator" and configuration["entity_type"] == "user"
+    config = json.loads(configuration["config"])
+    assert config["multiSelect"] is True and [choice["value"] for choice in json.loads(config["data"])] == ["paint", "rig"]
+    values = {"skills": ["rig", "paint"], "floor": 4, "staff": True}
+    for key, value in values.items():
+        bob["custom_attributes"][key] = value
+    session.commit()
+    shown = connect().get("User", bob["id"])["custom_attributes"]
+    assert {key: shown[key] for key in values} == values, dict(shown)
+
+
+def thumbnail(session, bob):
+    with tempfile.NamedTemporaryFile(suffix=".jpg") as picture:
+        picture.write(b"\xff\xd8\xff\xe0 a picture")
+        picture.flush()
+        component = bob.create_thumbnail(picture.name)
+    session.commit()
+    fresh = connect()
+    assert fresh.get("User", bob["id"])["thumbnail_id"] == component["id"]
+    kept = fresh.get("FileComponent", component["id"])
+    assert (kept["name"], kept["file_type"], kept["size"]) == ("thumbnail", ".jpg", 14), dict(kept)
+    locations = fresh.query('ComponentLocation where component_id is "%s"' % component["id"]).all()
+    assert [location["location_id"] for location in locations] == [ftrack_api.symbol.SERVER_LOCATION_ID]
+
+
 def duplicate_is_refused_and_rolled_back(session):
     session.create("User", {"username": "dora"})
     session.create("User", {"username": "bob"})
@@ -199,6 +227,8 @@ def main():
     metadata(session, bob)
     memberships(session, bob)
     custom_attributes(session, bob)
+    custom_attributes_of_each_type(session, bob)
+    thumbnail(session, bob)
     duplicate_is_refused_and_rolled_back(session)
     actions(session, bob)
     work(session, bob)

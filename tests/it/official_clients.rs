@@ -78,7 +78,7 @@ async fn the_javascript_client_works() {
     server.stop().await.unwrap();
 }
 
-/// A studio of 1200 artists, twelve of them in the group Lighting, with one custom attribute.
+/// A studio of 1200 artists, twelve of them in the group Lighting, with custom attributes of several types.
 async fn server() -> FtrackServer {
     let server = FtrackServer::start(
         SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -89,6 +89,11 @@ async fn server() -> FtrackServer {
     let studio = server.studio();
     studio
         .add_custom_attribute("employee_number", "text")
+        .unwrap();
+    studio.add_custom_attribute("floor", "number").unwrap();
+    studio.add_custom_attribute("staff", "boolean").unwrap();
+    studio
+        .add_enumerator("skills", true, &["paint", "rig"])
         .unwrap();
     let artist = |place: usize| Account {
         username: format!("artist{place:04}"),

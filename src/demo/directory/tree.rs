@@ -191,18 +191,27 @@ impl Tree {
     /// # Errors
     /// When there is no such entry, or it would no longer fit the schema.
     pub fn replace(&self, dn: &str, attribute: &str, values: &[&str]) -> Result<(), TreeError> {
+        let values: Vec<&[u8]> = values.iter().map(|value| value.as_bytes()).collect();
+        self.replace_bytes(dn, attribute, &values)
+    }
+
+    /// The same, with values that are not text.
+    ///
+    /// # Errors
+    /// As [`Tree::replace`].
+    pub fn replace_bytes(
+        &self,
+        dn: &str,
+        attribute: &str,
+        values: &[&[u8]],
+    ) -> Result<(), TreeError> {
         let name = self.inside(dn)?;
         let mut entries = self.write();
         let old = entries
             .find(&name)
             .ok_or_else(|| TreeError::NoSuchEntry(dn.to_owned()))?;
-        let changed = old.replaced(
-            attribute,
-            values
-                .iter()
-                .map(|value| value.as_bytes().to_vec())
-                .collect(),
-        )?;
+        let values = values.iter().map(|value| value.to_vec()).collect();
+        let changed = old.replaced(attribute, values)?;
         entries.by_number.insert(old.number, Arc::new(changed));
         Ok(())
     }

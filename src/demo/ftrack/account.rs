@@ -16,6 +16,7 @@ use super::{
     schema::EntityRef,
     store::{Cell, Key, Row, Store},
     studio::Studio,
+    upload::SERVER_LOCATION,
     users, work,
     write::Writer,
 };
@@ -93,9 +94,18 @@ pub(super) fn furnish(studio: &Studio, api_user: &str) -> Result<(), ApiError> {
             &json!({"id": id(place + 16), "name": name, "type": kind}),
         )?;
     }
-    for (place, name) in ["text", "number", "boolean", "date", "enumerator"]
-        .into_iter()
-        .enumerate()
+    for (place, name) in [
+        "text",
+        "number",
+        "boolean",
+        "date",
+        "enumerator",
+        "url",
+        "dynamic enumerator",
+        "expression",
+    ]
+    .into_iter()
+    .enumerate()
     {
         studio.insert(
             "CustomAttributeType",
@@ -108,7 +118,7 @@ pub(super) fn furnish(studio: &Studio, api_user: &str) -> Result<(), ApiError> {
     )?;
     studio.insert(
         "Location",
-        &json!({"id": id(49), "name": "ftrack.server", "label": "ftrack server"}),
+        &json!({"id": SERVER_LOCATION, "name": "ftrack.server", "label": "ftrack server"}),
     )?;
     work::furnish(studio)?;
     let administrator = |place: usize, username: &str, first_name: &str, last_name: &str| Account {
@@ -200,18 +210,20 @@ pub(super) fn add(writer: &mut Writer<'_>, account: &Account) -> Result<String, 
     Ok(id)
 }
 
-/// Creates a custom attribute of users; returns its configuration's id.
+/// Creates a custom attribute of users with the JSON text of what it takes; returns its
+/// configuration's id.
 pub(super) fn add_custom_attribute(
     writer: &mut Writer<'_>,
     key: &str,
     kind: &str,
+    config: &str,
 ) -> Result<String, ApiError> {
     let entity = writer.store.model.find("CustomAttributeConfiguration")?;
     let type_id = by_name(writer.store, "CustomAttributeType", kind)?;
     let row = insert(
         writer,
         entity,
-        &json!({"key": key, "label": key, "entity_type": "user", "type_id": type_id, "default": null}),
+        &json!({"key": key, "label": key, "entity_type": "user", "type_id": type_id, "default": null, "config": config}),
     )?;
     Ok(row
         .text(writer.store.model.entity(entity), "id")

@@ -58,9 +58,16 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let mut response = match (uri.path().trim_start_matches('/'), method) {
+    let path = uri.path().trim_start_matches('/');
+    let mut response = match (path, method) {
         ("", Method::GET) => ([("FTRACK_VERSION", VERSION)], "ftrack\n").into_response(),
         ("api", Method::POST) => api(&site, &cut, &headers, &body).await,
+        (path, Method::PUT) if path.starts_with("upload/") => {
+            let component = path.trim_start_matches("upload/");
+            site.studio
+                .receive(component, &headers, &body)
+                .into_response()
+        }
         ("api" | "", _) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
     };

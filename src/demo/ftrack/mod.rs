@@ -22,6 +22,7 @@ mod schema;
 mod store;
 mod studio;
 mod token;
+mod upload;
 mod users;
 mod work;
 mod write;
@@ -41,6 +42,7 @@ pub use self::{
         Rights, Rules, Stores,
     },
     studio::{Applied, Change, Counters, Studio},
+    upload::Uploads,
 };
 
 /// How long calls in flight may take to end when the server stops.
@@ -66,6 +68,7 @@ impl FtrackServer {
         let studio = Studio::new(options).map_err(io::Error::other)?;
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
+        studio.set_address(format!("http://{address}"));
         let (stop, end) = (CancellationToken::new(), CancellationToken::new());
         let service = http::router(studio.clone(), stop.clone())
             .into_make_service_with_connect_info::<connection::Cut>();

@@ -16,6 +16,7 @@ use super::{
     schema::{ColumnKind, SCHEMA_HASH},
     store::Key,
     studio::{Applied, World, object},
+    upload,
 };
 
 /// The version that the server says it is.
@@ -52,6 +53,11 @@ pub(super) fn perform(
         "query" | "search" => return find(world, operation, action, (repetition, said)),
         _ => {}
     }
+    if world.rules.refused_actions.contains(action) {
+        return Err(ApiError::validation(format!(
+            "{action} is refused by this workspace."
+        )));
+    }
     let entity = || world.store.model.find(text(operation, "entity_type")?);
     let key = operation.get("entity_key");
     match action {
@@ -80,6 +86,7 @@ pub(super) fn perform(
             note_on_user(world, call, action, text(operation, "user_id")?, applied)?;
             Ok(json!({"sent": true}))
         }
+        "get_upload_metadata" => upload::metadata(world, operation),
         "reset_remote" => {
             if (operation.get("reset_type"), operation.get("entity_type"))
                 != (Some(&json!("api_key")), Some(&json!("User")))

@@ -9,7 +9,7 @@ use std::{
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use super::account::Account;
+use super::{account::Account, upload::Uploads};
 
 /// Who may call, and by which rules.
 #[derive(Clone)]
@@ -92,6 +92,10 @@ pub struct Rules {
     /// Names of security roles that nobody is given and nobody is deprived of: that is refused with a
     /// `ValidationError`.
     pub refused_roles: BTreeSet<String>,
+    /// Operations that are refused with a `ValidationError`, by name, such as `send_user_invite`.
+    pub refused_actions: BTreeSet<String>,
+    /// What becomes of files that are sent to it.
+    pub uploads: Uploads,
     /// Text attributes of users that are stored otherwise than they are written, by name.
     pub stores: BTreeMap<String, Stores>,
     /// How far the clock in its answers is ahead of this machine's; negative when it is behind.

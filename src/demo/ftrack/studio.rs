@@ -8,7 +8,7 @@ use std::{
 
 use axum::http::HeaderValue;
 use chrono::Utc;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     account::{self, Account},
@@ -20,6 +20,7 @@ use super::{
     options::{Atomicity, Options, Rules},
     schema::{EntityRef, Model},
     store::{Cell, Key, Row, Store},
+    upload::Files,
     write::{Ids, Writer, key_of},
 };
 
@@ -80,6 +81,8 @@ pub(super) struct World {
     ids: Ids,
     counters: Counters,
     log: VecDeque<Applied>,
+    /// The files of components.
+    pub(super) files: Files,
 }
 
 /// A handle on the state of a running server; clones are the same state.
@@ -120,6 +123,7 @@ impl Studio {
             ids: Ids::default(),
             counters: Counters::default(),
             log: VecDeque::new(),
+            files: Files::default(),
         };
         let studio = Self(Arc::new(Mutex::new(world)));
         account::furnish(&studio, &api_user)?;
@@ -216,13 +220,31 @@ impl Studio {
         })
     }
 
-    /// Makes a custom attribute of users; `kind` is `text`, `number`, `boolean`, `date` or
-    /// `enumerator`. Answers the id of its configuration.
+    /// Makes a custom attribute of users; `kind` is `text`, `url`, `number`, `boolean`, `date`,
+    /// `enumerator`, `dynamic enumerator` or `expression`. Answers the id of its configuration.
     ///
     /// # Errors
     /// An unknown kind.
     pub fn add_custom_attribute(&self, key: &str, kind: &str) -> Result<String, ApiError> {
-        self.direct(|writer| account::add_custom_attribute(writer, key, kind))
+        self.direct(|writer| account::add_custom_attribute(writer, key, kind, "{}"))
+    }
+
+    /// Makes an enumerator of users, with these choices.
+    ///
+    /// # Errors
+    /// None in practice: the kind is there.
+    pub fn add_enumerator(
+        &self,
+        key: &str,
+        several: bool,
+        choices: &[&str],
+    ) -> Result<String, ApiError> {
+        let choices = choices
+            .iter()
+            .map(|choice| json!({"menu": choice, "value": choice}));
+        let data = Value::Array(choices.collect()).to_string();
+        let config = json!({"multiSelect": several, "data": data}).to_string();
+        self.direct(|writer| account::add_custom_attribute(writer, key, "enumerator", &config))
     }
 
     /// Puts one entity of any type in, past the API's rules but with its defaults; answers the
@@ -382,7 +404,7 @@ impl Studio {
         done.map(|()| answers)
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
         // A panic elsewhere with the lock held is a test's failed assertion; the state is still the
         // state.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -40,6 +40,7 @@ pub(super) fn defaults(
         "Group" => vec![("local", Cell::Boolean(false))],
         "Job" => vec![("created_at", moment())],
         "CustomAttributeConfiguration" => vec![("config", Cell::text("{}"))],
+        "FileComponent" => vec![("system_type", Cell::text("file"))],
         "Project" => vec![
             ("status", Cell::text("active")),
             ("context_type", Cell::text("show")),
@@ -307,7 +308,7 @@ fn check_custom_value(writer: &Writer<'_>, shape: &Entity, cells: &[Cell]) -> Re
     let fits = match type_name {
         "number" => value.is_number(),
         "boolean" => value.is_boolean(),
-        "enumerator" => value.is_array() || value.is_string(),
+        "enumerator" | "dynamic enumerator" => value.is_array() || value.is_string(),
         "date" => value.is_string() || value.get("value").is_some(),
         _ => value.is_string(),
     };
