@@ -15,7 +15,14 @@ use super::{
 };
 
 /// The ftrack attributes that can be mapped, apart from `custom_attributes.KEY`.
-const ATTRIBUTES: [&str; 5] = ["username", "email", "first_name", "last_name", "full_name"];
+const ATTRIBUTES: [&str; 6] = [
+    "username",
+    "email",
+    "first_name",
+    "last_name",
+    "full_name",
+    "thumbnail",
+];
 
 /// The mapping for one ftrack attribute.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -40,6 +47,31 @@ pub struct AttributeTable {
     /// Whether an entry without a value is skipped; always true for `username`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub required: Option<bool>,
+    /// When the value is written; always "always" for `username`.
+    #[serde(skip_serializing_if = "Write::is_always")]
+    pub write: Write,
+}
+
+/// When the value of an attribute is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", expecting = r#""always" or "on_create""#)]
+pub enum Write {
+    /// Whenever ftrack has another one.
+    #[default]
+    Always,
+    /// With the creation of a user only; afterwards it belongs to whoever changes it in ftrack. A user
+    /// that is adopted exists already.
+    OnCreate,
+}
+
+impl Write {
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the form that serde asks for"
+    )]
+    fn is_always(&self) -> bool {
+        *self == Self::Always
+    }
 }
 
 /// What happens to the value in ftrack when the directory shows none.
@@ -62,6 +94,8 @@ pub enum Target {
     FirstName,
     LastName,
     FullName,
+    /// The picture.
+    Thumbnail,
     /// The custom attribute with this key.
     Custom(String),
 }
@@ -74,6 +108,7 @@ pub struct AttributeRule {
     pub from: Source,
     pub when_absent: WhenAbsent,
     pub required: bool,
+    pub write: Write,
 }
 
 // Not derived: for an untagged enum, serde cannot report which key of the table is wrong.
@@ -167,6 +202,21 @@ fn attribute_rule(
     if is_username && table.when_absent == WhenAbsent::Clear {
         notes.find(&at.key("when_absent"), "a user needs a username; remove it");
     }
+    if is_username && table.write == Write::OnCreate {
+        notes.find(
+            &at.key("write"),
+            "a login follows the directory, by which its person signs in; remove it",
+        );
+    }
+    if !is_username && table.write == Write::OnCreate && table.when_absent == WhenAbsent::Clear {
+        notes.find(
+            &at.key("when_absent"),
+            "with write = \"on_create\", nothing is cleared; remove one of the two",
+        );
+    }
+    if target == Ok(Target::Thumbnail) {
+        check_thumbnail(notes, at, (&from_key, &table));
+    }
     let Some(from) = table.from else {
         notes.missing(&from_key, "the name of an LDAP attribute, or a template");
         return None;
@@ -177,7 +227,34 @@ fn attribute_rule(
         from: from.ok()?,
         when_absent: table.when_absent,
         required: table.required.unwrap_or(is_username),
+        write: table.write,
     })
+}
+
+/// A picture is no text, and nobody is left out or loses one for want of it.
+fn check_thumbnail(
+    notes: &mut Notes,
+    at: &KeyPath,
+    (from_key, table): (&KeyPath, &AttributeTable),
+) {
+    if table.required == Some(true) {
+        notes.find(
+            &at.key("required"),
+            "nobody is left out for want of a picture; remove it",
+        );
+    }
+    if table.when_absent == WhenAbsent::Clear && table.write == Write::Always {
+        notes.find(
+            &at.key("when_absent"),
+            "a picture that the directory does not show stays in ftrack; remove it",
+        );
+    }
+    if table.from.as_ref().is_some_and(|from| from.contains("{{")) {
+        notes.find(
+            from_key,
+            "a picture is no text; name the LDAP attribute that contains it, such as \"jpegPhoto\"",
+        );
+    }
 }
 
 impl fmt::Display for Target {
@@ -188,6 +265,7 @@ impl fmt::Display for Target {
             Self::FirstName => f.write_str("first_name"),
             Self::LastName => f.write_str("last_name"),
             Self::FullName => f.write_str("full_name"),
+            Self::Thumbnail => f.write_str("thumbnail"),
             Self::Custom(key) => write!(f, "custom_attributes.{key}"),
         }
     }
@@ -206,6 +284,7 @@ impl FromStr for Target {
             ("first_name", _) => Ok(Self::FirstName),
             ("last_name", _) => Ok(Self::LastName),
             ("full_name", _) => Ok(Self::FullName),
+            ("thumbnail", _) => Ok(Self::Thumbnail),
             (_, Some(key)) => Ok(Self::Custom(key.to_owned())),
             (_, None) => Err(match did_you_mean(name, ATTRIBUTES) {
                 question if question.is_empty() => format!(
@@ -223,12 +302,16 @@ impl FromStr for Target {
 /// sufficient.
 pub fn written(rule: &AttributeRule) -> AttributeKey {
     let from = rule.from.to_string();
-    if rule.when_absent == WhenAbsent::Keep && rule.required == (rule.target == Target::Username) {
+    if rule.when_absent == WhenAbsent::Keep
+        && rule.required == (rule.target == Target::Username)
+        && rule.write == Write::Always
+    {
         return AttributeKey::From(from);
     }
     AttributeKey::Table(AttributeTable {
         from: Some(from),
         when_absent: rule.when_absent,
         required: Some(rule.required),
+        write: rule.write,
     })
 }

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{
-    attributes::{AttributeRule, Target, WhenAbsent},
+    attributes::{AttributeRule, Target, WhenAbsent, Write},
     table::Complete,
     value::{Filter, Source},
 };
@@ -187,6 +187,7 @@ pub fn attributes(kind: ServerKind) -> BTreeMap<String, AttributeRule> {
             target,
             from: Source::Attribute(name.to_owned()),
             when_absent: WhenAbsent::Keep,
+            write: Write::Always,
         };
         (key.to_owned(), rule)
     });

@@ -31,7 +31,7 @@ mod value;
 mod windows;
 
 pub use account::{AccountRule, DisabledFlag, DisabledKey, Expires, ExpiryForm};
-pub use attributes::{AttributeRule, Target, WhenAbsent};
+pub use attributes::{AttributeRule, Target, WhenAbsent, Write};
 pub use credential::{Credential, Unreadable};
 pub use directory::{Directory, Sasl, SrvScheme};
 pub use file::{Http, Reports};

@@ -32,6 +32,8 @@ table! {
         /// Whether users are adopted after the first contact too, without a person's approval; not
         /// those with further security roles than `ftrack.default_roles`.
         adopt_always: bool => bool = false,
+        /// Whether ftrack sends an invitation by mail to each user that this program creates, once.
+        invite: bool => bool = false,
         /// How long somebody must be missing or disabled, over at least two complete runs where it
         /// is not `0s`.
         deactivate_after: Period<0, CENTURY> => Duration = Period::seconds(0),

@@ -41,13 +41,22 @@ pub(super) fn endpoint(server: &Url) -> Option<Url> {
 
 /// The client that posts them, without the key, which may change while the client exists.
 pub(super) fn client(config: &config::Ftrack) -> Result<Client, SetupProblem> {
+    client_with(config, headers(config)?)
+}
+
+/// The client that sends files to the storage that ftrack names, which learns nothing about the user.
+pub(super) fn storage_client(config: &config::Ftrack) -> Result<Client, SetupProblem> {
+    client_with(config, HeaderMap::new())
+}
+
+fn client_with(config: &config::Ftrack, headers: HeaderMap) -> Result<Client, SetupProblem> {
     let mut builder = Client::builder()
         .user_agent(concat!(
             env!("CARGO_PKG_NAME"),
             "/",
             env!("CARGO_PKG_VERSION")
         ))
-        .default_headers(headers(config)?)
+        .default_headers(headers)
         .redirect(redirect::Policy::none())
         .connect_timeout(config.connect_timeout)
         .timeout(config.request_timeout)

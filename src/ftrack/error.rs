@@ -10,7 +10,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::key::Keys;
+use super::{custom_fault::CustomAttributeFault, key::Keys};
 use crate::{model::user::EntityId, tls::TlsFault};
 
 /// Texts from the server are truncated to this many characters before they reach an error.
@@ -281,8 +281,8 @@ pub enum FtrackErrorKind {
         /// The user whose row is missing.
         lacks: EntityId,
     },
-    /// A mapped custom attribute does not exist.
-    UnknownCustomAttribute(String),
+    /// A mapped custom attribute does not exist, or cannot be written.
+    CustomAttribute(CustomAttributeFault),
     /// A configured security role does not exist, or cannot be given to users.
     UnusableRole {
         /// Which one, and why.
@@ -396,9 +396,7 @@ impl FtrackErrorKind {
                 "the list of {what} was cut short: it had {rows} rows, without that of the user \
                  {lacks}, which the server returns otherwise"
             ),
-            Self::UnknownCustomAttribute(key) => {
-                format!("ftrack has no custom attribute {key:?} for users readable with this key")
-            }
+            Self::CustomAttribute(fault) => fault.what(),
             Self::UnusableRole { problem, .. } => problem.clone(),
         }
     }
@@ -441,10 +439,7 @@ impl FtrackErrorKind {
                 "check for a row limit on the server or in between, and for something else that \
                  adds users at the same time"
             }
-            Self::UnknownCustomAttribute(_) => {
-                "create it under Settings > Custom attributes, and give the key's role read and \
-                 write access to it"
-            }
+            Self::CustomAttribute(fault) => fault.way_out(),
         };
         Some(way_out.into())
     }
@@ -473,7 +468,7 @@ impl FtrackErrorKind {
             | Self::Credentials(_)
             | Self::Permission(_)
             | Self::CutShort { .. }
-            | Self::UnknownCustomAttribute(_)
+            | Self::CustomAttribute(_)
             | Self::UnusableRole { .. } => self.way_out().unwrap_or("try again".into()),
         }
     }
@@ -507,7 +502,7 @@ impl FtrackErrorKind {
             | Self::Malformed(_)
             | Self::Credentials(_)
             | Self::Permission(_)
-            | Self::UnknownCustomAttribute(_)
+            | Self::CustomAttribute(_)
             | Self::UnusableRole { .. } => false,
         }
     }
@@ -575,7 +570,7 @@ impl WriteFailure {
             }
             FtrackErrorKind::Refused(_)
             | FtrackErrorKind::Permission(_)
-            | FtrackErrorKind::UnknownCustomAttribute(_)
+            | FtrackErrorKind::CustomAttribute(_)
             | FtrackErrorKind::UnusableRole { .. } => Self::Refused(error),
             FtrackErrorKind::Status { status, .. } => match status {
                 401 | 403 | 404 | 405 | 407 | 410 => Self::Fatal(error),

@@ -54,6 +54,15 @@ pub enum Operation {
     },
     /// Starts a job on the server.
     DelayedJob { job_type: JobType },
+    /// Asks where the file of a component is to be sent.
+    GetUploadMetadata {
+        component_id: EntityId,
+        file_name: Box<str>,
+        /// In bytes.
+        file_size: usize,
+    },
+    /// Has the server send a mail to a user, each time anew.
+    SendUserInvite { user_id: EntityId },
     /// Gives a user a security role that the user does not have at all; for which projects, the
     /// server decides.
     AddUserSecurityRole {
@@ -79,6 +88,10 @@ pub enum Operation {
     },
 }
 
+/// The id of the location of files that ftrack itself keeps, the same in every workspace: that of the
+/// vendor's clients.
+const SERVER_LOCATION: &str = "3a372bde-05bc-11e4-8908-20c9d081909b";
+
 /// The types of server jobs that the program starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum JobType {
@@ -97,6 +110,10 @@ pub enum EntityType {
     /// A user's value of a custom attribute: key `[configuration_id, entity_id]`; always exists, so
     /// it is updated and never created.
     UserCustomAttributeValue,
+    /// A file.
+    FileComponent,
+    /// That a location has the file of a component.
+    ComponentLocation,
 }
 
 impl EntityType {
@@ -105,6 +122,8 @@ impl EntityType {
             Self::User => "User",
             Self::Metadata => "Metadata",
             Self::UserCustomAttributeValue => "UserCustomAttributeValue",
+            Self::FileComponent => "FileComponent",
+            Self::ComponentLocation => "ComponentLocation",
         }
     }
 }
@@ -244,6 +263,54 @@ impl Operation {
         }
     }
 
+    /// Creates the component of a picture with that many bytes.
+    #[must_use]
+    pub fn create_component(id: &EntityId, extension: &str, size: usize) -> Self {
+        let values = [
+            ("id", id.as_str().into()),
+            ("name", "thumbnail".into()),
+            ("file_type", extension.into()),
+            ("size", size.into()),
+        ];
+        Self::create(EntityType::FileComponent, id, values)
+    }
+
+    /// Deletes a component.
+    #[must_use]
+    pub fn delete_component(id: &EntityId) -> Self {
+        Self::Delete {
+            entity_type: EntityType::FileComponent,
+            entity_key: vec![id.as_str().into()],
+        }
+    }
+
+    /// Says that ftrack's own location has the file of a component.
+    #[must_use]
+    pub fn create_component_location(id: &EntityId, component: &EntityId) -> Self {
+        let values = [
+            ("id", id.as_str().into()),
+            ("component_id", component.as_str().into()),
+            ("resource_identifier", component.as_str().into()),
+            ("location_id", SERVER_LOCATION.into()),
+        ];
+        Self::create(EntityType::ComponentLocation, id, values)
+    }
+
+    fn create<const N: usize>(
+        entity_type: EntityType,
+        id: &EntityId,
+        values: [(&str, Value); N],
+    ) -> Self {
+        let mut entity_data = typed(entity_type);
+        let values = values.into_iter();
+        entity_data.extend(values.map(|(name, value)| (name.to_owned(), value)));
+        Self::Create {
+            entity_type,
+            entity_key: vec![id.as_str().into()],
+            entity_data,
+        }
+    }
+
     /// Sets a user's value of a custom attribute; `configuration` is the attribute's id.
     #[must_use]
     pub fn set_custom_value(configuration: &EntityId, user: &EntityId, value: Value) -> Self {
@@ -276,6 +343,8 @@ impl fmt::Display for Operation {
             Self::RemoveUserSecurityRole { .. } | Self::RevokeUserSecurityRoleProject { .. } => {
                 f.write_str("taking a security role")
             }
+            Self::GetUploadMetadata { .. } => f.write_str("asking where a picture is to be sent"),
+            Self::SendUserInvite { .. } => f.write_str("sending an invitation"),
             Self::DelayedJob {
                 job_type: JobType::SyncUsersLdap,
             } => f.write_str("starting ftrack's own LDAP synchronisation"),
@@ -305,6 +374,7 @@ mod tests {
             id::IdAttribute,
             link::{Activity, Form, Link, Signature},
             link_notes::LinkNotes,
+            sent::Sent,
             user::EntityId,
         },
     };
@@ -322,6 +392,7 @@ mod tests {
             protected: None,
             roles: Vec::new(),
             notes: LinkNotes::default(),
+            sent: Sent::default(),
             form: Form::Current,
             signature: Signature::NotChecked,
         };

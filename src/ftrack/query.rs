@@ -215,13 +215,22 @@ pub fn projects_of_roles_of(users: &[EntityId]) -> Listing {
     }
 }
 
-/// All custom attributes of users.
+/// All custom attributes of users, with what they take.
 #[must_use]
 pub fn custom_attributes() -> Listing {
     Listing::fixed(
         "custom attributes of users",
-        "select id, key, entity_type, type.name from CustomAttributeConfiguration where \
+        "select id, key, entity_type, type.name, config from CustomAttributeConfiguration where \
          entity_type is \"user\" order by id",
+    )
+}
+
+/// All custom attributes, whatever they belong to.
+#[must_use]
+pub fn custom_attributes_of_all() -> Listing {
+    Listing::fixed(
+        "custom attributes",
+        "select id, key, entity_type from CustomAttributeConfiguration order by id",
     )
 }
 

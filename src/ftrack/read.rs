@@ -7,11 +7,11 @@ use std::{
     vec,
 };
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
 pub use super::{
     complete::confirm,
+    custom::custom_attributes,
     mapped_roles::mapped_roles,
     roles::{administrators, security_roles},
 };
@@ -19,6 +19,7 @@ pub use super::{
 use super::{
     complete,
     complete::{Lists, MissingRows},
+    custom::{Custom, custom_values, known_attributes},
     error::{FtrackError, FtrackErrorKind},
     mapped_roles,
     mapped_roles::HeldRoles,
@@ -26,7 +27,7 @@ use super::{
     query, roles,
     roles::Holders,
     row,
-    row::{AttributeRow, LinkRow, NamedRow, Row, UserRow, ValueRow},
+    row::{LinkRow, NamedRow, Row, UserRow, ValueRow},
     session::{Reader, Until},
     user_state::users_a_call,
 };
@@ -35,7 +36,7 @@ use crate::{
     model::{
         entry::DirectoryId,
         link::LinkFound,
-        user::{Current, CustomKind, EntityId, UNTOUCHABLE, User, UserKind},
+        user::{Current, EntityId, UNTOUCHABLE, User, UserKind},
     },
 };
 
@@ -230,59 +231,6 @@ pub async fn read_some(
     })
 }
 
-/// Which of the keys are custom attributes of users, in the order of the keys: the id of each, or
-/// `None`.
-///
-/// # Errors
-/// Those of [`Reader::read_call`].
-pub async fn custom_attributes(
-    reader: &Reader,
-    keys: &[String],
-    until: &Until,
-) -> Result<Vec<Option<EntityId>>, FtrackError> {
-    let found = attributes_of_users(reader, keys, until).await?;
-    Ok(found
-        .into_iter()
-        .map(|found| found.map(|(id, _)| id))
-        .collect())
-}
-
-async fn attributes_of_users(
-    reader: &Reader,
-    keys: &[String],
-    until: &Until,
-) -> Result<Vec<Option<(EntityId, CustomKind)>>, FtrackError> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = list::<AttributeRow>(reader, &query::custom_attributes(), until).await?;
-    let named = rows
-        .iter()
-        .filter_map(|row| row.kind.as_ref())
-        .filter_map(|kind| Some((&kind.id, kind.name.as_deref()?)));
-    let names: BTreeMap<&EntityId, &str> = named.collect();
-    let kind = |row: &AttributeRow| {
-        row.kind
-            .as_ref()
-            .and_then(|kind| names.get(&kind.id))
-            .map(|name| CustomKind::named(name))
-    };
-    let of_users = |row: &&AttributeRow| {
-        row.entity_type
-            .as_deref()
-            .is_none_or(|of| of.eq_ignore_ascii_case("user"))
-    };
-    let find = |key: &String| {
-        rows.iter()
-            .filter(of_users)
-            .find(|row| row.key.as_ref() == Some(key))
-    };
-    Ok(keys
-        .iter()
-        .map(|key| find(key).map(|row| (row.id.clone(), kind(row).unwrap_or_default())))
-        .collect())
-}
-
 /// What is known besides the users' own columns; each list is sorted by user, as the users are.
 struct Parts<'a> {
     links: Peekable<vec::IntoIter<LinkRow>>,
@@ -418,57 +366,4 @@ pub async fn user_types(
         return Err(reader.error_of("reading user types", FtrackErrorKind::Malformed(reason)));
     }
     Ok(types)
-}
-
-/// The mapped custom attributes, each with its kind and all values.
-struct Custom {
-    attributes: Vec<(String, EntityId)>,
-    kinds: Vec<CustomKind>,
-    values: Vec<Vec<ValueRow>>,
-}
-
-/// The mapped custom attributes: the key, the id and the kind of each.
-async fn known_attributes(
-    reader: &Reader,
-    keys: &[String],
-    until: &Until,
-) -> Result<Vec<(String, EntityId, CustomKind)>, FtrackError> {
-    let found = attributes_of_users(reader, keys, until).await?;
-    let known = keys.iter().zip(found).map(|(key, found)| {
-        let unknown = || {
-            reader.error_of(
-                "looking for the mapped custom attributes",
-                FtrackErrorKind::UnknownCustomAttribute(key.clone()),
-            )
-        };
-        let (id, kind) = found.ok_or_else(unknown)?;
-        Ok((key.clone(), id, kind))
-    });
-    known.collect()
-}
-
-async fn custom_values(
-    reader: &Reader,
-    keys: &[String],
-    until: &Until,
-) -> Result<Custom, FtrackError> {
-    let known = known_attributes(reader, keys, until).await?;
-    let (attributes, kinds): (Vec<_>, Vec<_>) = known
-        .into_iter()
-        .map(|(key, id, kind)| ((key, id), kind))
-        .unzip();
-    let listings: Vec<_> = attributes
-        .iter()
-        .map(|(_, id)| query::custom_values(id))
-        .collect();
-    let values = stream::iter(&listings)
-        .map(|listing| list::<ValueRow>(reader, listing, until))
-        .buffered(reader.connections())
-        .try_collect()
-        .await?;
-    Ok(Custom {
-        attributes,
-        kinds,
-        values,
-    })
 }

@@ -28,6 +28,7 @@ use crate::{
         edit::{Attribute, Edit, Field},
         link::{Activity, Link, LinkFound},
         role::{ALL_OPEN_PROJECTS, Role},
+        sent::{Invitation, Sent},
         stored_value::{Likeness, likeness},
         user::EntityId,
     },
@@ -392,7 +393,9 @@ pub fn written_all_the_same(
     let still = differing(change, seen, custom_attributes);
     let written = change.fields().into_iter().filter(|(field, values)| {
         let changes = change.action == Action::Create || !equal(&values.old, &values.new);
-        *field != Field::Link && changes && !still.iter().any(|(differs, _)| differs == field)
+        !matches!(field, Field::Link | Field::Invitation | Field::Thumbnail)
+            && changes
+            && !still.iter().any(|(differs, _)| differs == field)
     });
     written.map(|(field, _)| field).collect()
 }
@@ -408,6 +411,8 @@ fn drifted(change: &Change, field: &Field, there: &Value) -> bool {
             | Field::LastName
             | Field::IsActive
             | Field::UserType
+            | Field::Invitation
+            | Field::Thumbnail
             | Field::Custom(_)
             | Field::Role(_)
             | Field::Link => false,
@@ -434,9 +439,13 @@ fn drifted(change: &Change, field: &Field, there: &Value) -> bool {
     change.action != Action::Create && !between && !is_old() && !is_form()
 }
 
-/// The column that an edit writes, and its new value; none for the link.
+/// The column that an edit writes, and its new value; none for the link and what the link notes.
 fn wanted(edit: &Edit) -> Option<(Field, Value)> {
     match edit {
+        Edit::Set {
+            attribute: Attribute::Invitation | Attribute::Thumbnail,
+            ..
+        } => None,
         Edit::Set { attribute, values } => Some((attribute.field(), values.new.clone())),
         Edit::Activate => Some((Field::IsActive, Value::Bool(true))),
         Edit::Deactivate => Some((Field::IsActive, Value::Bool(false))),
@@ -460,6 +469,7 @@ fn create(change: &Change, means: WriteContext<'_>) -> Remaining {
     let link = Step::Link {
         link: Link {
             activity: Activity::Activating,
+            sent: unsettled(change, None),
             ..change.link.clone()
         },
         row: if means.orphans.contains(&change.ftrack_id) {
@@ -497,6 +507,7 @@ fn links(
     let with = |activity: Activity| Link {
         activity,
         roles: roles_before.clone(),
+        sent: unsettled(change, found),
         ..change.link.clone()
     };
     let activity_differs = differing.iter().any(|(field, _)| *field == Field::IsActive);
@@ -528,7 +539,11 @@ fn links(
         _ if found.is_none() && change.action == Action::Create => {
             (Some(with(Activity::Activating)), None)
         }
-        _ if found.is_none() => (Some(with(change.link.activity.clone())), None),
+        _ if found.is_none() => {
+            let sent = change.link.sent.clone();
+            let link = with(change.link.activity.clone());
+            (Some(Link { sent, ..link }), None)
+        }
         _ if change.is_note() => (None, found.and_then(|found| noted(change, found))),
         _ => {
             let after = Link {
@@ -556,6 +571,18 @@ fn noted(change: &Change, found: &Link) -> Option<Link> {
         ..found.clone()
     };
     (noted != *found).then_some(noted)
+}
+
+/// What the link says was sent, as long as the change is not in effect: nothing is asked for before.
+fn unsettled(change: &Change, found: Option<&Link>) -> Sent {
+    if let Some(found) = found {
+        return found.sent.clone();
+    }
+    let asked = change.link.sent.invitation;
+    Sent {
+        invitation: asked.map(|_| Invitation::Due),
+        picture: None,
+    }
 }
 
 fn is_same_but_for_roles(one: &Link, other: &Link) -> bool {
@@ -595,7 +622,9 @@ fn set_custom(
         | Attribute::Email
         | Attribute::FirstName
         | Attribute::LastName
-        | Attribute::UserType => None,
+        | Attribute::UserType
+        | Attribute::Invitation
+        | Attribute::Thumbnail => None,
     });
     custom.collect()
 }

@@ -405,6 +405,9 @@ pub(super) struct AttributeRow {
     /// Its type; a server that omits repetitions names a type only once.
     #[serde(default, rename = "type")]
     pub kind: Option<NamedRow>,
+    /// The JSON text of what it takes, such as the choices of an enumerator.
+    #[serde(default)]
+    pub config: Option<Box<str>>,
 }
 
 impl Row for AttributeRow {
@@ -415,7 +418,39 @@ impl Row for AttributeRow {
     fn size(&self) -> usize {
         let texts = [&self.key, &self.entity_type].into_iter().flatten();
         let texts: usize = texts.map(|text| of_text(text)).sum();
-        size_of::<Self>() + of_ids([&self.id]) + texts + self.kind.as_ref().map_or(0, Row::size)
+        size_of::<Self>()
+            + of_ids([&self.id])
+            + texts
+            + of_texts(&self.config)
+            + self.kind.as_ref().map_or(0, Row::size)
+    }
+
+    /// Without what it takes, which is then not known.
+    fn of_large(row: &RawValue) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct LargeAttribute<'a> {
+            #[serde(borrow)]
+            id: &'a RawValue,
+            #[serde(borrow, default)]
+            key: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            entity_type: Option<&'a RawValue>,
+            #[serde(borrow, default, rename = "type")]
+            kind: Option<&'a RawValue>,
+        }
+        let LargeAttribute {
+            id,
+            key,
+            entity_type,
+            kind,
+        } = serde_json::from_str(row.get())?;
+        Ok(Self {
+            id: small(id)?,
+            key: key.map(small).transpose()?,
+            entity_type: entity_type.map(small).transpose()?,
+            kind: kind.map(small).transpose()?,
+            config: None,
+        })
     }
 }
 

@@ -79,6 +79,7 @@ impl<'de> Visitor<'de> for EachSchema<'_> {
                 .iter()
                 .chain(&NEEDED_FOR_CUSTOM)
                 .chain(&USED_FOR_WORK)
+                .chain(&NEEDED_FOR_PICTURES)
                 .find(|(entity, _)| id.is_some_and(|id| id.get().trim_matches('"') == *entity));
             let (Some((entity, names)), Some(properties)) = (known, properties) else {
                 continue;
@@ -166,6 +167,15 @@ const USED_FOR_WORK: [(&str, &[&str]); 4] = [
     ("ApiKey", &["identifier", "resource_id"]),
 ];
 
+/// What a sync needs when pictures are sent.
+const NEEDED_FOR_PICTURES: [(&str, &[&str]); 2] = [
+    ("FileComponent", &["id", "name", "file_type", "size"]),
+    (
+        "ComponentLocation",
+        &["id", "component_id", "resource_identifier", "location_id"],
+    ),
+];
+
 /// Asks for the server's version: shows that it is an ftrack server, and that it accepts the key.
 ///
 /// # Errors
@@ -250,7 +260,19 @@ impl Schemas {
         } else {
             &NEEDED_FOR_CUSTOM
         };
-        let needed = NEEDED.iter().chain(custom);
+        self.without(NEEDED.iter().chain(custom))
+    }
+
+    /// What sending pictures needs beside that.
+    #[must_use]
+    pub fn lacking_for_pictures(&self) -> Vec<String> {
+        self.without(NEEDED_FOR_PICTURES.iter())
+    }
+
+    fn without<'n>(
+        &self,
+        needed: impl Iterator<Item = &'n (&'static str, &'static [&'static str])>,
+    ) -> Vec<String> {
         needed
             .flat_map(|(entity, properties)| {
                 properties.iter().map(move |property| (*entity, *property))

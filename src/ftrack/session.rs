@@ -3,6 +3,7 @@
 
 mod observed;
 mod received;
+mod upload;
 mod writer;
 
 use std::{
@@ -22,6 +23,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+pub(in crate::ftrack) use upload::Destination;
 pub use writer::Writer;
 
 use observed::Observed;
@@ -29,7 +31,7 @@ use observed::Observed;
 use super::{
     answer::{AnyAnswer, Expected, ResponseItem},
     budget::Budget,
-    client::{client, endpoint},
+    client::{client, endpoint, storage_client},
     error::{FtrackError, FtrackErrorKind, SetupProblem, excerpt},
     key::Keys,
     operation::Operation,
@@ -130,6 +132,8 @@ impl Calls {
 #[derive(Debug)]
 struct Shared {
     client: Client,
+    /// For the storage to which files are sent.
+    storage: Client,
     endpoint: Url,
     server: String,
     api_user: String,
@@ -200,6 +204,7 @@ impl Session {
         let endpoint = endpoint(&config.server)
             .ok_or_else(|| fail("ftrack.server is not an HTTP address".to_owned().into()))?;
         let client = client(config).map_err(fail)?;
+        let storage = storage_client(config).map_err(fail)?;
         let proxy = Proxy::of(&endpoint);
         let connections = config.connections.clamp(1, Semaphore::MAX_PERMITS);
         let keys = Arc::new(
@@ -207,6 +212,7 @@ impl Session {
         );
         let shared = Shared {
             client,
+            storage,
             endpoint,
             server,
             api_user: config.api_user.clone(),

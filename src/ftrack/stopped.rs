@@ -67,7 +67,7 @@ impl FtrackError {
             | FtrackErrorKind::Permission(_)
             | FtrackErrorKind::Changing { .. }
             | FtrackErrorKind::CutShort { .. }
-            | FtrackErrorKind::UnknownCustomAttribute(_)
+            | FtrackErrorKind::CustomAttribute(_)
             | FtrackErrorKind::UnusableRole { .. } => StopCause::Other,
         }
     }

@@ -297,13 +297,14 @@ impl Shown {
 /// Whether a field is a value of the user; the link tells whose doing it is.
 fn is_value(field: &Field) -> bool {
     match field {
-        Field::Link => false,
+        Field::Invitation | Field::Link => false,
         Field::Username
         | Field::FirstName
         | Field::LastName
         | Field::Email
         | Field::IsActive
         | Field::UserType
+        | Field::Thumbnail
         | Field::Custom(_)
         | Field::Role(_) => true,
     }

@@ -19,6 +19,7 @@ use crate::{
     model::{
         edit::Field,
         link::LinkFound,
+        picture::PictureDigest,
         role,
         role::{ALL_OPEN_PROJECTS, HeldRole, Role},
         user::{EntityId, User},
@@ -93,7 +94,12 @@ impl UserState {
                 Some(held) if held.is_on_all_open => ALL_OPEN_PROJECTS.into(),
                 Some(_) | None => Value::Null,
             },
-            Field::Link => Value::Null,
+            Field::Thumbnail => {
+                let link = self.link.link();
+                let picture = link.and_then(|link| link.sent.picture.as_ref());
+                text(picture.map(PictureDigest::as_str))
+            }
+            Field::Invitation | Field::Link => Value::Null,
         }
     }
 }

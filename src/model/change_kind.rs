@@ -98,6 +98,8 @@ impl ChangeKind {
                 | Field::LastName
                 | Field::Email
                 | Field::UserType
+                | Field::Invitation
+                | Field::Thumbnail
                 | Field::Custom(_),
             ) if empties(values) => Self::Clear,
             (
@@ -106,6 +108,8 @@ impl ChangeKind {
                 | Field::LastName
                 | Field::Email
                 | Field::UserType
+                | Field::Invitation
+                | Field::Thumbnail
                 | Field::Custom(_)
                 | Field::Link,
             ) => Self::of_values(action),

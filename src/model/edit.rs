@@ -19,6 +19,10 @@ pub enum Attribute {
     Email,
     /// The user type, by id; only written when a user is created.
     UserType,
+    /// That ftrack sends the user an invitation; only when a user is created.
+    Invitation,
+    /// The picture, by the digest of the directory's.
+    Thumbnail,
     /// A custom attribute, by key.
     Custom(String),
 }
@@ -39,6 +43,8 @@ impl Attribute {
             Self::LastName => Field::LastName,
             Self::Email => Field::Email,
             Self::UserType => Field::UserType,
+            Self::Invitation => Field::Invitation,
+            Self::Thumbnail => Field::Thumbnail,
             Self::Custom(key) => Field::Custom(key.clone()),
         }
     }
@@ -59,6 +65,10 @@ pub enum Field {
     IsActive,
     /// The user type, by id.
     UserType,
+    /// Whether ftrack is asked to send the user an invitation.
+    Invitation,
+    /// The picture, by the digest of the directory's.
+    Thumbnail,
     /// A custom attribute, by key.
     Custom(String),
     /// For which projects the user has a security role, by the role's name.
@@ -78,6 +88,8 @@ impl Field {
             Self::Email => "email".into(),
             Self::IsActive => "is_active".into(),
             Self::UserType => "user_type_id".into(),
+            Self::Invitation => "invitation".into(),
+            Self::Thumbnail => "thumbnail".into(),
             Self::Custom(key) => format!("custom_attributes.{key}"),
             Self::Role(name) => format!("roles.{name}"),
             Self::Link => "link".into(),
@@ -102,6 +114,8 @@ impl TryFrom<String> for Field {
             "email" => Self::Email,
             "is_active" => Self::IsActive,
             "user_type_id" => Self::UserType,
+            "invitation" => Self::Invitation,
+            "thumbnail" => Self::Thumbnail,
             "link" => Self::Link,
             other => match (
                 other.strip_prefix("custom_attributes."),

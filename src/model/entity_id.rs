@@ -21,6 +21,12 @@ impl EntityId {
         safe.then(|| Self(text.into()))
     }
 
+    /// An id that nothing else has.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(uuid::Uuid::new_v4().to_string().into())
+    }
+
     /// As used in queries.
     #[must_use]
     pub fn as_str(&self) -> &str {

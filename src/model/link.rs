@@ -5,7 +5,7 @@
 //! | version | contains |
 //! |---|---|
 //! | none | source, directory id, attribute, activity |
-//! | 2 | also the ids of its user and of the directory, a mark of the run that made it, a signature where `ftrack.link_key_file` is set, and the ids of the roles that were given (absent in links of earlier programs: none), since when the person has been missing, and digests of the edits that a person rejected (likewise) |
+//! | 2 | also the ids of its user and of the directory, a mark of the run that made it, a signature where `ftrack.link_key_file` is set, and the ids of the roles that were given (absent in links of earlier programs: none), since when the person has been missing, and digests of the edits that a person rejected, and what was sent for the user (likewise) |
 //!
 //! What `unlink` leaves in its place is such a link with the activity `unlinked`, which programs before
 //! that cannot read: they leave the user alone, and give its person no other.
@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    entity_id::EntityId, entry::DirectoryId, id::IdAttribute, link_notes::LinkNotes,
+    entity_id::EntityId, entry::DirectoryId, id::IdAttribute, link_notes::LinkNotes, sent::Sent,
 };
 
 /// The key of the `Metadata` row that contains a user's link.
@@ -108,6 +108,9 @@ pub struct Link {
     /// What it says beside who owns the user.
     #[serde(default, skip_serializing_if = "LinkNotes::is_empty")]
     pub notes: LinkNotes,
+    /// What was sent for the user.
+    #[serde(default, skip_serializing_if = "Sent::is_nothing")]
+    pub sent: Sent,
     /// Whether it names its user.
     #[serde(skip)]
     pub form: Form,

@@ -12,6 +12,8 @@ use crate::model::{
     id::IdAttribute,
     link::{Activity, Form, Link, LinkFound, Signature},
     link_notes::{EditDigest, LinkNotes},
+    picture::PictureDigest,
+    sent::{Invitation, Sent},
     user::EntityId,
 };
 
@@ -52,6 +54,10 @@ pub(crate) struct Stored<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     rejected: Option<Vec<String>>,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    invitation: Option<Cow<'a, str>>,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    picture: Option<Cow<'a, str>>,
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     by: Option<Cow<'a, str>>,
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
@@ -154,6 +160,8 @@ impl<'a> Stored<'a> {
             rejected: Some(link.notes.rejected())
                 .filter(|rejected| !rejected.is_empty())
                 .map(|rejected| rejected.iter().map(ToString::to_string).collect()),
+            invitation: link.sent.invitation.map(|sent| sent.as_str().into()),
+            picture: link.sent.picture.as_ref().map(|sent| sent.as_str().into()),
             by: by.filter(|_| is_current).map(Into::into),
             signature: None,
         }
@@ -190,6 +198,10 @@ impl<'a> Stored<'a> {
             protected: stored.protected,
             roles: roles(&stored.roles)?,
             notes: notes(stored.missing.as_ref(), stored.rejected.as_ref()),
+            sent: Sent {
+                invitation: stored.invitation.as_deref().map(Invitation::named),
+                picture: stored.picture.as_deref().and_then(PictureDigest::parse),
+            },
             form,
             signature: Signature::NotChecked,
         };

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-pub use crate::model::entity_id::EntityId;
+pub use crate::model::{custom_kind::CustomKind, entity_id::EntityId};
 
 use crate::model::{
     entry::DirectoryId,
@@ -67,39 +67,6 @@ pub enum UserKind {
     Untouchable,
     /// Without a login, or without a value that says whether the user is active: never changed.
     Odd,
-}
-
-/// The kind of value of a custom attribute, from the type of its configuration.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
-pub enum CustomKind {
-    Text,
-    Number,
-    /// True or false.
-    Boolean,
-    /// A day.
-    Date,
-    /// One or several of a list of choices.
-    List,
-    /// A type that this program does not know, or that the server does not show.
-    #[default]
-    Unknown,
-}
-
-impl CustomKind {
-    /// The kind of value for a type name; the names are those of the vendor's
-    /// `CustomAttributeType`.
-    #[must_use]
-    pub fn named(name: &str) -> Self {
-        match name.to_ascii_lowercase().as_str() {
-            "text" | "url" => Self::Text,
-            "number" => Self::Number,
-            "boolean" => Self::Boolean,
-            "date" => Self::Date,
-            "enumerator" | "dynamic enumerator" => Self::List,
-            _ => Self::Unknown,
-        }
-    }
 }
 
 /// Everything in ftrack that a plan needs, read completely.

@@ -209,7 +209,7 @@ impl RunContext<'_, LdapWork> {
             .rules
             .check_user_type(&current)
             .map_err(Failure::refused)?;
-        let desired = several::settled(desired, &current, self.work.rules.users.adopt);
+        let desired = several::settled(desired, &current, &self.work.rules);
         let settings = self.settings(&desired);
         if !memory::changed(&remembered, &settings).is_empty() {
             return Ok(Err(

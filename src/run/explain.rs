@@ -225,7 +225,7 @@ impl RunContext<'_, LdapWork> {
         let desired = desired.map_err(Failure::refused)?;
         self.record_person(&desired, (&id.1, chosen), trace);
         let current = self.concerned(current, &desired, &id.1);
-        let desired = several::settled(desired, &current, self.work.rules.users.adopt);
+        let desired = several::settled(desired, &current, &self.work.rules);
         let settings = self.settings(&desired);
         let past = (remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;

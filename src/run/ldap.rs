@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    Aim, Approved, Progress, RunContext,
+    Aim, Approved, RunContext,
     administrators::AdministratorLock,
     approval::ApprovedHold,
     confirm_earlier::EarlierRuns,
@@ -11,11 +11,12 @@ use super::{
     known_changes::{Kept, Marks},
     last_known::LastKnownPeople,
     ldap_work::LdapWork,
-    memory, outcome, record,
+    memory, outcome, pictures,
+    recorder::Recorder,
     saved::SavedPlan,
 };
 use crate::{
-    event::{Event, RunName},
+    event::RunName,
     ftrack,
     ftrack::{
         earlier::EarlierWrites,
@@ -103,6 +104,7 @@ impl RunContext<'_, LdapWork> {
             remembered.without_seat = without_seat;
         }
         let desired = self.desired(reading, &current)?;
+        let desired = self.with_pictures(desired, &request).await;
         let settings = self.settings(&desired);
         remembered
             .rejected
@@ -297,6 +299,7 @@ impl RunContext<'_, LdapWork> {
         let (reading, current) = self.read(&request).await?;
         let request = reading.asking_again(request);
         let desired = self.desired(reading, &current)?;
+        let desired = self.with_pictures(desired, &request).await;
         let settings = self.settings(&desired);
         remembered
             .rejected
@@ -436,7 +439,7 @@ impl RunContext<'_, LdapWork> {
             self.record_calls();
             let state_dir = &self.prepared.config.state_dir;
             let marks = self.marks(memory::deactivated_at(vetted));
-            let mut journal = Journal::open(state_dir, &self.report, marks)?;
+            let journal = Journal::open(state_dir, &self.report, marks)?;
             let until = Until {
                 deadline: self.until.deadline,
                 cancel: self.until.cancel.child_token(),
@@ -447,30 +450,44 @@ impl RunContext<'_, LdapWork> {
                 until: &until,
                 earlier,
             };
-            let mut done_so_far = 0;
-            let progress = self.progress;
-            let reported = &mut self.report.changes;
-            let of = RunName {
-                job: &self.prepared.name,
-                run: &self.report.run,
+            let work = self.work;
+            let request = self.read_request();
+            let mut recorder = Recorder {
+                reported: &mut self.report.changes,
+                stored,
+                journal,
+                of: RunName {
+                    job: &self.prepared.name,
+                    run: &self.report.run,
+                },
+                progress: self.progress,
+                changes,
+                ended: 0,
+                cancel: &until.cancel,
+                failed: None,
             };
+            let mut waiting = Vec::new();
             stopped = ftrack::write::write(writer, vetted, current, limits, |done| {
-                done_so_far += done.len();
-                progress(Progress::Changes(done_so_far, changes));
-                let lines = record::record_results(reported, done, (of, &places));
-                record::add_stored(stored, reported, done);
-                if let (Err(error), None) = (journal.add(&lines), &journal_failed) {
-                    Event::StateFailed {
-                        of,
-                        error: &error.to_string(),
-                    }
-                    .emit();
-                    journal_failed = Some(error);
-                    // Writes from here on would be in no report if the program were killed.
-                    until.cancel.cancel();
-                }
+                let (wait, ended) = pictures::that_wait(vetted, done);
+                waiting.extend(wait);
+                recorder.record(&ended);
             })
             .await;
+            let mut without = Vec::new();
+            for outcome in waiting {
+                let Some(change) = vetted.allowed().get(outcome.place) else {
+                    continue;
+                };
+                let to = (writer, &until);
+                let sent = pictures::send_picture(work, &request, (change, outcome), to).await;
+                let why = sent.without.as_deref();
+                without
+                    .extend(why.and_then(|why| recorder.without_picture(sent.outcome.place, why)));
+                recorder.record(&[sent.outcome]);
+            }
+            journal_failed = recorder.failed;
+            self.add_warnings(without);
+            self.send_invitations(vetted, writer, &until).await;
         }
         self.take_notes(&places);
         self.record_phase(RunPhase::Writing, began.elapsed());

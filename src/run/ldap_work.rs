@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::servers::Servers;
 use crate::{
-    config::{Config, LdapJob},
+    config::{Config, LdapJob, Source},
     directory::{DirectoryPool, GroupsRequest, PeopleSearch, ReadRequest},
     model::server_kind::{ByKind, ServerKind},
     sync::{mapping::Mapping, rules::Rules},
@@ -50,6 +50,17 @@ impl LdapWork {
             of_roles,
             bases: self.job.group_bases.clone(),
         }))
+    }
+
+    /// The LDAP attribute with the pictures of people, if they are sent.
+    #[must_use]
+    pub fn pictures(&self) -> Option<&str> {
+        let rule = self.job.attributes.as_ref()?.get("thumbnail")?;
+        match &rule.from {
+            Source::Attribute(name) => Some(name),
+            // The configuration allows none.
+            Source::Template(_) => None,
+        }
     }
 
     /// The keys of the mapped custom attributes, in the order of a person's custom values; they do

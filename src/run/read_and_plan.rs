@@ -111,7 +111,7 @@ impl<'a> RunContext<'a, LdapWork> {
         let mapping = self.work.mappings.of(desired.kind());
         let notes = mapping.empty_rules(desired.people());
         let desired = desired.noting(notes);
-        let desired = several::settled(desired, current, self.work.rules.users.adopt);
+        let desired = several::settled(desired, current, &self.work.rules);
         user_type.map_err(Failure::refused)?;
         Ok(desired)
     }

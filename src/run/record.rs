@@ -32,6 +32,15 @@ impl RunContext<'_, LdapWork> {
         self.emit_warnings();
     }
 
+    /// What turned out while the plan was written.
+    pub(super) fn add_warnings(&mut self, warnings: Vec<String>) {
+        let of = self.name();
+        for warning in &warnings {
+            Event::RunWarning { of, warning }.emit();
+        }
+        self.report.warnings.extend(warnings);
+    }
+
     fn emit_warnings(&self) {
         let of = self.name();
         for warning in &self.report.warnings {

@@ -74,7 +74,7 @@ fn compare(change: &Reported, user: Option<&User>, current: &Current) -> Option<
 /// this program writes.
 fn value(user: Option<&User>, field: &Field, current: &Current) -> Option<Value> {
     let attribute = match field {
-        Field::Link | Field::UserType => return None,
+        Field::Link | Field::UserType | Field::Invitation | Field::Thumbnail => return None,
         Field::Role(name) => {
             let held = user.and_then(|user| role::held(&user.roles, name));
             let has = held.is_some_and(|held| held.is_on_all_open);

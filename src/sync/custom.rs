@@ -3,13 +3,16 @@
 
 use serde_json::{Number, Value, json};
 
-use crate::model::user::CustomKind;
+use crate::model::custom_kind::{Choices, CustomKind};
+
+/// The most choices that are named where a value is none of them.
+const NAMED: usize = 8;
 
 /// A text as a value of that kind; `old`, the present value, decides where the kind is not known.
 ///
 /// # Errors
 /// The text is not a value of that kind: ftrack would refuse it.
-pub fn value(kind: CustomKind, old: &Value, new: &str) -> Result<Value, String> {
+pub fn value(kind: &CustomKind, old: &Value, new: &str) -> Result<Value, String> {
     match kind {
         CustomKind::Text => Ok(new.into()),
         CustomKind::Number => number(new).ok_or_else(|| format!("is not a number: {new:?}")),
@@ -19,17 +22,52 @@ pub fn value(kind: CustomKind, old: &Value, new: &str) -> Result<Value, String> 
         CustomKind::Date => day(new)
             .map(|day| json!({"__type__": "datetime", "value": format!("{day}T00:00:00")}))
             .ok_or_else(|| format!("is not a date: {new:?}")),
-        CustomKind::List => Ok(Value::Array(vec![new.into()])),
+        CustomKind::List(choices) => list(choices, [new]),
         CustomKind::Unknown => Ok(shaped_like(old, new)),
     }
 }
 
+/// Some texts as a value of a list of choices, in alphabetical order.
+///
+/// # Errors
+/// One of them cannot be chosen.
+pub fn list<'t>(
+    choices: &Choices,
+    new: impl IntoIterator<Item = &'t str>,
+) -> Result<Value, String> {
+    let chosen = new.into_iter().map(|text| match &choices.known {
+        None => Ok(text),
+        Some(known) => known.get(text).map(|value| &**value).ok_or_else(|| {
+            let mut values: Vec<&str> = known.values().map(|value| &**value).collect();
+            values.sort_unstable();
+            values.dedup();
+            let more = if values.len() > NAMED { ", …" } else { "" };
+            values.truncate(NAMED);
+            format!(
+                "is none of its choices ({}{more}): {text:?}",
+                values.join(", ")
+            )
+        }),
+    });
+    let mut chosen = chosen.collect::<Result<Vec<&str>, String>>()?;
+    chosen.sort_unstable();
+    chosen.dedup();
+    Ok(Value::Array(chosen.into_iter().map(Into::into).collect()))
+}
+
 /// Whether two values are the same to ftrack: null and an empty text, 7 and 7.0, a choice alone and
-/// in a list, a date with a time and without.
+/// in a list, choices in any order, a date with a time and without.
 #[must_use]
 pub fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Number(a), Value::Number(b)) => same_number(a, b),
+        (Value::Array(a), Value::Array(b)) => {
+            let has_all = |some: &[Value], of: &[Value]| {
+                of.iter()
+                    .all(|value| some.iter().any(|one| equal(one, value)))
+            };
+            has_all(a, b) && has_all(b, a)
+        }
         (Value::Array(list), Value::String(_)) => matches!(list.as_slice(), [only] if only == b),
         (Value::String(_), Value::Array(_)) => equal(b, a),
         (Value::Object(_), _) | (_, Value::Object(_)) => {
@@ -46,8 +84,17 @@ fn is_empty(value: &Value) -> bool {
     value.is_null() || value == "" || value.as_array().is_some_and(Vec::is_empty)
 }
 
+/// Two whole numbers are compared as such: as decimal ones, large ones look alike.
+fn same_number(a: &Number, b: &Number) -> bool {
+    let is_whole = |number: &Number| number.is_i64() || number.is_u64();
+    a == b || (!(is_whole(a) && is_whole(b)) && a.as_f64() == b.as_f64())
+}
+
 fn number(text: &str) -> Option<Value> {
-    let plain = text.strip_prefix('+').unwrap_or(text);
+    let (sign, plain) = match text.strip_prefix('-') {
+        Some(plain) => ("-", plain),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
     // "007" is a number to a person, but not in JSON.
     let digits = plain.trim_start_matches('0');
     let plain = if digits.is_empty() || !digits.starts_with(|first: char| first.is_ascii_digit()) {
@@ -55,7 +102,7 @@ fn number(text: &str) -> Option<Value> {
     } else {
         digits
     };
-    serde_json::from_str::<Number>(plain)
+    serde_json::from_str::<Number>(&format!("{sign}{plain}"))
         .ok()
         .map(Value::Number)
 }
@@ -69,12 +116,25 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// The date of an ISO date or of a generalized time (RFC 4517 section 3.3.13).
+/// The date of an ISO date, with or without a time, or of a generalized time (RFC 4517 section
+/// 3.3.13), of which the date alone suffices. A number of any other length is none: the times of
+/// Active Directory (`accountExpires`) are numbers as well.
 fn day(text: &str) -> Option<chrono::NaiveDate> {
-    let beginning = |characters: usize| text.get(..characters).unwrap_or_default();
-    let iso = chrono::NaiveDate::parse_from_str(beginning(10), "%Y-%m-%d");
-    let generalized = || chrono::NaiveDate::parse_from_str(beginning(8), "%Y%m%d");
-    iso.ok().or_else(|| generalized().ok())
+    let split = |at: usize| Some((text.get(..at)?, text.get(at..)?));
+    let is_time = |rest: &str| rest.is_empty() || rest.starts_with(['T', ' ']);
+    let iso = split(10).filter(|(_, rest)| is_time(rest));
+    let generalized = split(8).filter(|(_, rest)| is_time_of_day(rest));
+    let parsed = |date: &str, form| chrono::NaiveDate::parse_from_str(date, form).ok();
+    iso.and_then(|(date, _)| parsed(date, "%Y-%m-%d"))
+        .or_else(|| generalized.and_then(|(date, _)| parsed(date, "%Y%m%d")))
+}
+
+/// Whether this may follow the date of a generalized time: nothing, or an hour at least, with a zone.
+fn is_time_of_day(rest: &str) -> bool {
+    let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let zone = rest.get(digits..).unwrap_or_default();
+    let zone = zone.trim_start_matches(|c: char| matches!(c, '.' | ',') || c.is_ascii_digit());
+    rest.is_empty() || (matches!(digits, 2 | 4 | 6) && zone.starts_with(['Z', '+', '-']))
 }
 
 /// The date of a stored value, as ftrack writes times: an object with a `value`, or only the text.
@@ -104,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_text_takes_the_form_of_its_kind_or_is_refused_by_name() {
-        let of = |kind, text| value(kind, &Value::Null, text);
+        let of = |kind, text| value(&kind, &Value::Null, text);
         assert_eq!(of(CustomKind::Text, "007").unwrap(), json!("007"));
         assert_eq!(of(CustomKind::Number, "007").unwrap(), json!(7));
         assert_eq!(of(CustomKind::Number, "0").unwrap(), json!(0));
@@ -119,20 +179,54 @@ mod tests {
             of(CustomKind::Boolean, "maybe").unwrap_err(),
             "is not a boolean: \"maybe\""
         );
-        assert_eq!(of(CustomKind::List, "Oslo").unwrap(), json!(["Oslo"]));
-        for text in ["2020-02-29", "20200229120000Z", "2020-02-29T10:00:00Z"] {
+        assert_eq!(of(CustomKind::Number, "-007").unwrap(), json!(-7));
+        let any = CustomKind::List(Choices::default());
+        assert_eq!(of(any, "Oslo").unwrap(), json!(["Oslo"]));
+        let choice =
+            |value: &str, name: &str| [(value.into(), value.into()), (name.into(), value.into())];
+        let known = choice("oslo", "Oslo office")
+            .into_iter()
+            .chain(choice("rome", "Rome"));
+        let choices = Choices {
+            several: true,
+            known: Some(std::sync::Arc::new(known.collect())),
+        };
+        assert_eq!(
+            list(&choices, ["rome", "Oslo office", "oslo"]).unwrap(),
+            json!(["oslo", "rome"])
+        );
+        assert_eq!(
+            list(&choices, ["Paris"]).unwrap_err(),
+            "is none of its choices (oslo, rome): \"Paris\""
+        );
+        for text in [
+            "2020-02-29",
+            "20200229",
+            "20200229120000Z",
+            "202002291200+0100",
+            "20200229120000.5Z",
+            "2020-02-29T10:00:00Z",
+        ] {
             assert_eq!(
                 of(CustomKind::Date, text).unwrap()["value"],
                 "2020-02-29T00:00:00"
             );
         }
-        assert!(of(CustomKind::Date, "2021-02-29").is_err());
+        for text in [
+            "2021-02-29",
+            "133012150000000000",
+            "20200229x",
+            "2020-02-29x",
+            "2020022912",
+        ] {
+            assert!(of(CustomKind::Date, text).is_err(), "{text}");
+        }
         assert_eq!(
-            value(CustomKind::Unknown, &json!(1), "2").unwrap(),
+            value(&CustomKind::Unknown, &json!(1), "2").unwrap(),
             json!(2)
         );
         assert_eq!(
-            value(CustomKind::Unknown, &json!(false), "TRUE").unwrap(),
+            value(&CustomKind::Unknown, &json!(false), "TRUE").unwrap(),
             json!(true)
         );
     }
@@ -140,6 +234,13 @@ mod tests {
     #[test]
     fn the_same_value_in_another_form_is_no_difference() {
         assert!(equal(&json!(7), &json!(7.0)));
+        assert!(!equal(
+            &json!(9_007_199_254_740_993_u64),
+            &json!(9_007_199_254_740_992_u64)
+        ));
+        assert!(equal(&json!(["Rome", "Oslo"]), &json!(["Oslo", "Rome"])));
+        assert!(!equal(&json!(["Rome", "Oslo"]), &json!(["Oslo"])));
+        assert!(!equal(&json!(["Oslo"]), &json!(["Oslo", "Rome"])));
         assert!(equal(&Value::Null, &json!("")));
         assert!(equal(&Value::Null, &json!([])));
         assert!(equal(&json!(["Oslo"]), &json!("Oslo")));

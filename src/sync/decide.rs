@@ -24,9 +24,11 @@ use crate::{
         id::IdAttribute,
         link::{Activity, Form, Link, Signature},
         link_notes::LinkNotes,
+        picture::UnfitPicture,
         preferred_server::PreferredServer,
         reason::{LeftJob, Reason},
         rejected::Rejected,
+        sent::{Invitation, Sent},
         stored_value::StoredOtherwise,
         user::{Current, EntityId, User},
     },
@@ -45,6 +47,7 @@ mod adoption;
 mod disabled;
 mod given;
 mod given_roles;
+mod invitations;
 mod logins;
 mod mails;
 mod missing;
@@ -52,10 +55,12 @@ mod noted;
 mod notices;
 mod owned;
 mod people;
+mod pictures;
 mod returners;
 mod strangers;
 mod subject;
 mod successors;
+mod unfit;
 mod unsettled;
 
 pub use given::{Given, user_named};
@@ -309,6 +314,8 @@ impl<'a> Matched<'a> {
             unsettled: BTreeSet::new(),
             unlike: Vec::new(),
             waiting: Vec::new(),
+            unfit: Vec::new(),
+            unfit_pictures: Vec::new(),
             others: Vec::with_capacity(self.desired.entries()),
         };
         let returners = self.returners();
@@ -456,8 +463,21 @@ impl<'a> Matched<'a> {
             protected: None,
             roles: Vec::new(),
             notes: LinkNotes::default(),
+            sent: Sent::default(),
             form: Form::Current,
             signature: self.rules.signature,
+        }
+    }
+
+    /// The link of a user that is created for a person of this reading.
+    fn first_link(&self, id: &DirectoryId) -> Link {
+        let invites = self.rules.users.invite;
+        Link {
+            sent: Sent {
+                invitation: invites.then_some(Invitation::Asked),
+                picture: None,
+            },
+            ..self.link(id)
         }
     }
 
@@ -468,6 +488,7 @@ impl<'a> Matched<'a> {
             protected: self.protection(person, user, link),
             roles: link.roles.clone(),
             notes: link.notes.clone(),
+            sent: self.sent(link),
             ..self.link(id)
         };
         match (&new.directory, link.signature) {
@@ -487,6 +508,18 @@ impl<'a> Matched<'a> {
 }
 
 impl Matched<'_> {
+    /// What is sent for a user that has a link, once it is settled.
+    fn sent(&self, link: &Link) -> Sent {
+        let invitation = match link.sent.invitation {
+            Some(Invitation::Due) if !self.rules.users.invite => None,
+            invitation => invitation.map(Invitation::settled),
+        };
+        Sent {
+            invitation,
+            picture: link.sent.picture.clone(),
+        }
+    }
+
     /// Whether a user is protected, as its link is to record it: by the login that it has when
     /// protection is first recorded, or when the patterns changed. None where its login, which no
     /// pattern matches, decides.
@@ -532,6 +565,10 @@ struct Decider<'a, 'm> {
     unlike: Vec<(&'a User, (Field, Values))>,
     /// Who is missing or disabled, and has not been for long enough.
     waiting: Vec<Waiting<'a>>,
+    /// People whose custom attributes cannot take what the directory shows, by login, and why.
+    unfit: Vec<(&'a str, String)>,
+    /// People whose pictures cannot be sent, by login.
+    unfit_pictures: Vec<(UnfitPicture, &'a str)>,
     /// The decisions to change nothing.
     others: Vec<Decision<'a>>,
 }

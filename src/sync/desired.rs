@@ -8,7 +8,7 @@ use std::{
 use super::extent::Extent;
 use crate::{
     config::{Filter, Limit, Limits, PeopleFilter},
-    directory::{ChangedEntries, GroupsRead, Memberships, Reading},
+    directory::{ChangedEntries, GroupsRead, Memberships, PictureValues, Reading},
     escape::{escape_control, is_unseen},
     model::{
         account::Account,
@@ -37,6 +37,9 @@ pub struct Desired {
     skipped: Vec<SkippedEntry>,
     unidentified: usize,
     notes: Vec<String>,
+    /// What is said of LDAP attributes with several values, by their names, and its place among the
+    /// notes.
+    notes_of_several: (usize, BTreeMap<Box<str>, String>),
     entries: usize,
     id_attribute: Option<IdAttribute>,
     directory: Option<Arc<str>>,
@@ -47,6 +50,8 @@ pub struct Desired {
     groups: Option<GroupsRead>,
     is_preferred: bool,
     freshness: Freshness,
+    /// What the directory shows of the pictures of people, by DN; empty where they were not read.
+    pub(super) pictures: BTreeMap<Box<str>, PictureValues>,
 }
 
 /// A complete reading that must not be used.
@@ -188,6 +193,7 @@ impl Desired {
         desired.are_usable(limits.unusable)?;
         desired.skipped.append(&mut alias_entries);
         desired.people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        desired.notes_of_several = (desired.notes.len(), noted.of_several(desired.entries));
         desired.notes.extend(noted.notes(desired.entries));
         Ok(desired)
     }
@@ -198,11 +204,27 @@ impl Desired {
         self.groups.as_ref()
     }
 
+    /// Adds the pictures of people, by the DNs of their entries.
+    #[must_use]
+    pub fn with_pictures(self, pictures: BTreeMap<Box<str>, PictureValues>) -> Self {
+        Self { pictures, ..self }
+    }
+
     /// Adds warnings about the mapping.
     #[must_use]
     pub fn noting(mut self, notes: Vec<String>) -> Self {
         self.notes.extend(notes);
         self
+    }
+
+    /// Warns of attributes with several values, but for those (in lower case) whose values are all
+    /// used.
+    pub(super) fn note_several(&mut self, all_used: &BTreeSet<&str>) {
+        let (place, notes) = std::mem::take(&mut self.notes_of_several);
+        let told = notes.into_iter();
+        let told = told.filter(|(name, _)| !all_used.contains(&*name.to_ascii_lowercase()));
+        let place = place.min(self.notes.len());
+        self.notes.splice(place..place, told.map(|(_, note)| note));
     }
 
     /// The people, to settle which of several values they have; their order stays.
@@ -541,14 +563,20 @@ impl Noted {
         }
     }
 
-    fn notes(self, entries: usize) -> impl Iterator<Item = String> {
-        let several = self.several.into_iter().map(move |(attribute, (count, dn))| {
-            format!(
+    fn of_several(&mut self, entries: usize) -> BTreeMap<Box<str>, String> {
+        let several = std::mem::take(&mut self.several).into_iter();
+        let note = |(attribute, (count, dn)): (Box<str>, (usize, Box<str>))| {
+            let note = format!(
                 "{attribute} has several values in {count} of {entries} entries: the one that ftrack \
                  has is kept, and a new user gets the one in the entry's name, or the shortest; \
                  one is {dn}"
-            )
-        });
+            );
+            (attribute, note)
+        };
+        several.map(note).collect()
+    }
+
+    fn notes(self, entries: usize) -> impl Iterator<Item = String> {
         let not_text = self.not_text.into_iter().map(move |(attribute, (count, dn))| {
             format!(
                 "{attribute} has a value that is not text (UTF-8) in {count} of {entries} entries, \
@@ -563,7 +591,7 @@ impl Noted {
                 self.no_people
             )
         });
-        several.chain(not_text).chain(no_people)
+        not_text.chain(no_people)
     }
 }
 

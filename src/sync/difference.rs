@@ -7,8 +7,10 @@ use serde_json::Value;
 use super::{
     custom,
     desired::{DesiredValue, Person},
+    written::{Stage, WriteRules},
 };
 use crate::model::{
+    custom_kind::CustomKind,
     edit::{Attribute, Edit, Field, Values},
     stored_value::{Likeness, Still, StoredOtherwise, WrittenAndStored, likeness},
     user::{Current, User},
@@ -24,6 +26,25 @@ pub struct Differences {
     pub outdated: Vec<Field>,
     /// What ftrack is known to store as quite another value.
     pub unlike: Vec<(Field, Values)>,
+    /// Why values of the directory are left out, which their attributes cannot take.
+    pub unfit: Vec<String>,
+}
+
+/// What the values of people are compared with.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct Sides<'a> {
+    pub current: &'a Current,
+    pub known: &'a StoredOtherwise,
+    pub rules: &'a WriteRules,
+}
+
+/// What sets the values of a user to be created, and why others are left out.
+#[derive(Debug, Default)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct FirstValues {
+    pub edits: Vec<Edit>,
+    pub unfit: Vec<String>,
 }
 
 impl Differences {
@@ -64,15 +85,16 @@ type KnownFields<'a> = Option<&'a BTreeMap<Field, WrittenAndStored>>;
 /// In what a user differs from its person, beyond what ftrack is known to store otherwise.
 ///
 /// # Errors
-/// ftrack would not accept a value.
+/// ftrack would not accept a required value.
 pub fn differences(
     person: &Person,
     user: &User,
-    current: &Current,
-    known: &StoredOtherwise,
+    sides: Sides<'_>,
+    stage: Stage,
 ) -> Result<Differences, String> {
     let mut differences = Differences::default();
-    let known = known.of_user(&user.id);
+    let Sides { current, rules, .. } = sides;
+    let known = sides.known.of_user(&user.id);
     if person.username == user.username {
         differences.agrees(&Attribute::Username, known);
     } else {
@@ -80,6 +102,9 @@ pub fn differences(
         differences.differs(Attribute::Username, Values { old, new }, known);
     }
     for (attribute, wanted) in wanted_attributes(person, current) {
+        if rules.leaves(&attribute, stage) {
+            continue;
+        }
         // Almost everybody is unchanged, which is found out without building values.
         if let (DesiredValue::Text(wanted), Some(shown)) = (wanted, shown_text(user, &attribute))
             && **wanted == *shown
@@ -91,7 +116,14 @@ pub fn differences(
         let new = match wanted {
             DesiredValue::Keep => continue,
             DesiredValue::Clear => Value::Null,
-            DesiredValue::Text(value) => formed(&attribute, current, &old, value)?,
+            DesiredValue::Text(value) => match formed(person, &attribute, (current, &old), value) {
+                Ok(new) => new,
+                Err(problem) if rules.requires(&attribute) => return Err(problem),
+                Err(problem) => {
+                    differences.unfit.push(problem);
+                    continue;
+                }
+            },
         };
         if custom::equal(&new, &old) {
             differences.agrees(&attribute, known);
@@ -105,16 +137,26 @@ pub fn differences(
 /// What sets the values of a user to be created.
 ///
 /// # Errors
-/// ftrack would not accept a value.
-pub fn first_values(person: &Person, current: &Current) -> Result<Vec<Edit>, String> {
-    let mut edits = vec![set(
-        Attribute::Username,
-        Value::Null,
-        text(&person.username),
-    )];
+/// ftrack would not accept a required value.
+pub fn first_values(person: &Person, sides: Sides<'_>) -> Result<FirstValues, String> {
+    let Sides { current, rules, .. } = sides;
+    let mut first = FirstValues::default();
+    let login = text(&person.username);
+    first
+        .edits
+        .push(set(Attribute::Username, Value::Null, login));
     for (attribute, wanted) in wanted_attributes(person, current) {
         let new = match (wanted, &attribute) {
-            (DesiredValue::Text(value), _) => formed(&attribute, current, &Value::Null, value)?,
+            (DesiredValue::Text(value), _) => {
+                match formed(person, &attribute, (current, &Value::Null), value) {
+                    Ok(new) => new,
+                    Err(problem) if rules.requires(&attribute) => return Err(problem),
+                    Err(problem) => {
+                        first.unfit.push(problem);
+                        continue;
+                    }
+                }
+            }
             // If they were omitted, ftrack would set them to "first" and "last".
             (
                 DesiredValue::Keep | DesiredValue::Clear,
@@ -123,9 +165,9 @@ pub fn first_values(person: &Person, current: &Current) -> Result<Vec<Edit>, Str
             (DesiredValue::Clear, Attribute::Custom(_)) => Value::Null,
             (DesiredValue::Keep | DesiredValue::Clear, _) => continue,
         };
-        edits.push(set(attribute, Value::Null, new));
+        first.edits.push(set(attribute, Value::Null, new));
     }
-    Ok(edits)
+    Ok(first)
 }
 
 /// An edit that sets an attribute.
@@ -145,25 +187,29 @@ pub fn text(value: &str) -> Value {
 
 /// A text in the form that its attribute requires.
 fn formed(
+    person: &Person,
     attribute: &Attribute,
-    current: &Current,
-    old: &Value,
+    (current, old): (&Current, &Value),
     new: &str,
 ) -> Result<Value, String> {
     match attribute {
         Attribute::Custom(key) => {
-            let kind = place(current, key)
-                .and_then(|place| current.custom_kinds.get(place))
-                .copied()
-                .unwrap_or_default();
-            custom::value(kind, old, new)
-                .map_err(|problem| format!("its {} {problem}", attribute.name()))
+            let place = place(current, key);
+            let kind = place.and_then(|place| current.custom_kinds.get(place));
+            let several = place.and_then(|place| person.several_of(place));
+            let formed = match (kind.unwrap_or(&CustomKind::Unknown), several) {
+                (CustomKind::List(choices), Some(several)) => custom::list(choices, several),
+                (kind, _) => custom::value(kind, old, new),
+            };
+            formed.map_err(|problem| format!("its {} {problem}", attribute.name()))
         }
         Attribute::Username
         | Attribute::FirstName
         | Attribute::LastName
         | Attribute::Email
-        | Attribute::UserType => Ok(text(new)),
+        | Attribute::UserType
+        | Attribute::Invitation
+        | Attribute::Thumbnail => Ok(text(new)),
     }
 }
 
@@ -194,7 +240,10 @@ fn shown_text<'a>(user: &'a User, attribute: &Attribute) -> Option<&'a str> {
         Attribute::FirstName => user.first_name.as_deref(),
         Attribute::LastName => user.last_name.as_deref(),
         Attribute::Email => user.email.as_deref(),
-        Attribute::UserType | Attribute::Custom(_) => None,
+        Attribute::UserType
+        | Attribute::Invitation
+        | Attribute::Thumbnail
+        | Attribute::Custom(_) => None,
     }
 }
 
@@ -208,7 +257,7 @@ pub(super) fn value_of(user: &User, attribute: &Attribute, current: &Current) ->
             let value = place(current, key).and_then(|place| user.custom_values.get(place));
             value.cloned().unwrap_or(Value::Null)
         }
-        Attribute::UserType => Value::Null,
+        Attribute::UserType | Attribute::Invitation | Attribute::Thumbnail => Value::Null,
     }
 }
 

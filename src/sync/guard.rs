@@ -349,6 +349,8 @@ fn rule(plan: &Plan<'_>, bounds: &Bounds<'_>, change: &Change, edit: &Edit) -> O
             Attribute::FirstName
             | Attribute::LastName
             | Attribute::UserType
+            | Attribute::Invitation
+            | Attribute::Thumbnail
             | Attribute::Custom(_) => replica().or_else(configured),
         },
         Edit::Grant(role) => replica().or_else(|| guarded_role(plan, change, role).filter(stands)),

@@ -46,8 +46,10 @@ impl Mapping {
     /// The attribute rules of a job.
     pub fn new<'r>(attributes: impl IntoIterator<Item = &'r AttributeRule>) -> Self {
         let mut custom_keys = Vec::new();
-        let rules = attributes.into_iter().map(|rule| {
+        let rules = attributes.into_iter().filter_map(|rule| {
             let place = match &rule.target {
+                // Pictures are read apart from the people.
+                Target::Thumbnail => return None,
                 Target::Username => Place::Username,
                 Target::Email => Place::Email,
                 Target::FirstName => Place::FirstName,
@@ -58,7 +60,7 @@ impl Mapping {
                     Place::Custom(custom_keys.len() - 1)
                 }
             };
-            (place, rule.clone())
+            Some((place, rule.clone()))
         });
         Self {
             rules: rules.collect(),

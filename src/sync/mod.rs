@@ -21,6 +21,7 @@ pub(crate) mod rules;
 pub(crate) mod settings;
 pub(crate) mod several;
 pub(crate) mod verdict;
+mod written;
 
 #[cfg(test)]
 mod properties;

@@ -21,7 +21,8 @@ pub struct Person {
     pub last_name: DesiredValue,
     /// In the order of the mapping's keys.
     pub custom: Box<[DesiredValue]>,
-    /// What is known of values beyond those above; settled before users are matched.
+    /// What is known of values beyond those above; once users are matched, the values of attributes
+    /// that take several.
     pub several: Option<Box<Several>>,
 }
 
@@ -59,6 +60,15 @@ impl Person {
                 }
             }
         }
+    }
+
+    /// The values of the custom attribute at this index, where they are several and it takes them all.
+    pub(super) fn several_of(&self, index: usize) -> Option<impl Iterator<Item = &str>> {
+        let choices = self.several.iter().flat_map(|several| &several.choices);
+        let choice = choices
+            .into_iter()
+            .find(|choice| choice.place == Place::Custom(index))?;
+        Some(choice.values.iter().map(|value| &**value))
     }
 
     /// Whether the directory shows a value for the field.

@@ -193,7 +193,7 @@ fn applied<'c>(current: &Current, changes: impl IntoIterator<Item = &'c Change>)
                         Attribute::LastName => user.last_name = text(),
                         Attribute::Email => user.email = text(),
                         Attribute::Custom(_) => user.custom_values = [values.new.clone()].into(),
-                        Attribute::UserType => {}
+                        Attribute::UserType | Attribute::Invitation | Attribute::Thumbnail => {}
                     }
                 }
                 Edit::Activate => user.is_active = true,

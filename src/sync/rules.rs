@@ -1,9 +1,10 @@
 //! The rules of one job that a plan obeys.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::Duration;
 
+pub use super::written::WriteRules;
 pub use crate::model::fold::fold;
 use crate::{
     config,
@@ -13,7 +14,7 @@ use crate::{
         link::Signature,
         reason::Cause,
         server_kind::ServerKind,
-        user::{Current, UNTOUCHABLE, User},
+        user::{Current, EntityId, UNTOUCHABLE, User},
     },
 };
 
@@ -33,6 +34,8 @@ pub struct Rules {
     pub reach: Reach,
     /// The other jobs: a person who left the bases of one of them may belong to this one.
     pub siblings: Vec<Sibling>,
+    /// How the mapped attributes are written.
+    pub written: WriteRules,
     /// The names of the security roles that the job gives and takes.
     pub roles: Vec<Arc<str>>,
     /// The place of the role that each of the groups gives.
@@ -217,6 +220,7 @@ impl Rules {
             siblings: Vec::new(),
             signature: Signature::default(),
             patience: Patience::new(&job.users),
+            written: WriteRules::new(job.attributes.iter().flat_map(|rules| rules.values())),
             roles: job.roles.keys().map(|name| name.as_str().into()).collect(),
             role_of_group: (0..)
                 .zip(job.roles.values())
@@ -328,22 +332,35 @@ impl Rules {
     /// # Errors
     /// It is not; reported before anything is written.
     pub fn check_user_type(&self, current: &Current) -> Result<(), BadUserType> {
-        let Some(name) = &self.users.user_type else {
-            return Ok(());
-        };
-        if UNTOUCHABLE
-            .iter()
-            .any(|untouchable| name.eq_ignore_ascii_case(untouchable))
-        {
-            return Err(BadUserType::Untouchable(name.clone()));
-        }
-        if current.user_types.contains_key(name) {
-            return Ok(());
-        }
-        let known: Vec<&str> = current.user_types.keys().map(String::as_str).collect();
-        Err(BadUserType::Unknown {
-            name: name.clone(),
-            known: known.join(", "),
+        let name = self.users.user_type.as_deref();
+        name.map_or(Ok(()), |name| {
+            user_type(name, &current.user_types).map(drop)
         })
     }
+}
+
+/// The user type with that name, whose case does not matter where only one has it.
+///
+/// # Errors
+/// There is none, or its users are never changed.
+pub fn user_type<'t>(
+    name: &str,
+    types: &'t BTreeMap<String, EntityId>,
+) -> Result<&'t EntityId, BadUserType> {
+    let is_named = |other: &str| other.eq_ignore_ascii_case(name);
+    if UNTOUCHABLE.into_iter().any(is_named) {
+        return Err(BadUserType::Untouchable(name.to_owned()));
+    }
+    let mut alike = types.iter().filter(|(other, _)| is_named(other));
+    let found = match (types.get(name), alike.next(), alike.next()) {
+        (Some(id), _, _) | (None, Some((_, id)), None) => Some(id),
+        (None, _, _) => None,
+    };
+    found.ok_or_else(|| {
+        let known: Vec<&str> = types.keys().map(String::as_str).collect();
+        BadUserType::Unknown {
+            name: name.to_owned(),
+            known: known.join(", "),
+        }
+    })
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 
 use super::desired::Desired;
 use crate::{
-    config::{AttributeRule, LdapJob, WhenAbsent},
+    config::{AttributeRule, LdapJob, WhenAbsent, Write},
     model::{
         bind_account::BindAccount,
         change::Change,
@@ -285,7 +285,11 @@ fn mapping(rule: &AttributeRule) -> String {
         WhenAbsent::Clear => " or empty",
         WhenAbsent::Keep => "",
     };
-    format!("{}{or_empty}", rule.from)
+    let on_create = match rule.write {
+        Write::OnCreate => " on creation",
+        Write::Always => "",
+    };
+    format!("{}{or_empty}{on_create}", rule.from)
 }
 
 #[cfg(test)]

@@ -4,27 +4,36 @@
 use std::collections::HashMap;
 
 use super::{
-    choice::{Choice, Place, split_at_last_space},
+    choice::{Choice, Place, Several, split_at_last_space},
     custom,
     desired::{Desired, DesiredValue, Identified, Person},
-    rules::fold,
+    rules::{Rules, fold},
 };
 use crate::{
     config::Adopt,
     model::{
+        custom_kind::CustomKind,
+        edit::Attribute,
         entry::DirectoryId,
         user::{Current, User},
     },
 };
 
 /// The state in which it is settled which of several values people have: what their users have, if it is among them.
+/// Custom attributes that take several get them all.
 ///
 /// A person without a user is known by any of the values by which users are adopted, if they lead
 /// to one user. Everything after this step, such as the search for rivals, sees only the settled
 /// value.
 #[must_use]
-pub fn settled(mut desired: Desired, current: &Current, adopt: Adopt) -> Desired {
-    settle(desired.people_mut(), current, adopt);
+pub fn settled(mut desired: Desired, current: &Current, rules: &Rules) -> Desired {
+    settle(desired.people_mut(), current, rules.users.adopt);
+    let all = current.custom_attributes.iter().zip(&current.custom_kinds);
+    let taking_several: Vec<Attribute> = all
+        .filter(|(_, kind)| kind.has_several())
+        .map(|((key, _), _)| Attribute::Custom(key.clone()))
+        .collect();
+    desired.note_several(&rules.written.sources_of(&taking_several));
     desired
 }
 
@@ -38,10 +47,19 @@ fn settle(people: &mut [Identified], current: &Current, adopt: Adopt) {
             continue;
         };
         let user = users.of(id, person, &several.choices);
-        for choice in &several.choices {
-            if let Some(value) = choice.settled(user, current) {
+        let mut all_used = Vec::new();
+        for choice in several.choices {
+            if choice.kind(current).is_some_and(CustomKind::has_several) {
+                all_used.push(choice);
+            } else if let Some(value) = choice.settled(user, current) {
                 person.put(choice.place, value);
             }
+        }
+        if !all_used.is_empty() {
+            person.several = Some(Box::new(Several {
+                choices: all_used,
+                ..Several::default()
+            }));
         }
     }
 }
@@ -144,11 +162,19 @@ impl Choice {
 
     /// Whether ftrack can take the value.
     fn fits(&self, value: &str, current: &Current) -> bool {
+        let kind = self.kind(current);
+        kind.is_none_or(|kind| custom::value(kind, &serde_json::Value::Null, value).is_ok())
+    }
+
+    /// The kind of the custom attribute that it is for, if it is for one.
+    fn kind<'c>(&self, current: &'c Current) -> Option<&'c CustomKind> {
         let Place::Custom(index) = self.place else {
-            return true;
+            return None;
         };
-        let kind = current.custom_kinds.get(index).copied().unwrap_or_default();
-        custom::value(kind, &serde_json::Value::Null, value).is_ok()
+        current
+            .custom_kinds
+            .get(index)
+            .or(Some(&CustomKind::Unknown))
     }
 
     /// What the user has beside what it would get, where both are text.
@@ -173,12 +199,11 @@ impl Choice {
     fn custom<'v>(
         &self,
         user: &'v User,
-        current: &Current,
-    ) -> Option<(crate::model::user::CustomKind, &'v serde_json::Value)> {
+        current: &'v Current,
+    ) -> Option<(&'v CustomKind, &'v serde_json::Value)> {
         let Place::Custom(index) = self.place else {
             return None;
         };
-        let kind = current.custom_kinds.get(index).copied().unwrap_or_default();
-        Some((kind, user.custom_values.get(index)?))
+        Some((self.kind(current)?, user.custom_values.get(index)?))
     }
 }

@@ -119,6 +119,7 @@ fn account(person: &cast::Person) -> Account {
         protected: None,
         roles: Vec::new(),
         notes: LinkNotes::default(),
+        sent: ftrack_ldap_sync::model::sent::Sent::default(),
         form: Form::Current,
         signature: Signature::NotChecked,
     };

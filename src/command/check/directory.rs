@@ -14,6 +14,7 @@ use crate::{
         connector::Connector,
         error::DirectoryError,
         probe::{Entered, Observation, Probe, Probed, Step},
+        schema::Schema,
         srv::Found,
     },
     run::LdapWork,
@@ -208,6 +209,9 @@ async fn look_at_jobs(
                 entered.schema.as_ref(),
             );
         }
+        if let (Some(attribute), Some(schema)) = (work.pictures(), entered.schema.as_ref()) {
+            pictures(&mut about, attribute, schema);
+        }
         if work.job.changes_schedule.is_some() {
             about.ok("changes", entered.tells_changes());
         }
@@ -225,6 +229,22 @@ async fn look_at_jobs(
         }
     }
     findings
+}
+
+/// Whether there can be pictures, of which each run reads all.
+fn pictures(about: &mut About, attribute: &str, schema: &Schema) {
+    if schema.find(attribute).is_some() {
+        about.ok(
+            "pictures",
+            format!("the directory has the attribute {attribute}, with which pictures are sent"),
+        );
+    } else {
+        about.warn(
+            "pictures",
+            format!("the directory has no attribute {attribute}, so no picture is sent"),
+            "correct attributes.thumbnail, or remove it",
+        );
+    }
 }
 
 fn out_of_time(about: &mut About, what: &str, limit: Duration) {

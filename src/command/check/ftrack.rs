@@ -18,6 +18,7 @@ use crate::{
     config::WorkInHand,
     ftrack::{
         builtin_sync,
+        custom_fault::CustomAttributeFault,
         error::{ConnectErrorKind, FtrackError, FtrackErrorKind},
         read, seats, server,
         server::{Permission, Schemas},
@@ -27,9 +28,11 @@ use crate::{
     },
     model::{
         clocks::{Clocks, Present},
+        custom_kind::CustomKind,
         user::EntityId,
     },
     run::{CompiledJob, LdapWork},
+    sync::{rules, rules::BadUserType},
 };
 
 /// Settings for the check: each call is tried at most twice, and two calls fit into `limit`.
@@ -152,7 +155,10 @@ impl Look<'_> {
         let custom: Vec<String> = custom.into_iter().collect();
         match server::schemas(self.reader, &self.until).await {
             Ok(schemas) => {
-                let lacking = schemas.lacking(&custom);
+                let mut lacking = schemas.lacking(&custom);
+                if self.jobs.iter().any(|(_, work)| work.pictures().is_some()) {
+                    lacking.extend(schemas.lacking_for_pictures());
+                }
                 for attribute in &lacking {
                     self.about.fail(
                         "schema",
@@ -318,8 +324,8 @@ impl Look<'_> {
             let custom_keys = work.custom_keys();
             match read::custom_attributes(self.reader, custom_keys, &self.until).await {
                 Ok(found) => {
-                    for (key, id) in custom_keys.iter().zip(found) {
-                        custom_attribute(&mut about, key, id.as_ref());
+                    for (key, found) in custom_keys.iter().zip(found) {
+                        custom_attribute(&mut about, key, found);
                     }
                 }
                 Err(error) => fail(&mut about, "custom_attribute", &error),
@@ -419,31 +425,46 @@ impl Look<'_> {
 }
 
 fn user_type(about: &mut About, name: &str, types: &BTreeMap<String, EntityId>) {
-    if types.contains_key(name) {
-        about.ok("user_type", format!("ftrack has the user type {name:?}"));
-    } else {
-        let known: Vec<String> = types.keys().cloned().collect();
-        about.fail(
+    match rules::user_type(name, types) {
+        Ok(_) => about.ok("user_type", format!("ftrack has the user type {name:?}")),
+        Err(BadUserType::Untouchable(_)) => about.fail(
             "user_type",
-            format!("ftrack has no user type {name:?}"),
-            choose("name in users.user_type", &known),
-        );
+            format!(
+                "users of the type {name:?} are never changed, so they could never be deactivated \
+                 either"
+            ),
+            "name another type in users.user_type",
+        ),
+        Err(BadUserType::Unknown { .. }) => {
+            let known: Vec<String> = types.keys().cloned().collect();
+            about.fail(
+                "user_type",
+                format!("ftrack has no user type {name:?}"),
+                choose("name in users.user_type", &known),
+            );
+        }
     }
 }
 
-fn custom_attribute(about: &mut About, key: &str, id: Option<&EntityId>) {
-    if id.is_some() {
-        about.ok(
+fn custom_attribute(
+    about: &mut About,
+    key: &str,
+    found: Result<(EntityId, CustomKind), CustomAttributeFault>,
+) {
+    match found {
+        Ok((_, CustomKind::Unknown)) => about.warn(
             "custom_attribute",
-            format!("ftrack has the custom attribute {key:?} for users"),
-        );
-    } else {
-        about.fail(
+            format!(
+                "ftrack has the custom attribute {key:?} for users, and does not show of which type \
+                 it is: values get the form of those that are there"
+            ),
+            "give the key's role read access to the types of custom attributes",
+        ),
+        Ok((_, kind)) => about.ok(
             "custom_attribute",
-            format!("ftrack has no custom attribute {key:?} for users readable with this key"),
-            "create it under Settings > Custom attributes, and give the key's role read and write \
-             access to it",
-        );
+            format!("ftrack has the custom attribute {key:?} for users, {kind}"),
+        ),
+        Err(fault) => about.fail("custom_attribute", fault.what(), fault.way_out()),
     }
 }
 
@@ -494,7 +515,7 @@ fn step_of(error: &FtrackError) -> &'static str {
         | FtrackErrorKind::Refused(_)
         | FtrackErrorKind::Changing { .. }
         | FtrackErrorKind::CutShort { .. }
-        | FtrackErrorKind::UnknownCustomAttribute(_)
+        | FtrackErrorKind::CustomAttribute(_)
         | FtrackErrorKind::UnusableRole { .. } => "connection",
     }
 }

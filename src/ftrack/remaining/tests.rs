@@ -13,6 +13,7 @@ use crate::model::{
     link_notes::LinkNotes,
     reason::Reason,
     role::HeldRole,
+    sent::Sent,
 };
 
 const RUN: &str = "this-run";
@@ -27,6 +28,7 @@ fn link(activity: Activity) -> Link {
         protected: None,
         roles: Vec::new(),
         notes: LinkNotes::default(),
+        sent: Sent::default(),
         form: Form::Current,
         signature: Signature::NotChecked,
     }

@@ -20,6 +20,7 @@ fn link(activity: Activity) -> Link {
         protected: None,
         roles: Vec::new(),
         notes: LinkNotes::default(),
+        sent: crate::model::sent::Sent::default(),
         form: Form::Current,
         signature: Signature::NotChecked,
     }

@@ -10,6 +10,7 @@ use crate::model::{
     link::{Form, LinkFound, Signature},
     link_notes::LinkNotes,
     reason::Reason,
+    sent::Sent,
 };
 
 fn link(activity: Activity) -> Link {
@@ -22,6 +23,7 @@ fn link(activity: Activity) -> Link {
         protected: None,
         roles: Vec::new(),
         notes: LinkNotes::default(),
+        sent: Sent::default(),
         form: Form::Current,
         signature: Signature::NotChecked,
     }

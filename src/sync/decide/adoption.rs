@@ -6,11 +6,12 @@ use crate::{
     model::{
         change::{Action, HeldBy, Hold},
         edit::Edit,
+        entry::DirectoryId,
         link::LinkFound,
         reason::{ByHand, MatchedBy, Reason},
         user::User,
     },
-    sync::{decision::Who, desired::Identified, matching::created_id},
+    sync::{decision::Who, desired::Identified, matching::created_id, written::Stage},
 };
 
 /// The maximum number of roles named in a hold.
@@ -37,10 +38,17 @@ impl<'a> Decider<'a, '_> {
             let refusal = Box::new((user.username.clone(), why));
             return self.skip(who, Reason::NotAdopted(refusal));
         }
-        let mut edits = match self.wanted(person, user) {
+        let is_begun = self.is_begun(id, user);
+        let stage = if is_begun {
+            Stage::Creation
+        } else {
+            Stage::Existing
+        };
+        let mut edits = match self.wanted(identified, user, stage) {
             Ok(edits) => edits,
             Err(reason) => return self.skip(who, reason),
         };
+        edits.extend(self.picture(person, None, stage));
         if user.is_active {
             let known = self.matched.roles_before(user);
             let mut of_roles = self.matched.role_differences(id, user, known).edits;
@@ -52,11 +60,6 @@ impl<'a> Decider<'a, '_> {
         if rules.is_protected(&person.username) && !keeps_it {
             return self.skip(who, Reason::ProtectedUsername(person.username.clone()));
         }
-        let is_begun = self
-            .matched
-            .desired
-            .id_attribute()
-            .is_some_and(|attribute| user.id == created_id(&rules.source, attribute, id));
         let by = match rules.users.adopt {
             Adopt::Username => Some(MatchedBy::Login),
             Adopt::Email => Some(MatchedBy::Mail),
@@ -83,6 +86,13 @@ impl<'a> Decider<'a, '_> {
         if !is_given {
             self.hold_adoption(user, is_begun);
         }
+    }
+
+    /// Whether this program began to create the user for the person.
+    fn is_begun(&self, id: &DirectoryId, user: &User) -> bool {
+        let source = &self.matched.rules.source;
+        let attribute = self.matched.desired.id_attribute();
+        attribute.is_some_and(|attribute| user.id == created_id(source, attribute, id))
     }
 
     /// Holds an adoption that waits for a person.

@@ -20,6 +20,7 @@ use crate::{
         desired::Identified,
         difference::differences,
         owner::Owner,
+        written::Stage,
     },
 };
 
@@ -102,8 +103,7 @@ impl<'a> Decider<'a, '_> {
     /// Whether the directory has other values than the user, without any notice of it.
     fn has_other_values(&self, (_, person): &Identified, user: &User) -> bool {
         let matched = self.matched;
-        let known = matched.known.stored_otherwise;
-        let found = differences(person, user, matched.current, known);
+        let found = differences(person, user, matched.sides(), Stage::Existing);
         matched.rules.users.update && found.is_ok_and(|found| !found.edits.is_empty())
     }
 

@@ -44,6 +44,9 @@ impl Decider<'_, '_> {
         self.of_other_writers();
         self.of_the_clocks();
         self.of_unlike_values();
+        self.of_unfit_values();
+        self.of_unfit_pictures();
+        self.of_invitations();
         self.of_the_unclear();
         self.of_disabled_strangers();
         self.of_mails();

@@ -17,10 +17,12 @@ use crate::{
     sync::{
         decision::{Outcome, Who},
         desired::{Identified, Person},
-        difference::{Differences, differences, first_values, set, text},
+        difference::{Differences, FirstValues, differences, first_values, set, text},
         matching::created_id,
         owner::Owner,
         roles::{RoleDifferences, first_roles},
+        rules::user_type,
+        written::Stage,
     },
 };
 
@@ -40,10 +42,19 @@ impl<'a> Decider<'a, '_> {
             let reason = Reason::Untouchable(why);
             return self.settle(who, Some(user), Outcome::Unchanged, reason);
         }
-        let mut edits = match self.wanted(person, user) {
+        let stage = match link.activity {
+            // Its creation is not finished.
+            Activity::Activating => Stage::Creation,
+            Activity::Settled
+            | Activity::Released
+            | Activity::Deactivating { .. }
+            | Activity::Deactivated { .. } => Stage::Existing,
+        };
+        let mut edits = match self.wanted(identified, user, stage) {
             Ok(edits) => edits,
             Err(reason) => return self.skip(who, reason),
         };
+        edits.extend(self.picture(person, Some(link), stage));
         let mut settled = self.matched.settled(identified, user, link);
         // Who is back has not been missing; who may not sign in is still waited for.
         if !self.plan.disabled.contains_key(id.as_str()) {
@@ -148,21 +159,28 @@ impl<'a> Decider<'a, '_> {
     ///
     /// # Errors
     /// ftrack would not accept a value.
-    pub(super) fn wanted(&mut self, person: &Person, user: &'a User) -> Result<Vec<Edit>, Reason> {
+    pub(super) fn wanted(
+        &mut self,
+        identified: &'a Identified,
+        user: &'a User,
+        stage: Stage,
+    ) -> Result<Vec<Edit>, Reason> {
         let rules = self.matched.rules;
+        let (_, person) = identified;
         if !rules.users.update {
             return Ok(Vec::new());
         }
         if rules.is_api_user(&person.username) {
             return Err(Reason::OwnUsername(person.username.clone()));
         }
-        let known = self.matched.known.stored_otherwise;
         let Differences {
             edits,
             outdated,
             unlike,
-        } = differences(person, user, self.matched.current, known)
+            unfit,
+        } = differences(person, user, self.matched.sides(), stage)
             .map_err(|problem| Reason::InvalidValue(problem.into()))?;
+        self.note_unfit(person, unfit);
         let outdated = outdated.into_iter().map(|field| (user.id.clone(), field));
         self.plan.outdated.extend(outdated);
         self.unlike
@@ -192,7 +210,7 @@ impl<'a> Decider<'a, '_> {
                     edits,
                     reason: Reason::NoUser,
                     before: None,
-                    link: self.matched.link(id),
+                    link: self.matched.first_link(id),
                 });
                 self.changes.push(Draft {
                     who,
@@ -207,7 +225,7 @@ impl<'a> Decider<'a, '_> {
     ///
     /// # Errors
     /// Why no user is created.
-    fn first_edits(&self, person: &Person) -> Result<Vec<Edit>, Reason> {
+    fn first_edits(&mut self, person: &'a Person) -> Result<Vec<Edit>, Reason> {
         let (rules, current) = (self.matched.rules, self.matched.current);
         if !rules.users.create {
             return Err(Reason::CreateOff);
@@ -218,13 +236,19 @@ impl<'a> Decider<'a, '_> {
         if rules.is_protected(&person.username) {
             return Err(Reason::ProtectedUsername(person.username.clone()));
         }
-        let mut edits = first_values(person, current)
+        let FirstValues { mut edits, unfit } = first_values(person, self.matched.sides())
             .map_err(|problem| Reason::InvalidValue(problem.into()))?;
+        self.note_unfit(person, unfit);
         edits.push(Edit::Activate);
-        let user_type = rules.users.user_type.as_ref();
-        if let Some(user_type) = user_type.and_then(|name| current.user_types.get(name)) {
+        let name = rules.users.user_type.as_deref();
+        let found = name.and_then(|name| user_type(name, &current.user_types).ok());
+        if let Some(user_type) = found {
             let id = text(user_type.as_str());
             edits.push(set(Attribute::UserType, Value::Null, id));
+        }
+        edits.extend(self.picture(person, None, Stage::Creation));
+        if rules.users.invite {
+            edits.push(set(Attribute::Invitation, Value::Null, true.into()));
         }
         Ok(edits)
     }

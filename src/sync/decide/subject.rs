@@ -114,7 +114,7 @@ pub(super) fn reason_to_rewrite(
     if !is_alone {
         return None;
     }
-    if old.activity != new.activity {
+    if old.activity != new.activity || old.sent != new.sent {
         return Some(Reason::Completed);
     }
     if old.roles != new.roles {

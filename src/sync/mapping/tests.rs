@@ -3,7 +3,10 @@
 use proptest::prelude::{Just, Strategy as _};
 
 use super::*;
-use crate::{config::WhenAbsent, sync::desired::DesiredValue};
+use crate::{
+    config::{WhenAbsent, Write},
+    sync::desired::DesiredValue,
+};
 
 fn rule(target: &str, from: &str) -> AttributeRule {
     AttributeRule {
@@ -11,6 +14,7 @@ fn rule(target: &str, from: &str) -> AttributeRule {
         from: Source::parse(target, from).unwrap(),
         when_absent: WhenAbsent::Keep,
         required: false,
+        write: Write::Always,
     }
 }
 

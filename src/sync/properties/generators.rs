@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     config::{
         Adopt, AttributeRule, ConfigChange, DisabledKey, LdapJob, Limit, Limits, Mode, Scope,
-        Source, Target, Users, WhenAbsent, WorkInHand,
+        Source, Target, Users, WhenAbsent, WorkInHand, Write,
     },
     directory::{Memberships, Reading},
     model::{
@@ -23,6 +23,7 @@ use crate::{
         link_notes::LinkNotes,
         reason::Reason,
         role::{HeldRole, Role},
+        sent::Sent,
         user::{Current, CustomKind, EntityId, User, UserKind},
     },
     sync::{
@@ -264,6 +265,7 @@ fn link() -> impl Strategy<Value = LinkFound> {
                     protected: None,
                     roles: given.iter().map(|role| role.id.clone()).collect(),
                     notes,
+                    sent: Sent::default(),
                     form: if directory.is_some() {
                         Form::Current
                     } else {
@@ -380,6 +382,7 @@ pub fn rules() -> impl Strategy<Value = Rules> {
                     reactivate,
                     adopt,
                     adopt_always: true,
+                    invite: false,
                     deactivate_after,
                     disabled_after: disabled_after.map(Into::into),
                     out_of_scope_after: None,
@@ -410,6 +413,7 @@ fn job(users: Users) -> LdapJob {
         from: Source::Attribute("uid".into()),
         when_absent: WhenAbsent::Keep,
         required: true,
+        write: Write::Always,
     };
     LdapJob {
         member_of: Vec::new(),

@@ -7,6 +7,7 @@ use std::sync::{
 
 use ftrack_ldap_sync::{
     ftrack::{
+        custom_fault::CustomAttributeFault,
         error::{FtrackError, FtrackErrorKind},
         read::{ReadCurrent, read},
         session::{Session, Writer},
@@ -225,6 +226,7 @@ async fn everything_a_plan_needs_is_read() {
         protected: None,
         roles: Vec::new(),
         notes: LinkNotes::default(),
+        sent: ftrack_ldap_sync::model::sent::Sent::default(),
         form: Form::Earlier,
         signature: Signature::NotChecked,
     };
@@ -425,7 +427,7 @@ async fn what_is_missing_at_the_server_is_named() {
         .unwrap_err();
     assert_eq!(
         error.kind(),
-        &FtrackErrorKind::UnknownCustomAttribute("shoe_size".to_owned())
+        &FtrackErrorKind::CustomAttribute(CustomAttributeFault::Unknown("shoe_size".to_owned()))
     );
     let error = read_all(&refusing("SecurityRole").await.session(), &[])
         .await

@@ -102,6 +102,7 @@ fn link(id: &str) -> Link {
         protected: None,
         roles: Vec::new(),
         notes: LinkNotes::default(),
+        sent: ftrack_ldap_sync::model::sent::Sent::default(),
         form: Form::Earlier,
         signature: Signature::NotChecked,
     }

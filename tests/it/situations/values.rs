@@ -1,8 +1,7 @@
-//! The values that reach ftrack: absent ones, names, custom attributes of each type, and the user
-//! type.
+//! The values that reach ftrack: absent ones, names, and the user type.
 
 use ftrack_ldap_sync::model::report::Outcome;
-use insta::{assert_json_snapshot, assert_snapshot};
+use insta::assert_snapshot;
 
 use super::Situation;
 use crate::studio::{Studio, dn, person};
@@ -111,135 +110,6 @@ fn an_entry_without_a_required_value_is_left_out_and_not_gone() {
     assert!(situation.user("ada").is_active);
 }
 
-/// A person with a value for an attribute of each type at ftrack.
-fn with_custom_attributes() -> Situation {
-    let mut mapping = "[jobs.artists.attributes]\n".to_owned();
-    let kinds = [
-        ("badge", "text", "employeeNumber"),
-        ("floor", "number", "roomNumber"),
-        ("staff", "boolean", "employeeType"),
-        ("site", "enumerator", "l"),
-        ("since", "date", "departmentNumber"),
-    ];
-    for (key, _, from) in kinds {
-        mapping.push_str(&format!(
-            "\"custom_attributes.{key}\" = {{ from = \"{from}\", when_absent = \"clear\" }}\n"
-        ));
-    }
-    let entry = person("ada", "Ada", "L")
-        .with("employeeNumber", "0042")
-        .with("roomNumber", "3")
-        .with("employeeType", "TRUE")
-        .with("l", "Oslo")
-        .with("departmentNumber", "20200229120000Z");
-    Situation::of(&[])
-        .then(|studio| {
-            for (key, kind, _) in kinds {
-                studio.ftrack().add_custom_attribute(key, kind).unwrap();
-            }
-        })
-        .config(&mapping)
-        .entry(entry)
-}
-
-#[test]
-fn custom_attributes_get_values_of_their_type_also_of_a_new_user() {
-    let situation = with_custom_attributes();
-    assert_snapshot!(situation.plan_text(), @r#"
-    Plan for artists: 1 to create
-
-      + create     ada  uid=ada,ou=people,dc=studio,dc=test
-          username: ada
-          first_name: Ada
-          last_name: L
-          email: ada@studio.test
-          is_active: true
-          custom_attributes.badge: 0042
-          custom_attributes.floor: 3
-          custom_attributes.since: {"__type__":"datetime","value":"2020-02-29T00:00:00"}
-          custom_attributes.site: ["Oslo"]
-          custom_attributes.staff: true
-          the person is in the directory and has no user
-    "#);
-    assert_eq!(situation.sync().outcome, Outcome::Succeeded);
-    assert_json_snapshot!(situation.user("ada").custom_attributes, @r#"
-    {
-      "badge": "0042",
-      "floor": 3,
-      "since": {
-        "__type__": "datetime",
-        "value": "2020-02-29T00:00:00"
-      },
-      "site": [
-        "Oslo"
-      ],
-      "staff": true
-    }
-    "#);
-    situation.sync_changes_nothing();
-    let situation = situation.then(|studio| {
-        ada(studio, "roomNumber", &["4"]);
-        ada(studio, "employeeType", &["FALSE"]);
-        ada(studio, "l", &["Rome"]);
-        ada(studio, "departmentNumber", &[]);
-    });
-    assert_snapshot!(situation.plan_text(), @r#"
-    Plan for artists: 1 to update
-
-      ~ update     ada  uid=ada,ou=people,dc=studio,dc=test
-          custom_attributes.floor: 3 -> 4
-          custom_attributes.since: {"__type__":"datetime","value":"2020-02-29T00:00:00"} -> (none)
-          custom_attributes.site: ["Oslo"] -> ["Rome"]
-          custom_attributes.staff: true -> false
-          the directory has other values
-
-      Warnings:
-        nobody has a value for attributes.custom_attributes.since ("departmentNumber"): check the name, and whether the bind account may read it
-    "#);
-    situation.sync();
-    assert_json_snapshot!(situation.user("ada").custom_attributes, @r#"
-    {
-      "badge": "0042",
-      "floor": 4,
-      "site": [
-        "Rome"
-      ],
-      "staff": false
-    }
-    "#);
-    situation.sync_changes_nothing();
-}
-
-#[test]
-fn a_value_that_its_attribute_cannot_take_leaves_the_entry_out() {
-    let situation = with_custom_attributes()
-        .then(|studio| ada(studio, "roomNumber", &["third"]))
-        .entry(person("bob", "Bob", "B"));
-    assert_snapshot!(situation.plan_text(), @r#"
-    Plan for artists: 1 to create, 1 entry skipped
-
-      + create     bob  uid=bob,ou=people,dc=studio,dc=test
-          username: bob
-          first_name: Bob
-          last_name: B
-          email: bob@studio.test
-          is_active: true
-          custom_attributes.badge: (none)
-          custom_attributes.floor: (none)
-          custom_attributes.since: (none)
-          custom_attributes.site: (none)
-          custom_attributes.staff: (none)
-          the person is in the directory and has no user
-
-      1 entry skipped:
-        uid=ada,ou=people,dc=studio,dc=test
-          its custom_attributes.floor is not a number: "third"
-    "#);
-    situation.sync();
-    assert_snapshot!(situation.users(), @r#"bob: active, "Bob" "B" <bob@studio.test>; artists, settled"#);
-    situation.sync_changes_nothing();
-}
-
 #[test]
 fn created_users_get_the_configured_type() {
     let situation = Situation::of(&["ada"]).job("users = { user_type = \"ldap\" }");
@@ -258,6 +128,14 @@ fn created_users_get_the_configured_type() {
     situation.sync();
     assert_eq!(situation.user("ada").user_type, "ldap");
     situation.sync_changes_nothing();
+}
+
+#[test]
+fn the_case_of_a_user_type_does_not_matter() {
+    let situation = Situation::of(&["ada"])
+        .job("users = { user_type = \"LDAP\" }")
+        .after_sync();
+    assert_eq!(situation.user("ada").user_type, "ldap");
 }
 
 /// A user type with which nobody may be created: the plan fails, and so does the sync.
