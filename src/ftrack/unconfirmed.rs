@@ -269,7 +269,10 @@ impl Shown {
         elsewhere: &BTreeSet<Field>,
     ) -> Self {
         let mut shown = Self::default();
-        for (field, values) in change.fields.iter().filter(|(field, _)| is_value(field)) {
+        // A picture comes after everything else, which is in effect without it.
+        let is_alone = change.fields.len() == 1;
+        let counts = |field: &Field| is_value(field) && (is_alone || *field != Field::Thumbnail);
+        for (field, values) in change.fields.iter().filter(|(field, _)| counts(field)) {
             let there = seen.value(field, run.custom_attributes);
             match state(field, values, &there) {
                 ShownValue::New | ShownValue::NewInOtherForm if elsewhere.contains(field) => {

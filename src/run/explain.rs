@@ -55,6 +55,25 @@ struct Decided {
     user: Option<ExplainedUser>,
 }
 
+impl Decided {
+    /// The same where values of the person are left out, for these reasons.
+    fn noting(self, unfit: &str) -> Self {
+        if unfit.is_empty() {
+            return self;
+        }
+        let verdict = if self.verdict == Verdict::InStep {
+            Verdict::InvalidValue
+        } else {
+            self.verdict
+        };
+        Self {
+            verdict,
+            reason: format!("{}; but {unfit}, so ftrack keeps what it has", self.reason),
+            ..self
+        }
+    }
+}
+
 /// An explanation in the making.
 #[derive(Default)]
 struct Trace {
@@ -226,6 +245,7 @@ impl RunContext<'_, LdapWork> {
         self.record_person(&desired, (&id.1, chosen), trace);
         let current = self.concerned(current, &desired, &id.1);
         let desired = several::settled(desired, &current, &self.work.rules);
+        let desired = self.with_pictures_of_few(desired, &request).await;
         let settings = self.settings(&desired);
         let past = (remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
@@ -237,7 +257,15 @@ impl RunContext<'_, LdapWork> {
             return Ok(None);
         };
         let held = Parts::of(&vetted, &id.1);
-        Ok(self.conclude(decision, held, (chosen, &remembered.without_seat), trace))
+        let unfit = plan
+            .unfit
+            .get(&id.1)
+            .map_or("".into(), |unfit| unfit.join("; "));
+        if !unfit.is_empty() {
+            trace.step(StepName::Map, false, &*unfit);
+        }
+        let decided = self.conclude(decision, held, (chosen, &remembered.without_seat), trace);
+        Ok(decided.map(|decided| decided.noting(&unfit)))
     }
 
     /// Adds what a run would find out about a person who is among those that it reads.

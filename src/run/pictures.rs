@@ -3,6 +3,7 @@
 
 use super::{RunContext, ldap_work::LdapWork};
 use crate::{
+    config::Scope,
     directory,
     directory::ReadRequest,
     ftrack::{
@@ -18,7 +19,29 @@ use crate::{
     sync::{desired::Desired, guard::Vetted},
 };
 
+/// The most people whose pictures are asked for one by one.
+const FEW: usize = 20;
+
 impl RunContext<'_, LdapWork> {
+    /// The same for a reading of a few people, whose entries are asked; of more, the next complete
+    /// run reads the pictures.
+    pub(super) async fn with_pictures_of_few(
+        &self,
+        desired: Desired,
+        request: &ReadRequest,
+    ) -> Desired {
+        let people = desired.people().iter();
+        let entries = ReadRequest {
+            bases: people.map(|(_, person)| person.dn.to_string()).collect(),
+            scope: Scope::Subtree,
+            ..request.clone()
+        };
+        if !(1..=FEW).contains(&entries.bases.len()) {
+            return desired;
+        }
+        self.with_pictures(desired, &entries).await
+    }
+
     /// The desired state with the pictures, if the job maps them. Where they cannot be read, none is
     /// sent, and nothing else depends on them.
     pub(super) async fn with_pictures(&self, desired: Desired, request: &ReadRequest) -> Desired {
@@ -35,7 +58,8 @@ impl RunContext<'_, LdapWork> {
         .await;
         match found {
             Ok(found) => {
-                let is_empty = found.is_empty() && !desired.people().is_empty();
+                let is_empty =
+                    found.is_empty() && desired.is_of_everybody() && !desired.people().is_empty();
                 let note = is_empty.then(|| {
                     format!(
                         "nobody has a value for attributes.thumbnail ({attribute:?}): check the \

@@ -167,6 +167,8 @@ pub struct Plan<'a> {
     pub notes: Vec<Note>,
     /// Whose links say since when they have been missing: the state need not.
     pub in_links: BTreeSet<DirectoryId>,
+    /// Why values of people are left out, which ftrack cannot take.
+    pub unfit: BTreeMap<DirectoryId, Vec<String>>,
     /// Who is missing after this read.
     pub absences: Absences,
     /// Who may not sign in after this read, and has an active user.

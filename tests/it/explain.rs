@@ -401,3 +401,31 @@ fn who_was_rejected_is_told_so() {
         studio.sync();
     }
 }
+
+#[test]
+fn values_that_do_not_fit_are_named_and_so_are_pictures() {
+    let situation = Situation::of(&["ada", "bob"])
+        .config(
+            "[jobs.artists.attributes]\n\"custom_attributes.floor\" = \"roomNumber\"\nthumbnail = \
+             \"jpegPhoto\"\n",
+        )
+        .then(|studio| {
+            let ftrack = studio.ftrack();
+            ftrack.add_custom_attribute("floor", "number").unwrap();
+            let room = ["third"];
+            studio
+                .tree()
+                .replace(&dn("ada"), "roomNumber", &room)
+                .unwrap();
+        })
+        .after_sync();
+    let pictures: [&[u8]; 1] = [b"\xff\xd8\xff a picture"];
+    situation
+        .tree()
+        .replace_bytes(&dn("bob"), "jpegPhoto", &pictures)
+        .unwrap();
+    assert_snapshot!(verdicts(&situation, ["ada", "bob"]), @"");
+    let steps = explain(&situation, "ada").steps;
+    let map = steps.iter().filter(|step| step.step == StepName::Map);
+    assert!(map.clone().any(|step| !step.passed), "{steps:#?}");
+}

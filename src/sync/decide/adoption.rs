@@ -48,7 +48,7 @@ impl<'a> Decider<'a, '_> {
             Ok(edits) => edits,
             Err(reason) => return self.skip(who, reason),
         };
-        edits.extend(self.picture(person, None, stage));
+        edits.extend(self.picture(identified, None, stage));
         if user.is_active {
             let known = self.matched.roles_before(user);
             let mut of_roles = self.matched.role_differences(id, user, known).edits;

@@ -16,7 +16,7 @@ use crate::{
     },
     sync::{
         decision::{Outcome, Who},
-        desired::{Identified, Person},
+        desired::Identified,
         difference::{Differences, FirstValues, differences, first_values, set, text},
         matching::created_id,
         owner::Owner,
@@ -54,7 +54,7 @@ impl<'a> Decider<'a, '_> {
             Ok(edits) => edits,
             Err(reason) => return self.skip(who, reason),
         };
-        edits.extend(self.picture(person, Some(link), stage));
+        edits.extend(self.picture(identified, Some(link), stage));
         let mut settled = self.matched.settled(identified, user, link);
         // Who is back has not been missing; who may not sign in is still waited for.
         if !self.plan.disabled.contains_key(id.as_str()) {
@@ -180,7 +180,7 @@ impl<'a> Decider<'a, '_> {
             unfit,
         } = differences(person, user, self.matched.sides(), stage)
             .map_err(|problem| Reason::InvalidValue(problem.into()))?;
-        self.note_unfit(person, unfit);
+        self.note_unfit(identified, unfit);
         let outdated = outdated.into_iter().map(|field| (user.id.clone(), field));
         self.plan.outdated.extend(outdated);
         self.unlike
@@ -192,7 +192,7 @@ impl<'a> Decider<'a, '_> {
     pub(super) fn create(&mut self, identified: &'a Identified) {
         let (id, person) = identified;
         let who = Who::Person(identified);
-        match self.first_edits(person) {
+        match self.first_edits(identified) {
             Err(reason) => self.skip(who, reason),
             Ok(mut edits) => {
                 let memberships = self.matched.desired.memberships(id);
@@ -225,7 +225,8 @@ impl<'a> Decider<'a, '_> {
     ///
     /// # Errors
     /// Why no user is created.
-    fn first_edits(&mut self, person: &'a Person) -> Result<Vec<Edit>, Reason> {
+    fn first_edits(&mut self, identified: &'a Identified) -> Result<Vec<Edit>, Reason> {
+        let (_, person) = identified;
         let (rules, current) = (self.matched.rules, self.matched.current);
         if !rules.users.create {
             return Err(Reason::CreateOff);
@@ -238,7 +239,7 @@ impl<'a> Decider<'a, '_> {
         }
         let FirstValues { mut edits, unfit } = first_values(person, self.matched.sides())
             .map_err(|problem| Reason::InvalidValue(problem.into()))?;
-        self.note_unfit(person, unfit);
+        self.note_unfit(identified, unfit);
         edits.push(Edit::Activate);
         let name = rules.users.user_type.as_deref();
         let found = name.and_then(|name| user_type(name, &current.user_types).ok());
@@ -246,7 +247,7 @@ impl<'a> Decider<'a, '_> {
             let id = text(user_type.as_str());
             edits.push(set(Attribute::UserType, Value::Null, id));
         }
-        edits.extend(self.picture(person, None, Stage::Creation));
+        edits.extend(self.picture(identified, None, Stage::Creation));
         if rules.users.invite {
             edits.push(set(Attribute::Invitation, Value::Null, true.into()));
         }

@@ -11,8 +11,8 @@ use crate::{
         picture::UnfitPicture,
     },
     sync::{
+        desired::Identified,
         difference::{set, text},
-        person::Person,
         written::Stage,
     },
 };
@@ -24,7 +24,7 @@ impl<'a> Decider<'a, '_> {
     /// What sets the picture of a person's user, who has this link.
     pub(super) fn picture(
         &mut self,
-        person: &'a Person,
+        (id, person): &'a Identified,
         link: Option<&Link>,
         stage: Stage,
     ) -> Option<Edit> {
@@ -39,7 +39,11 @@ impl<'a> Decider<'a, '_> {
             match value {
                 Ok(digest) if Some(digest) == old => return None,
                 Ok(digest) => new = new.or(Some(digest)),
-                Err(unfit) => self.unfit_pictures.push((*unfit, &person.username)),
+                Err(unfit) => {
+                    self.unfit_pictures.push((*unfit, &person.username));
+                    let problem = format!("its picture is {unfit}");
+                    self.plan.unfit.entry(id.clone()).or_default().push(problem);
+                }
             }
         }
         let old = old.map_or(serde_json::Value::Null, |old| text(old.as_str()));

@@ -2,7 +2,7 @@
 //! and somebody should know.
 
 use super::{Decider, Matched};
-use crate::sync::{difference::Sides, person::Person};
+use crate::sync::{desired::Identified, difference::Sides};
 
 /// The most values that are named in one notice.
 const NAMED: usize = 8;
@@ -20,10 +20,11 @@ impl<'a> Matched<'a> {
 
 impl<'a> Decider<'a, '_> {
     /// Notes that values of a person are left out.
-    pub(super) fn note_unfit(&mut self, person: &'a Person, problems: Vec<String>) {
-        let problems = problems.into_iter();
-        self.unfit
-            .extend(problems.map(|problem| (&*person.username, problem)));
+    pub(super) fn note_unfit(&mut self, (id, person): &'a Identified, problems: Vec<String>) {
+        for problem in problems {
+            self.unfit.push((&*person.username, problem.clone()));
+            self.plan.unfit.entry(id.clone()).or_default().push(problem);
+        }
     }
 
     /// Tells which values are left out.
