@@ -13,6 +13,7 @@ mod groups;
 mod held_kinds;
 mod openldap;
 mod others;
+mod pictures;
 
 /// The key of the job.
 pub const SCHEDULES: &str = "schedule = \"0 3 * * *\"\nchanges_schedule = \"* * * * *\"\n";

@@ -424,7 +424,10 @@ fn values_that_do_not_fit_are_named_and_so_are_pictures() {
         .tree()
         .replace_bytes(&dn("bob"), "jpegPhoto", &pictures)
         .unwrap();
-    assert_snapshot!(verdicts(&situation, ["ada", "bob"]), @"");
+    assert_snapshot!(verdicts(&situation, ["ada", "bob"]), @r#"
+    ada: invalid_value: the user has the directory's values; but its custom_attributes.floor is not a number: "third", so ftrack keeps what it has
+    bob: update: the directory has other values
+    "#);
     let steps = explain(&situation, "ada").steps;
     let map = steps.iter().filter(|step| step.step == StepName::Map);
     assert!(map.clone().any(|step| !step.passed), "{steps:#?}");

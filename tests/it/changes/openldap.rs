@@ -8,7 +8,12 @@ use crate::rules::account;
 
 /// A slapd with these people that remembers so many deletes.
 pub fn slapd(uids: &[&str], remembers: usize) -> Slapd {
-    let mut setup = Setup::new(people(uids.iter().copied()));
+    slapd_with(&people(uids.iter().copied()), remembers)
+}
+
+/// The same with these entries.
+pub fn slapd_with(entries: &str, remembers: usize) -> Slapd {
+    let mut setup = Setup::new(entries.to_owned());
     setup.global = "moduleload syncprov".into();
     let overlay = format!("overlay syncprov\nsyncprov-sessionlog {remembers}");
     setup.database(&overlay).start()

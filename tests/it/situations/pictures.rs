@@ -164,7 +164,9 @@ fn results(situation: &Situation, report: &Report) -> String {
             fields.join(" ")
         )
     });
-    let all: String = changes.collect();
+    let mut all: Vec<String> = changes.collect();
+    all.sort();
+    let all = all.concat();
     situation.plain(&format!("{all}{}", report.warnings.join("\n")))
 }
 
@@ -186,8 +188,8 @@ fn a_picture_that_is_refused_fails_nobody_else_and_comes_again() {
     let report = situation.sync();
     assert_eq!(report.outcome, Outcome::Partial);
     assert_snapshot!(results(&situation, &report), @"
-    bob Applied (last_name): no error
     ada Failed (thumbnail): the picture was not sent: 127.0.0.1 did not take it: HTTP 403
+    bob Applied (last_name): no error
     the picture of bob was not sent: 127.0.0.1 did not take it: HTTP 403
     ");
     assert_eq!(situation.user("bob").last_name.as_deref(), Some("Builder"));
