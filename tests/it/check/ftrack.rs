@@ -247,6 +247,60 @@ fn a_custom_attribute_that_does_not_exist() {
 }
 
 #[test]
+fn a_custom_attribute_whose_values_cannot_be_written() {
+    let (_slapd, mut world) = world();
+    world
+        .studio()
+        .add_custom_attribute("age", "expression")
+        .unwrap();
+    world.attributes = r#"{ username = "uid", "custom_attributes.age" = "cn" }"#.into();
+    assert_eq!(
+        world.check(&[]).only_trouble(),
+        (
+            "fail custom_attribute about job artists at ftrack: the custom attribute \"age\" is of \
+             the type \"expression\", whose values this program does not write; map one of the \
+             types text, url, number, boolean, date, enumerator or dynamic enumerator, or take it \
+             out of the job's attributes"
+                .into(),
+            1
+        )
+    );
+}
+
+#[test]
+fn a_user_type_whose_users_are_never_changed() {
+    let (_slapd, mut world) = world();
+    world.job = "[jobs.artists.users]\nuser_type = \"service\"".into();
+    assert_eq!(
+        world.check(&[]).only_trouble(),
+        (
+            "fail user_type about job artists at ftrack: users of the type \"service\" are never \
+             changed, so they could never be deactivated either; name another type in \
+             users.user_type"
+                .into(),
+            1
+        )
+    );
+}
+
+#[test]
+fn pictures_of_an_attribute_that_does_not_exist() {
+    let (slapd, mut world) = world();
+    world.attributes = r#"{ username = "uid", thumbnail = "jpegPotho" }"#.into();
+    assert_eq!(
+        world.check(&[]).only_trouble(),
+        (
+            format!(
+                "warn pictures about job artists at {}: the directory has no attribute jpegPotho, \
+                 so no picture is sent; correct attributes.thumbnail, or remove it",
+                bare(&slapd.url())
+            ),
+            0
+        )
+    );
+}
+
+#[test]
 fn an_administrator_role_that_does_not_exist() {
     let (_slapd, mut world) = world();
     world.ftrack_settings = "administrator_roles = [\"administrator\", \"Admins\"]".into();
