@@ -210,7 +210,7 @@ impl RunContext<'_, LdapWork> {
             .check_user_type(&current)
             .map_err(Failure::refused)?;
         let desired = several::settled(desired, &current, &self.work.rules);
-        let desired = self.with_pictures_of_few(desired, &request).await;
+        let desired = Box::pin(self.with_pictures_of_few(desired, &request)).await;
         let settings = self.settings(&desired);
         if !memory::changed(&remembered, &settings).is_empty() {
             return Ok(Err(

@@ -245,7 +245,7 @@ impl RunContext<'_, LdapWork> {
         self.record_person(&desired, (&id.1, chosen), trace);
         let current = self.concerned(current, &desired, &id.1);
         let desired = several::settled(desired, &current, &self.work.rules);
-        let desired = self.with_pictures_of_few(desired, &request).await;
+        let desired = Box::pin(self.with_pictures_of_few(desired, &request)).await;
         let settings = self.settings(&desired);
         let past = (remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;

@@ -104,7 +104,7 @@ impl RunContext<'_, LdapWork> {
             remembered.without_seat = without_seat;
         }
         let desired = self.desired(reading, &current)?;
-        let desired = self.with_pictures(desired, &request).await;
+        let desired = Box::pin(self.with_pictures(desired, &request)).await;
         let settings = self.settings(&desired);
         remembered
             .rejected
@@ -299,7 +299,7 @@ impl RunContext<'_, LdapWork> {
         let (reading, current) = self.read(&request).await?;
         let request = reading.asking_again(request);
         let desired = self.desired(reading, &current)?;
-        let desired = self.with_pictures(desired, &request).await;
+        let desired = Box::pin(self.with_pictures(desired, &request)).await;
         let settings = self.settings(&desired);
         remembered
             .rejected
@@ -479,7 +479,9 @@ impl RunContext<'_, LdapWork> {
                     continue;
                 };
                 let to = (writer, &until);
-                let sent = pictures::send_picture(work, &request, (change, outcome), to).await;
+                let sent = pictures::send_picture(work, &request, (change, outcome), to);
+                // Most runs send none, and each would need its memory.
+                let sent = Box::pin(sent).await;
                 let why = sent.without.as_deref();
                 without
                     .extend(why.and_then(|why| recorder.without_picture(sent.outcome.place, why)));
@@ -487,7 +489,7 @@ impl RunContext<'_, LdapWork> {
             }
             journal_failed = recorder.failed;
             self.add_warnings(without);
-            self.send_invitations(vetted, writer, &until).await;
+            Box::pin(self.send_invitations(vetted, writer, &until)).await;
         }
         self.take_notes(&places);
         self.record_phase(RunPhase::Writing, began.elapsed());

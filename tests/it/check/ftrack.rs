@@ -293,7 +293,7 @@ fn pictures_of_an_attribute_that_does_not_exist() {
             format!(
                 "warn pictures about job artists at {}: the directory has no attribute jpegPotho, \
                  so no picture is sent; correct attributes.thumbnail, or remove it",
-                bare(&slapd.url())
+                bare(&slapd.tls_url())
             ),
             0
         )
