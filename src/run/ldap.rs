@@ -95,7 +95,7 @@ impl RunContext<'_, LdapWork> {
         let mut remembered = self.knowing_seats(remembered);
         let request = self.read_request();
         let position = self.position(&aim, &request, state).await?;
-        let (reading, current) = self.read(&request).await?;
+        let (reading, current) = Box::pin(self.read(&request)).await?;
         let request = reading.asking_again(request);
         let earlier = self.confirm_earlier(state, &remembered, &current).await?;
         if earlier.is_changed {
@@ -110,7 +110,7 @@ impl RunContext<'_, LdapWork> {
             .rejected
             .add_links(&current, &self.work.rules.source);
         let past = (&remembered, &settings);
-        let plan = self.decide(&desired, &current, past, &request).await?;
+        let plan = Box::pin(self.decide(&desired, &current, past, &request)).await?;
         let plan = self.restricted(plan)?;
         self.look_at_work(&plan).await;
         self.look_at_pauses(state)?;
@@ -132,12 +132,13 @@ impl RunContext<'_, LdapWork> {
             Aim::Observe => self.observe(state, &remembered, (&plan, &vetted.vetted), &current),
             Aim::Write { writer, .. } => {
                 let planned = (&plan, &desired, &current);
-                let ready = self.ready(state, past, planned, (vetted, known)).await?;
+                let ready = Box::pin(self.ready(state, past, planned, (vetted, known))).await?;
                 // What was read of the directory is the largest part of the memory.
                 drop(plan);
                 drop(desired);
-                self.carry_out(state, &remembered, ready, (&current, earlier), &writer)
-                    .await
+                let written =
+                    self.carry_out(state, &remembered, ready, (&current, earlier), &writer);
+                Box::pin(written).await
             }
         }
     }
@@ -296,7 +297,7 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<SavedPlan, Failure> {
         let mut remembered = self.counting_unsettled(remembered)?;
         let request = self.read_request();
-        let (reading, current) = self.read(&request).await?;
+        let (reading, current) = Box::pin(self.read(&request)).await?;
         let request = reading.asking_again(request);
         let desired = self.desired(reading, &current)?;
         let desired = Box::pin(self.with_pictures(desired, &request)).await;
@@ -306,8 +307,8 @@ impl RunContext<'_, LdapWork> {
             .add_links(&current, &self.work.rules.source);
         let remembered = &remembered;
         let past = (remembered, &settings);
-        let plan = self.decide(&desired, &current, past, &request).await?;
-        self.look_at_work(&plan).await;
+        let plan = Box::pin(self.decide(&desired, &current, past, &request)).await?;
+        Box::pin(self.look_at_work(&plan)).await;
         let unsettled = self.unsettled_changes()?;
         self.paused.clone_from(&remembered.paused);
         let vetted = guard::vet(&plan, &self.bounds(&plan, past, &unsettled));
@@ -467,12 +468,12 @@ impl RunContext<'_, LdapWork> {
                 failed: None,
             };
             let mut waiting = Vec::new();
-            stopped = ftrack::write::write(writer, vetted, current, limits, |done| {
+            let written = ftrack::write::write(writer, vetted, current, limits, |done| {
                 let (wait, ended) = pictures::that_wait(vetted, done);
                 waiting.extend(wait);
                 recorder.record(&ended);
-            })
-            .await;
+            });
+            stopped = Box::pin(written).await;
             let mut without = Vec::new();
             for outcome in waiting {
                 let Some(change) = vetted.allowed().get(outcome.place) else {
