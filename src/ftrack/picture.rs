@@ -146,7 +146,10 @@ async fn link(
         let made_by = link.made_by().map(|mark| (**mark).into());
         match reader.signer().verified(user, link) {
             LinkFound::Link(link) => Some((*link, made_by)),
-            LinkFound::Absent | LinkFound::OfAnotherUser | LinkFound::Unreadable => None,
+            LinkFound::Absent
+            | LinkFound::OfAnotherUser
+            | LinkFound::Unlinked(_)
+            | LinkFound::Unreadable => None,
         }
     }))
 }

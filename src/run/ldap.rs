@@ -461,6 +461,7 @@ impl RunContext<'_, LdapWork> {
                     job: &self.prepared.name,
                     run: &self.report.run,
                 },
+                notes: &places,
                 progress: self.progress,
                 changes,
                 ended: 0,

@@ -93,7 +93,8 @@ pub(super) fn that_wait(
             OutcomeKind::ByAnother(_)
             | OutcomeKind::Unconfirmed(..)
             | OutcomeKind::Failed(_)
-            | OutcomeKind::FailedInPart(..) => false,
+            | OutcomeKind::FailedInPart(..)
+            | OutcomeKind::NoSeat(..) => false,
         };
         let change = vetted.allowed().get(outcome.place);
         is_in_effect && change.is_some_and(sends_a_picture)

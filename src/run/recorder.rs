@@ -1,5 +1,7 @@
 //! Takes the results of changes as they become known: into the report, the journal and the log.
 
+use std::ops::Range;
+
 use tokio_util::sync::CancellationToken;
 
 use super::{Progress, record};
@@ -16,6 +18,8 @@ pub(super) struct Recorder<'a> {
     pub stored: &'a mut StoredOtherwise,
     pub journal: Journal,
     pub of: RunName<'a>,
+    /// Where what only links say stands in the report for now.
+    pub notes: &'a Range<usize>,
     pub progress: &'a (dyn Fn(Progress) + Sync),
     /// How many changes there are, and how many of them ended.
     pub changes: usize,
@@ -31,7 +35,7 @@ impl Recorder<'_> {
     pub fn record(&mut self, done: &[ChangeOutcome]) {
         self.ended += done.len();
         (self.progress)(Progress::Changes(self.ended, self.changes));
-        let lines = record::record_results(self.reported, done, self.of);
+        let lines = record::record_results(self.reported, done, (self.of, self.notes));
         record::add_stored(self.stored, self.reported, done);
         if let (Err(error), None) = (self.journal.add(&lines), &self.failed) {
             Event::StateFailed {

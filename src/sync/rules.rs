@@ -198,7 +198,8 @@ fn employee_number(job: &config::LdapJob) -> Option<usize> {
         | Target::Email
         | Target::FirstName
         | Target::LastName
-        | Target::FullName => false,
+        | Target::FullName
+        | Target::Thumbnail => false,
     });
     let is_number = |rule: &AttributeRule| match &rule.from {
         Source::Attribute(name) => EMPLOYEE_NUMBER

@@ -23,6 +23,7 @@ impl Decider<'_, '_> {
                 Match::Linked(..)
                 | Match::Adopted(_)
                 | Match::New
+                | Match::Unlinked(_)
                 | Match::Disabled(_)
                 | Match::Skipped(_) => None,
             })

@@ -47,6 +47,7 @@ impl<'a> Decider<'a, '_> {
             Activity::Activating => Stage::Creation,
             Activity::Settled
             | Activity::Released
+            | Activity::Unlinked
             | Activity::Deactivating { .. }
             | Activity::Deactivated { .. } => Stage::Existing,
         };

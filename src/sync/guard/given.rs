@@ -37,6 +37,8 @@ fn protected(plan: &Plan<'_>, change: &Change, edit: &Edit) -> Option<Hold> {
             Attribute::FirstName
             | Attribute::LastName
             | Attribute::UserType
+            | Attribute::Invitation
+            | Attribute::Thumbnail
             | Attribute::Custom(_) => None,
         },
         Edit::Grant(role) | Edit::Revoke(role) => guarded_role(plan, change, role),
