@@ -6,11 +6,13 @@
 //! server may stop.
 
 mod by_hand;
+mod links;
 mod roles;
 #[cfg(test)]
 mod tests;
 
-use roles::{RoleStep, role_field, role_steps, roles_of_links};
+use links::{is_same_but_for_roles, links, noted, unsettled};
+use roles::{RoleStep, role_field, role_steps};
 pub use roles::{is_yet_to_be_given, link_without_refused_roles};
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -28,7 +30,6 @@ use crate::{
         edit::{Attribute, Edit, Field},
         link::{Activity, Link, LinkFound},
         role::{ALL_OPEN_PROJECTS, Role},
-        sent::{Invitation, Sent},
         stored_value::{Likeness, likeness},
         user::EntityId,
     },
@@ -489,108 +490,6 @@ fn create(change: &Change, means: WriteContext<'_>) -> Remaining {
         differing,
         only_settles: false,
     }
-}
-
-/// The links to write before and after the user's attributes.
-///
-/// A user that is to become active, or inactive, has a link that says so until it is confirmed:
-/// whoever finds the user in another state in between finds an intention, not another person's
-/// change. A user without a link gets it first, so that nothing is written to a user that somebody
-/// else took over in the meantime.
-fn links(
-    change: &Change,
-    seen: &UserState,
-    found: Option<&Link>,
-    differing: &[(Field, Value)],
-) -> (Option<Link>, Option<Link>) {
-    let (roles_before, roles_after) = roles_of_links(change, seen, found, differing);
-    let with = |activity: Activity| Link {
-        activity,
-        roles: roles_before.clone(),
-        sent: unsettled(change, found),
-        ..change.link.clone()
-    };
-    let activity_differs = differing.iter().any(|(field, _)| *field == Field::IsActive);
-    match change.activity() {
-        Some(true) if activity_differs => {
-            let marked = found.is_some_and(|link| {
-                !matches!(link.activity, Activity::Settled | Activity::Released)
-            });
-            let gives = found.is_some_and(|link| link.roles != roles_before);
-            let activity = match found.map(|link| &link.activity) {
-                Some(activity) if marked => activity.clone(),
-                Some(_) | None => Activity::Activating,
-            };
-            ((!marked || gives).then(|| with(activity)), None)
-        }
-        Some(false) if activity_differs => {
-            let since = match &change.link.activity {
-                Activity::Deactivated { since } | Activity::Deactivating { since } => since.clone(),
-                Activity::Settled
-                | Activity::Activating
-                | Activity::Released
-                | Activity::Unlinked => String::new(),
-            };
-            // The time in the link tells which run deactivated the user: not that of a run before.
-            let mark = Activity::Deactivating { since };
-            let marked = found.is_some_and(|link| link.activity == mark);
-            ((!marked).then(|| with(mark)), None)
-        }
-        _ if found.is_none() && change.action == Action::Create => {
-            (Some(with(Activity::Activating)), None)
-        }
-        _ if found.is_none() => {
-            let sent = change.link.sent.clone();
-            let link = with(change.link.activity.clone());
-            (Some(Link { sent, ..link }), None)
-        }
-        _ if change.is_note() => (None, found.and_then(|found| noted(change, found))),
-        _ => {
-            let after = Link {
-                roles: roles_after,
-                ..change.link.clone()
-            };
-            let before = found
-                .filter(|link| link.roles != roles_before)
-                .map(|link| Link {
-                    roles: roles_before.clone(),
-                    ..link.clone()
-                });
-            let stands = before.as_ref().or(found);
-            let done =
-                stands == Some(&after) || (!seen.is_active && change.action == Action::Create);
-            (before, (!done).then_some(after))
-        }
-    }
-}
-
-/// The link as it is now, with what a change is to note in it; none where it says so already.
-fn noted(change: &Change, found: &Link) -> Option<Link> {
-    let noted = Link {
-        notes: change.link.notes.clone(),
-        ..found.clone()
-    };
-    (noted != *found).then_some(noted)
-}
-
-/// What the link says was sent, as long as the change is not in effect: nothing is asked for before.
-fn unsettled(change: &Change, found: Option<&Link>) -> Sent {
-    if let Some(found) = found {
-        return found.sent.clone();
-    }
-    let asked = change.link.sent.invitation;
-    Sent {
-        invitation: asked.map(|_| Invitation::Due),
-        picture: None,
-    }
-}
-
-fn is_same_but_for_roles(one: &Link, other: &Link) -> bool {
-    let without = |link: &Link| Link {
-        roles: Vec::new(),
-        ..link.clone()
-    };
-    without(one) == without(other)
 }
 
 /// Whether there is already a row where a link is to be written.

@@ -223,6 +223,8 @@ fn a_successor_never_gets_the_leavers_account_by_the_login() {
     ada: inactive, "Given" "ada" <ada@studio.test>; artists, deactivated
     bob: active, "Given" "bob" <bob@studio.test>; artists, settled
     "#);
+    // The link says no more what was rejected.
+    situation.sync();
     situation.sync_changes_nothing();
 }
 
@@ -273,6 +275,8 @@ fn a_successor_never_gets_the_leavers_account_by_the_mail() {
     ada: inactive, "Given" "ada" <ada@studio.test>; artists, deactivated
     bob: active, "Given" "bob" <bob@studio.test>; artists, settled
     "#);
+    // The link says no more what was rejected.
+    situation.sync();
     situation.sync_changes_nothing();
 }
 

@@ -102,6 +102,8 @@ fn who_is_somebody_else_gets_a_user_of_their_own_once_that_is_rejected() {
     ada: active, "Given" "ada" <ada@studio.test>; artists, settled
     bob: active, "Given" "bob" <bob@studio.test>; artists, settled
     "#);
+    // The link says no more what was rejected.
+    situation.sync();
     situation.sync_changes_nothing();
 }
 

@@ -1,0 +1,116 @@
+//! The links that a change writes, and when.
+
+use serde_json::Value;
+
+use super::roles::roles_of_links;
+use crate::{
+    ftrack::user_state::UserState,
+    model::{
+        change::{Action, Change},
+        edit::Field,
+        link::{Activity, Link},
+        sent::{Invitation, Sent},
+    },
+};
+
+/// The links to write before and after the user's attributes.
+///
+/// A user that is to become active, or inactive, has a link that says so until it is confirmed:
+/// whoever finds the user in another state in between finds an intention, not another person's
+/// change. A user without a link gets it first, so that nothing is written to a user that somebody
+/// else took over in the meantime.
+pub(super) fn links(
+    change: &Change,
+    seen: &UserState,
+    found: Option<&Link>,
+    differing: &[(Field, Value)],
+) -> (Option<Link>, Option<Link>) {
+    let (roles_before, roles_after) = roles_of_links(change, seen, found, differing);
+    let with = |activity: Activity| Link {
+        activity,
+        roles: roles_before.clone(),
+        sent: unsettled(change, found),
+        ..change.link.clone()
+    };
+    let activity_differs = differing.iter().any(|(field, _)| *field == Field::IsActive);
+    match change.activity() {
+        Some(true) if activity_differs => {
+            let marked = found.is_some_and(|link| {
+                !matches!(link.activity, Activity::Settled | Activity::Released)
+            });
+            let gives = found.is_some_and(|link| link.roles != roles_before);
+            let activity = match found.map(|link| &link.activity) {
+                Some(activity) if marked => activity.clone(),
+                Some(_) | None => Activity::Activating,
+            };
+            ((!marked || gives).then(|| with(activity)), None)
+        }
+        Some(false) if activity_differs => {
+            let since = match &change.link.activity {
+                Activity::Deactivated { since } | Activity::Deactivating { since } => since.clone(),
+                Activity::Settled
+                | Activity::Activating
+                | Activity::Released
+                | Activity::Unlinked => String::new(),
+            };
+            // The time in the link tells which run deactivated the user: not that of a run before.
+            let mark = Activity::Deactivating { since };
+            let marked = found.is_some_and(|link| link.activity == mark);
+            ((!marked).then(|| with(mark)), None)
+        }
+        _ if found.is_none() && change.action == Action::Create => {
+            (Some(with(Activity::Activating)), None)
+        }
+        _ if found.is_none() => {
+            let sent = change.link.sent.clone();
+            let link = with(change.link.activity.clone());
+            (Some(Link { sent, ..link }), None)
+        }
+        _ if change.is_note() => (None, found.and_then(|found| noted(change, found))),
+        _ => {
+            let after = Link {
+                roles: roles_after,
+                ..change.link.clone()
+            };
+            let before = found
+                .filter(|link| link.roles != roles_before)
+                .map(|link| Link {
+                    roles: roles_before.clone(),
+                    ..link.clone()
+                });
+            let stands = before.as_ref().or(found);
+            let done =
+                stands == Some(&after) || (!seen.is_active && change.action == Action::Create);
+            (before, (!done).then_some(after))
+        }
+    }
+}
+
+/// The link as it is now, with what a change is to note in it; none where it says so already.
+pub(super) fn noted(change: &Change, found: &Link) -> Option<Link> {
+    let noted = Link {
+        notes: change.link.notes.clone(),
+        ..found.clone()
+    };
+    (noted != *found).then_some(noted)
+}
+
+/// What the link says was sent, as long as the change is not in effect: nothing is asked for before.
+pub(super) fn unsettled(change: &Change, found: Option<&Link>) -> Sent {
+    if let Some(found) = found {
+        return found.sent.clone();
+    }
+    let asked = change.link.sent.invitation;
+    Sent {
+        invitation: asked.map(|_| Invitation::Due),
+        picture: None,
+    }
+}
+
+pub(super) fn is_same_but_for_roles(one: &Link, other: &Link) -> bool {
+    let without = |link: &Link| Link {
+        roles: Vec::new(),
+        ..link.clone()
+    };
+    without(one) == without(other)
+}
