@@ -8,7 +8,7 @@ use crate::{
     model::{
         change::{Action, HeldBy, Hold},
         edit::Attribute,
-        link::{LINK_KEY, Link},
+        link::Link,
         reason::Reason,
         user::{EntityId, User},
     },
@@ -73,10 +73,10 @@ impl Decider<'_, '_> {
         let why = format!(
             "the new entry {dn:?} (directory id {id}) has the login and mail address of the user \
              {login:?}, whose entry (directory id {gone}) is gone: it was most likely deleted and \
-             made again. If it is the same person, delete the user's metadata {LINK_KEY:?} in \
-             ftrack, and approve the adoption for the new entry, which the next plan then shows. \
-             If it is another person, approve the deactivation (`plan --out FILE`, then `apply \
-             FILE`) and rename the user in ftrack, which frees the login",
+             made again. If it is the same person, end the link of the user (`unlink {login:?}`), and \
+             give the user to the new entry (`link {dn:?} {login:?}`). If it is another person, \
+             approve the deactivation (`holds` shows its number) and rename the user in ftrack, \
+             which frees the login",
             dn = &*person.dn,
             login = &*user.username,
             gone = link.id,
@@ -115,10 +115,9 @@ impl Decider<'_, '_> {
         let why = format!(
             "the new entry {dn:?} (directory id {id}, login {new:?}) has the name of the entry of \
              the user {login:?} (directory id {gone}), which is gone: it was most likely deleted \
-             and made again. If it is the same person, delete the user's metadata {LINK_KEY:?} in \
-             ftrack, rename the user to {new:?}, and approve the adoption, which the next plan \
-             then shows. If it is another person, approve this (`plan --out FILE`, then `apply \
-             FILE`)",
+             and made again. If it is the same person, end the link of the user (`unlink {login:?}`), \
+             and give the user to the new entry (`link {dn:?} {login:?}`). If it is another person, \
+             approve this (`holds` shows its number)",
             dn = &*person.dn,
             new = &*person.username,
             login = &*user.username,

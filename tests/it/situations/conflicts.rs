@@ -185,7 +185,7 @@ fn a_successor_never_gets_the_leavers_account_by_the_login() {
           is_active: true -> false
           the person is no longer in the directory, as complete reads show
 
-      1 change is held: the new entry "uid=ada,ou=people,dc=studio,dc=test" (directory id [id]) has the login and mail address of the user "ada", whose entry (directory id [id]) is gone: it was most likely deleted and made again. If it is the same person, delete the user's metadata "ftrack-ldap-sync" in ftrack, and approve the adoption for the new entry, which the next plan then shows. If it is another person, approve the deactivation (`plan --out FILE`, then `apply FILE`) and rename the user in ftrack, which frees the login
+      1 change is held: the new entry "uid=ada,ou=people,dc=studio,dc=test" (directory id [id]) has the login and mail address of the user "ada", whose entry (directory id [id]) is gone: it was most likely deleted and made again. If it is the same person, end the link of the user (`unlink "ada"`), and give the user to the new entry (`link "uid=ada,ou=people,dc=studio,dc=test" "ada"`). If it is another person, approve the deactivation (`holds` shows its number) and rename the user in ftrack, which frees the login
 
       1 entry skipped:
         uid=ada,ou=people,dc=studio,dc=test
@@ -238,7 +238,7 @@ fn a_successor_never_gets_the_leavers_account_by_the_mail() {
           is_active: true -> false
           the person is no longer in the directory, as complete reads show
 
-      1 change is held: the new entry "uid=ada,ou=people,dc=studio,dc=test" (directory id [id]) has the login and mail address of the user "ada", whose entry (directory id [id]) is gone: it was most likely deleted and made again. If it is the same person, delete the user's metadata "ftrack-ldap-sync" in ftrack, and approve the adoption for the new entry, which the next plan then shows. If it is another person, approve the deactivation (`plan --out FILE`, then `apply FILE`) and rename the user in ftrack, which frees the login
+      1 change is held: the new entry "uid=ada,ou=people,dc=studio,dc=test" (directory id [id]) has the login and mail address of the user "ada", whose entry (directory id [id]) is gone: it was most likely deleted and made again. If it is the same person, end the link of the user (`unlink "ada"`), and give the user to the new entry (`link "uid=ada,ou=people,dc=studio,dc=test" "ada"`). If it is another person, approve the deactivation (`holds` shows its number) and rename the user in ftrack, which frees the login
 
       1 entry skipped:
         uid=ada,ou=people,dc=studio,dc=test

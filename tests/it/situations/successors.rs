@@ -16,15 +16,6 @@ fn made_again(studio: &Studio, uid: &str) {
     studio.tree().add(person(uid, "Given", uid)).unwrap();
 }
 
-/// Takes the link from a user.
-fn unlink(studio: &Studio, username: &str) {
-    let user = studio.user(username).id;
-    let rows = studio.ftrack().rows("Metadata").unwrap();
-    let link = rows.iter().find(|row| row["parent_id"] == json!(user));
-    let key = json!([link.unwrap()["parent_id"], link.unwrap()["key"]]);
-    studio.ftrack().remove("Metadata", &key).unwrap();
-}
-
 #[test]
 fn an_entry_that_was_made_again_locks_nobody_out() {
     let situation = Situation::of(&["ada", "bob"])
@@ -38,7 +29,7 @@ fn an_entry_that_was_made_again_locks_nobody_out() {
           is_active: true -> false
           the person is no longer in the directory, as complete reads show
 
-      1 change is held: the new entry "uid=ada,ou=people,dc=studio,dc=test" (directory id [id]) has the login and mail address of the user "ada", whose entry (directory id [id]) is gone: it was most likely deleted and made again. If it is the same person, delete the user's metadata "ftrack-ldap-sync" in ftrack, and approve the adoption for the new entry, which the next plan then shows. If it is another person, approve the deactivation (`plan --out FILE`, then `apply FILE`) and rename the user in ftrack, which frees the login
+      1 change is held: the new entry "uid=ada,ou=people,dc=studio,dc=test" (directory id [id]) has the login and mail address of the user "ada", whose entry (directory id [id]) is gone: it was most likely deleted and made again. If it is the same person, end the link of the user (`unlink "ada"`), and give the user to the new entry (`link "uid=ada,ou=people,dc=studio,dc=test" "ada"`). If it is another person, approve the deactivation (`holds` shows its number) and rename the user in ftrack, which frees the login
 
       1 entry skipped:
         uid=ada,ou=people,dc=studio,dc=test
@@ -50,17 +41,11 @@ fn an_entry_that_was_made_again_locks_nobody_out() {
         (Outcome::Held, 1)
     );
     assert_eq!(situation.sync().counts.held, 1);
-    // The same person: without its link, the user is the new entry's once that is approved.
-    unlink(&situation, "ada");
-    assert_snapshot!(situation.plan_text(), @r#"
-    Plan for artists: 1 to adopt, 1 of them held
-
-      = adopt      ada HELD  uid=ada,ou=people,dc=studio,dc=test
-          the user "ada" has no owner, and matches the person by login (users.adopt)
-
-      1 change is held: an existing user would become the person's after the job's first contact; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; users.adopt_always = true adopts without asking
-    "#);
-    approve(&situation);
+    // The same person.
+    for command in [&["unlink", "ada"][..], &["link", &dn("ada"), "ada"]] {
+        let ended = situation.run(command);
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
+    }
     situation.sync_changes_nothing();
     assert_snapshot!(situation.users(), @r#"
     ada: active, "Given" "ada" <ada@studio.test>; artists, settled
@@ -146,7 +131,7 @@ fn an_entry_in_the_place_of_somebodys_locks_nobody_out_whatever_it_says() {
           is_active: true -> false
           the person is no longer in the directory, as complete reads show
 
-      2 changes are held: the new entry "cn=Ada Lovelace,ou=people,dc=studio,dc=test" (directory id [id], login "ada.lovelace") has the name of the entry of the user "ada" (directory id [id]), which is gone: it was most likely deleted and made again. If it is the same person, delete the user's metadata "ftrack-ldap-sync" in ftrack, rename the user to "ada.lovelace", and approve the adoption, which the next plan then shows. If it is another person, approve this (`plan --out FILE`, then `apply FILE`)
+      2 changes are held: the new entry "cn=Ada Lovelace,ou=people,dc=studio,dc=test" (directory id [id], login "ada.lovelace") has the name of the entry of the user "ada" (directory id [id]), which is gone: it was most likely deleted and made again. If it is the same person, end the link of the user (`unlink "ada"`), and give the user to the new entry (`link "cn=Ada Lovelace,ou=people,dc=studio,dc=test" "ada"`). If it is another person, approve this (`holds` shows its number)
     "#);
     assert_eq!(situation.sync().outcome, Outcome::Held);
     assert_snapshot!(situation.users(), @r#"
