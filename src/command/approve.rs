@@ -1,11 +1,11 @@
 //! `approve` and `reject`: a person lets a hold be written, or never.
 
-use std::{io::ErrorKind, os::unix::net::UnixStream, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    control::client::{Daemon, daemon_gone},
+    control::client::{Daemon, daemon_gone, is_there},
     open_state, print_text,
     progress::ProgressLine,
     sync::{approver, prepare, show_new},
@@ -125,17 +125,6 @@ fn stop(error: &RunStartError) -> Stop {
         RunStartError::Busy(_) | RunStartError::State(_) | RunStartError::NotPlannable(_) => {
             Stop::failed(error)
         }
-    }
-}
-
-/// Whether something listens there; whoever may not ask it may not do it either.
-fn is_there(socket: &Path) -> bool {
-    match UnixStream::connect(socket) {
-        Ok(_) => true,
-        Err(error) => !matches!(
-            error.kind(),
-            ErrorKind::NotFound | ErrorKind::ConnectionRefused
-        ),
     }
 }
 

@@ -1,8 +1,9 @@
 //! `status`, `trigger`, `pause` and `resume`: commands to a running daemon.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use chrono::{Local, Utc};
+use chrono::{DateTime, Local, Utc};
+use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     cli::{Exit, Format, PauseArgs, ResumeArgs, StatusArgs, Stop, TriggerArgs},
-    config::{Findings, default_control_socket},
+    config::{Config, Findings, default_control_socket},
     daemon::{
         commands::{CommandError, RunUpdate},
         control::{PauseRequest, ResumeRequest, StatusReply, TriggerRequest},
@@ -23,12 +24,13 @@ use crate::{
         status_text::StatusRow,
     },
     escape::escape_control,
-    model::readable_time::readable_time,
+    model::{change_kind::ChangeKind, readable_time::readable_time},
 };
 
 pub(super) mod client;
+mod offline;
 
-use client::Daemon;
+use client::{Daemon, is_there};
 
 /// Explains why the configuration does not tell where the daemon listens.
 #[must_use]
@@ -104,54 +106,88 @@ pub async fn trigger(
     }
 }
 
-/// `pause`: stops further runs of a job, or one kind of its changes.
+/// `pause`: stops further runs of a job, or one kind of its changes; where no daemon runs, it is saved
+/// for whatever runs next.
 ///
 /// # Errors
-/// The time is invalid, there is no such job, it has no kinds of change, or the daemon does not answer.
-pub async fn pause(socket: &Path, args: &PauseArgs) -> Result<Exit, Stop> {
+/// The time is invalid, there is no such job, it has no kinds of change, the daemon does not answer, or
+/// the state cannot be written.
+pub async fn pause(
+    (socket, load): (&Path, &dyn Fn() -> Result<Arc<Config>, Stop>),
+    args: &PauseArgs,
+) -> Result<Exit, Stop> {
+    if !is_there(socket) && args.daemon.socket.is_none() {
+        return offline::pause(&*load()?, args);
+    }
     let daemon = Daemon::at(socket)?;
     let status = daemon.status().await?.status;
     let job = chosen(&status, args.job.as_deref())?;
-    let zone = job.timezone.parse().unwrap_or(chrono_tz::Tz::UTC);
-    let until = args
-        .until
-        .as_deref()
-        .map(|text| moment::after(text, Utc::now(), &zone, zone.name()))
-        .transpose();
-    let until = until.map_err(|error| {
-        Stop::usage(&format!(
-            "--until {}: {error}",
-            escape_control(args.until.as_deref().unwrap_or_default())
-        ))
-    })?;
+    let zone = job.timezone.parse().unwrap_or(Tz::UTC);
+    let until = until_of(args, zone)?;
     let wish = PauseRequest {
         until,
         reason: args.reason.clone(),
         only: args.only,
     };
     let job = daemon.pause(&job.job, &wish).await?;
-    let name = escape_control(&job.job);
     let running = match (&job.running, args.only) {
         (None, _) => "",
         (Some(_), None) => "; the current run continues",
         (Some(_), Some(_)) => "; the current run goes on with what it has begun to write",
     };
-    let (what, only) = match args.only {
+    print_text(&paused_until(
+        &job.job,
+        args.only,
+        (wish.until, zone),
+        running,
+    ))
+}
+
+/// When a pause is to end.
+fn until_of(args: &PauseArgs, zone: Tz) -> Result<Option<DateTime<Utc>>, Stop> {
+    let until = args
+        .until
+        .as_deref()
+        .map(|text| moment::after(text, Utc::now(), &zone, zone.name()))
+        .transpose();
+    until.map_err(|error| {
+        Stop::usage(&format!(
+            "--until {}: {error}",
+            escape_control(args.until.as_deref().unwrap_or_default())
+        ))
+    })
+}
+
+/// What is paused, and until when.
+fn paused_until(
+    job: &str,
+    only: Option<ChangeKind>,
+    (until, zone): (Option<DateTime<Utc>>, Tz),
+    running: &str,
+) -> String {
+    let name = escape_control(job);
+    let (what, only) = match only {
         None => (name.to_string(), String::new()),
         Some(kind) => (format!("{kind} of {name}"), format!(" --only {kind}")),
     };
-    let until = match wish.until {
+    let until = match until {
         Some(until) => readable_time(until, &zone),
         None => format!("`resume {name}{only}`"),
     };
-    print_text(&format!("{what} is paused until {until}{running}.\n"))
+    format!("{what} is paused until {until}{running}.\n")
 }
 
 /// `resume`: ends a pause of a job, or of one kind of its changes.
 ///
 /// # Errors
-/// There is no such job, or the daemon does not answer.
-pub async fn resume(socket: &Path, args: &ResumeArgs) -> Result<Exit, Stop> {
+/// There is no such job, the daemon does not answer, or the state cannot be written.
+pub async fn resume(
+    (socket, load): (&Path, &dyn Fn() -> Result<Arc<Config>, Stop>),
+    args: &ResumeArgs,
+) -> Result<Exit, Stop> {
+    if !is_there(socket) && args.daemon.socket.is_none() {
+        return offline::resume(&*load()?, args);
+    }
     let daemon = Daemon::at(socket)?;
     let status = daemon.status().await?.status;
     let before = chosen(&status, args.job.as_deref())?;

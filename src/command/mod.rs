@@ -126,12 +126,14 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
         Command::Trigger(args) => with_runtime(|cancel| async move {
             control::trigger(&socket(&args.daemon)?, &args, &cancel).await
         }),
-        Command::Pause(args) => {
-            with_runtime(|_| async move { control::pause(&socket(&args.daemon)?, &args).await })
-        }
-        Command::Resume(args) => {
-            with_runtime(|_| async move { control::resume(&socket(&args.daemon)?, &args).await })
-        }
+        Command::Pause(args) => with_runtime(|_| async move {
+            let load = || load().map(Arc::new);
+            control::pause((&socket(&args.daemon)?, &load), &args).await
+        }),
+        Command::Resume(args) => with_runtime(|_| async move {
+            let load = || load().map(Arc::new);
+            control::resume((&socket(&args.daemon)?, &load), &args).await
+        }),
         Command::Approve(args) => with_runtime(|cancel| async move {
             let load = || load().map(Arc::new);
             approve::approve((&socket(&args.daemon)?, &load), &args, &cancel).await

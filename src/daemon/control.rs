@@ -392,7 +392,10 @@ async fn parse_request<W: Default + DeserializeOwned>(body: Body) -> Result<W, A
 }
 
 /// The requested pause.
-fn pause_of(
+///
+/// # Errors
+/// It would end in the past, or the reason is too long.
+pub fn pause_of(
     PauseRequest {
         until,
         reason,

@@ -18,6 +18,7 @@ use crate::{
         held_people::HeldPeople,
         readable_time::readable_time,
         reason::{Cause, Reason},
+        report::Trigger,
         user::{Current, EntityId},
     },
     state::{LinkedUsers, Remembered, State, Written},
@@ -72,7 +73,23 @@ impl RunContext<'_, LdapWork> {
     /// Looks what a person paused by now, right before it is decided what is written: an emergency
     /// stop counts also for a run that is under way.
     pub(super) fn look_at_pauses(&mut self, state: &State) -> Result<(), Failure> {
-        self.paused = state.paused_kinds_now(&self.prepared.name)?;
+        let job = &self.prepared.name;
+        self.paused = state.paused_kinds_now(job)?;
+        let is_of_a_person = matches!(self.report.trigger, Trigger::Manual | Trigger::Approval);
+        let paused = state.pause_now(job)?;
+        let paused = paused.filter(|pause| is_of_a_person && !pause.is_over(Utc::now()));
+        if let Some(pause) = paused {
+            let zone = self.prepared.job.timezone;
+            let until = pause.until.map(|until| readable_time(until, &zone));
+            let until = until.unwrap_or_else(|| format!("`resume {job}`"));
+            let reason = pause.reason.map(|reason| format!(" ({reason})"));
+            self.notes.push(format!(
+                "the job is paused until {until}{}; that stops the daemon alone, and a run that a \
+                 person starts goes on all the same: `pause --only KIND` holds a kind of change in \
+                 each run",
+                reason.unwrap_or_default()
+            ));
+        }
         Ok(())
     }
 

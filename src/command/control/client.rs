@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     io::{self, ErrorKind},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -53,6 +54,17 @@ pub(in crate::command) struct RunWatch {
     response: Response,
     arrived: BytesMut,
     lines: LinesCodec,
+}
+
+/// Whether something listens there; whoever may not ask it may not do it either.
+pub(in crate::command) fn is_there(socket: &Path) -> bool {
+    match UnixStream::connect(socket) {
+        Ok(_) => true,
+        Err(error) => !matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused
+        ),
+    }
 }
 
 impl Daemon {

@@ -59,6 +59,19 @@ impl State {
         })
     }
 
+    /// The same for a run, in a daemon or not, which holds nobody up by it later.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn pause_now(&self, job: &str) -> Result<Option<Pause>, StateError> {
+        self.read(|connection| {
+            let query = "SELECT * FROM pauses WHERE job = ?1";
+            connection
+                .query_row(query, params![job], columns::pause)
+                .optional()
+        })
+    }
+
     /// Saves a job's pause, or its end.
     ///
     /// # Errors

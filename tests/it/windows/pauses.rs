@@ -4,7 +4,10 @@
 use chrono::{TimeDelta, Utc};
 use ftrack_ldap_sync::{
     demo::ftrack::CallKind,
-    model::{change::HeldBy, report::Outcome},
+    model::{
+        change::HeldBy,
+        report::{Outcome, Report},
+    },
 };
 
 use super::{change, held};
@@ -199,4 +202,84 @@ fn an_unknown_kind_is_refused() {
         said.starts_with("create of artists was not paused"),
         "{said}"
     );
+}
+
+#[test]
+fn without_a_daemon_a_pause_is_saved_for_whatever_runs_next() {
+    let studio = Studio::of(&["ada", "bob"]).for_a_daemon("schedule = \"@yearly\"");
+    let studio = watched(studio).end_to_end();
+    studio.sync();
+    leave(&studio, "ada");
+    let said = must(&studio, 0, &STOP).stdout;
+    for told in [
+        "deactivate of artists is paused until `resume artists --only deactivate`.",
+        "No daemon listens on",
+        "it counts for `sync` by hand and from cron, and for the daemon when it starts",
+    ] {
+        assert!(said.contains(told), "{said}");
+    }
+    let report = studio.sync();
+    assert_eq!(held(&report), [("ada", HeldBy::Paused)], "{report:#?}");
+    let why = change(&report, "ada").error.clone().unwrap();
+    assert!(why.contains("(an odd directory)"), "{why}");
+    let daemon = Daemon::start(&studio);
+    assert!(is_shown(&studio));
+    let report = must(&studio, 0, &["trigger", "--format", "json"]).report();
+    assert_eq!(held(&report), [("ada", HeldBy::Paused)], "{report:#?}");
+    daemon.stop();
+
+    let said = must(&studio, 0, &["resume", "--only", "deactivate"]).stdout;
+    assert!(
+        said.starts_with("deactivate of artists is resumed.\nNo daemon listens on"),
+        "{said}"
+    );
+    let said = must(&studio, 0, &["resume", "--only", "deactivate"]).stdout;
+    assert!(said.starts_with("deactivate of artists was not paused."));
+    assert_eq!(studio.sync().counts.deactivated, 1);
+
+    for (arguments, why) in [
+        (&["pause", "nojob"][..], "nojob"),
+        (&["pause", "--until", "2020-01-01 00:00"], "in the past"),
+        (&["pause", "--only", "deactivat"], "deactivate"),
+    ] {
+        let refused = must(&studio, 2, arguments);
+        assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    }
+    // Whoever names a socket means the daemon there.
+    let refused = must(&studio, 1, &["pause", "--socket", "/nowhere.sock"]);
+    assert!(
+        refused.stderr.contains("no daemon listens"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn a_pause_of_the_whole_job_stops_the_daemon_alone_and_a_run_by_hand_says_so() {
+    let studio = Studio::of(&["ada", "bob"]).for_a_daemon("schedule = \"@yearly\"");
+    let studio = watched(studio).end_to_end();
+    let said = must(&studio, 0, &["pause", "--reason", "a move"]).stdout;
+    assert!(
+        said.starts_with("artists is paused until `resume artists`.\n")
+            && said
+                .contains("`sync` by hand and from cron, `apply` and `approve` run all the same"),
+        "{said}"
+    );
+    let report = studio.sync();
+    assert_eq!(report.counts.created, 2);
+    let warned = |report: &Report| {
+        let mut warnings = report.warnings.iter();
+        warnings.any(|warning| {
+            warning.starts_with("the job is paused until `resume artists` (a move); ")
+        })
+    };
+    assert!(warned(&report), "{report:#?}");
+    let daemon = Daemon::start(&studio);
+    assert_eq!(job(&studio)["phase"], "paused");
+    must(&studio, 1, &["trigger"]);
+    must(&studio, 0, &["resume"]);
+    assert!(!warned(
+        &must(&studio, 0, &["trigger", "--format", "json"]).report()
+    ));
+    daemon.stop();
 }
