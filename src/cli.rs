@@ -98,9 +98,10 @@ pub enum Command {
     Status(StatusArgs),
     /// Run a job now in the running daemon, and wait for its report
     Trigger(TriggerArgs),
-    /// Pause a job in the running daemon
+    /// Pause a job, or one kind of its changes, in the running daemon, or where none runs, for
+    /// whatever runs next
     Pause(PauseArgs),
-    /// Resume a paused job in the running daemon
+    /// Resume a paused job, or a paused kind of its changes
     Resume(ResumeArgs),
     /// Demonstrate a sync with nothing installed: an LDAP directory and an ftrack stand-in on
     /// loopback
@@ -212,11 +213,12 @@ pub struct CheckArgs {
 
 /// `explain [JOB] WHO`
 #[derive(Debug, Args)]
+#[command(override_usage = "ftrack-ldap-sync explain [OPTIONS] [JOB] WHO")]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct ExplainArgs {
     /// Job, which may be omitted if only one is configured, and the person: login, mail, DN,
     /// directory id or ftrack id
-    #[arg(required = true, num_args = 1..=2, value_names = ["JOB", "WHO"])]
+    #[arg(required = true, num_args = 1.., value_name = "[JOB] WHO")]
     pub who: Vec<String>,
     /// Explain what this run did instead, from its report: a run id, a part of it, or `last`
     #[arg(long, value_name = "RUN")]
@@ -224,18 +226,6 @@ pub struct ExplainArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-}
-
-impl ExplainArgs {
-    /// The job, if it is named, and the person.
-    #[must_use]
-    pub fn job_and_who(&self) -> (Option<&str>, &str) {
-        match self.who.as_slice() {
-            [] => (None, ""),
-            [who] => (None, who),
-            [job, who, ..] => (Some(job), who),
-        }
-    }
 }
 
 /// `runs`

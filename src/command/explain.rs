@@ -4,12 +4,16 @@ use std::{path::Path, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{job, print_json, print_text, progress::ProgressLine, runs, sync::prepare};
+use super::{job, print, print_json, print_text, progress::ProgressLine, runs, sync::prepare};
 use crate::{
     cli::{Exit, ExplainArgs, Format, Stop},
     config::{self, Config, Environment},
+    escape::escape_control,
     model::explanation::Explanation,
-    run::{explain::past, text},
+    run::{
+        explain::{ExplainError, past},
+        text,
+    },
     state::history::History,
 };
 
@@ -22,20 +26,23 @@ pub async fn explain(
     args: &ExplainArgs,
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
-    let (named, who) = args.job_and_who();
-    let who = checked(who)?;
+    let known: Vec<&str> = config.jobs.keys().map(String::as_str).collect();
+    let (named, who) = job_and_who(args, &known)?;
     let (name, _) = job(config, named)?;
     let (prepared, servers) = prepare(config, name)?;
     prepared
         .can_be_planned()
         .map_err(|error| Stop::usage(&error))?;
     let line = ProgressLine::start();
-    let show = |progress| line.show(progress);
-    let explained = prepared.explain(who, cancel, &show).await;
+    let progress = |progress| line.show(progress);
+    let explained = prepared.explain(who, cancel, &progress).await;
     drop(line);
     super::lift_lockouts(config, &servers);
-    let explained = explained.map_err(|error| Stop::failed(&error))?;
-    print(&explained, args.format)
+    let explained = explained.map_err(|error| match &error {
+        ExplainError::Ambiguous { .. } => Stop::usage(&error),
+        ExplainError::Plan(_) => Stop::failed(&error),
+    })?;
+    show(&explained, args.format)
 }
 
 /// What a run did about one person, as its report shows.
@@ -43,15 +50,38 @@ pub async fn explain(
 /// # Errors
 /// There is no such run, or its report cannot be read.
 pub fn past(file: &Path, args: &ExplainArgs) -> Result<Exit, Stop> {
-    let (job, who) = args.job_and_who();
-    let who = checked(who)?;
     let paths = config::paths(file, &Environment::of_process());
     let paths = paths.map_err(|findings| Stop::usage(&findings))?;
+    let history = History::new(&paths.state_dir);
+    let mut known = history.jobs().map_err(|error| Stop::failed(&error))?;
+    known.extend(config::job_names(file, &Environment::of_process()));
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let (job, who) = job_and_who(args, &known)?;
     let run = args.run.as_deref().unwrap_or("last");
-    let report = History::new(&paths.state_dir)
-        .find(run, job)
-        .map_err(runs::stop)?;
-    print(&past::explain(&report, who), args.format)
+    let report = history.find(run, job).map_err(runs::stop)?;
+    show(&past::explain(&report, who), args.format)
+}
+
+/// The job, if it is named, and the person. Several words may be a name without its quotes.
+fn job_and_who<'a>(
+    args: &'a ExplainArgs,
+    known: &[&str],
+) -> Result<(Option<&'a str>, &'a str), Stop> {
+    let (job, who) = match args.who.as_slice() {
+        [] => (None, ""),
+        [who] => (None, who.as_str()),
+        [job, who] if known.contains(&job.as_str()) => (Some(job.as_str()), who.as_str()),
+        [job, ..] => {
+            let words = args.who.join(" ");
+            let known = known.join(", ");
+            return Err(Stop::usage(&escape_control(&format!(
+                "there is no job {job:?} (the jobs are {known}){}; if these words are one name, put \
+                 them in quotes: explain {words:?}",
+                config::did_you_mean(job, known.split(", "))
+            ))));
+        }
+    };
+    Ok((job, checked(who)?))
 }
 
 fn checked(who: &str) -> Result<&str, Stop> {
@@ -64,9 +94,13 @@ fn checked(who: &str) -> Result<&str, Stop> {
     Ok(who)
 }
 
-fn print(explained: &Explanation, format: Format) -> Result<Exit, Stop> {
+/// Prints it; commands are never wrapped, so that they can be copied.
+fn show(explained: &Explanation, format: Format) -> Result<Exit, Stop> {
     match format {
-        Format::Text => print_text(&text::explained(explained)),
+        Format::Text => {
+            print_text(&text::explained(explained))?;
+            print(&text::commands(explained))
+        }
         Format::Json => print_json(explained),
     }
 }

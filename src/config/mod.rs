@@ -36,7 +36,7 @@ pub use credential::{Credential, Unreadable};
 pub use directory::{Directory, Sasl, SrvScheme};
 pub use file::{Http, Reports};
 use files::SecretFiles;
-pub use finding::{Finding, Findings, KeyPath, Place};
+pub use finding::{Finding, Findings, KeyPath, Place, did_you_mean, nearest};
 pub use ftrack::Ftrack;
 pub use job::{ConfigChange, Job, JobKind, LdapJob, Mode, Scope};
 pub use kerberos::Kerberos;

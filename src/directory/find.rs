@@ -37,6 +37,8 @@ const MOST: usize = 20;
 pub struct Names {
     /// Attributes, and a value that one of them has.
     pub values: Vec<(Vec<String>, String)>,
+    /// Attributes, and with what a value of one of them begins.
+    pub beginnings: Vec<(Vec<String>, String)>,
     pub ids: Vec<(IdAttribute, DirectoryId)>,
     /// An id of the attribute by which the server identifies its entries.
     pub id: Option<DirectoryId>,
@@ -46,13 +48,20 @@ impl Names {
     /// Whether nothing can be found by them.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty() && self.ids.is_empty() && self.id.is_none()
+        self.values.is_empty()
+            && self.beginnings.is_empty()
+            && self.ids.is_empty()
+            && self.id.is_none()
     }
 
     /// The filter for a server that identifies its entries by one of these attributes.
     fn filter(&self, candidates: &[IdAttribute]) -> String {
         let of_values = self.values.iter().flat_map(|(attributes, value)| {
             let of_value = |name: &String| filter::equals(name, value.as_bytes());
+            attributes.iter().map(of_value)
+        });
+        let of_beginnings = self.beginnings.iter().flat_map(|(attributes, value)| {
+            let of_value = |name: &String| filter::begins(name, value.as_bytes());
             attributes.iter().map(of_value)
         });
         let given = self.id.iter().flat_map(|id| {
@@ -63,7 +72,7 @@ impl Names {
         let of_ids = ids
             .chain(given)
             .filter_map(|(attribute, id)| attribute.filter(id));
-        let all: BTreeSet<String> = of_values.chain(of_ids).collect();
+        let all: BTreeSet<String> = of_values.chain(of_beginnings).chain(of_ids).collect();
         let all: Vec<String> = all.into_iter().collect();
         filter::any(&all)
     }

@@ -10,11 +10,13 @@ use uuid::Uuid;
 use crate::model::{
     edit::{Attribute, Edit, Field, Values},
     entry::DirectoryId,
+    fold::fold,
     link::Link,
     reason::Reason,
     role::ALL_OPEN_PROJECTS,
     stored_link::as_value,
     user::EntityId,
+    verdict::Verdict,
 };
 
 /// What a change does to one user.
@@ -499,9 +501,31 @@ impl Hold {
 pub struct Skipped {
     /// The entry's DN.
     pub dn: String,
+    /// The login that the person asks for; omitted where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The mail address; omitted where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The person's directory id; omitted where the entry shows none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory_id: Option<String>,
+    /// Why, in one word; omitted in reports of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
     /// As text.
     pub reason: String,
     /// Whether a person must settle it: the report's `unsettled` counts these; omitted otherwise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsettled: bool,
+}
+
+impl Skipped {
+    /// Whether its login, mail address, DN or directory id is this text, which is folded.
+    #[must_use]
+    pub fn is_named(&self, folded: &str) -> bool {
+        let known = [&self.username, &self.email, &self.directory_id];
+        let mut known = known.into_iter().flatten().chain([&self.dn]);
+        known.any(|text| fold(text) == folded)
+    }
 }

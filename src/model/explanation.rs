@@ -2,94 +2,8 @@
 
 use serde::Serialize;
 
+pub use crate::model::verdict::Verdict;
 use crate::model::{report::Reported, user::EntityId};
-
-/// What a run does about somebody, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// The user is as it should be, or nothing is to be done.
-    InStep,
-    /// A user is created.
-    Create,
-    /// An existing user becomes the person's.
-    Adopt,
-    /// The user gets other values.
-    Update,
-    /// The user is deactivated.
-    Deactivate,
-    /// The user is reactivated.
-    Reactivate,
-    /// A change waits for a person, a window, or the end of a freeze or a pause.
-    Held,
-    /// A person rejected the change.
-    Rejected,
-    /// Missing, or disabled, but not for long enough.
-    Waiting,
-    /// The job's filter does not match the entry.
-    FilteredOut,
-    /// The entry is outside of the job's search bases.
-    OutsideBases,
-    /// The person is in none of the job's groups.
-    NotAMember,
-    /// The person may not sign in.
-    Disabled,
-    /// The entry lacks a value that is required.
-    MissingValue,
-    /// A value of the entry cannot be used.
-    InvalidValue,
-    /// Somebody else has, or claims, the same login, mail or user.
-    Collision,
-    /// The entry was most likely deleted and made again.
-    Successor,
-    /// The user is never changed, or only with an approval.
-    Protected,
-    /// The user is an administrator, and changes only with an approval.
-    Administrator,
-    /// Somebody else deactivated the user.
-    DeactivatedByHand,
-    /// Another job owns the user.
-    OtherSource,
-    /// The user belongs to no job.
-    NotOwned,
-    /// ftrack had no seat for the user.
-    NoSeat,
-    /// Nobody is known by that name.
-    Unknown,
-}
-
-impl Verdict {
-    /// The name in JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InStep => "in_step",
-            Self::Create => "create",
-            Self::Adopt => "adopt",
-            Self::Update => "update",
-            Self::Deactivate => "deactivate",
-            Self::Reactivate => "reactivate",
-            Self::Held => "held",
-            Self::Rejected => "rejected",
-            Self::Waiting => "waiting",
-            Self::FilteredOut => "filtered_out",
-            Self::OutsideBases => "outside_bases",
-            Self::NotAMember => "not_a_member",
-            Self::Disabled => "disabled",
-            Self::MissingValue => "missing_value",
-            Self::InvalidValue => "invalid_value",
-            Self::Collision => "collision",
-            Self::Successor => "successor",
-            Self::Protected => "protected",
-            Self::Administrator => "administrator",
-            Self::DeactivatedByHand => "deactivated_by_hand",
-            Self::OtherSource => "other_source",
-            Self::NotOwned => "not_owned",
-            Self::NoSeat => "no_seat",
-            Self::Unknown => "unknown",
-        }
-    }
-}
 
 /// One person, explained.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -107,8 +21,10 @@ pub struct Explanation {
     pub directory: Option<ExplainedEntry>,
     /// The person's user.
     pub ftrack: Option<ExplainedUser>,
-    /// What would be, or was, written.
+    /// What would be, or was, written, or held: the part that the verdict is about.
     pub change: Option<Reported>,
+    /// All parts of it, that one first: what may be written, and what each hold holds of it.
+    pub changes: Vec<Reported>,
     /// How it was found out, in order.
     pub steps: Vec<Step>,
     /// Commands that show the same.

@@ -28,9 +28,52 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether a text for people contains a name as a whole word, compared in that form.
+#[must_use]
+pub fn names(text: &str, name: &str) -> bool {
+    let (text, name) = (fold(text), fold(name));
+    if name.is_empty() {
+        return false;
+    }
+    let is_part = |character: char| {
+        character.is_alphanumeric() || matches!(character, '.' | '-' | '_' | '@' | '=')
+    };
+    let mut places = text.match_indices(&*name);
+    places.any(|(start, found)| {
+        let before = text
+            .get(..start)
+            .and_then(|before| before.chars().next_back());
+        let mut after = text.get(start + found.len()..).unwrap_or_default().chars();
+        let after = match after.next() {
+            // The end of a sentence.
+            Some('.') => after.next(),
+            next => next,
+        };
+        !before.is_some_and(is_part) && !after.is_some_and(is_part)
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::fold;
+    use super::{fold, names};
+
+    #[test]
+    fn a_name_is_a_whole_word() {
+        for text in ["the user \"gus.mo\" is", "GUS.MO", "of gus.mo.", "(gus.mo)"] {
+            assert!(names(text, "gus.mo"), "{text}");
+        }
+        for text in [
+            "gus.moe",
+            "x.gus.mo",
+            "gus.mo.x",
+            "gus.mo@studio.test",
+            "gus",
+            "",
+        ] {
+            assert!(!names(text, "gus.mo"), "{text}");
+        }
+        assert!(!names("gus", ""));
+    }
 
     #[test]
     fn one_login_in_many_forms_is_one_login() {

@@ -40,5 +40,6 @@ pub(crate) mod stored_link;
 pub mod stored_value;
 pub mod summary;
 pub mod user;
+pub mod verdict;
 pub mod window;
 pub mod work;

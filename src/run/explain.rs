@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -18,40 +17,77 @@ use crate::{
     directory::ChangedEntries,
     ftrack,
     model::{
-        change::{Action, Change, HeldBy},
+        change::{Action, Change},
         entry::DirectoryId,
         explanation::{ExplainedUser, Explanation, Step, StepName, Verdict},
         id::IdAttribute,
         reason::ByHand,
-        report::{ChangeResult, Outcome as RunOutcome, Report, Reported, Trigger},
-        user::{Current, EntityId, User},
+        report::{ChangeResult, Reported},
+        user::{Current, User},
     },
     state::Remembered,
     sync::{
         decision::{Decision, Outcome, Plan, Who},
-        desired::{Desired, DesiredValue, Mapped},
-        guard,
-        guard::{Held, Vetted},
-        several, verdict,
+        desired::{Desired, Mapped},
+        guard, several, verdict,
     },
 };
 
+mod candidates;
 mod commands;
 mod entry;
+mod groups;
+mod parts;
 pub mod past;
+mod reasons;
 mod users;
 
 use entry::{Chosen, entry_of, of_stranger};
-use users::{link_of, user_of, users_before, users_named};
+use parts::record_parts;
+use users::{link_of, user_of, user_of_person, users_before, users_named};
 
-/// The most reports that are read to find out what the last run held.
-const RUNS: usize = 20;
+/// Nobody can be explained.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// A server could not be asked, or ftrack decides what a run of this job changes.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Several people have that name.
+    #[error("{who:?} may be {candidates}: name the person by the DN or an id")]
+    Ambiguous {
+        /// As asked for.
+        who: String,
+        /// Their DNs or logins, with `or` between them.
+        candidates: String,
+    },
+}
+
+/// The same in the making.
+enum Failed {
+    Run(Failure),
+    Ambiguous { who: String, candidates: String },
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self::Run(failure)
+    }
+}
+
+impl From<Failed> for ExplainError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Run(Failure { why, .. }) => Self::Plan(PlanError::Read(why)),
+            Failed::Ambiguous { who, candidates } => Self::Ambiguous { who, candidates },
+        }
+    }
+}
 
 /// What is decided about somebody.
 struct Decided {
     verdict: Verdict,
     reason: String,
-    change: Option<Reported>,
+    changes: Vec<Reported>,
     user: Option<ExplainedUser>,
 }
 
@@ -72,6 +108,17 @@ impl Decided {
             ..self
         }
     }
+}
+
+/// What is known of somebody beside what is decided.
+struct Facts<'a> {
+    /// The parts of the changes, with what holds them.
+    parts: Vec<Reported>,
+    chosen: Option<&'a Chosen>,
+    /// The user that is, or was, linked with the person.
+    user: Option<&'a User>,
+    /// Whether the user was to be created in the last run, and there was no seat.
+    had_no_seat: bool,
 }
 
 /// An explanation in the making.
@@ -95,36 +142,32 @@ impl CompiledJob {
     /// Explains what a run would do about one person, and why.
     ///
     /// # Errors
-    /// A server could not be asked, or ftrack decides what a run of this job changes.
+    /// A server could not be asked, several people have that name, or ftrack decides what a run of this
+    /// job changes.
     pub async fn explain(
         &self,
         who: &str,
         cancel: &CancellationToken,
         progress: &(dyn Fn(Progress) + Sync),
-    ) -> Result<Explanation, PlanError> {
+    ) -> Result<Explanation, ExplainError> {
         let (mut context, remembered) = self.look(cancel, progress)?;
-        let explained = Box::pin(context.explain(who, &remembered)).await;
-        explained.map_err(|Failure { why, .. }| PlanError::Read(why))
+        Ok(Box::pin(context.explain(who, &remembered)).await?)
     }
 }
 
 impl RunContext<'_, LdapWork> {
-    async fn explain(
-        &mut self,
-        who: &str,
-        remembered: &Remembered,
-    ) -> Result<Explanation, Failure> {
+    async fn explain(&mut self, who: &str, remembered: &Remembered) -> Result<Explanation, Failed> {
         let mut remembered = self.counting_unsettled(remembered)?;
+        self.paused.clone_from(&remembered.paused);
         let current = self.all_users().await?;
         remembered.users_before = Some(users_before(&current, &self.work.rules.source));
-        self.paused.clone_from(&remembered.paused);
         remembered
             .rejected
             .add_links(&current, &self.work.rules.source);
         let mut trace = Trace::default();
         let named = users_named(&current, who);
         let found = self.search(who, &named, &mut trace).await?;
-        let chosen = self.choose(&found, &named, &current);
+        let chosen = self.choose(who, &found, &named, &current)?;
         self.record_entry(&found, chosen.as_ref(), &mut trace);
         let id = match &chosen {
             Some(chosen) => chosen.id.clone(),
@@ -138,7 +181,14 @@ impl RunContext<'_, LdapWork> {
             }
             None => None,
         };
-        let decided = decided.unwrap_or_else(|| self.undecided(chosen.as_ref(), &named));
+        let decided = match decided {
+            Some(decided) => decided,
+            None if chosen.is_none() && named.is_empty() => {
+                let near = self.named_almost_so(who, &current).await?;
+                unknown(&near)
+            }
+            None => self.undecided(chosen.as_ref(), &named),
+        };
         Ok(Explanation {
             who: who.to_owned(),
             job: self.prepared.name.clone(),
@@ -147,7 +197,8 @@ impl RunContext<'_, LdapWork> {
             reason: decided.reason,
             directory: chosen.map(|chosen| entry_of(&found.server, &chosen)),
             ftrack: decided.user,
-            change: decided.change,
+            change: decided.changes.first().cloned(),
+            changes: decided.changes,
             steps: trace.steps,
             commands: trace.commands,
         })
@@ -185,12 +236,7 @@ impl RunContext<'_, LdapWork> {
                     "the user belongs to no job, and no entry is known by that name".to_owned(),
                 ),
             },
-            (None, None) => (
-                Verdict::Unknown,
-                "neither the directory, as far as the account may see it, nor ftrack knows \
-                 anybody by that login, mail address, DN or id"
-                    .to_owned(),
-            ),
+            (None, None) => return unknown(""),
         };
         let reason = match unlinked {
             Some(_) => format!("{reason}; {}", ByHand::Unlinked),
@@ -199,7 +245,7 @@ impl RunContext<'_, LdapWork> {
         Decided {
             verdict,
             reason,
-            change: None,
+            changes: Vec::new(),
             user: user.map(user_of),
         }
     }
@@ -231,7 +277,7 @@ impl RunContext<'_, LdapWork> {
     async fn decided_about(
         &mut self,
         (id, chosen, server): (&(IdAttribute, DirectoryId), Option<&Chosen>, &str),
-        current: &Current,
+        all: &Current,
         remembered: &Remembered,
         trace: &mut Trace,
     ) -> Result<Option<Decided>, Failure> {
@@ -242,10 +288,15 @@ impl RunContext<'_, LdapWork> {
         // Of a few, any part may be unusable.
         let desired = Desired::of_changes(entries, deleted, usize::MAX, limits);
         let desired = desired.map_err(Failure::refused)?;
-        self.record_person(&desired, (&id.1, chosen), trace);
-        let current = self.concerned(current, &desired, &id.1);
+        let current = self.concerned(all, &desired, &id.1);
         let desired = several::settled(desired, &current, &self.work.rules);
         let desired = Box::pin(self.with_pictures_of_few(desired, &request)).await;
+        let user = user_of_person(&current, &id.1, &self.work.rules.source);
+        if let Some(chosen) = chosen.filter(|chosen| chosen.is_of_job()) {
+            self.record_groups(&desired, (&id.1, user), trace);
+            self.record_person(&desired, (&id.1, chosen), trace);
+            self.add_commands(server, chosen, &desired, trace);
+        }
         let settings = self.settings(&desired);
         let past = (remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
@@ -253,63 +304,48 @@ impl RunContext<'_, LdapWork> {
         let unsettled = self.unsettled_changes()?;
         let vetted = guard::vet(&plan, &self.bounds(&plan, past, &unsettled));
         let dn = chosen.map(|chosen| chosen.found.entry.dn.as_str());
-        let Some(decision) = decision_about(&plan, &id.1, dn) else {
+        let decisions = decisions_about(&plan, &id.1, dn);
+        let Some(decision) = deciding(&decisions) else {
             return Ok(None);
         };
-        let held = Parts::of(&vetted, &id.1);
-        let unfit = plan
-            .unfit
-            .get(&id.1)
-            .map_or("".into(), |unfit| unfit.join("; "));
+        let unfit = plan.unfit.get(&id.1);
+        let unfit = unfit.map_or_else(String::new, |unfit| unfit.join("; "));
         if !unfit.is_empty() {
             trace.step(StepName::Map, false, &*unfit);
         }
-        let decided = self.conclude(decision, held, (chosen, &remembered.without_seat), trace);
-        Ok(decided.map(|decided| decided.noting(&unfit)))
+        let had_no_seat = |change: &Change| {
+            change.action == Action::Create && remembered.without_seat.contains(&change.ftrack_id)
+        };
+        let facts = Facts {
+            parts: self.parts(&id.1, &plan, &vetted),
+            chosen,
+            user,
+            had_no_seat: decision.change().is_some_and(had_no_seat),
+        };
+        let decided = self.conclude(decision, facts, all, trace);
+        Ok(Some(decided.noting(&unfit)))
     }
 
-    /// Adds what a run would find out about a person who is among those that it reads.
+    /// Adds whether the person may sign in, and what the entry is mapped to.
     fn record_person(
         &self,
         desired: &Desired,
-        (id, chosen): (&DirectoryId, Option<&Chosen>),
+        (id, chosen): (&DirectoryId, &Chosen),
         trace: &mut Trace,
     ) {
-        if !chosen.is_some_and(Chosen::is_of_job) {
+        if !desired.shown().any(|shown| shown == id) {
             return;
         }
-        let is_shown = desired.shown().any(|shown| shown == id);
-        let groups = &self.work.job.member_of;
-        if !groups.is_empty() {
-            let words = if is_shown { "is" } else { "is not" };
-            let detail = format!(
-                "the person {words} a member of the job's groups: {}",
-                groups.join(", ")
-            );
-            trace.step(StepName::Groups, is_shown, detail);
-        }
-        if !is_shown {
-            return;
-        }
-        let is_disabled = desired.account(id).is_disabled(Utc::now());
-        let words = if is_disabled {
-            "the person may not sign in, as the directory shows"
-        } else {
-            "the person may sign in"
-        };
-        trace.step(StepName::Disabled, !is_disabled, words);
+        self.record_account(desired, id, trace);
         match desired.person(id) {
             Some(person) => {
-                let mail = match &person.email {
-                    DesiredValue::Text(mail) => format!(", mail {mail}"),
-                    DesiredValue::Keep | DesiredValue::Clear => String::new(),
-                };
-                let detail = format!("the login is {}{mail}", person.username);
-                trace.step(StepName::Map, true, detail);
+                let custom = self.work.custom_keys();
+                trace.step(StepName::Map, true, reasons::values(person, custom));
             }
             None => {
-                let skipped = desired.skipped().first();
-                let why = skipped.map_or_else(String::new, |entry| entry.reason.to_string());
+                let mut skipped = desired.skipped().iter();
+                let own = skipped.find(|entry| *entry.dn == *chosen.found.entry.dn);
+                let why = own.map_or_else(String::new, |entry| entry.reason.to_string());
                 trace.step(StepName::Map, false, why);
             }
         }
@@ -319,19 +355,17 @@ impl RunContext<'_, LdapWork> {
     fn conclude(
         &self,
         decision: &Decision<'_>,
-        held: Parts,
-        (chosen, without_seat): (Option<&Chosen>, &BTreeSet<EntityId>),
+        facts: Facts<'_>,
+        current: &Current,
         trace: &mut Trace,
-    ) -> Option<Decided> {
-        let had_no_seat = |change: &Change| {
-            change.action == Action::Create && without_seat.contains(&change.ftrack_id)
-        };
-        let has_user = decision.user.is_some();
-        let user = decision.user.map_or_else(
-            || "ftrack has no user for the person".to_owned(),
-            |user| format!("the user in ftrack is {} ({})", user.username, user.id),
+    ) -> Decided {
+        let Facts { parts, chosen, .. } = facts;
+        let user = decision.user.or(facts.user);
+        trace.step(
+            StepName::Match,
+            user.is_some(),
+            self.matched(decision, user, current),
         );
-        trace.step(StepName::Match, has_user, user);
         let mut reason = decision.reason.to_string();
         let mut verdict = verdict::of_decision(decision);
         let is_left_as_it_is = matches!(decision.outcome, Outcome::LeftAlone | Outcome::Unchanged);
@@ -340,149 +374,80 @@ impl RunContext<'_, LdapWork> {
             let of_entry = of_stranger(chosen, false);
             (verdict, reason) = (of_entry.0, format!("{}; {reason}", of_entry.1));
         }
-        trace.step(StepName::Decide, true, &*reason);
-        if decision.change().is_some_and(had_no_seat) {
+        if decision.outcome == Outcome::Skipped
+            && let Some(part) = parts.first()
+        {
+            reason = format!("{reason}; besides, {}: {}", part.action, part.reason);
+        }
+        if let Some(user) = user {
+            reason.push_str(&self.deactivated_by(user));
+        }
+        reason.push_str(&self.holds_of_others(decision, current));
+        let is_done = matches!(decision.outcome, Outcome::Change(_) | Outcome::Unchanged);
+        trace.step(StepName::Decide, is_done, &*reason);
+        if facts.had_no_seat {
             verdict = Verdict::NoSeat;
-            reason = format!("{reason}; in the last run there was no seat for the user");
+            reason.push_str("; in the last run there was no seat for the user");
         }
-        let change = decision.change().map(|change| {
-            let planned = Reported::new(change, ChangeResult::Planned);
-            let before = || self.held_before(&planned);
-            let held = held.certain.or_else(before).or(held.by_limit);
-            let mut change = held.unwrap_or(planned);
-            change.work = self.work_of(change.action, &change.ftrack_id);
-            change
-        });
-        if let Some(change) = &change {
-            let is_rejected = change.result == ChangeResult::Rejected;
-            let by = change.held_by;
-            let by = by.or(is_rejected.then_some(HeldBy::Rejected));
-            let rejected = change.error.as_deref().filter(|_| is_rejected);
-            let why = change.hold().or(rejected).map(ToOwned::to_owned);
-            if let (Some(by), Some(why)) = (by, &why) {
-                verdict = verdict::of_hold(by);
-                reason = if is_rejected {
-                    format!("{reason}; {why}")
-                } else {
-                    format!("{reason}; it is held ({}): {why}", by.as_str())
-                };
-            }
-            let detail = why.unwrap_or_else(|| {
-                "nothing holds it; limits count everybody, and the last run held nothing of this"
-                    .to_owned()
-            });
-            trace.step(StepName::Guard, by.is_none(), detail);
+        record_parts(&parts, trace);
+        if decision.outcome != Outcome::Skipped
+            && let Some(part) = parts.first()
+        {
+            verdict = match (part.result, part.held_by) {
+                (ChangeResult::Rejected, _) => Verdict::Rejected,
+                (_, Some(by)) => verdict::of_hold(by),
+                (_, None) => verdict,
+            };
         }
-        Some(Decided {
+        reason.push_str(&reasons::of_parts(&parts));
+        Decided {
             verdict,
             reason,
-            change,
-            user: decision.user.map(user_of),
-        })
-    }
-
-    /// The same change, if the last run for everybody held it by what only the people as a whole
-    /// show, or a run for some since then.
-    fn held_before(&self, planned: &Reported) -> Option<Reported> {
-        let job = &self.prepared.name;
-        let runs = self.history.runs(Some(job)).ok()?;
-        let reports = runs
-            .iter()
-            .take(RUNS)
-            .filter_map(|(run, job)| self.history.load(job, run).ok());
-        for report in reports.filter(|report| !report.dry_run) {
-            let held = held_before(&report, planned);
-            if held.is_some() || is_for_everybody(&report) {
-                return held;
-            }
-        }
-        None
-    }
-}
-
-/// What holds the change of a person.
-struct Parts {
-    /// By what is known of this person alone.
-    certain: Option<Reported>,
-    /// By a limit, as far as these few people tell: the last run knows better by how much it is
-    /// exceeded.
-    by_limit: Option<Reported>,
-}
-
-impl Parts {
-    fn of(vetted: &Vetted, id: &DirectoryId) -> Self {
-        let is_of_limit = |held: &&Held| held.hold.by == HeldBy::Limit;
-        let of_person = vetted
-            .held()
-            .iter()
-            .filter(|held| held.change.directory_id == *id);
-        let (by_limit, certain): (Vec<&Held>, Vec<&Held>) = of_person.partition(is_of_limit);
-        let first = |all: Vec<&Held>| {
-            let held = all.first()?;
-            Some(Reported::held(&held.change, &held.hold))
-        };
-        Self {
-            certain: first(certain),
-            by_limit: first(by_limit),
+            changes: parts,
+            user: user.map(user_of),
         }
     }
 }
 
-/// Whether the report of a run has everything that was held then.
-fn is_for_everybody(report: &Report) -> bool {
-    report.outcome != RunOutcome::Failed
-        && report.trigger != Trigger::Changes
-        && report.approved_by.is_none()
-        && report.only.is_empty()
+/// Nobody is known by that name; with who is named almost so.
+fn unknown(near: &str) -> Decided {
+    Decided {
+        verdict: Verdict::Unknown,
+        reason: format!(
+            "neither the directory, as far as the account may see it, nor ftrack knows anybody by \
+             that login, mail address, DN or id{near}"
+        ),
+        changes: Vec::new(),
+        user: None,
+    }
 }
 
-/// The decision about a person, an entry, or the user of somebody without an entry.
-fn decision_about<'p>(
+/// The decisions about a person, an entry, or the user of somebody without an entry; a change comes
+/// first.
+fn decisions_about<'p>(
     plan: &'p Plan<'_>,
     id: &DirectoryId,
     dn: Option<&str>,
-) -> Option<&'p Decision<'p>> {
+) -> Vec<&'p Decision<'p>> {
     let is_about = |decision: &&Decision<'_>| match decision.who {
         Who::Person((person, _)) => person == id,
         Who::Entry(entry) => Some(&*entry.dn) == dn,
         Who::User(user) => user.link.link().is_some_and(|link| link.id == *id),
     };
-    // A change comes first.
-    plan.decisions.iter().find(is_about)
+    plan.decisions.iter().filter(is_about).collect()
 }
 
-/// The same change in a report, if it was held by what only the people as a whole show: everything
-/// else is known anew.
-fn held_before(report: &Report, planned: &Reported) -> Option<Reported> {
-    let is_same = |change: &&Reported| {
-        (change.action, &change.ftrack_id) == (planned.action, &planned.ftrack_id)
-            && change.held_by.is_some_and(is_of_everybody)
+/// The one that tells most: why somebody is skipped, unless the access ends; then a change.
+fn deciding<'p>(decisions: &[&'p Decision<'p>]) -> Option<&'p Decision<'p>> {
+    let ends = |decision: &&&Decision<'_>| {
+        let change = decision.change();
+        change.is_some_and(|change| change.activity() == Some(false))
     };
-    let before = report.changes.iter().find(is_same)?;
-    Some(Reported {
-        result: ChangeResult::Held,
-        held_by: before.held_by,
-        error: before
-            .hold()
-            .map(|why| format!("{why} (in the run {})", report.run)),
-        ..planned.clone()
-    })
-}
-
-/// Whether it takes the reading of everybody to know what holds a change.
-fn is_of_everybody(by: HeldBy) -> bool {
-    match by {
-        HeldBy::Limit | HeldBy::Doubt | HeldBy::Administrator => true,
-        HeldBy::Replica
-        | HeldBy::Configuration
-        | HeldBy::Protected
-        | HeldBy::Adoption
-        | HeldBy::Successor
-        | HeldBy::Returner
-        | HeldBy::Work
-        | HeldBy::Window
-        | HeldBy::Freeze
-        | HeldBy::Paused
-        | HeldBy::Rejected => false,
-    }
+    let is_skipped = |decision: &&&Decision<'_>| decision.outcome == Outcome::Skipped;
+    let mut all = decisions.iter();
+    all.clone()
+        .find(ends)
+        .or_else(|| all.clone().find(is_skipped))
+        .or_else(|| all.next())
+        .copied()
 }

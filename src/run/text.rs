@@ -26,7 +26,7 @@ mod observed;
 mod why;
 mod work;
 
-pub use explained::explained;
+pub use explained::{commands, explained};
 pub use work::work;
 
 /// How much of a plan or report is shown; what is left out is counted.

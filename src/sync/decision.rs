@@ -7,7 +7,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
-use super::desired::{Identified, SkippedEntry};
+use super::desired::{DesiredValue, Identified, SkippedEntry};
 use crate::model::{
     absence::Absences,
     change::{Action, Change, Hold, Skipped},
@@ -89,15 +89,32 @@ impl Decision<'_> {
     #[must_use]
     pub fn skipped(&self) -> Option<Skipped> {
         match self.outcome {
-            Outcome::Skipped => Some(Skipped {
-                dn: match self.who {
-                    Who::Person((_, person)) => person.dn.to_string(),
-                    Who::Entry(entry) => entry.dn.to_string(),
-                    Who::User(user) => user.username.to_string(),
-                },
-                reason: self.reason.to_string(),
-                unsettled: false,
-            }),
+            Outcome::Skipped => {
+                let text = |text: &str| Some(text.to_owned());
+                let (dn, username, email, id) = match self.who {
+                    Who::Person((id, person)) => {
+                        let email = match &person.email {
+                            DesiredValue::Text(email) => text(email),
+                            DesiredValue::Keep | DesiredValue::Clear => None,
+                        };
+                        (&*person.dn, text(&person.username), email, Some(id))
+                    }
+                    Who::Entry(entry) => {
+                        let username = entry.username.as_deref().and_then(text);
+                        (&*entry.dn, username, None, entry.id.as_ref())
+                    }
+                    Who::User(user) => (&*user.username, text(&user.username), None, None),
+                };
+                Some(Skipped {
+                    dn: dn.to_owned(),
+                    username,
+                    email,
+                    directory_id: id.map(|id| id.as_str().to_owned()),
+                    verdict: Some(self.reason.verdict()),
+                    reason: self.reason.to_string(),
+                    unsettled: false,
+                })
+            }
             Outcome::Change(_) | Outcome::Unchanged | Outcome::LeftAlone | Outcome::Waiting => None,
         }
     }

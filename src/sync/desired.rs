@@ -156,28 +156,48 @@ impl Desired {
             is_domain: desired.kind.is_active_directory(),
             ..Noted::default()
         };
-        let identified = |(place, (id, mapped))| match (id, seen(mapped)) {
+        let identified = |(place, (id, mapped)): (usize, (Option<DirectoryId>, Mapped))| match (
+            id,
+            seen(mapped),
+        ) {
             (Some(id), Mapped::Person(mut person)) => {
                 noted.take(&mut person);
                 Some((id, person))
             }
-            (Some(id), Mapped::Skipped { dn, reason }) => {
-                desired.left_out.insert(id);
-                desired.skipped.push(SkippedEntry { dn, reason });
-                None
-            }
-            (None, Mapped::Person(Person { dn, .. }) | Mapped::Skipped { dn, .. }) => {
-                desired.unidentified += 1;
+            (
+                Some(id),
+                Mapped::Skipped {
+                    dn,
+                    username,
+                    reason,
+                },
+            ) => {
+                desired.left_out.insert(id.clone());
                 desired.skipped.push(SkippedEntry {
                     dn,
+                    id: Some(id),
+                    username,
+                    reason,
+                });
+                None
+            }
+            (None, mapped @ (Mapped::Person(_) | Mapped::Skipped { .. })) => {
+                desired.unidentified += 1;
+                let (dn, username) = mapped.into_names();
+                desired.skipped.push(SkippedEntry {
+                    dn,
+                    id: None,
+                    username,
                     reason: without_id(place),
                 });
                 None
             }
             (id, Mapped::Alias { dn }) => {
-                desired.left_out.extend(id);
+                desired.left_out.extend(id.clone());
                 alias_entries.push(SkippedEntry {
                     dn,
+                    id,
+                    username: None,
                     reason: Reason::AliasEntry,
                 });
                 None
@@ -428,6 +448,7 @@ fn seen(mapped: Mapped) -> Mapped {
             );
             Mapped::Skipped {
                 dn: person.dn,
+                username: Some(person.username),
                 reason: Reason::InvalidValue(words.into()),
             }
         }

@@ -110,9 +110,21 @@ impl Mapping {
             Ok(person) => Mapped::Person(person),
             Err(Unusable(reason)) => Mapped::Skipped {
                 dn: entry.dn.as_str().into(),
+                username: self.username(entry),
                 reason,
             },
         }
+    }
+
+    /// The login of an entry that is skipped for something else.
+    fn username(&self, entry: &Entry) -> Option<Box<str>> {
+        let mut rules = self.rules.iter();
+        let (place, rule) = rules.find(|(place, _)| *place == Place::Username)?;
+        let Ok(Given::Values(values)) = given(entry, &rule.from, &mut Several::default()) else {
+            return None;
+        };
+        let values = acceptable_ones(*place, values).ok()?;
+        values.into_iter().next().map(Into::into)
     }
 
     /// A warning for each rule by which none of these people got a value.

@@ -133,6 +133,10 @@ impl DesiredValue {
 pub struct SkippedEntry {
     /// The entry's DN.
     pub dn: Box<str>,
+    /// What identifies it, where it shows that.
+    pub id: Option<DirectoryId>,
+    /// The login that it asks for, where it shows one.
+    pub username: Option<Box<str>>,
     /// Why.
     pub reason: Reason,
 }
@@ -146,6 +150,8 @@ pub enum Mapped {
     Skipped {
         /// The entry's DN.
         dn: Box<str>,
+        /// The login that it asks for, where it shows one.
+        username: Option<Box<str>>,
         /// Why.
         reason: Reason,
     },
@@ -154,6 +160,18 @@ pub enum Mapped {
         /// The entry's DN.
         dn: Box<str>,
     },
+}
+
+impl Mapped {
+    /// The DN, and the login where there is one.
+    #[must_use]
+    pub fn into_names(self) -> (Box<str>, Option<Box<str>>) {
+        match self {
+            Self::Person(Person { dn, username, .. }) => (dn, Some(username)),
+            Self::Skipped { dn, username, .. } => (dn, username),
+            Self::Alias { dn } => (dn, None),
+        }
+    }
 }
 
 impl Kept for Mapped {
@@ -169,14 +187,19 @@ impl Kept for Mapped {
                     + texts.map(|text| of_bytes(text.len())).sum::<usize>()
                     + size_of_val(&*person.custom)
             }
-            Self::Skipped { dn, reason } => {
+            Self::Skipped {
+                dn,
+                username,
+                reason,
+            } => {
                 let words =
                     if let Reason::InvalidValue(words) | Reason::MissingValue(words) = reason {
                         words.len()
                     } else {
                         0
                     };
-                of_bytes(dn.len()) + of_bytes(words)
+                let username = username.as_ref().map_or(0, |username| username.len());
+                of_bytes(dn.len()) + of_bytes(words) + of_bytes(username)
             }
             Self::Alias { dn } => of_bytes(dn.len()),
         };

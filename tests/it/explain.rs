@@ -1,6 +1,8 @@
 //! `explain`: what happens to one person, and why.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod whole;
+
 use ftrack_ldap_sync::{
     demo::{
         directory::TreeEntry,
@@ -156,7 +158,7 @@ fn what_a_person_lacks_is_named() {
         "locked",
         "nameless@studio.test",
         "mailless",
-        "twin",
+        "uid=twin,ou=people,dc=studio,dc=test",
         "*",
         ")(uid=*",
     ];
@@ -167,7 +169,7 @@ fn what_a_person_lacks_is_named() {
     locked: disabled: the person's account is disabled in the directory, so no user is created
     nameless@studio.test: missing_value: it has no uid, which is required
     mailless: invalid_value: its email is not a mail address: "no address"
-    twin: collision: the username "TWIN" is also claimed by uid=twin,ou=people,dc=studio,dc=test; none of them gets it
+    uid=twin,ou=people,dc=studio,dc=test: collision: the username "twin" is also claimed by cn=twin,ou=people,dc=studio,dc=test; none of them gets it
     *: unknown: neither the directory, as far as the account may see it, nor ftrack knows anybody by that login, mail address, DN or id
     )(uid=*: unknown: neither the directory, as far as the account may see it, nor ftrack knows anybody by that login, mail address, DN or id
     "#);
@@ -206,9 +208,9 @@ fn who_waits_or_is_held_is_told_what_for() {
         .entry(person("newcomer", "New", "Comer"))
         .after_sync();
     assert_snapshot!(verdicts(&situation, ["ada", "dan", "newcomer"]), @r#"
-    ada: held: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (limit): 3 deactivations are more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE` (in the run RUN)
-    dan: protected: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (protected): it is an administrator, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
-    newcomer: held: the user "newcomer" has no owner, and matches the person by login (users.adopt); it is held (adoption): an existing user would become the person's after the job's first contact; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; users.adopt_always = true adopts without asking
+    ada: held: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (limit, hold 2): 3 deactivations are more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE` (in the run RUN)
+    dan: protected: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (protected, hold 1): it is an administrator, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
+    newcomer: held: the user "newcomer" has no owner, and matches the person by login (users.adopt); it is held (adoption, hold 3): an existing user would become the person's after the job's first contact; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; users.adopt_always = true adopts without asking
     "#);
 
     let situation = Situation::synced(&["ada", "bob"])
@@ -232,8 +234,8 @@ fn the_answer_is_for_people_and_for_programs() {
     let entry = explain(&studio, "ada").directory.unwrap();
     let plain = text.stdout.replace(&entry.directory_id.unwrap(), "ID");
     let plain = plain.replace(&studio.directory_url, "DIRECTORY");
-    assert_snapshot!(plain.replace(&studio.user("ada").id, "USER"), @r"
-    ada in artists: in_step
+    assert_snapshot!(plain.replace(&studio.user("ada").id, "USER"), @r#"
+    ada in artists: nothing is to be done
       the user has the directory's values
 
       directory  uid=ada,ou=people,dc=studio,dc=test (entryUUID ID)
@@ -242,15 +244,14 @@ fn the_answer_is_for_people_and_for_programs() {
       yes search   DIRECTORY shows uid=ada,ou=people,dc=studio,dc=test
       yes scope    it lies in the search bases (ou=people,dc=studio,dc=test)
       yes filter   the filter for people matches it: (objectClass=inetOrgPerson)
-      yes disabled the person may sign in
-      yes map      the login is ada, mail ada@studio.test
-      yes match    the user in ftrack is ada (USER)
-      yes decide   the user has the directory's values
+      yes disabled the person may sign in; the job and this kind of directory have no rule for who may not (disabled)
+      yes map      username "ada", email "ada@studio.test", first_name "Given", last_name "ada"
+      yes match    the user in ftrack is ada (USER), active
 
     The same by hand:
-      ldapsearch -LLL -o 'ldif-wrap=no' -H DIRECTORY -x -D 'cn=ldap-sync,ou=services,dc=studio,dc=test' -W -b 'ou=people,dc=studio,dc=test' -s sub '(|(entryUUID=ID)(mail=ada)(uid=ada))' '*' +
-      ldapsearch -LLL -o 'ldif-wrap=no' -H DIRECTORY -x -D 'cn=ldap-sync,ou=services,dc=studio,dc=test' -W -b 'uid=ada,ou=people,dc=studio,dc=test' -s base '(objectClass=inetOrgPerson)' '*' +
-    ");
+      ldapsearch -LLL -o 'ldif-wrap=no' -H DIRECTORY -x -D 'cn=ldap-sync,ou=services,dc=studio,dc=test' -W -b 'ou=people,dc=studio,dc=test' -s sub '(|(entryUUID=ID)(mail=ada)(uid=ada))' givenName mail sn uid entryUUID objectGUID nsUniqueId ipaUniqueID
+      ldapsearch -LLL -o 'ldif-wrap=no' -H DIRECTORY -x -D 'cn=ldap-sync,ou=services,dc=studio,dc=test' -W -b 'uid=ada,ou=people,dc=studio,dc=test' -s base '(objectClass=inetOrgPerson)' givenName mail sn uid entryUUID objectGUID nsUniqueId ipaUniqueID
+    "#);
     let json = studio.run(&["explain", "artists", "nobody", "--format", "json"]);
     assert_eq!(json.status, 0, "{}", json.stderr);
     let json: Value = serde_json::from_str(&json.stdout).unwrap();

@@ -94,8 +94,10 @@ pub async fn explain(file: &Path, arguments: &[&str]) -> Result<Explanation> {
         return Err(anyhow!("{arguments:?} explains nobody"));
     };
     let config = load(file)?;
-    let (job, who) = args.job_and_who();
-    let job = compiled(&config, job)?;
+    let [who] = args.who.as_slice() else {
+        return Err(anyhow!("{arguments:?} names a job"));
+    };
+    let job = compiled(&config, None)?;
     Ok(job.explain(who, &CancellationToken::new(), &|_| ()).await?)
 }
 

@@ -1,8 +1,11 @@
 //! The `ldapsearch` commands that show the same as an explanation.
 
+use std::collections::BTreeSet;
+
 use crate::{
     config::{Directory, Sasl, Scope},
     directory::find::Found,
+    model::id::IdAttribute,
     run::{RunContext, ldap_work::LdapWork},
 };
 
@@ -14,7 +17,10 @@ impl RunContext<'_, LdapWork> {
             (false, Scope::One) if found.bases == self.work.job.search_bases => "one",
             (false, Scope::One | Scope::Subtree) => "sub",
         };
-        let of_base = |base: &String| self.ldapsearch(&found.server, base, scope, &found.filter);
+        let attributes = self.shown_attributes(found);
+        let of_base = |base: &String| {
+            self.ldapsearch(&found.server, (base, scope, &found.filter), &attributes)
+        };
         let commands: Vec<String> = found.bases.iter().map(of_base).collect();
         commands.join("\n")
     }
@@ -22,17 +28,40 @@ impl RunContext<'_, LdapWork> {
     /// The command that shows whether the filter for people matches an entry.
     pub(super) fn filter_command(&self, found: &Found, dn: &str) -> String {
         let people = found.people.as_ref().map(ToString::to_string);
-        self.ldapsearch(&found.server, dn, "base", &people.unwrap_or_default())
+        let what = (dn, "base", people.as_deref().unwrap_or_default());
+        self.ldapsearch(&found.server, what, &self.shown_attributes(found))
     }
 
-    fn ldapsearch(&self, server: &str, base: &str, scope: &str, filter: &str) -> String {
+    /// What the job maps, and by what it identifies people and tells who may not sign in.
+    fn shown_attributes(&self, found: &Found) -> Vec<String> {
+        let mut attributes = self.work.mappings.of(found.kind).ldap_attributes();
+        let configured = self.work.pool.id_attribute().map(IdAttribute::named);
+        let ids = match configured {
+            Some(attribute) => vec![attribute],
+            None => IdAttribute::candidates(found.kind),
+        };
+        attributes.extend(ids.iter().map(|id| id.name().to_owned()));
+        let rule = self.work.job.account(found.kind);
+        attributes.extend(rule.attributes().map(ToOwned::to_owned));
+        let mut known = BTreeSet::new();
+        attributes.retain(|name| known.insert(name.to_ascii_lowercase()));
+        attributes
+    }
+
+    /// A command that searches a base, with a scope and a filter, and shows these attributes.
+    pub(super) fn ldapsearch(
+        &self,
+        server: &str,
+        (base, scope, filter): (&str, &str, &str),
+        attributes: &[String],
+    ) -> String {
         let directories = &self.prepared.config.directories;
         let account = directories.get(&self.work.job.directory).map(account);
         let mut words = vec!["ldapsearch".to_owned()];
         words.extend(["-LLL", "-o", "ldif-wrap=no", "-H", server].map(ToOwned::to_owned));
         words.extend(account.unwrap_or_default());
         words.extend(["-b", base, "-s", scope, filter].map(ToOwned::to_owned));
-        words.extend(["*", "+"].map(ToOwned::to_owned));
+        words.extend(attributes.iter().cloned());
         let quoted = words.iter().map(|word| {
             shlex::try_quote(word).map_or_else(|_| word.clone(), |quoted| quoted.into_owned())
         });

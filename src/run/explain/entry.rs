@@ -76,7 +76,7 @@ impl RunContext<'_, LdapWork> {
         Ok(found)
     }
 
-    async fn find(&mut self, place: Where<'_>) -> Result<Found, Failure> {
+    pub(super) async fn find(&mut self, place: Where<'_>) -> Result<Found, Failure> {
         let (request, cancel) = (self.read_request(), self.until.cancel.clone());
         let found = find::find(&self.work.pool, &request, place, &cancel).await;
         found.map_err(|unread| self.record_read_error(ReadError::Directory(unread)))
@@ -100,47 +100,25 @@ impl RunContext<'_, LdapWork> {
                 .map(|who| (attributes, who.to_owned()))
                 .into_iter()
                 .collect(),
+            beginnings: Vec::new(),
         }
     }
 
     /// The attributes that logins and mail addresses come from, at a server of any kind that the
     /// directory may be.
-    fn naming_attributes(&self) -> Vec<String> {
+    pub(super) fn naming_attributes(&self) -> Vec<String> {
         let of_kinds = ServerKind::ALL.into_iter();
         let names = of_kinds.flat_map(|kind| self.work.mappings.of(kind).naming_attributes());
         names.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The attributes that may identify an entry, the likeliest first.
-    fn id_attributes(&self, current: &Current) -> Vec<IdAttribute> {
+    pub(super) fn id_attributes(&self, current: &Current) -> Vec<IdAttribute> {
         let known = known_attribute(current, &self.work.rules.source);
         let configured = self.work.pool.id_attribute().map(IdAttribute::named);
         let candidates = IdAttribute::candidates(ServerKind::Generic);
         let all = known.cloned().into_iter().chain(configured);
         all.chain(candidates).collect()
-    }
-
-    /// The likeliest of the entries that were found: that of a user, then one of the job's people.
-    pub(super) fn choose(
-        &self,
-        found: &Found,
-        named: &[&User],
-        current: &Current,
-    ) -> Option<Chosen> {
-        let attributes = self.id_attributes(current);
-        let all = found.entries.iter().map(|found| Chosen {
-            id: found.id(&attributes),
-            is_in_scope: self.work.rules.reach.holds(&found.entry.dn),
-            found: found.clone(),
-        });
-        let is_linked = |chosen: &Chosen| {
-            let id = chosen.id.as_ref().map(|(_, id)| id);
-            let mut links = named.iter().filter_map(|user| user.link.tie());
-            links.any(|link| Some(&link.id) == id)
-        };
-        // Of several that are as likely, the first by DN.
-        all.rev()
-            .max_by_key(|chosen| (is_linked(chosen), chosen.is_of_job(), chosen.is_in_scope))
     }
 
     pub(super) fn record_entry(&self, found: &Found, chosen: Option<&Chosen>, trace: &mut Trace) {
@@ -256,7 +234,7 @@ pub(super) fn entry_of(server: &str, chosen: &Chosen) -> ExplainedEntry {
 
 /// Whether a text begins with the name of an attribute and `=` (RFC 4514 section 3), as no login
 /// and no mail address does.
-fn looks_like_a_dn(text: &str) -> bool {
+pub(super) fn looks_like_a_dn(text: &str) -> bool {
     let is_name = |name: &str| {
         let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
         !name.is_empty() && name.trim().bytes().all(is_part)

@@ -71,6 +71,26 @@ pub(super) fn link_of<'c>(users: &[&'c User]) -> Option<&'c Link> {
     users.iter().find_map(|user| user.link.tie())
 }
 
+/// The user of a person: that of the job's source, or of another one, or the one that a person
+/// unlinked.
+pub(super) fn user_of_person<'c>(
+    current: &'c Current,
+    id: &DirectoryId,
+    source: &str,
+) -> Option<&'c User> {
+    let of_person = || {
+        let users = current.users.iter();
+        users.filter(|user| user.link.tie().is_some_and(|link| link.id == *id))
+    };
+    of_person().min_by_key(|user| {
+        let link = user.link.link();
+        (
+            link.is_none_or(|link| *link.source != *source),
+            link.is_none(),
+        )
+    })
+}
+
 /// The users of a job, as the limits count them.
 pub(super) fn users_before(current: &Current, source: &str) -> UsersBefore {
     let linked = || {

@@ -76,6 +76,33 @@ fn numbers(by_action: &[Vec<&Reported>; 5], extent: Extent) -> [usize; 5] {
 }
 
 pub(super) fn one_change(text: &mut String, change: &Reported) {
+    values(text, change);
+    line(
+        text,
+        &format!("      {}", paint(dim(), &escape_control(&change.reason))),
+    );
+    for carried in change.work.iter().flat_map(|carried| work(carried)) {
+        line(text, &format!("      {carried}"));
+    }
+    // Many changes are held for the same reason, which is shown once for all.
+    let hold = change.hold();
+    let is_shown = |text: &&String| hold != Some(text.as_str());
+    if let Some(note) = change.note.as_ref().filter(is_shown) {
+        line(
+            text,
+            &format!("      {}", paint(yellow(), &escape_control(note))),
+        );
+    }
+    if let Some(error) = change.error.as_ref().filter(is_shown) {
+        line(
+            text,
+            &format!("      {}", paint(red(), &escape_control(error))),
+        );
+    }
+}
+
+/// What a change does to whom, without why.
+pub(super) fn values(text: &mut String, change: &Reported) {
     let (sign, style) = match change.action {
         Action::Create => ('+', green()),
         Action::Adopt => ('=', blue()),
@@ -121,27 +148,6 @@ pub(super) fn one_change(text: &mut String, change: &Reported) {
                 &format!("      {}: {old}{}", field.name(), value(&values.new)),
             );
         }
-    }
-    line(
-        text,
-        &format!("      {}", paint(dim(), &escape_control(&change.reason))),
-    );
-    for carried in change.work.iter().flat_map(|carried| work(carried)) {
-        line(text, &format!("      {carried}"));
-    }
-    // Many changes are held for the same reason, which is shown once for all.
-    let is_shown = |text: &&String| hold != Some(text.as_str());
-    if let Some(note) = change.note.as_ref().filter(is_shown) {
-        line(
-            text,
-            &format!("      {}", paint(yellow(), &escape_control(note))),
-        );
-    }
-    if let Some(error) = change.error.as_ref().filter(is_shown) {
-        line(
-            text,
-            &format!("      {}", paint(red(), &escape_control(error))),
-        );
     }
 }
 

@@ -1,39 +1,54 @@
 //! An explanation of one person as text.
 
+use std::collections::BTreeSet;
+
 use anstyle::Style;
 
-use super::{changes::one_change, dim, green, line, paint, red, yellow};
+use super::{changes, dim, green, line, magenta, paint, red, yellow};
 use crate::{
     escape::escape_control,
-    model::explanation::{ExplainedEntry, ExplainedUser, Explanation, Verdict},
+    model::{
+        explanation::{ExplainedEntry, ExplainedUser, Explanation, StepName, Verdict},
+        report::{ChangeResult, Reported},
+    },
 };
 
-/// An explanation as text; the caller strips colours where they are not wanted.
+/// An explanation as text, without the commands that show the same; the caller strips colours where
+/// they are not wanted.
 #[must_use]
 pub fn explained(explained: &Explanation) -> String {
     let mut text = String::new();
+    let is_past = explained.run.is_some();
     let of_run = explained.run.as_ref();
     let of_run = of_run.map(|run| format!(", in the run {}", escape_control(run)));
     let who = paint(Style::new().bold(), &escape_control(&explained.who));
-    let verdict = paint(style(explained.verdict), explained.verdict.as_str());
+    let verdict = paint(
+        style(explained.verdict),
+        explained.verdict.in_words(is_past),
+    );
     let job = escape_control(&explained.job);
     let headline = format!("{who} in {job}{}: {verdict}", of_run.unwrap_or_default());
     line(&mut text, &headline);
-    line(
-        &mut text,
-        &format!("  {}", escape_control(&explained.reason)),
-    );
+    for reason in reasons(explained) {
+        line(&mut text, &format!("  {}", escape_control(reason)));
+    }
     text.push('\n');
-    line(&mut text, &entry(explained.directory.as_ref()));
-    line(&mut text, &user(explained.ftrack.as_ref()));
-    if let Some(change) = &explained.change {
+    line(&mut text, &entry(explained.directory.as_ref(), is_past));
+    line(&mut text, &user(explained.ftrack.as_ref(), is_past));
+    for change in &explained.changes {
         text.push('\n');
-        one_change(&mut text, change);
+        changes::values(&mut text, change);
+        line(&mut text, &format!("      {}", may_be_written(change)));
     }
-    if !explained.steps.is_empty() {
+    // What is decided, and what holds it, stands above.
+    let steps = explained.steps.iter();
+    let steps: Vec<_> = steps
+        .filter(|step| !matches!(step.step, StepName::Decide | StepName::Guard))
+        .collect();
+    if !steps.is_empty() {
         text.push('\n');
     }
-    for step in &explained.steps {
+    for step in steps {
         let mark = if step.passed {
             paint(green(), "yes")
         } else {
@@ -45,25 +60,87 @@ pub fn explained(explained: &Explanation) -> String {
             &format!("  {mark} {:<8} {detail}", step.step.as_str()),
         );
     }
-    if !explained.commands.is_empty() {
-        line(&mut text, "\nThe same by hand:");
-    }
-    for command in explained
-        .commands
-        .iter()
-        .flat_map(|command| command.lines())
-    {
-        line(
-            &mut text,
-            &format!("  {}", paint(dim(), &escape_control(command))),
-        );
+    text
+}
+
+/// The commands that show the same, each on a line that is never wrapped; empty without any.
+#[must_use]
+pub fn commands(explained: &Explanation) -> String {
+    let mut text = String::new();
+    let commands = explained.commands.iter();
+    let mut shown = BTreeSet::new();
+    for command in commands.flat_map(|command| command.lines()) {
+        if shown.is_empty() {
+            line(&mut text, "\nThe same by hand:");
+        }
+        if shown.insert(command) {
+            let command = paint(dim(), &escape_control(command));
+            line(&mut text, &format!("  {command}"));
+        }
     }
     text
 }
 
-fn entry(entry: Option<&ExplainedEntry>) -> String {
+/// Why, without what stands beside each change; of several reasons each once.
+fn reasons(explained: &Explanation) -> Vec<&str> {
+    if explained.changes.is_empty() {
+        return vec![&explained.reason];
+    }
+    let decided = explained.steps.iter();
+    let decided = decided.filter(|step| match step.step {
+        StepName::Decide => true,
+        StepName::Map => !step.passed && explained.run.is_some(),
+        StepName::Search
+        | StepName::Scope
+        | StepName::Filter
+        | StepName::Groups
+        | StepName::Disabled
+        | StepName::Match
+        | StepName::Guard => false,
+    });
+    decided.map(|step| step.detail.as_str()).collect()
+}
+
+/// What holds a change, or what became of it.
+fn may_be_written(change: &Reported) -> String {
+    let error = change.error.as_deref().unwrap_or_default();
+    match (change.held_by, change.hold(), change.result) {
+        (Some(by), Some(why), _) => {
+            let number = change.hold.map(|hold| format!(", hold {hold}"));
+            let approve = change
+                .hold
+                .map(|hold| format!("; `approve {hold} --only {}`", change.username));
+            let why = format!(
+                "held ({}{}): {why}{}",
+                by.as_str(),
+                number.unwrap_or_default(),
+                approve.unwrap_or_default()
+            );
+            paint(magenta(), &escape_control(&why))
+        }
+        (_, _, ChangeResult::Planned) if change.is_so_already() => error.to_owned(),
+        (_, _, ChangeResult::Planned) => {
+            paint(dim(), "nothing holds it; limits are those of the last run")
+        }
+        (_, _, ChangeResult::Applied) => paint(green(), "written"),
+        (_, _, ChangeResult::Held) => paint(magenta(), "held"),
+        (_, _, ChangeResult::Rejected) => paint(dim(), "a person rejected it"),
+        (_, _, ChangeResult::Failed) => paint(red(), &escape_control(&format!("failed: {error}"))),
+        (_, _, ChangeResult::Unsettled) => {
+            let why = format!("there was no seat: {error}");
+            paint(yellow(), &escape_control(&why))
+        }
+        (_, _, ChangeResult::Unconfirmed) => paint(red(), "whether it was written is not known"),
+    }
+}
+
+fn entry(entry: Option<&ExplainedEntry>, is_past: bool) -> String {
     let Some(entry) = entry else {
-        return "  directory  no entry".to_owned();
+        return if is_past {
+            "  directory  the report does not say".to_owned()
+        } else {
+            "  directory  no entry".to_owned()
+        };
     };
     let id = entry.directory_id.as_ref().map(|id| {
         let attribute = entry.id_attribute.as_deref().unwrap_or("id");
@@ -73,9 +150,13 @@ fn entry(entry: Option<&ExplainedEntry>) -> String {
     format!("  directory  {dn}{}", id.unwrap_or_default())
 }
 
-fn user(user: Option<&ExplainedUser>) -> String {
+fn user(user: Option<&ExplainedUser>, is_past: bool) -> String {
     let Some(user) = user else {
-        return "  ftrack     no user".to_owned();
+        return if is_past {
+            "  ftrack     the report does not say".to_owned()
+        } else {
+            "  ftrack     no user".to_owned()
+        };
     };
     let mut about = vec![user.ftrack_id.to_string()];
     about.extend(

@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::{History, HistoryError};
 use crate::{
     model::{
-        fold::fold,
+        change::Skipped,
+        fold::{fold, names},
         report::{LastKnown, Outcome},
         summary::RunSummary,
     },
@@ -99,7 +100,7 @@ impl History {
     /// Whether a report names a person.
     fn names(&self, run: &RunSummary, person: &str) -> Result<bool, HistoryError> {
         let people: People = self.part(&run.job, &run.run)?;
-        Ok(people.have(&fold(person)))
+        Ok(people.have(&fold(person)) || people.warnings.iter().any(|text| names(text, person)))
     }
 }
 
@@ -162,7 +163,8 @@ impl Listing<'_> {
 #[derive(Deserialize)]
 struct People {
     changes: Vec<Named>,
-    skipped: Vec<NamedEntry>,
+    skipped: Vec<Skipped>,
+    warnings: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -190,11 +192,6 @@ struct OldAndNew {
     new: Value,
 }
 
-#[derive(Deserialize)]
-struct NamedEntry {
-    dn: String,
-}
-
 impl People {
     /// Whether one of them has this login, mail, DN or id, which is folded.
     fn have(&self, person: &str) -> bool {
@@ -216,6 +213,6 @@ impl People {
                 || is_among(&change.fields.username)
                 || is_among(&change.fields.email)
         };
-        self.changes.iter().any(is_named) || self.skipped.iter().any(|entry| is(&entry.dn))
+        self.changes.iter().any(is_named) || self.skipped.iter().any(|entry| entry.is_named(person))
     }
 }

@@ -172,6 +172,7 @@ fn shown(entries: &Entries) -> Reading<Mapped> {
         let mapped = match values {
             None => Mapped::Skipped {
                 dn: "cn=skipped".into(),
+                username: None,
                 reason: Reason::MissingValue("uid".into()),
             },
             Some(Values {

@@ -1,0 +1,169 @@
+//! Who may be meant by a name: several people, or none, and then who is named almost so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Failed,
+    entry::{Chosen, looks_like_a_dn},
+};
+use crate::{
+    config::nearest,
+    directory::find::{Found, Names, Where},
+    model::{
+        fold::fold,
+        user::{Current, User},
+    },
+    run::{RunContext, failure::Failure, ldap_work::LdapWork},
+};
+
+/// The most people who are named where nobody has the name.
+const MOST: usize = 3;
+
+impl RunContext<'_, LdapWork> {
+    /// The entry of the one person who may be meant.
+    ///
+    /// # Errors
+    /// Several may be.
+    pub(super) fn choose(
+        &self,
+        who: &str,
+        found: &Found,
+        named: &[&User],
+        current: &Current,
+    ) -> Result<Option<Chosen>, Failed> {
+        let attributes = self.id_attributes(current);
+        let all: Vec<Chosen> = found
+            .entries
+            .iter()
+            .map(|found| Chosen {
+                id: found.id(&attributes),
+                is_in_scope: self.work.rules.reach.holds(&found.entry.dn),
+                found: found.clone(),
+            })
+            .collect();
+        let links: BTreeSet<&str> = named
+            .iter()
+            .filter_map(|user| user.link.tie())
+            .map(|link| link.id.as_str())
+            .collect();
+        let is_linked = |chosen: &Chosen| {
+            let id = chosen.id.as_ref();
+            id.is_some_and(|(_, id)| links.contains(id.as_str()))
+        };
+        let rank = |chosen: &Chosen| (chosen.is_of_job(), chosen.is_in_scope);
+        let likeliest = all.iter().map(rank).max();
+        let may_be = |chosen: &&Chosen| is_linked(chosen) || Some(rank(chosen)) == likeliest;
+        // By what identifies them: of several entries of one person, the first by DN.
+        let mut candidates: BTreeMap<&str, String> = BTreeMap::new();
+        for chosen in all.iter().filter(may_be) {
+            let dn = &chosen.found.entry.dn;
+            let key = chosen
+                .id
+                .as_ref()
+                .map_or(dn.as_str(), |(_, id)| id.as_str());
+            candidates.entry(key).or_insert_with(|| dn.clone());
+        }
+        for user in named {
+            let Some(link) = user.link.tie() else {
+                continue;
+            };
+            candidates
+                .entry(link.id.as_str())
+                .or_insert_with(|| format!("the user {} ({})", user.username, user.id));
+        }
+        if candidates.is_empty() {
+            let others = named.iter();
+            let others = others.map(|user| {
+                let shown = format!("the user {} ({})", user.username, user.id);
+                (user.id.as_str(), shown)
+            });
+            candidates.extend(others);
+        }
+        if candidates.len() > 1 {
+            return Err(Failed::Ambiguous {
+                who: who.to_owned(),
+                candidates: candidates.into_values().collect::<Vec<_>>().join(" or "),
+            });
+        }
+        let first = all.iter().find(|chosen| is_linked(chosen));
+        let first = first
+            .or_else(|| all.iter().find(may_be))
+            .map(|chosen| chosen.found.clone());
+        let first = first.map(|found| found.entry.dn);
+        Ok(all
+            .into_iter()
+            .find(|chosen| Some(&chosen.found.entry.dn) == first.as_ref()))
+    }
+
+    /// Who is named almost so, as a question to append; empty where nobody is.
+    pub(super) async fn named_almost_so(
+        &mut self,
+        who: &str,
+        current: &Current,
+    ) -> Result<String, Failure> {
+        let folded = fold(who);
+        let mut near: BTreeSet<String> = BTreeSet::new();
+        let by_name = |user: &&User| full_name(user).is_some_and(|name| fold(&name) == folded);
+        let users = current.users.iter().filter(by_name).take(MOST);
+        near.extend(users.map(|user| user.username.to_string()));
+        let logins = current.users.iter().map(|user| &*user.username);
+        near.extend(nearest(who, logins).map(ToOwned::to_owned));
+        let mails = current
+            .users
+            .iter()
+            .filter_map(|user| user.email.as_deref());
+        near.extend(nearest(who, mails).map(ToOwned::to_owned));
+        if !looks_like_a_dn(who) {
+            near.extend(self.entries_named_almost_so(who).await?);
+        }
+        let near: Vec<String> = near
+            .into_iter()
+            .take(MOST)
+            .map(|name| format!("{name:?}"))
+            .collect();
+        Ok(if near.is_empty() {
+            String::new()
+        } else {
+            format!("; did you mean {}?", near.join(" or "))
+        })
+    }
+
+    /// The logins, or DNs, of entries that have this as their full name, or a login or mail address
+    /// that begins alike and is similar.
+    async fn entries_named_almost_so(&mut self, who: &str) -> Result<Vec<String>, Failure> {
+        let attributes = self.naming_attributes();
+        let half = who.chars().count().div_ceil(2);
+        let beginning: String = who.chars().take(half.max(2)).collect();
+        let names = Names {
+            values: vec![(
+                vec!["cn".to_owned(), "displayName".to_owned()],
+                who.to_owned(),
+            )],
+            beginnings: vec![(attributes.clone(), beginning.clone())],
+            ..Names::default()
+        };
+        let found = self.find(Where::Bases(&names)).await?;
+        let near = found.entries.iter().filter_map(|found| {
+            let entry = &found.entry;
+            let texts: Vec<&str> = attributes
+                .iter()
+                .flat_map(|name| entry.values(name))
+                .filter_map(|value| std::str::from_utf8(value).ok())
+                .collect();
+            let begins = |text: &&str| fold(text).starts_with(&*fold(&beginning));
+            if texts.iter().any(begins) {
+                nearest(who, texts).map(ToOwned::to_owned)
+            } else {
+                // It was found by its full name.
+                Some(entry.dn.clone())
+            }
+        });
+        Ok(near.collect())
+    }
+}
+
+/// First and last name of a user.
+fn full_name(user: &User) -> Option<String> {
+    let (first, last) = (user.first_name.as_deref()?, user.last_name.as_deref()?);
+    Some(format!("{first} {last}"))
+}
