@@ -234,16 +234,26 @@ pub struct ExplainArgs {
 pub struct RunsArgs {
     #[command(subcommand)]
     pub command: Option<RunsCommand>,
-    /// Only runs that started since T: a duration before now such as `7d`, `YYYY-MM-DD`,
-    /// `YYYY-MM-DD HH:MM`, or RFC 3339
+    /// Only runs that started since T: `today`, `yesterday`, a weekday (the last one), `YYYY-MM-DD`,
+    /// `YYYY-MM-DD HH:MM`, RFC 3339, or a duration before now such as `7d`
     #[arg(long, value_name = "T")]
     pub since: Option<String>,
+    /// Only runs that started on this day: `today`, `yesterday`, a weekday (the last one) or
+    /// `YYYY-MM-DD`
+    #[arg(long, value_name = "DAY", conflicts_with_all = ["since", "until"])]
+    pub on: Option<String>,
     /// Only runs that started before T
     #[arg(long, value_name = "T")]
     pub until: Option<String>,
     /// Only runs that changed something in ftrack
     #[arg(long)]
     pub changed: bool,
+    /// List each change that the runs wrote, with whom and why, instead of the runs
+    #[arg(long)]
+    pub changes: bool,
+    /// Only changes of this kind
+    #[arg(long, value_name = "KIND", value_parser = change_kinds(), requires = "changes")]
+    pub kind: Option<ChangeKind>,
     /// Only runs with this outcome; several are separated by commas
     #[arg(long, value_enum, value_name = "OUTCOME", value_delimiter = ',')]
     pub outcome: Vec<Outcome>,
@@ -253,9 +263,13 @@ pub struct RunsArgs {
     /// Only the runs of this job; it need not be configured any more
     #[arg(long, global = true)]
     pub job: Option<String>,
-    /// Maximum number of runs to list
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    pub limit: usize,
+    /// Maximum number of runs to list, 20 where it is not given; with --changes, of changes, otherwise
+    /// all
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// List all runs
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
     /// Output format
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,

@@ -121,7 +121,9 @@ async fn reject_here(
 fn stop(error: &RunStartError) -> Stop {
     match error {
         RunStartError::Hold(error) => refused(error),
-        RunStartError::NoChanges(_) | RunStartError::OnlyObserves(_) => Stop::usage(error),
+        RunStartError::NoChanges(_)
+        | RunStartError::OnlyObserves(_)
+        | RunStartError::Misnamed(_) => Stop::usage(error),
         RunStartError::Busy(_) | RunStartError::State(_) | RunStartError::NotPlannable(_) => {
             Stop::failed(error)
         }

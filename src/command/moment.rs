@@ -1,7 +1,8 @@
 //! Parses the times of options. Pure: the time now and the zone are given.
 
 use chrono::{
-    DateTime, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc,
+    DateTime, Datelike, Days, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta,
+    TimeZone, Utc, Weekday,
 };
 
 /// Why a text is no time.
@@ -12,6 +13,13 @@ pub(super) enum NoTime {
          2030-01-31T18:00:00Z"
     )]
     Unknown,
+    #[error(
+        "not a day such as today, yesterday, tuesday (the last one) or 2030-01-31, nor a duration \
+         before now such as 2h or 3d, nor a time such as 2030-01-31 18:00 or 2030-01-31T18:00:00Z"
+    )]
+    UnknownPast,
+    #[error("not a day such as today, yesterday, tuesday (the last one) or 2030-01-31")]
+    NoDay,
     #[error("in the past")]
     Past,
     #[error("too far from now")]
@@ -48,7 +56,49 @@ pub(super) fn before<Z: TimeZone>(
     zone: &Z,
     name: &str,
 ) -> Result<DateTime<Utc>, NoTime> {
-    moment(text, zone, name, |length| now.checked_sub_signed(length))
+    if let Some(day) = day(text, now, zone) {
+        return local(day.and_time(NaiveTime::MIN), zone, name);
+    }
+    let time = moment(text, zone, name, |length| now.checked_sub_signed(length));
+    time.map_err(|error| match error {
+        NoTime::Unknown => NoTime::UnknownPast,
+        other => other,
+    })
+}
+
+/// The day that a text means, from its first minute to that of the next day.
+pub(super) fn whole_day<Z: TimeZone>(
+    text: &str,
+    now: DateTime<Utc>,
+    zone: &Z,
+    name: &str,
+) -> Result<(DateTime<Utc>, DateTime<Utc>), NoTime> {
+    let day = day(text, now, zone).ok_or(NoTime::NoDay)?;
+    let next = day.checked_add_days(Days::new(1)).ok_or(NoTime::Far)?;
+    let first = |day: NaiveDate| local(day.and_time(NaiveTime::MIN), zone, name);
+    Ok((first(day)?, first(next)?))
+}
+
+/// The day of a text: a date, `today`, `yesterday`, or the last day with the name of a weekday before
+/// today.
+fn day<Z: TimeZone>(text: &str, now: DateTime<Utc>, zone: &Z) -> Option<NaiveDate> {
+    let text = text.trim();
+    if let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+        return Some(day);
+    }
+    let today = now.with_timezone(zone).date_naive();
+    match text.to_ascii_lowercase().as_str() {
+        "today" => Some(today),
+        "yesterday" => today.pred_opt(),
+        name => {
+            let wanted: Weekday = name.parse().ok()?;
+            let mut before = today.pred_opt();
+            while let Some(day) = before.filter(|day| day.weekday() != wanted) {
+                before = day.pred_opt();
+            }
+            before
+        }
+    }
 }
 
 fn moment<Z: TimeZone>(
@@ -62,13 +112,18 @@ fn moment<Z: TimeZone>(
         return Ok(time.to_utc());
     }
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|day| day.and_time(NaiveTime::MIN));
-    let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").or(day);
-    let Ok(local) = local else {
+    let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").or(day);
+    let Ok(time) = time else {
         let length = humantime::parse_duration(text).map_err(|_| NoTime::Unknown)?;
         let length = TimeDelta::from_std(length).map_err(|_| NoTime::Far)?;
         return from_now(length).ok_or(NoTime::Far);
     };
-    match zone.from_local_datetime(&local) {
+    local(time, zone, name)
+}
+
+/// The time that a clock of the zone shows.
+fn local<Z: TimeZone>(time: NaiveDateTime, zone: &Z, name: &str) -> Result<DateTime<Utc>, NoTime> {
+    match zone.from_local_datetime(&time) {
         MappedLocalTime::Single(time) => Ok(time.to_utc()),
         MappedLocalTime::Ambiguous(_, later) => {
             Err(NoTime::Twice(name.to_owned(), later.to_utc().to_rfc3339()))
@@ -84,7 +139,7 @@ mod tests {
     use chrono::{DateTime, Utc};
     use chrono_tz::{Europe::Stockholm, Tz};
 
-    use super::{NoTime, after, before};
+    use super::{NoTime, after, before, whole_day};
 
     fn utc(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
@@ -162,6 +217,33 @@ mod tests {
         assert_eq!(since("7d"), Ok(utc("2026-01-03T12:00:00Z")));
         assert_eq!(since("2026-01-03"), Ok(utc("2026-01-02T23:00:00Z")));
         assert_eq!(since("2026-02-03 08:00"), Ok(utc("2026-02-03T07:00:00Z")));
-        assert_eq!(since("yesterday"), Err(NoTime::Unknown));
+        // A Saturday.
+        for (text, expected) in [
+            ("today", "2026-01-09T23:00:00Z"),
+            ("Yesterday", "2026-01-08T23:00:00Z"),
+            ("tuesday", "2026-01-05T23:00:00Z"),
+            ("sat", "2026-01-02T23:00:00Z"),
+        ] {
+            assert_eq!(since(text), Ok(utc(expected)), "{text}");
+        }
+        for text in ["tomorrow", "2", "tuesdays", ""] {
+            assert_eq!(since(text), Err(NoTime::UnknownPast), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_goes_from_midnight_to_midnight() {
+        let on = |text| {
+            whole_day(
+                text,
+                utc("2026-03-30T12:00:00Z"),
+                &Stockholm,
+                "Europe/Stockholm",
+            )
+        };
+        let longest = Ok((utc("2026-03-28T23:00:00Z"), utc("2026-03-29T22:00:00Z")));
+        assert_eq!(on("sunday"), longest);
+        assert_eq!(on("2026-03-29"), longest);
+        assert_eq!(on("2h"), Err(NoTime::NoDay));
     }
 }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Local, Utc};
 use comfy_table::{Cell, CellAlignment};
 
-use super::{moment, print, print_json, print_text, sync::show, terminal::Screen};
+use super::{moment, print, print_json, print_text, terminal::Screen};
 use crate::{
     cli::{Exit, Format, RunsArgs, RunsCommand, Stop},
     config::{self, Environment},
     escape::escape_control,
     model::{change::Action, readable_time::readable_times, summary::RunSummary},
-    run::text::role_changes,
+    run::{text, text::role_changes},
     state::{
         history::{History, HistoryError, Listed, RunFilter},
         journal,
@@ -19,8 +19,13 @@ use crate::{
     wrap::{beginning, display_width},
 };
 
+mod changes;
+
 /// Before what a run did, where it is on a line of its own; a cell begins with one blank.
 const INDENT: &str = "   ";
+
+/// How many runs are listed where nothing else is asked for.
+const LIMIT: usize = 20;
 
 /// The width from which on a list also shows how long each run took, in columns.
 const WIDE: usize = 100;
@@ -37,10 +42,16 @@ pub fn runs(file: &Path, args: &RunsArgs) -> Result<Exit, Stop> {
     )?);
     check_job(&history, args.job.as_deref(), file)?;
     match &args.command {
-        Some(RunsCommand::Show { run }) => show(
-            &history.find(run, args.job.as_deref()).map_err(stop)?,
-            args.format,
-        ),
+        Some(RunsCommand::Show { run }) => {
+            let report = history.find(run, args.job.as_deref()).map_err(stop)?;
+            let zone = config::job_zone(file, &Environment::of_process(), &report.job);
+            match (args.format, zone) {
+                (Format::Json, _) => print_json(&report),
+                (Format::Text, Some(zone)) => print_text(&text::whole(&report, &zone)),
+                (Format::Text, None) => print_text(&text::whole(&report, &Local)),
+            }
+        }
+        None if args.changes => changes::list(&history, &filter(args, Utc::now())?, args),
         None => list(&history, args),
     }
 }
@@ -99,8 +110,13 @@ pub(super) fn stop(error: HistoryError) -> Stop {
 
 fn list(history: &History, args: &RunsArgs) -> Result<Exit, Stop> {
     let filter = filter(args, Utc::now())?;
-    let Listed { runs, damaged } = history
-        .list(&filter, args.limit)
+    let limit = if args.all {
+        usize::MAX
+    } else {
+        args.limit.unwrap_or(LIMIT)
+    };
+    let Listed { runs, all, damaged } = history
+        .list(&filter, limit)
         .map_err(|error| Stop::failed(&error))?;
     let none = || {
         let is_empty = history.runs(None).is_ok_and(|runs| runs.is_empty());
@@ -113,8 +129,16 @@ fn list(history: &History, args: &RunsArgs) -> Result<Exit, Stop> {
     match args.format {
         Format::Json => print_json(&runs)?,
         Format::Text if runs.is_empty() && damaged.is_empty() => print_text(none())?,
-        Format::Text => print(&table(&runs, Screen::of_stdout()))?,
+        Format::Text => {
+            print(&table(&runs, Screen::of_stdout()))?;
+            print_text(&left_out(runs.len(), all, limit))?
+        }
     };
+    if_whole(&damaged)
+}
+
+/// Fails where some reports cannot be read.
+fn if_whole(damaged: &[HistoryError]) -> Result<Exit, Stop> {
     if damaged.is_empty() {
         Ok(Exit::Done)
     } else {
@@ -122,6 +146,19 @@ fn list(history: &History, args: &RunsArgs) -> Result<Exit, Stop> {
             exit: Exit::Failed,
             lines: damaged.iter().map(ToString::to_string).collect(),
         })
+    }
+}
+
+/// Says that there are more runs than are listed.
+fn left_out(shown: usize, all: Option<usize>, limit: usize) -> String {
+    match all {
+        Some(all) if all > shown => {
+            format!("\n{shown} of {all} runs; `--limit N` lists more of them, and `--all` all.\n")
+        }
+        None if shown == limit => {
+            format!("\nThe newest {shown}; `--limit N` lists more, and `--all` all.\n")
+        }
+        Some(_) | None => String::new(),
     }
 }
 
@@ -134,10 +171,16 @@ fn filter(args: &RunsArgs, now: DateTime<Utc>) -> Result<RunFilter, Stop> {
         };
         text.as_ref().map(read).transpose()
     };
+    let (mut since, mut until) = (time("--since", &args.since)?, time("--until", &args.until)?);
+    if let Some(day) = &args.on {
+        let (first, next) = moment::whole_day(day, now, &Local, "the zone of this machine")
+            .map_err(|error| Stop::usage(&format!("--on {}: {error}", escape_control(day))))?;
+        (since, until) = (Some(first), Some(next));
+    }
     Ok(RunFilter {
         job: args.job.clone(),
-        since: time("--since", &args.since)?,
-        until: time("--until", &args.until)?,
+        since,
+        until,
         changed: args.changed,
         outcomes: args.outcome.clone(),
         person: args.person.clone(),

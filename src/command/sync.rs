@@ -146,7 +146,7 @@ async fn run(
 ) -> Result<Exit, Stop> {
     let (name, _) = job(config, name)?;
     let (prepared, servers) = prepare(config, name)?;
-    let prepared = prepared.only(only.to_vec());
+    let prepared = prepared.only(only.to_vec()).started_by(approver());
     if !matches!(what, What::Everything(Purpose::Sync) | What::Changes) || !only.is_empty() {
         prepared
             .can_be_planned()
@@ -175,7 +175,9 @@ async fn run(
     drop(line);
     super::lift_lockouts(config, &servers);
     let report = report.map_err(|error| match error {
-        RunStartError::NoChanges(_) | RunStartError::OnlyObserves(_) => Stop::usage(&error),
+        RunStartError::NoChanges(_)
+        | RunStartError::OnlyObserves(_)
+        | RunStartError::Misnamed(_) => Stop::usage(&error),
         RunStartError::Busy(_)
         | RunStartError::State(_)
         | RunStartError::NotPlannable(_)
@@ -214,20 +216,8 @@ pub(super) fn prepare(config: &Arc<Config>, name: &str) -> Result<(CompiledJob, 
 /// # Errors
 /// Standard output cannot be written.
 pub fn show_new(report: &Report, format: Format) -> Result<Exit, Stop> {
-    show_part(report, format, extent(false))
-}
-
-/// Prints a whole report.
-///
-/// # Errors
-/// Standard output cannot be written.
-pub fn show(report: &Report, format: Format) -> Result<Exit, Stop> {
-    show_part(report, format, Extent::Whole)
-}
-
-fn show_part(report: &Report, format: Format, extent: Extent) -> Result<Exit, Stop> {
     match format {
-        Format::Text => print_text(&text::report(report, extent)),
+        Format::Text => print_text(&text::report(report, extent(false))),
         Format::Json => print_json(report),
     }
 }

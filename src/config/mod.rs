@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chrono_tz::Tz;
+
 mod account;
 mod attributes;
 mod credential;
@@ -154,6 +156,18 @@ pub fn job_names(file: &Path, environment: &Environment) -> Vec<String> {
     let jobs = values.get("jobs").and_then(|jobs| jobs.as_dict());
     jobs.map(|jobs| jobs.keys().cloned().collect())
         .unwrap_or_default()
+}
+
+/// The zone of a job's schedule, as far as the configuration can be read.
+#[must_use]
+pub fn job_zone(file: &Path, environment: &Environment, job: &str) -> Option<Tz> {
+    let mut notes = notes::Notes::new(file.to_owned());
+    let values = layers::read(file, environment, &mut notes)?;
+    let job = values.get("jobs")?.as_dict()?.get(job)?.as_dict()?;
+    match job.get("timezone") {
+        Some(zone) => zone.as_str()?.parse().ok(),
+        None => Some(Tz::UTC),
+    }
 }
 
 /// The control socket where no configuration names another.

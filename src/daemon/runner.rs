@@ -113,7 +113,8 @@ async fn execute(run: Run) -> RunOutcome {
                 error @ (RunStartError::NotPlannable(_)
                 | RunStartError::NoChanges(_)
                 | RunStartError::OnlyObserves(_)
-                | RunStartError::Hold(_)),
+                | RunStartError::Hold(_)
+                | RunStartError::Misnamed(_)),
             ) => {
                 broken(FailureKind::Internal, error.to_string())
             }

@@ -1,6 +1,8 @@
 //! The nouns that all layers share. Values alone: nothing here does I/O or reads a clock.
 
+mod about;
 pub mod absence;
+pub mod access;
 pub mod account;
 pub mod approver;
 pub mod backoff;

@@ -10,6 +10,7 @@ pub use crate::model::approver::Approver;
 pub use crate::model::ftrack_part::{FtrackPart, Seats};
 pub use crate::model::observed::{Became, Observed, ObservedChange};
 use crate::model::{
+    access::NamedPerson,
     change::{Action, Change, HeldBy, Hold, Skipped},
     edit::{Field, Values},
     hold_number::HoldNumber,
@@ -38,6 +39,12 @@ pub struct Report {
     /// The people whom it was for, as they were named; omitted where it was for everybody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<String>,
+    /// Whether they have access, and why; omitted where it was for everybody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named: Vec<NamedPerson>,
+    /// Who started it at the command line; omitted where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<Approver>,
     /// What became of what the run before would have done, where the job only observes; omitted where
     /// it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]

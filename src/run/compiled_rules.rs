@@ -64,6 +64,7 @@ impl CompiledRules {
             servers: servers.clone(),
             session: servers.ftrack().clone(),
             only: Vec::new(),
+            started_by: None,
         })
     }
 }

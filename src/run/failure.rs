@@ -37,6 +37,9 @@ pub enum RunStartError {
     /// There is nothing to approve.
     #[error(transparent)]
     Hold(#[from] HoldError),
+    /// Whom the run was for cannot be told from the names.
+    #[error("{0}")]
+    Misnamed(String),
 }
 
 /// What a person approved is for a job that only observes.

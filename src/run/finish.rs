@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 
-use super::{RunContext, failure::Failure};
+use super::{RunContext, failure::Failure, only};
 use crate::{
     event::Event,
     model::{
@@ -23,6 +23,7 @@ impl<W> RunContext<'_, W> {
             self.report.retry_after = self.reader.asked_to_wait().map(|asked| asked.as_secs());
         }
         self.record_calls();
+        only::access::settle(&mut self.report);
         // Where it cannot be read, saving the run fails as well, and says so.
         self.report.open_holds = state.open_holds(&self.report.job).unwrap_or_default();
         self.report.last_hold = state.last_hold().unwrap_or_default();

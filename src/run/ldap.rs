@@ -111,7 +111,8 @@ impl RunContext<'_, LdapWork> {
             .add_links(&current, &self.work.rules.source);
         let past = (&remembered, &settings);
         let plan = Box::pin(self.decide(&desired, &current, past, &request)).await?;
-        let plan = self.restricted(plan)?;
+        let plan = self.restricted(plan, &current)?;
+        self.begin()?;
         self.look_at_work(&plan).await;
         self.look_at_pauses(state)?;
         let vetted = self.vet(&plan, past, aim.approved())?;

@@ -100,6 +100,8 @@ pub struct CompiledJob {
     session: Session,
     /// The people whom a run is for; everybody where it is empty.
     only: Vec<String>,
+    /// The person who starts runs at the command line.
+    started_by: Option<Approver>,
 }
 
 /// What a run of a job does, compiled.
@@ -200,6 +202,8 @@ struct RunContext<'a, W> {
     /// Warnings about the run as a whole, before there is a plan.
     notes: Vec<String>,
     has_begun: bool,
+    /// Why whom the run is for cannot be told.
+    misnamed: Option<String>,
     /// The last known DNs of those who may be absent, where they were looked up already: opening
     /// the state database once more checks all of it.
     known_dns: Option<BTreeMap<DirectoryId, String>>,
@@ -233,6 +237,15 @@ impl CompiledJob {
     pub fn only(self, people: Vec<String>) -> Self {
         Self {
             only: people,
+            ..self
+        }
+    }
+
+    /// The same job, for runs that this person starts.
+    #[must_use]
+    pub fn started_by(self, person: Approver) -> Self {
+        Self {
+            started_by: Some(person),
             ..self
         }
     }
@@ -321,11 +334,17 @@ impl CompiledJob {
                 }
                 let is_observing = mode == Mode::Observe && !context.report.dry_run;
                 context.report.observed = is_observing.then(Observed::default);
-                context.begin()?;
+                if self.only.is_empty() {
+                    context.begin()?;
+                }
                 // On the heap: both kinds of runs in one value exceed a thread's stack in a debug
                 // build.
                 let aim = Aim::new(purpose, mode, writer, hold);
                 let ended = Box::pin(context.execute(aim, state)).await;
+                if let Some(why) = context.misnamed.take() {
+                    return Err(RunStartError::Misnamed(why));
+                }
+                context.begin()?;
                 Ok(context.finish(ended, state))
             }
             Work::FtrackLdap(work) => {
@@ -454,6 +473,8 @@ impl<'a, W> RunContext<'a, W> {
             only: purpose
                 .asked()
                 .map_or_else(|| prepared.only.clone(), by_hand::Asked::only),
+            named: Vec::new(),
+            started_by: prepared.started_by.clone(),
             observed: None,
             started_at: now,
             finished_at: now,
@@ -497,6 +518,7 @@ impl<'a, W> RunContext<'a, W> {
             report,
             notes: Vec::new(),
             has_begun: false,
+            misnamed: None,
             known_dns: None,
             paused: BTreeMap::new(),
             asked: purpose.asked().cloned(),

@@ -6,13 +6,16 @@ use std::collections::BTreeSet;
 
 use super::{RunContext, failure::Failure, ldap_work::LdapWork};
 use crate::{
-    model::{absence::Absences, entry::DirectoryId, fold::fold},
+    config::did_you_mean,
+    model::{absence::Absences, entry::DirectoryId, fold::fold, user::Current},
     state::{Remembered, State, files::StateError},
     sync::{
         decision::{Decision, Plan, Who},
         desired::DesiredValue,
     },
 };
+
+pub(super) mod access;
 
 impl RunContext<'_, LdapWork> {
     /// Whether the run is for everybody.
@@ -25,17 +28,34 @@ impl RunContext<'_, LdapWork> {
     ///
     /// # Errors
     /// Nobody is known by one of the names, several are, or somebody swaps a login or a mail address
-    /// with a person who is not among them.
-    pub(super) fn restricted<'p>(&self, plan: Plan<'p>) -> Result<Plan<'p>, Failure> {
+    /// with a person who is not among them: then it was no run.
+    pub(super) fn restricted<'p>(
+        &mut self,
+        plan: Plan<'p>,
+        current: &Current,
+    ) -> Result<Plan<'p>, Failure> {
         if let Some(id) = &self.given_to {
             return self.only_given(plan, id);
         }
         if self.is_for_everybody() {
             return Ok(plan);
         }
+        let restricted = self.only_of(plan, current);
+        if let Err(failure) = &restricted {
+            self.misnamed = Some(failure.why.clone());
+        }
+        restricted
+    }
+
+    fn only_of<'p>(&mut self, plan: Plan<'p>, current: &Current) -> Result<Plan<'p>, Failure> {
         let mut kept = BTreeSet::new();
         for who in &self.prepared.only {
-            kept.insert(named(&plan, who)?);
+            let named = named(&plan, who)?;
+            let about = plan.decisions.iter().filter(|about| key(about) == named);
+            let about: Vec<&Decision<'_>> = about.collect();
+            let person = access::before(who, &named, &about, current);
+            self.report.named.push(person);
+            kept.insert(named);
         }
         let rotations: BTreeSet<usize> = plan
             .decisions
@@ -115,7 +135,10 @@ impl RunContext<'_, LdapWork> {
 fn key(decision: &Decision<'_>) -> String {
     match decision.who {
         Who::Person((id, _)) => id.as_str().to_owned(),
-        Who::Entry(entry) => entry.dn.to_string(),
+        Who::Entry(entry) => match &entry.id {
+            Some(id) => id.as_str().to_owned(),
+            None => entry.dn.to_string(),
+        },
         Who::User(user) => {
             let link = user.link.link();
             link.map_or_else(|| user.id.to_string(), |link| link.id.as_str().to_owned())
@@ -136,7 +159,11 @@ fn named(plan: &Plan<'_>, who: &str) -> Result<String, Failure> {
                 };
                 mail || is(&person.username) || is(&person.dn) || is(id.as_str())
             }
-            Who::Entry(entry) => is(&entry.dn),
+            Who::Entry(entry) => {
+                is(&entry.dn)
+                    || entry.username.as_deref().is_some_and(is)
+                    || entry.id.as_ref().is_some_and(|id| is(id.as_str()))
+            }
             Who::User(user) => {
                 let link = user.link.link();
                 user.is_named(&folded) || link.is_some_and(|link| is(link.id.as_str()))
@@ -155,7 +182,8 @@ fn named(plan: &Plan<'_>, who: &str) -> Result<String, Failure> {
         (1, Some((key, _))) => Ok(key.clone()),
         (0, _) | (_, None) => Err(Failure::refused(format!(
             "--only: neither the job's people nor its users have the login, mail address, DN or id \
-             {who:?}, so nothing was written; `explain` says why"
+             {who:?}, so nothing was written; `explain` says why{}",
+            did_you_mean(who, plan.decisions.iter().filter_map(login))
         ))),
         (_, Some(_)) => {
             let names: BTreeSet<&str> = found.iter().map(|(_, name)| name.as_str()).collect();
@@ -166,6 +194,15 @@ fn named(plan: &Plan<'_>, who: &str) -> Result<String, Failure> {
                 names.join(" or ")
             )))
         }
+    }
+}
+
+/// The login of the person of a decision.
+fn login<'p>(decision: &'p Decision<'_>) -> Option<&'p str> {
+    match decision.who {
+        Who::Person((_, person)) => Some(&person.username),
+        Who::Entry(entry) => entry.username.as_deref(),
+        Who::User(user) => Some(&user.username),
     }
 }
 

@@ -20,13 +20,16 @@ use crate::{
     state::journal,
 };
 
+mod access;
 mod changes;
 mod explained;
 mod observed;
+mod whole;
 mod why;
 mod work;
 
 pub use explained::{commands, explained};
+pub use whole::whole;
 pub use work::work;
 
 /// How much of a plan or report is shown; what is left out is counted.
@@ -117,6 +120,7 @@ pub fn report(report: &Report, extent: Extent) -> String {
     let warnings = warnings(&mut text, &report.warnings, &report.changes, extent);
     text.push('\n');
     line(&mut text, &summary(report));
+    access::write(&mut text, report);
     if matches!(extent, Extent::Rows(_)) && (changes, skipped, warnings) != (0, 0, 0) {
         let all = format!("`runs show {}` shows the rest.", report.run);
         line(&mut text, &all);

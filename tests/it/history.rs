@@ -199,3 +199,114 @@ fn a_report_does_not_blame_the_directory_for_what_ftrack_refused() {
         "{unreachable}"
     );
 }
+
+/// What `runs` prints with these arguments.
+fn printed(studio: &Studio, arguments: &[&str]) -> String {
+    let ended = studio.run(&[&["runs"], arguments].concat());
+    assert_eq!(ended.status, 0, "{arguments:?}: {}", ended.stderr);
+    ended.stdout
+}
+
+#[test]
+fn who_was_deactivated_on_a_day_and_why_is_one_command() {
+    let (studio, [created, _, deactivated]) = studio();
+    let told = printed(
+        &studio,
+        &["--changes", "--kind", "deactivate", "--on", "today"],
+    );
+    let run = format!(", artists, run {deactivated}\n");
+    assert!(
+        told.contains("  deactivate bob (Given bob, bob@studio.test)")
+            && told.contains(&run)
+            && told.ends_with(
+                "    the person is no longer in the directory, as complete reads show\n"
+            ),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 2, "{told}");
+    let all = printed(&studio, &["--changes", "--since", "yesterday"]);
+    for (what, times) in [("  create ", 2), ("  deactivate ", 1), (&*created, 2)] {
+        assert_eq!(all.matches(what).count(), times, "{what}: {all}");
+    }
+    let of_bob = printed(&studio, &["--changes", "--person", "bob@studio.test"]);
+    assert_eq!(of_bob.matches(", run ").count(), 2, "{of_bob}");
+    let one = printed(&studio, &["--changes", "--limit", "1"]);
+    assert!(one.ends_with("\n1 of 3 changes.\n"), "{one}");
+    let none = printed(&studio, &["--changes", "--on", "yesterday"]);
+    assert_eq!(none, "No saved run wrote such a change.\n");
+    let json = printed(
+        &studio,
+        &["--changes", "--kind", "deactivate", "--format", "json"],
+    );
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["run"], json!(deactivated));
+    assert_eq!(json[0]["change"]["cause"], "absent");
+    assert_eq!(json.as_array().unwrap().len(), 1);
+    for (arguments, why) in [
+        (
+            &["runs", "--changes", "--on", "2h"][..],
+            "not a day such as",
+        ),
+        (
+            &["runs", "--since", "tuseday"],
+            "yesterday, tuesday (the last one)",
+        ),
+        (&["runs", "--kind", "deactivate"], "--changes"),
+        (
+            &["runs", "--on", "today", "--since", "1h"],
+            "cannot be used with",
+        ),
+    ] {
+        let refused = studio.run(arguments);
+        assert_eq!(refused.status, 2, "{arguments:?}");
+        assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn what_a_change_held_or_failed_is_not_told_as_written() {
+    let studio = Studio::of(&["ada", "bob", "cyd"]);
+    studio.sync();
+    for uid in ["ada", "bob"] {
+        studio.tree().remove(&dn(uid)).unwrap();
+    }
+    let report = studio.sync();
+    assert_eq!(report.counts.held, 2);
+    let told = printed(&studio, &["--changes", "--kind", "deactivate"]);
+    assert_eq!(told, "No saved run wrote such a change.\n");
+}
+
+#[test]
+fn a_list_says_when_there_are_more_runs() {
+    let studio = Studio::of(&["ada"]);
+    for _ in 0..3 {
+        studio.sync();
+    }
+    let two = printed(&studio, &["--limit", "2"]);
+    assert!(
+        two.ends_with("\n2 of 3 runs; `--limit N` lists more of them, and `--all` all.\n"),
+        "{two}"
+    );
+    let one = printed(&studio, &["--limit", "1", "--person", "ada"]);
+    assert!(one.contains("The newest 1; "), "{one}");
+    for arguments in [&[][..], &["--all"]] {
+        assert!(!printed(&studio, arguments).contains("--limit"));
+    }
+}
+
+#[test]
+fn a_report_is_shown_with_when_it_began_and_who_started_it() {
+    let mut studio = Studio::of(&["ada"]);
+    studio.job = "timezone = \"Asia/Tokyo\"".into();
+    let ended = studio.run(&["sync"]);
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    let report = studio.reports().remove(0);
+    let uid = report.started_by.unwrap().uid;
+    let shown = printed(&studio, &["show", "last"]);
+    let line = shown.lines().nth(1).unwrap();
+    assert!(
+        line.starts_with("  started    ") && line.contains(" JST (manual, by uid "),
+        "{shown}"
+    );
+    assert!(line.contains(&uid.to_string()));
+}

@@ -1,6 +1,8 @@
 //! `sync --only WHO…`: what concerns some people alone is written.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::fs;
+
 use ftrack_ldap_sync::{
     demo::ftrack::Account,
     model::{
@@ -8,6 +10,7 @@ use ftrack_ldap_sync::{
         report::{Outcome, Report},
     },
 };
+use insta::assert_snapshot;
 use serde_json::json;
 
 use crate::{
@@ -91,17 +94,82 @@ fn a_name_that_nobody_or_several_have_writes_nothing() {
             studio.tree().replace(&dn(uid), "mail", &mail).unwrap();
         }
     });
+    let before = situation.reports();
     for (who, why) in [
-        (["ada", "nobody"], "\"nobody\""),
+        (["ada", "nobody"], "nobody"),
         (["ada", "shared@studio.test"], "may be"),
-        (["ada", "ldap-sync"], "\"ldap-sync\""),
+        (["ada", "ldap-sync"], "ldap-sync"),
+        (["ada", "bbo"], "did you mean"),
     ] {
-        let report = only(&situation, &who);
-        assert_eq!((report.outcome, report.changes.len()), (Outcome::Failed, 0));
-        let error = report.error.unwrap();
+        let refused = situation.run(&[&["sync", "--only"], &who[..]].concat());
+        assert_eq!(refused.status, 2, "{}", refused.stdout);
+        let error = &refused.stderr;
         assert!(error.contains(why) && error.contains("--only"), "{error}");
         assert!(situation.user("ada").is_active);
+        // It was no run.
+        assert_eq!(situation.reports(), before);
+        assert!(no_journal(&situation));
     }
+}
+
+/// Whether no run seems to be under way, or killed.
+fn no_journal(studio: &Studio) -> bool {
+    let journals = studio.state_dir().join("journals");
+    fs::read_dir(journals).map_or(true, |mut found| found.next().is_none())
+}
+
+/// What `sync --only ada` says at its end.
+fn told(situation: &Situation) -> String {
+    let ended = situation.run(&["sync", "--only", "ada"]);
+    let at = ended
+        .stdout
+        .find("\nada ")
+        .unwrap_or_else(|| panic!("{}", ended.stdout));
+    format!("{}{}", ended.status, situation.plain(&ended.stdout[at..]))
+}
+
+#[test]
+fn whoever_keeps_access_is_named_with_why_and_what_to_do() {
+    let synced = || Situation::synced(&["ada", "bob", "cyd"]);
+    let waits = synced()
+        .job("users.deactivate_after = \"2d\"")
+        .then(|studio| leave(studio, "ada"));
+    let disabled = synced()
+        .job(
+            "disabled = \"(title=gone)\"\nusers.disabled_after = \"1d\"\nconfig_change = \"apply\"",
+        )
+        .then(|studio| {
+            studio
+                .tree()
+                .replace(&dn("ada"), "title", &["gone"])
+                .unwrap()
+        });
+    let closed = synced()
+        .job("[[jobs.artists.freezes]]\nfrom = \"2020-01-01\"\nto = \"2999-01-01\"\nwhat = [\"deactivate\"]")
+        .then(|studio| leave(studio, "ada"));
+    let present = synced();
+    let gone = synced().then(|studio| leave(studio, "ada"));
+    let new = Situation::of(&["ada"]);
+    let all = [waits, disabled, closed, present, gone, new];
+    let all: String = all.iter().map(told).collect();
+    assert_snapshot!(all, @r"
+    0
+    ada still has access, because the person has been missing since [time], and users.deactivate_after is not over
+      To end it: users.deactivate_after counts for everybody, and no command passes it for one person: deactivate the user in ftrack by hand, which the program then leaves so, or shorten that time.
+    0
+    ada still has access, because the person's account has been disabled in the directory since [time], and users.disabled_after is not over
+      To end it: users.disabled_after counts for everybody, and no command passes it for one person: deactivate the user in ftrack by hand, which the program then leaves so, or shorten that time.
+    0
+    ada still has access, because the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held: deactivate is frozen from 2020-01-01 to 2999-01-01; the first run from [time] on writes it, or a person's approval: `plan --out FILE`, then `apply FILE`
+      To end it: approve what holds it (`plan --out FILE`, then `apply FILE`; or `approve N --only WHO`, where `holds` lists it), or deactivate the user in ftrack by hand, which the program then leaves so.
+    0
+    ada still has access, because the user has the directory's values
+      To end it: the directory shows the person among the job's people, who may sign in: disable the account there and name the person again, or deactivate the user in ftrack by hand, which the program then leaves so.
+    0
+    ada has no access any more, because the person is still in the directory, but the entry is outside of the job's search bases and scope
+    0
+    ada has access now, because the person is in the directory and has no user
+    ");
 }
 
 #[test]
@@ -117,9 +185,9 @@ fn people_who_swap_logins_go_together() {
             tree.replace(&dn(uid), "employeeNumber", &[login]).unwrap();
         }
     });
-    let report = only(&situation, &[&dn("ada")]);
-    let error = report.error.unwrap();
-    assert!(error.contains("name both"), "{error}");
+    let refused = situation.run(&["sync", "--only", &dn("ada")]);
+    assert_eq!(refused.status, 2, "{}", refused.stdout);
+    assert!(refused.stderr.contains("name both"), "{}", refused.stderr);
     let report = only(&situation, &[&dn("ada"), &dn("bob")]);
     assert_eq!(report.counts.updated, 2, "{report:#?}");
 }
@@ -178,6 +246,15 @@ fn who_has_just_gone_missing_waits() {
     assert_eq!(
         (report.outcome, report.changes.len()),
         (Outcome::Succeeded, 0)
+    );
+    let named = &report.named[0];
+    assert_eq!(
+        (
+            named.had_access,
+            named.has_access,
+            named.username.as_deref()
+        ),
+        (true, true, Some("ada"))
     );
     assert_eq!(
         situation.explain(&["ada"]).unwrap().verdict.as_str(),

@@ -87,7 +87,8 @@ impl Coordinator {
                 | RunStartError::State(_)
                 | RunStartError::NotPlannable(_)
                 | RunStartError::NoChanges(_)
-                | RunStartError::OnlyObserves(_)) => CommandError::NotKept(error.to_string()),
+                | RunStartError::OnlyObserves(_)
+                | RunStartError::Misnamed(_)) => CommandError::NotKept(error.to_string()),
             });
             // Whoever left before the answer is no error.
             let _ = answer.send(rejected);

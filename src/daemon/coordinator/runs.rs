@@ -162,7 +162,8 @@ impl Ending {
                     | RunStartError::NotPlannable(_)
                     | RunStartError::NoChanges(_)
                     | RunStartError::OnlyObserves(_)
-                    | RunStartError::Hold(_),
+                    | RunStartError::Hold(_)
+                    | RunStartError::Misnamed(_),
                 ) => None,
             };
             (or_log(state.last_attempt(&job)).flatten(), error)

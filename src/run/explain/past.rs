@@ -5,7 +5,6 @@ use crate::{
     directory::dn,
     model::{
         change::Skipped,
-        edit::Field,
         explanation::{ExplainedEntry, ExplainedUser, Explanation, Step, StepName, Verdict},
         fold::{fold, names},
         report::{ChangeResult, Report, Reported},
@@ -20,7 +19,7 @@ pub fn explain(report: &Report, who: &str) -> Explanation {
     let mut changes: Vec<&Reported> = report
         .changes
         .iter()
-        .filter(|change| is_about(change, &folded))
+        .filter(|change| change.is_about(who))
         .collect();
     changes.sort_by_key(|change| change.held_by.is_none());
     let mut skipped = report.skipped.iter();
@@ -90,25 +89,6 @@ pub fn explain(report: &Report, who: &str) -> Explanation {
 fn is_named_by_dn(entry: &Skipped, folded: &str) -> bool {
     let values = dn::naming_values(&entry.dn);
     values.iter().any(|value| fold(value) == folded)
-}
-
-/// Whether a change is about the person with this login, mail, DN, directory id or ftrack id, before
-/// or after it; the text is folded.
-fn is_about(change: &Reported, folded: &str) -> bool {
-    let person = change.person.iter();
-    let person = person.flat_map(|person| [&person.email, &person.last_dn]);
-    let mut known = [&change.dn, &change.directory_id]
-        .into_iter()
-        .chain(person)
-        .flatten();
-    let is = |text: &str| fold(text) == folded;
-    let is_name = |field: &Field| matches!(field, Field::Username | Field::Email);
-    let names = change.fields.iter().filter(|(field, _)| is_name(field));
-    let mut values = names.flat_map(|(_, values)| [&values.old, &values.new]);
-    is(&change.username)
-        || is(change.ftrack_id.as_str())
-        || known.any(|text| is(text))
-        || values.any(|value| value.as_str().is_some_and(is))
 }
 
 fn of_changes(explanation: Explanation, change: &Reported, all: &[&Reported]) -> Explanation {

@@ -41,6 +41,8 @@ pub struct RunFilter {
 pub struct Listed {
     /// Newest first.
     pub runs: Vec<RunSummary>,
+    /// How many match in all; none where reports would have to be read for that.
+    pub all: Option<usize>,
     /// Reports that cannot be read.
     pub damaged: Vec<HistoryError>,
 }
@@ -70,16 +72,21 @@ impl History {
     /// The directory of the reports cannot be read. A state database that cannot be used is no
     /// error: then the reports are read.
     pub fn list(&self, filter: &RunFilter, limit: usize) -> Result<Listed, StateError> {
+        let is_counted = filter.person.is_none();
         let mut listing = Listing {
             history: self,
             filter,
-            limit,
+            // What is beyond is counted.
+            limit: if is_counted { usize::MAX } else { limit },
             names: self.runs(filter.job.as_deref())?.into_iter().peekable(),
             listed: Listed::default(),
         };
         let _ = database::each_run(&self.state_dir, &mut |run| listing.up_to(Some(run)));
         let _ = listing.up_to(None);
-        Ok(listing.listed)
+        let mut listed = listing.listed;
+        listed.all = is_counted.then_some(listed.runs.len());
+        listed.runs.truncate(limit);
+        Ok(listed)
     }
 
     /// The jobs that have reports.

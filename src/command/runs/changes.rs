@@ -1,0 +1,127 @@
+//! `runs --changes`: each change that runs wrote, with whom and why.
+
+use chrono::{DateTime, Local, Utc};
+use serde::Serialize;
+
+use super::{if_whole, print_json, print_text};
+use crate::{
+    cli::{Exit, Format, RunsArgs, Stop},
+    escape::escape_control,
+    model::{
+        readable_time::readable_times,
+        report::{ChangeResult, Reported},
+    },
+    state::history::{History, Listed, RunFilter},
+};
+
+/// One change of one run.
+#[derive(Debug, Serialize)]
+struct WrittenChange {
+    run: String,
+    job: String,
+    started_at: DateTime<Utc>,
+    change: Reported,
+}
+
+/// Lists what the runs wrote, or may have written, the newest run first.
+///
+/// # Errors
+/// The history cannot be read.
+pub(super) fn list(history: &History, filter: &RunFilter, args: &RunsArgs) -> Result<Exit, Stop> {
+    let filter = RunFilter {
+        changed: false,
+        ..filter.clone()
+    };
+    let Listed {
+        runs, mut damaged, ..
+    } = history
+        .list(&filter, usize::MAX)
+        .map_err(|error| Stop::failed(&error))?;
+    let mut all = Vec::new();
+    let may_have_written = runs.iter().filter(|run| {
+        let counts = &run.counts;
+        counts.changed() + counts.unconfirmed + counts.failed > 0
+    });
+    for run in may_have_written {
+        match history.load(&run.job, &run.run) {
+            Ok(report) => {
+                let changes = report.changes.into_iter();
+                let changes = changes.filter(|change| is_wanted(change, &filter, args));
+                all.extend(changes.map(|change| WrittenChange {
+                    run: run.run.clone(),
+                    job: run.job.clone(),
+                    started_at: run.started_at,
+                    change,
+                }));
+            }
+            Err(error) => damaged.push(error),
+        }
+    }
+    let number = all.len();
+    all.truncate(args.limit.unwrap_or(usize::MAX));
+    match args.format {
+        Format::Json => print_json(&all)?,
+        Format::Text if all.is_empty() => print_text("No saved run wrote such a change.\n")?,
+        Format::Text => {
+            let mut text = of_all(&all);
+            if number > all.len() {
+                text.push_str(&format!("\n{} of {number} changes.\n", all.len()));
+            }
+            print_text(&text)?
+        }
+    };
+    if_whole(&damaged)
+}
+
+fn is_wanted(change: &Reported, filter: &RunFilter, args: &RunsArgs) -> bool {
+    let was_written = match change.result {
+        ChangeResult::Applied | ChangeResult::Unconfirmed => true,
+        ChangeResult::Failed => !change.written.is_empty(),
+        ChangeResult::Held | ChangeResult::Rejected | ChangeResult::Planned => false,
+    };
+    was_written
+        && args.kind.is_none_or(|kind| change.may_have_written(kind))
+        && filter
+            .person
+            .as_ref()
+            .is_none_or(|person| change.is_about(person))
+}
+
+fn of_all(all: &[WrittenChange]) -> String {
+    let started: Vec<DateTime<Utc>> = all.iter().map(|change| change.started_at).collect();
+    let (started, zone) = readable_times(&started, &Local, "%Y-%m-%d %H:%M");
+    let zone = zone.map(|zone| format!(" {zone}")).unwrap_or_default();
+    let lines = all.iter().zip(started).map(|(written, started)| {
+        let WrittenChange {
+            run,
+            job,
+            started_at: _,
+            change,
+        } = written;
+        let person = change.person.iter();
+        let person = person.flat_map(|person| [&person.name, &person.email]);
+        let person: Vec<&str> = person.flatten().map(String::as_str).collect();
+        let who = if person.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", person.join(", "))
+        };
+        let result = match change.result {
+            ChangeResult::Applied => "",
+            ChangeResult::Unconfirmed => " UNCONFIRMED",
+            ChangeResult::Failed
+            | ChangeResult::Held
+            | ChangeResult::Rejected
+            | ChangeResult::Planned => " in part",
+        };
+        format!(
+            "{started}{zone}  {} {}{}{result}, {}, run {run}\n    {}\n",
+            change.action,
+            escape_control(&change.username),
+            escape_control(&who),
+            escape_control(job),
+            escape_control(&change.reason),
+        )
+    });
+    lines.collect()
+}

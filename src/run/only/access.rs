@@ -1,0 +1,135 @@
+//! Whether the people whom a run is for have access before and after it, and what to do about it.
+
+use serde_json::Value;
+
+use crate::{
+    model::{
+        access::NamedPerson,
+        change::Action,
+        edit::Field,
+        reason::Reason,
+        report::{ChangeResult, Report, Reported},
+        user::{Current, User},
+    },
+    sync::decision::{Decision, Outcome, Who},
+};
+
+const BY_HAND: &str = "deactivate the user in ftrack by hand, which the program then leaves so";
+
+/// What is known of a person before anything is written; `decisions` are those about the person.
+pub(super) fn before(
+    who: &str,
+    key: &str,
+    decisions: &[&Decision<'_>],
+    current: &Current,
+) -> NamedPerson {
+    let linked = || {
+        let mut users = current.users.iter();
+        users.find(|user| user.link.link().is_some_and(|link| link.id.as_str() == key))
+    };
+    let user: Option<&User> = decisions
+        .iter()
+        .find_map(|decision| decision.user)
+        .or_else(linked);
+    let asked_for = decisions.iter().find_map(|decision| match decision.who {
+        Who::Person((_, person)) => Some(person.username.to_string()),
+        Who::Entry(entry) => entry.username.as_deref().map(ToOwned::to_owned),
+        Who::User(_) => None,
+    });
+    let created = decisions.iter().find_map(|decision| {
+        let change = decision.change()?;
+        (change.action == Action::Create).then(|| change.ftrack_id.clone())
+    });
+    let has_access = user.is_some_and(|user| user.is_active);
+    let is_skipped = |decision: &&&Decision<'_>| decision.outcome == Outcome::Skipped;
+    let told = decisions
+        .iter()
+        .find(is_skipped)
+        .or_else(|| decisions.first());
+    NamedPerson {
+        who: who.to_owned(),
+        username: user.map(|user| user.username.to_string()).or(asked_for),
+        ftrack_id: user.map(|user| user.id.clone()).or(created),
+        had_access: has_access,
+        has_access,
+        reason: told.map_or_else(String::new, |decision| decision.reason.to_string()),
+        what_to_do: told.map(|decision| what_to_do(decision)),
+    }
+}
+
+/// How to end the access of somebody about whom this was decided.
+fn what_to_do(decision: &Decision<'_>) -> String {
+    if let Reason::MissingSince(since) | Reason::DisabledSince(since) = &decision.reason {
+        return format!(
+            "users.{} counts for everybody, and no command passes it for one person: {BY_HAND}, or \
+             shorten that time",
+            since.key
+        );
+    }
+    match (decision.who, &decision.outcome) {
+        (Who::Person(_), Outcome::Unchanged | Outcome::Change(_)) => format!(
+            "the directory shows the person among the job's people, who may sign in: disable the \
+             account there and name the person again, or {BY_HAND}"
+        ),
+        (Who::Person(_) | Who::Entry(_) | Who::User(_), _) => BY_HAND.to_owned(),
+    }
+}
+
+/// Puts into a report what became of the people whom the run was for.
+pub(in crate::run) fn settle(report: &mut Report) {
+    let Report {
+        named,
+        changes,
+        dry_run,
+        error,
+        ..
+    } = report;
+    for person in named {
+        let of_person = |change: &&Reported| Some(&change.ftrack_id) == person.ftrack_id.as_ref();
+        let activity = changes.iter().filter(of_person).find_map(|change| {
+            let values = change.fields.get(&Field::IsActive)?;
+            Some((change, values.new == Value::Bool(true)))
+        });
+        if let Some((change, becomes_active)) = activity {
+            person.reason.clone_from(&change.reason);
+            match change.result {
+                ChangeResult::Applied => person.has_access = becomes_active,
+                ChangeResult::Planned if change.is_so_already() => {
+                    person.has_access = becomes_active;
+                }
+                ChangeResult::Planned if *dry_run => {
+                    person.reason.push_str("; this was a dry run");
+                }
+                ChangeResult::Held => {
+                    let why = change.hold().unwrap_or_default();
+                    person.reason.push_str(&format!("; it is held: {why}"));
+                }
+                ChangeResult::Rejected => person.reason.push_str("; a person rejected it"),
+                ChangeResult::Planned
+                | ChangeResult::Failed
+                | ChangeResult::Unsettled
+                | ChangeResult::Unconfirmed => {
+                    let why = change.error.as_deref().or(error.as_deref());
+                    let why = why.unwrap_or("it is not known to be written");
+                    person.reason.push_str(&format!("; {why}"));
+                }
+            }
+            if !becomes_active {
+                let held = "approve what holds it (`approve N --only WHO`, where `holds` lists \
+                            it; else `plan --out FILE`, then `apply FILE`)";
+                person.what_to_do = Some(match change.result {
+                    ChangeResult::Held => format!("{held}, or {BY_HAND}"),
+                    ChangeResult::Applied
+                    | ChangeResult::Rejected
+                    | ChangeResult::Failed
+                    | ChangeResult::Unsettled
+                    | ChangeResult::Unconfirmed
+                    | ChangeResult::Planned => format!("run it again, or {BY_HAND}"),
+                });
+            }
+        }
+        if !person.has_access {
+            person.what_to_do = None;
+        }
+    }
+}
