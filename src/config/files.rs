@@ -69,7 +69,14 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, String> {
 /// It cannot be read, is not a regular file (reading from which could block for ever), or is
 /// longer; the text is to follow the file's name, and contains nothing of its content.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    let failed = |error: io::Error| format!("cannot be read: {error}");
+    let failed = |error: io::Error| {
+        let sudo = if error.kind() == io::ErrorKind::PermissionDenied {
+            "; if it belongs to root or to the service, put `sudo` before the command"
+        } else {
+            ""
+        };
+        format!("cannot be read: {error}{sudo}")
+    };
     // A pipe opens without waiting for its other end, to be refused.
     let without_waiting = OFlags::NONBLOCK.union(OFlags::NOCTTY);
     let file = OpenOptions::new()

@@ -11,9 +11,12 @@ use super::{
     session::{Reader, Until},
     text::some_names,
 };
-use crate::model::{
-    role::{HeldRole, Role},
-    user::EntityId,
+use crate::{
+    config::nearest,
+    model::{
+        role::{HeldRole, Role},
+        user::EntityId,
+    },
 };
 
 /// The type of the roles that users can be given; those of other types are for API keys and for
@@ -66,7 +69,8 @@ fn mapped_role(
     };
     match (found.next(), found.next()) {
         (None, _) => Err(wrong(format!(
-            "ftrack has no security role {name:?}, which the job's roles name"
+            "ftrack has no security role {name:?}, which the job's roles name{}",
+            almost_so(name, rows)
         ))),
         (Some(_), Some(_)) => Err(wrong(format!(
             "ftrack has several security roles {name:?}, which the job's roles name"
@@ -82,6 +86,13 @@ fn mapped_role(
             is_administrator: administrator_roles.iter().any(|other| is_named(other)),
         })),
     }
+}
+
+/// The role whose name is most likely meant.
+fn almost_so(name: &str, rows: &[RoleRow]) -> String {
+    let known = rows.iter().filter(|row| row.is_for_users());
+    let near = nearest(name, known.filter_map(RoleRow::name));
+    near.map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"))
 }
 
 impl RoleRow {

@@ -12,7 +12,7 @@ use crate::{
     directory::{GroupsRead, ReadFailure, Reading, SearchEvidence},
     event::{Event, RunName},
     ftrack::{
-        error::FtrackError,
+        error::{FtrackError, FtrackErrorKind},
         outcome::{ChangeOutcome, OutcomeKind},
     },
     model::{
@@ -175,10 +175,14 @@ impl<W> RunContext<'_, W> {
 
     /// ftrack could not be read before anything was written.
     pub(super) fn ftrack_unread(&self, error: &FtrackError) -> Failure {
-        self.unless_stopped(Failure {
-            kind: FailureKind::from(error),
-            why: format!("ftrack could not be read, and nothing was written: {error}"),
-        })
+        let why = if let FtrackErrorKind::UnusableRole { problem, known } = error.kind() {
+            // It was read, and the configuration is at fault.
+            format!("{problem}; it has: {known}. Correct the job's roles; nothing was written")
+        } else {
+            format!("ftrack could not be read, and nothing was written: {error}")
+        };
+        let kind = FailureKind::from(error);
+        self.unless_stopped(Failure { kind, why })
     }
 
     /// Which of two reads saw the stop first does not matter; that an account may be locked must be

@@ -17,8 +17,15 @@ pub struct StateError {
 /// The system's words; those of a kind alone are for developers.
 fn in_words(error: &io::Error) -> String {
     let is_kind_alone = error.raw_os_error().is_none() && error.get_ref().is_none();
-    if is_kind_alone && error.kind() == io::ErrorKind::NotFound {
+    let is_explained = error.get_ref().is_some();
+    let kind = error.kind();
+    if is_kind_alone && kind == io::ErrorKind::NotFound {
         "no such file or directory".to_owned()
+    } else if !is_explained && kind == io::ErrorKind::PermissionDenied {
+        format!(
+            "{error}; only the owner of the state directory and root may use what is in it: put \
+             `sudo` before the command, or run it as the owner that `ls -ld` shows"
+        )
     } else {
         error.to_string()
     }

@@ -98,6 +98,20 @@ impl Under {
         found.await.unwrap()
     }
 
+    /// The rest of the first line that contains this, behind it.
+    async fn rest_of_line_with(&mut self, part: &str) -> String {
+        let found = timeout(LIMIT, async {
+            loop {
+                let line = self.lines.next_line().await.unwrap();
+                let line = line.unwrap_or_else(|| panic!("no line with {part:?}"));
+                if let Some((_, rest)) = line.split_once(part) {
+                    return rest.trim().to_owned();
+                }
+            }
+        });
+        found.await.unwrap()
+    }
+
     /// Sends a signal, and gives what is printed from then on.
     async fn stop(mut self, signal: &str) -> (ExitStatus, String) {
         let pid = self.child.id().unwrap().to_string();
@@ -217,6 +231,7 @@ async fn served_it_can_be_synced_by_hand() {
         );
     }
     page_with(&page, "artists").await;
+    let somebody = demo.rest_of_line_with(" explain ").await;
     demo.line("ldapsearch").await;
 
     let said = |arguments: &[&str]| {
@@ -251,7 +266,22 @@ async fn served_it_can_be_synced_by_hand() {
     );
     assert!(said(&["status"]).await.contains("artists"));
     assert_eq!(said(&["runs"]).await.matches("succeeded").count(), 2);
-    assert_eq!(said(&["runs", "show", "last"]).await, again);
+    let shown = said(&["runs", "show", "last"]).await;
+    let started = |line: &&str| line.starts_with("  started ");
+    let (started, others): (Vec<&str>, Vec<&str>) = shown.lines().partition(started);
+    assert_eq!(started.len(), 1, "{shown}");
+    assert_eq!(others.join("\n") + "\n", again);
+    // What the list of commands names.
+    let explained = said(&["explain", &somebody]).await;
+    assert!(explained.contains("nothing is to be done"), "{explained}");
+    assert!(
+        said(&["runs", "--changes", "--on", "today"])
+            .await
+            .contains("  create ")
+    );
+    assert_eq!(said(&["holds"]).await, "Nothing is held.\n");
+    said(&["pause", "--only", "deactivate"]).await;
+    said(&["resume", "--only", "deactivate"]).await;
 
     let (status, rest) = demo.stop("TERM").await;
     assert_eq!(

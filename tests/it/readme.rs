@@ -10,6 +10,7 @@ use ftrack_ldap_sync::{
 };
 
 use crate::{
+    daemon::Daemon,
     rules::add_config,
     studio::{Studio, dn, person},
 };
@@ -166,6 +167,58 @@ fn the_job_of_ftracks_own_synchronisation_runs_as_it_is_written() {
             assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
         }
     }
+}
+
+/// The commands of the table of a section, each as words.
+fn commands_of(section: &str) -> Vec<Vec<String>> {
+    let (_, text) = README.split_once(section).unwrap();
+    let text = text.split("\n## ").next().unwrap();
+    let rows = text.lines().filter(|line| line.starts_with('|'));
+    let spans = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
+    let commands = spans.filter_map(|span| span.strip_prefix("ftrack-ldap-sync "));
+    commands
+        .map(|command| command.split_whitespace().map(str::to_owned).collect())
+        .collect()
+}
+
+#[test]
+fn each_question_of_three_in_the_morning_is_answered_by_one_command() {
+    let studio = studio();
+    let studio = studio.for_a_daemon("users.protect = [\"svc-*\"]\nschedule = \"@yearly\"");
+    let said = |words: &[String]| {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let ended = studio.run(&words);
+        assert_eq!(ended.status, 0, "{words:?}: {}", ended.stderr);
+        ended.stdout
+    };
+    let commands = commands_of("## Three in the morning");
+    let told = [
+        "liu.wei in artists: nothing is to be done",
+        "No saved run wrote such a change.",
+        "deactivate of artists is paused until",
+        "deactivate of artists is resumed",
+        "process ",
+        "STARTED",
+        "Nothing is held.",
+        "sam.ortiz has no access any more, because the person is no longer in the directory",
+    ];
+    assert_eq!(commands.len(), told.len(), "{commands:#?}");
+    for (words, told) in commands.iter().zip(told) {
+        // Everything but the status is answered without a daemon as well.
+        let daemon = (words[0] == "status").then(|| Daemon::start(&studio));
+        let shown = said(words);
+        assert!(shown.contains(told), "{words:?}: {shown}");
+        drop(daemon);
+    }
+    let today = commands[1]
+        .iter()
+        .map(|word| word.replace("tuesday", "today"));
+    let shown = said(&today.collect::<Vec<_>>());
+    assert!(
+        shown.contains("  deactivate sam.ortiz (Sam Ortiz, sam.ortiz@studio.test), artists")
+            && shown.contains("the person is no longer in the directory"),
+        "{shown}"
+    );
 }
 
 #[test]

@@ -18,6 +18,7 @@ use crate::{
     },
     demo::{
         cast,
+        cast::Person,
         ftrack::Options,
         world::{PASSWORD, World},
     },
@@ -64,6 +65,10 @@ fn invitation(world: &World, page: Option<SocketAddr>) -> String {
         world.ftrack.url(),
         world.people.len(),
     );
+    let is_plain = |person: &&Person| person.oddity.is_none();
+    let somebody = world.people.iter().find(is_plain);
+    let somebody = somebody.and_then(|person| person.expected.username.as_deref());
+    let somebody = somebody.unwrap_or_default();
     let (service, base, filter) = (cast::SERVICE, cast::PEOPLE, cast::FILTER);
     format!(
         r#"An LDAP directory with {people} people, an empty stand-in for ftrack, and the daemon
@@ -94,6 +99,15 @@ Try in another terminal, in this order:
   # list the runs, and show the last report
   {program} runs
   {program} runs show last
+  # why a person is in ftrack, or not, and what would happen; by login, mail or DN
+  {program} explain {somebody}
+  # who was changed today, and why
+  {program} runs --changes --on today
+  # changes that wait for a person
+  {program} holds
+  # stop all deactivations, and go on with them
+  {program} pause --only deactivate
+  {program} resume --only deactivate
 
 The directory answers any LDAP client, and is read-only:
 

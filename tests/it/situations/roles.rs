@@ -379,8 +379,8 @@ fn a_role_that_ftrack_does_not_have_fails_the_run_before_anything_is_written() {
         assert_eq!(situation.ftrack().counters().write_calls, 0);
         situation.plain(&report.error.unwrap())
     };
-    assert_snapshot!(wrong("Project Manger"), @r#"ftrack could not be read, and nothing was written: looking for the job's security roles at http://ftrack failed: ftrack has no security role "Project Manger", which the job's roles name; it has: Administrator, Project Manager, User (a retry alone does not help)"#);
-    assert_snapshot!(wrong("Restricted User"), @r#"ftrack could not be read, and nothing was written: looking for the job's security roles at http://ftrack failed: the security role "Restricted User", which the job's roles name, is of the type "ASSIGNED": users can be given only those of the type PROJECT; it has: Administrator, Project Manager, User (a retry alone does not help)"#);
+    assert_snapshot!(wrong("Project Manger"), @r#"ftrack has no security role "Project Manger", which the job's roles name (did you mean "Project Manager"?); it has: Administrator, Project Manager, User. Correct the job's roles; nothing was written"#);
+    assert_snapshot!(wrong("Restricted User"), @r#"the security role "Restricted User", which the job's roles name, is of the type "ASSIGNED": users can be given only those of the type PROJECT; it has: Administrator, Project Manager, User. Correct the job's roles; nothing was written"#);
 }
 
 #[test]
