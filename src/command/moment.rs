@@ -60,9 +60,12 @@ pub(super) fn before<Z: TimeZone>(
         return local(day.and_time(NaiveTime::MIN), zone, name);
     }
     let time = moment(text, zone, name, |length| now.checked_sub_signed(length));
-    time.map_err(|error| match error {
-        NoTime::Unknown => NoTime::UnknownPast,
-        other => other,
+    time.map_err(|error| {
+        if error == NoTime::Unknown {
+            NoTime::UnknownPast
+        } else {
+            error
+        }
     })
 }
 

@@ -42,3 +42,25 @@ impl StateError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_lacks_the_right_is_told_what_to_do() {
+        let error =
+            |source| StateError::new("read", Path::new("/state/state.db"), source).to_string();
+        let refused = error(io::Error::from_raw_os_error(13));
+        assert!(
+            refused.contains("put `sudo` before the command"),
+            "{refused}"
+        );
+        // Root is told something else.
+        let refused = error(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "as the owner",
+        ));
+        assert!(!refused.contains("sudo"), "{refused}");
+    }
+}

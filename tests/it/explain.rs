@@ -44,6 +44,10 @@ fn verdicts<'w>(situation: &Situation, who: impl IntoIterator<Item = &'w str>) -
         format!("{who}: {}: {reason}\n", verdict.as_str())
     };
     let all: String = who.into_iter().map(verdict).collect();
+    // Which of several holds is numbered first is by the ids of the people.
+    let all = ('1'..='9').fold(all, |all, number| {
+        all.replace(&format!("hold {number})"), "hold N)")
+    });
     let runs = situation.reports().into_iter().map(|report| report.run);
     situation.plain(&runs.fold(all, |all, run| all.replace(&run, "RUN")))
 }
@@ -208,9 +212,9 @@ fn who_waits_or_is_held_is_told_what_for() {
         .entry(person("newcomer", "New", "Comer"))
         .after_sync();
     assert_snapshot!(verdicts(&situation, ["ada", "dan", "newcomer"]), @r#"
-    ada: held: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (limit, hold 2): 3 deactivations are more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE` (in the run RUN)
-    dan: protected: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (protected, hold 1): it is an administrator, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
-    newcomer: held: the user "newcomer" has no owner, and matches the person by login (users.adopt); it is held (adoption, hold 3): an existing user would become the person's after the job's first contact; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; users.adopt_always = true adopts without asking
+    ada: held: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (limit, hold N): 3 deactivations are more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE` (in the run RUN)
+    dan: protected: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (protected, hold N): it is an administrator, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
+    newcomer: held: the user "newcomer" has no owner, and matches the person by login (users.adopt); it is held (adoption, hold N): an existing user would become the person's after the job's first contact; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; users.adopt_always = true adopts without asking
     "#);
 
     let situation = Situation::synced(&["ada", "bob"])

@@ -230,7 +230,7 @@ fn whose_the_login_is_and_what_waits_for_a_decision_about_it_is_told() {
     assert!(
         explained
             .reason
-            .contains("waits for a decision about that user: `holds show 1`"),
+            .contains("successor) waits for a decision about that user: `holds show "),
         "{}",
         explained.reason
     );
