@@ -145,7 +145,9 @@ async fn run(
     drop(line);
     super::lift_lockouts(config, &servers);
     let report = report.map_err(|error| match error {
-        RunStartError::NoChanges(_) | RunStartError::OnlyObserves(_) => Stop::usage(&error),
+        RunStartError::NoChanges(_)
+        | RunStartError::OnlyObserves(_)
+        | RunStartError::Misnamed(_) => Stop::usage(&error),
         RunStartError::Busy(_)
         | RunStartError::State(_)
         | RunStartError::NotPlannable(_)

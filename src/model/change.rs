@@ -471,6 +471,25 @@ impl HeldBy {
             Self::Window | Self::Freeze | Self::Paused | Self::Rejected => false,
         }
     }
+
+    /// Whether the approval of its hold writes the change.
+    #[must_use]
+    pub fn ends_by_approval(self) -> bool {
+        match self {
+            Self::Doubt
+            | Self::Replica
+            | Self::Configuration
+            | Self::Protected
+            | Self::Adoption
+            | Self::Successor
+            | Self::Returner
+            | Self::Work
+            | Self::Limit
+            | Self::Window
+            | Self::Freeze => true,
+            Self::Administrator | Self::Paused | Self::Rejected => false,
+        }
+    }
 }
 
 /// Why a change is held.

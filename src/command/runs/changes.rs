@@ -77,7 +77,10 @@ fn is_wanted(change: &Reported, filter: &RunFilter, args: &RunsArgs) -> bool {
     let was_written = match change.result {
         ChangeResult::Applied | ChangeResult::Unconfirmed => true,
         ChangeResult::Failed => !change.written.is_empty(),
-        ChangeResult::Held | ChangeResult::Rejected | ChangeResult::Planned => false,
+        ChangeResult::Held
+        | ChangeResult::Rejected
+        | ChangeResult::Unsettled
+        | ChangeResult::Planned => false,
     };
     was_written
         && args.kind.is_none_or(|kind| change.may_have_written(kind))
@@ -112,6 +115,7 @@ fn of_all(all: &[WrittenChange]) -> String {
             ChangeResult::Failed
             | ChangeResult::Held
             | ChangeResult::Rejected
+            | ChangeResult::Unsettled
             | ChangeResult::Planned => " in part",
         };
         format!(

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     model::{
         access::NamedPerson,
-        change::Action,
+        change::{Action, HeldBy},
         edit::Field,
         reason::Reason,
         report::{ChangeResult, Report, Reported},
@@ -75,6 +75,19 @@ fn what_to_do(decision: &Decision<'_>) -> String {
     }
 }
 
+/// How to write what is held.
+fn approve(by: Option<HeldBy>) -> String {
+    let plan = "`plan --out FILE`, then `apply FILE`";
+    match by {
+        Some(HeldBy::Paused) => format!("approve what is paused ({plan}), or {BY_HAND}"),
+        Some(by) if by.ends_by_approval() => format!(
+            "approve what holds it (`approve N --only WHO`, where `holds` lists it; else {plan}), or \
+             {BY_HAND}"
+        ),
+        Some(_) | None => BY_HAND.to_owned(),
+    }
+}
+
 /// Puts into a report what became of the people whom the run was for.
 pub(in crate::run) fn settle(report: &mut Report) {
     let Report {
@@ -115,10 +128,8 @@ pub(in crate::run) fn settle(report: &mut Report) {
                 }
             }
             if !becomes_active {
-                let held = "approve what holds it (`approve N --only WHO`, where `holds` lists \
-                            it; else `plan --out FILE`, then `apply FILE`)";
                 person.what_to_do = Some(match change.result {
-                    ChangeResult::Held => format!("{held}, or {BY_HAND}"),
+                    ChangeResult::Held => approve(change.held_by),
                     ChangeResult::Applied
                     | ChangeResult::Rejected
                     | ChangeResult::Failed

@@ -109,6 +109,7 @@ fn may_be_written(change: &Reported) -> String {
             let number = change.hold.map(|hold| format!(", hold {hold}"));
             let approve = change
                 .hold
+                .filter(|_| by.ends_by_approval())
                 .map(|hold| format!("; `approve {hold} --only {}`", change.username));
             let why = format!(
                 "held ({}{}): {why}{}",

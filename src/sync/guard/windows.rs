@@ -80,8 +80,12 @@ impl Times<'_> {
             None if by == HeldBy::Paused => "the first run after that writes it".to_owned(),
             None => "no run in sight writes it".to_owned(),
         };
-        let why =
-            format!("{why}; {opens}, or a person's approval: `plan --out FILE`, then `apply FILE`");
+        let approval = match closed {
+            // The approval of a hold ends no pause.
+            Closed::Paused(_) => "`plan --out FILE`, then `apply FILE`",
+            Closed::Frozen(_) | Closed::OutsideWindows => "`approve N`, as `holds` numbers it",
+        };
+        let why = format!("{why}; {opens}, or a person's approval: {approval}");
         Some(Hold { by, why, opens_at })
     }
 
