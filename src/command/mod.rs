@@ -32,6 +32,7 @@ pub(crate) mod moment;
 pub(crate) mod progress;
 pub(crate) mod runs;
 pub(crate) mod signals;
+pub(crate) mod snapshots;
 pub(crate) mod sync;
 pub(crate) mod terminal;
 pub(crate) mod users;
@@ -105,6 +106,7 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
         }
         Command::Runs(args) => runs::runs(&file, &args),
         Command::Holds(args) => holds::holds(&file, &args),
+        Command::Snapshots(args) => snapshots::snapshots(&file, &args),
         Command::Config(ConfigCommand::Show { format }) => {
             let effective = crate::config::effective(&file, &Environment::of_process());
             let effective = effective.map_err(|findings| Stop::usage(&findings))?;

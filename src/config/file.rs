@@ -36,6 +36,8 @@ pub struct File {
     pub http: Option<HttpTable>,
     /// How long reports are saved.
     pub reports: ReportsTable,
+    /// How long snapshots of the users are saved.
+    pub snapshots: SnapshotsTable,
     /// The ftrack server.
     pub ftrack: FtrackTable,
     /// The LDAP directories, by a name of your choice, with the same characters as a job's.
@@ -53,6 +55,7 @@ impl Default for File {
             parallel_runs: Number(2),
             http: None,
             reports: ReportsTable::default(),
+            snapshots: SnapshotsTable::default(),
             ftrack: FtrackTable::default(),
             directories: BTreeMap::new(),
             jobs: BTreeMap::new(),
@@ -83,6 +86,18 @@ table! {
         keep: Number<1, 1_000_000> => usize = Number(500),
         /// The maximum age of all other reports.
         keep_for: Period<HOUR, CENTURY> => Duration = Period::days(400),
+    }
+}
+
+table! {
+    /// How long snapshots are saved: what ftrack held of a job's users before each run that wrote
+    /// something. The newest one of each job always stays.
+    #[schemars(rename = "Snapshots")]
+    struct SnapshotsTable => struct Snapshots {
+        /// The maximum number of snapshots of one job.
+        keep: Number<1, 1_000_000> => usize = Number(50),
+        /// Their maximum age.
+        keep_for: Period<HOUR, CENTURY> => Duration = Period::days(90),
     }
 }
 
@@ -144,6 +159,7 @@ impl File {
                 None => None,
             },
             reports: self.reports.complete()?,
+            snapshots: self.snapshots.complete()?,
             ftrack: ftrack?,
             directories: all(directories)?,
             jobs: all(jobs)?,
@@ -170,6 +186,7 @@ impl From<Config> for File {
             parallel_runs: config.parallel_runs.into(),
             http: config.http.map(Into::into),
             reports: config.reports.into(),
+            snapshots: config.snapshots.into(),
             ftrack: FtrackTable::from(config.ftrack).with_files(),
             jobs: written(jobs),
             directories: written(config.directories)

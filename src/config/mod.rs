@@ -36,7 +36,7 @@ pub use account::{AccountRule, DisabledFlag, DisabledKey, Expires, ExpiryForm};
 pub use attributes::{AttributeRule, Target, WhenAbsent, Write};
 pub use credential::{Credential, Unreadable};
 pub use directory::{Directory, Sasl, SrvScheme};
-pub use file::{Http, Reports};
+pub use file::{Http, Reports, Snapshots};
 use files::SecretFiles;
 pub use finding::{Finding, Findings, KeyPath, Place, did_you_mean, nearest};
 pub use ftrack::Ftrack;
@@ -211,6 +211,7 @@ pub struct Config {
     /// The HTTP listener for health and metrics; none unless configured.
     pub http: Option<Http>,
     pub reports: Reports,
+    pub snapshots: Snapshots,
     pub ftrack: Ftrack,
     /// By name.
     pub directories: BTreeMap<String, Directory>,

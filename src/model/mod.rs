@@ -38,6 +38,7 @@ pub(crate) mod server_job;
 pub mod server_kind;
 pub(crate) mod set_aside;
 pub mod since;
+pub mod snapshot;
 pub(crate) mod stored_link;
 pub mod stored_value;
 pub mod summary;

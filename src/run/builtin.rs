@@ -21,9 +21,11 @@ use crate::{
     model::{
         report::{BuiltinPart, Counts, FailureKind, Outcome, RunPhase, Trigger},
         server_job::{ServerJob, Status},
+        snapshot::SnapshotExtent,
+        user::Current,
     },
     state::journal::Journal,
-    sync::{guard, observed, observed::AllValues},
+    sync::{guard, observed, observed::AllValues, snapshot},
 };
 
 mod ended;
@@ -68,10 +70,10 @@ impl RunContext<'_, FtrackLdapJob> {
             .map_err(|error| self.ftrack_unread(&error))?;
         let before = OpenSync::load(&self.prepared.config.state_dir, self.reader.server())?;
         let Some(mut open) = before else {
-            let users = self
-                .read_users()
-                .await
-                .map_err(|error| self.ftrack_unread(&error))?;
+            let current = self.read_users().await;
+            let current = current.map_err(|error| self.ftrack_unread(&error))?;
+            self.keep_everybody(&current)?;
+            let users = AllValues::of(&current);
             return self
                 .start_sync(OpenSync::before(&self.report, users), None, writer)
                 .await;
@@ -98,6 +100,9 @@ impl RunContext<'_, FtrackLdapJob> {
                      another one is started, and all changes since then are reported",
                     open.start.run
                 ));
+                let current = self.read_users().await;
+                let current = current.map_err(|error| self.ftrack_unread(&error))?;
+                self.keep_everybody(&current)?;
                 let earlier = mem::replace(&mut open.start, Start::by(&self.report));
                 self.start_sync(open, Some(earlier), writer).await
             }
@@ -117,13 +122,20 @@ impl RunContext<'_, FtrackLdapJob> {
         }
     }
 
-    async fn read_users(&mut self) -> Result<AllValues, FtrackError> {
+    /// Saves all users, as they were read, before ftrack changes any.
+    fn keep_everybody(&self, current: &Current) -> Result<(), Failure> {
+        let users = snapshot::everybody(current);
+        let managed = snapshot::readable(current);
+        self.keep_users(users, SnapshotExtent::Everybody, managed)
+    }
+
+    async fn read_users(&mut self) -> Result<Current, FtrackError> {
         let began = Instant::now();
         let current = ftrack::read::read(&self.reader, ReadCurrent::default(), &self.until).await;
         self.record_phase(RunPhase::Ftrack, began.elapsed());
         let current = current?;
         self.record_current(&current, began.elapsed());
-        Ok(AllValues::of(&current))
+        Ok(current)
     }
 
     /// The job of a synchronisation that an earlier run started; none where the server does not
@@ -209,7 +221,7 @@ impl RunContext<'_, FtrackLdapJob> {
             };
         }
         let after = match self.read_users().await {
-            Ok(after) => after,
+            Ok(after) => AllValues::of(&after),
             Err(error) => return (Err(unread_after(ended, &error)), Reported::Open),
         };
         self.record_changes(&mut open, after);

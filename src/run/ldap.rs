@@ -437,6 +437,7 @@ impl RunContext<'_, LdapWork> {
         let mut stopped = None;
         let mut journal_failed = None;
         if changes > 0 {
+            self.keep_snapshot(vetted, current)?;
             // The report of a run that is killed has no later number.
             self.record_calls();
             let state_dir = &self.prepared.config.state_dir;

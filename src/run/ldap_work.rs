@@ -1,6 +1,6 @@
 //! The compiled settings of a job that reads a directory.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -8,7 +8,10 @@ use super::servers::Servers;
 use crate::{
     config::{Config, LdapJob, Source},
     directory::{DirectoryPool, GroupsRequest, PeopleSearch, ReadRequest},
-    model::server_kind::{ByKind, ServerKind},
+    model::{
+        edit::Field,
+        server_kind::{ByKind, ServerKind},
+    },
     sync::{mapping::Mapping, rules::Rules},
 };
 
@@ -61,6 +64,12 @@ impl LdapWork {
             // The configuration allows none.
             Source::Template(_) => None,
         }
+    }
+
+    /// The fields of a user that the attribute rules fill; they do not depend on the server.
+    #[must_use]
+    pub fn managed(&self) -> BTreeSet<Field> {
+        self.mappings.of(ServerKind::default()).fields()
     }
 
     /// The keys of the mapped custom attributes, in the order of a person's custom values; they do

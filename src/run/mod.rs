@@ -55,6 +55,7 @@ pub mod saved;
 mod seats;
 mod second_look;
 pub mod servers;
+mod snapshot;
 pub mod text;
 mod unsettled_changes;
 

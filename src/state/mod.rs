@@ -9,6 +9,7 @@ pub(crate) mod journal;
 pub(crate) mod lock;
 pub(crate) mod paths;
 mod rights;
+pub mod snapshots;
 
 pub use database::{
     Again, FirstNumber, Holds, KnownChanges, KnownUser, LinkedUsers, Numbered, RefusedAccount,

@@ -72,7 +72,7 @@ fn compare(change: &Reported, user: Option<&User>, current: &Current) -> Option<
 
 /// The value of a field, null where there is no user; none of what a run does not read, or what only
 /// this program writes.
-fn value(user: Option<&User>, field: &Field, current: &Current) -> Option<Value> {
+pub(super) fn value(user: Option<&User>, field: &Field, current: &Current) -> Option<Value> {
     let attribute = match field {
         Field::Link | Field::UserType | Field::Invitation | Field::Thumbnail => return None,
         Field::Role(name) => {

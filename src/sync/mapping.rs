@@ -15,7 +15,7 @@ use crate::{
     config::{AttributeRule, Source, Target, Template},
     directory::dn,
     escape::is_unseen,
-    model::{entry::Entry, fold::fold, reason::Reason},
+    model::{edit::Field, entry::Entry, fold::fold, reason::Reason},
 };
 
 /// The longest text that ftrack stores in an attribute of a user, in characters.
@@ -85,6 +85,20 @@ impl Mapping {
         let is_name = |place: &Place| matches!(place, Place::Username | Place::Email);
         let rules = self.rules.iter().filter(move |(place, _)| is_name(place));
         rules.flat_map(|(_, rule)| rule.from.attributes().iter().cloned())
+    }
+
+    /// The fields of a user that the rules fill.
+    #[must_use]
+    pub fn fields(&self) -> BTreeSet<Field> {
+        let of_rule = |(_, rule): &(Place, AttributeRule)| match &rule.target {
+            Target::Username => vec![Field::Username],
+            Target::Email => vec![Field::Email],
+            Target::FirstName => vec![Field::FirstName],
+            Target::LastName => vec![Field::LastName],
+            Target::FullName => vec![Field::FirstName, Field::LastName],
+            Target::Custom(key) => vec![Field::Custom(key.clone())],
+        };
+        self.rules.iter().flat_map(of_rule).collect()
     }
 
     /// The keys of the mapped custom attributes, in the order of a person's custom values.

@@ -20,6 +20,7 @@ pub mod roles;
 pub(crate) mod rules;
 pub(crate) mod settings;
 pub(crate) mod several;
+pub(crate) mod snapshot;
 pub(crate) mod verdict;
 mod written;
 

@@ -65,7 +65,7 @@ fn unknown_keys() {
         ("[jobs.artists]\n", "[job.artists]\n", &[r#"config.toml:12: job: unknown key; did you mean "jobs"?"#]),
         (API_USER, "+ pagesize = 5", &[r#"config.toml:5: ftrack.pagesize: unknown key; did you mean "page_size"?"#]),
         (API_USER, r#"+ colour = "red""#, &["config.toml:5: ftrack.colour: unknown key; known keys are server, api_user, api_key, api_key_file, link_key, link_key_file, ca_file, connect_timeout, request_timeout, page_size, connections, batch_size, attempts, administrator_roles, default_roles"]),
-        ("[ftrack]", "colour = 1\n[ftrack]", &["config.toml:2: colour: unknown key; known keys are state_dir, control_socket, parallel_runs, http, reports, ftrack, directories, jobs"]),
+        ("[ftrack]", "colour = 1\n[ftrack]", &["config.toml:2: colour: unknown key; known keys are state_dir, control_socket, parallel_runs, http, reports, snapshots, ftrack, directories, jobs"]),
         (FILTER, "+ roles = { User = [] }", &["config.toml:15: jobs.artists.roles.User: it has no groups, so that nobody could be given the role; name a group, or remove the key to leave everybody's role as it is"]),
         (FILTER, "+ roles = { User = [\"artists\"] }", &[r#"config.toml:15: jobs.artists.roles.User[0]: "artists" is not a DN (RFC 4514) such as "cn=artists,ou=groups,dc=studio,dc=test""#]),
         (FILTER, "+ roles = { User = [\"cn=a,dc=x\"], user = [\"cn=b,dc=x\"] }", &[r#"config.toml:15: jobs.artists.roles.user: it is the same role as "User": names are compared without case"#]),
@@ -90,7 +90,7 @@ fn unknown_keys() {
         (FILTER, "+ users.protects = []", &[r#"config.toml:15: jobs.artists.users.protects: unknown key; did you mean "protect"?"#]),
         (EMAIL, r#"email = { form = "mail" }"#, &[r#"config.toml:18: jobs.artists.attributes.email.form: unknown key; did you mean "from"?"#]),
         (EMAIL, r#"custom_attributes.number = "employeeNumber""#, &[r#"config.toml:18: jobs.artists.attributes.custom_attributes.number: unknown key; the name of a custom attribute goes in quotes: "custom_attributes.number" = ..."#]),
-        ("[ftrack]", "\"a\\nb\" = 1\n[ftrack]", &[r#"config.toml:2: "a\nb": unknown key; known keys are state_dir, control_socket, parallel_runs, http, reports, ftrack, directories, jobs"#]),
+        ("[ftrack]", "\"a\\nb\" = 1\n[ftrack]", &[r#"config.toml:2: "a\nb": unknown key; known keys are state_dir, control_socket, parallel_runs, http, reports, snapshots, ftrack, directories, jobs"#]),
     ]);
 }
 
@@ -178,6 +178,7 @@ fn out_of_range() {
         (FILTER, "+ limits.min_entries = -1", &["config.toml:15: jobs.artists.limits.min_entries: -1 is out of range; it must be 0 to 100000000"]),
         (FILTER, r#"+ retry = { initial = "2h", max = "1h" }"#, &["config.toml:15: jobs.artists.retry.initial: longer than max"]),
         (FILTER, "+ retry.suspend_after = 0", &["config.toml:15: jobs.artists.retry.suspend_after: 0 is out of range; it must be 1 to 1000"]),
+        ("[ftrack]", "[snapshots]\nkeep = 0\nkeep_for = \"1s\"\n[ftrack]", &["config.toml:3: snapshots.keep: 0 is out of range; it must be 1 to 1000000", r#"config.toml:4: snapshots.keep_for: "1s" is out of range; it must be 1h to 36525d"#]),
         ("[ftrack]", "[reports]\nkeep = 0\nkeep_for = \"1s\"\n[ftrack]", &["config.toml:3: reports.keep: 0 is out of range; it must be 1 to 1000000", r#"config.toml:4: reports.keep_for: "1s" is out of range; it must be 1h to 36525d"#]),
         ("[ftrack]", "[http]\nlisten = \"localhost\"\n[ftrack]", &[r#"config.toml:3: http.listen: "localhost" is not an IP address and a port such as "127.0.0.1:9464""#]),
         ("[ftrack]", "[http]\nlisten = \"127.0.0.1:1\"\nhosts = [\"https://sync.test\", \"sync.test\", \"Sync.test\", \"sync.test:80\"]\n[ftrack]", &[r#"config.toml:4: http.hosts[0]: "https://sync.test" is not a host's name in lower case, without scheme and port"#, r#"config.toml:4: http.hosts[2]: "Sync.test" is not a host's name in lower case, without scheme and port"#, r#"config.toml:4: http.hosts[3]: "sync.test:80" is not a host's name in lower case, without scheme and port"#]),
