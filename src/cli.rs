@@ -18,6 +18,10 @@ use crate::{
     },
 };
 
+mod put_back;
+
+pub use put_back::{RestoreArgs, SnapshotsArgs, SnapshotsCommand, UndoArgs};
+
 /// The heading of the options of all commands, which come after the command's own.
 const GLOBAL: &str = "Options of all commands";
 
@@ -94,6 +98,10 @@ pub enum Command {
     Unlink(UnlinkArgs),
     /// Hand the people of a job back: its links are taken away, and nobody is deactivated
     Release(ReleaseArgs),
+    /// Put back what a run wrote and nobody changed since; itself a run
+    Undo(UndoArgs),
+    /// Put the users of a job back to a snapshot, whoever changed them; itself a run
+    Restore(RestoreArgs),
     /// List the snapshots of what ftrack held before each run that wrote, or show one
     Snapshots(SnapshotsArgs),
     /// Show what the running daemon is doing: each job, its last run and its next run
@@ -135,6 +143,8 @@ impl Command {
             | Self::Explain(_)
             | Self::Runs(_)
             | Self::Holds(_)
+            | Self::Undo(_)
+            | Self::Restore(_)
             | Self::Snapshots(_)
             | Self::Approve(_)
             | Self::Reject(_)
@@ -316,37 +326,6 @@ pub enum HoldsCommand {
         /// Number of the hold
         #[arg(value_name = "N")]
         hold: HoldNumber,
-    },
-}
-
-/// `snapshots`
-#[derive(Debug, Args)]
-#[allow(missing_docs, reason = "fields are self-explanatory")]
-pub struct SnapshotsArgs {
-    #[command(subcommand)]
-    pub command: Option<SnapshotsCommand>,
-    /// Only the snapshots of this job; it need not be configured any more
-    #[arg(long, global = true)]
-    pub job: Option<String>,
-    /// Output format
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
-    /// State directory, where the configuration cannot be read
-    #[arg(long, global = true, value_name = "DIR")]
-    pub state_dir: Option<PathBuf>,
-}
-
-/// `snapshots show`
-#[derive(Debug, Subcommand)]
-pub enum SnapshotsCommand {
-    /// Show the users of one snapshot, as they were
-    Show {
-        /// Snapshot id, a part of it that matches no other, or `last`
-        #[arg(value_name = "S")]
-        snapshot: String,
-        /// Only this person: login, mail, directory id or ftrack id
-        #[arg(long, value_name = "WHO")]
-        person: Option<String>,
     },
 }
 

@@ -124,9 +124,10 @@ fn stop(error: &RunStartError) -> Stop {
         RunStartError::NoChanges(_)
         | RunStartError::OnlyObserves(_)
         | RunStartError::Misnamed(_) => Stop::usage(error),
-        RunStartError::Busy(_) | RunStartError::State(_) | RunStartError::NotPlannable(_) => {
-            Stop::failed(error)
-        }
+        RunStartError::Busy(_)
+        | RunStartError::State(_)
+        | RunStartError::NotPlannable(_)
+        | RunStartError::PutBack(_) => Stop::failed(error),
     }
 }
 

@@ -151,7 +151,8 @@ async fn run(
         RunStartError::Busy(_)
         | RunStartError::State(_)
         | RunStartError::NotPlannable(_)
-        | RunStartError::Hold(_) => Stop::failed(&error),
+        | RunStartError::Hold(_)
+        | RunStartError::PutBack(_) => Stop::failed(&error),
     })?;
     show_new(&report, format)?;
     let exit = Exit::of(&report);

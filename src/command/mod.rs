@@ -30,6 +30,7 @@ pub(crate) mod holds;
 pub(crate) mod link;
 pub(crate) mod moment;
 pub(crate) mod progress;
+pub(crate) mod put_back;
 pub(crate) mod runs;
 pub(crate) mod signals;
 pub(crate) mod snapshots;
@@ -106,6 +107,12 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
         }
         Command::Runs(args) => runs::runs(&file, &args),
         Command::Holds(args) => holds::holds(&file, &args),
+        Command::Undo(args) => with_runtime(|cancel| async move {
+            put_back::undo(&Arc::new(load()?), &args, &cancel).await
+        }),
+        Command::Restore(args) => with_runtime(|cancel| async move {
+            put_back::restore(&Arc::new(load()?), &args, &cancel).await
+        }),
         Command::Snapshots(args) => snapshots::snapshots(&file, &args),
         Command::Config(ConfigCommand::Show { format }) => {
             let effective = crate::config::effective(&file, &Environment::of_process());

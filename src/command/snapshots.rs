@@ -172,7 +172,11 @@ fn headline(head: &SnapshotHead) -> String {
 
 fn one(user: &SnapshotUser) -> String {
     let login = user.text(&Field::Username).unwrap_or_default();
-    let activity = if user.is_active() { "active" } else { "inactive" };
+    let activity = if user.is_active() {
+        "active"
+    } else {
+        "inactive"
+    };
     let mut text = format!("  {}, {activity}\n", escape_control(login));
     for (field, value) in &user.fields {
         let is_shown = !matches!(field, Field::Username | Field::IsActive) && !value.is_null();
@@ -186,6 +190,7 @@ fn one(user: &SnapshotUser) -> String {
     }
     let link = match &user.link {
         LinkThen::None => "of no job".to_owned(),
+        LinkThen::Unlinked => "unlinked".to_owned(),
         LinkThen::Unusable => "of a link that could not be read or verified".to_owned(),
         LinkThen::Link(link) => of_link(link),
     };
@@ -200,6 +205,7 @@ fn of_link(link: &Link) -> String {
         Activity::Deactivating { since } => format!(", to be deactivated since {since}"),
         Activity::Deactivated { since } => format!(", deactivated {since}"),
         Activity::Released => ", reactivated by hand".to_owned(),
+        Activity::Unlinked => ", unlinked".to_owned(),
     };
     format!("of {}, person {}{activity}", link.source, link.id)
 }

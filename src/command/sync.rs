@@ -181,7 +181,8 @@ async fn run(
         RunStartError::Busy(_)
         | RunStartError::State(_)
         | RunStartError::NotPlannable(_)
-        | RunStartError::Hold(_) => Stop::failed(&error),
+        | RunStartError::Hold(_)
+        | RunStartError::PutBack(_) => Stop::failed(&error),
     })?;
     let Some(report) = report else {
         return nothing_changed(format);

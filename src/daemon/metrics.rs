@@ -302,7 +302,12 @@ impl Metrics {
 fn is_of_everybody(trigger: Trigger) -> bool {
     match trigger {
         Trigger::Schedule | Trigger::Manual | Trigger::Startup | Trigger::Retry => true,
-        Trigger::Changes | Trigger::Approval | Trigger::Link | Trigger::Release => false,
+        Trigger::Changes
+        | Trigger::Approval
+        | Trigger::Link
+        | Trigger::Release
+        | Trigger::Undo
+        | Trigger::Restore => false,
     }
 }
 

@@ -114,7 +114,8 @@ async fn execute(run: Run) -> RunOutcome {
                 | RunStartError::NoChanges(_)
                 | RunStartError::OnlyObserves(_)
                 | RunStartError::Hold(_)
-                | RunStartError::Misnamed(_)),
+                | RunStartError::Misnamed(_)
+                | RunStartError::PutBack(_)),
             ) => {
                 broken(FailureKind::Internal, error.to_string())
             }

@@ -79,6 +79,8 @@ impl StatusRow {
                         (false, false, Trigger::Approval) => " (approval)",
                         (false, false, Trigger::Link) => " (link)",
                         (false, false, Trigger::Release) => " (release)",
+                        (false, false, Trigger::Undo) => " (undo)",
+                        (false, false, Trigger::Restore) => " (restore)",
                         (false, false, _) => "",
                     };
                     format!("{}{looked}", last.outcome.as_str())

@@ -170,12 +170,13 @@ pub fn remaining(
             Err(CannotWrite::Gone)
         };
     };
-    match change.row {
-        LinkRow::Deleted => return by_hand::deletion(change, seen),
-        LinkRow::Kept => {}
-    }
-    let found = found(change, seen, so_far, means)?;
-    if change.action == Action::Deactivate && !seen.is_active {
+    let found = match change.row {
+        LinkRow::Deleted => by_hand::link_to_delete(change, &seen.link)?,
+        LinkRow::Kept => found(change, seen, so_far, means)?,
+    };
+    // Somebody who is to be inactive as by hand may be so already.
+    let is_by_program = change.link.activity.deactivated_since().is_some();
+    if change.action == Action::Deactivate && !seen.is_active && is_by_program {
         match found.map(|link| &link.activity) {
             Some(Activity::Settled) => return Err(CannotWrite::DeactivatedByHand),
             Some(Activity::Deactivating { .. } | Activity::Deactivated { .. })
@@ -200,6 +201,13 @@ pub fn remaining(
         }
     }
     let differing = differing(change, seen, means.custom_attributes);
+    let deletes = change.row == LinkRow::Deleted;
+    if deletes && found.is_none() {
+        let is_done = differing.is_empty();
+        return is_done
+            .then(Remaining::default)
+            .ok_or(CannotWrite::Disowned);
+    }
     let row = if seen.link.is_row() {
         Row::Stands
     } else {
@@ -235,6 +243,7 @@ pub fn remaining(
     steps.extend(set_custom(change, means.custom_attributes, still));
     let of_roles = role_steps(change, seen, still).into_iter();
     steps.extend(of_roles.map(|(step, role)| Step::Role(step, role)));
+    steps.extend(deletes.then_some(Step::DeleteLink));
     steps.extend(after.map(|after| link(after, row_after)));
     if let (Progress::Nothing, false, Some(obstructed)) = (
         so_far,
@@ -244,7 +253,7 @@ pub fn remaining(
         return Err(obstructed);
     }
     let only_settles =
-        differing.is_empty() && !(change.action == Action::Create && found.is_none());
+        differing.is_empty() && !deletes && !(change.action == Action::Create && found.is_none());
     Ok(Remaining {
         steps,
         differing,
@@ -265,6 +274,11 @@ fn found<'s>(
             // Of two programs, the one whose link exists has created the user: only one of them can
             // write it.
             (Action::Create, Progress::Sent | Progress::Linked) | (Action::Adopt, _) => Ok(None),
+            (Action::Update | Action::Deactivate | Action::Reactivate, _)
+                if is_of_nobody(change) =>
+            {
+                Ok(None)
+            }
             (Action::Update | Action::Deactivate | Action::Reactivate, _) => {
                 Err(CannotWrite::Disowned)
             }
@@ -292,6 +306,15 @@ fn found<'s>(
         LinkFound::Link(link) => Ok(Some(link)),
         LinkFound::Unlinked(unlinked) => by_hand::of_unlinked(change, unlinked),
         LinkFound::Unreadable => Err(CannotWrite::UnreadableLink),
+    }
+}
+
+/// Whether a change is one to a user without an owner, who gets none by it: only what ftrack's own
+/// synchronisation did is put back so.
+fn is_of_nobody(change: &Change) -> bool {
+    match change.action {
+        Action::Update | Action::Deactivate | Action::Reactivate => change.before.is_none(),
+        Action::Create | Action::Adopt => false,
     }
 }
 
@@ -334,12 +357,14 @@ pub fn holds(
     custom_attributes: &[(String, EntityId)],
 ) -> bool {
     let Some(seen) = seen else { return false };
+    let is_in_effect = || differing(change, seen, custom_attributes).is_empty();
     match change.row {
-        LinkRow::Deleted => return by_hand::is_deleted(change, &seen.link),
+        LinkRow::Deleted => return by_hand::is_deleted(change, &seen.link) && is_in_effect(),
         LinkRow::Kept => {}
     }
     let Some(found) = by_hand::link_of(change, &seen.link) else {
-        return false;
+        let is_free = seen.link.unlinked().is_none();
+        return is_free && is_of_nobody(change) && is_in_effect();
     };
     let ours = found.source == change.link.source && found.id == change.link.id;
     let link_holds = if change.is_note() {
@@ -347,7 +372,7 @@ pub fn holds(
     } else {
         !change.has(&Edit::Link) || is_same_but_for_roles(found, &change.link)
     };
-    ours && link_holds && differing(change, seen, custom_attributes).is_empty()
+    ours && link_holds && is_in_effect()
 }
 
 /// Whether a part of a change has come into effect between two states of its user.

@@ -339,6 +339,11 @@ impl Change {
     pub fn part(&self, edits: Vec<Edit>) -> Self {
         Self {
             username: login_after(&edits, self.login_before()),
+            row: if edits.contains(&Edit::Link) {
+                self.row
+            } else {
+                LinkRow::Kept
+            },
             edits,
             rotation: None,
             ..self.clone()

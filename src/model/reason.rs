@@ -9,9 +9,11 @@ pub use crate::model::since::Since;
 use crate::model::user::EntityId;
 
 mod by_hand;
+mod parts;
 mod words;
 
 pub use by_hand::ByHand;
+pub use parts::{Contested, ContestedValue, JobPart, LeftJob, MatchedBy};
 use words::{left_job, moved_to_job, several_ids, several_users};
 
 /// Why a change is made, an entry is skipped, or a user is left alone.
@@ -69,6 +71,8 @@ pub enum Reason {
     OutsideBases,
     /// Complete reads no longer show the person, and nothing more is known.
     Unlocated,
+    /// A person asked to put it back, as these words say.
+    PutBack(Box<str>),
     /// The person may not sign in.
     Disabled,
     /// The person may not sign in since this day, at which the account ended.
@@ -162,59 +166,6 @@ pub enum Reason {
     NotAsked,
 }
 
-/// The other one of two jobs between which a person moves, and what of the former job the person
-/// left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "fields are self-explanatory")]
-pub struct LeftJob {
-    pub job: Box<str>,
-    pub part: JobPart,
-}
-
-/// What makes an entry one of a job's people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobPart {
-    /// It lies in the search bases.
-    SearchBases,
-    /// It is a member of the groups of `member_of`.
-    Groups,
-}
-
-impl fmt::Display for JobPart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SearchBases => "search bases",
-            Self::Groups => "groups",
-        })
-    }
-}
-
-/// By what a user without an owner is recognised as a person's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "variants are self-explanatory")]
-pub enum MatchedBy {
-    Login,
-    Mail,
-}
-
-/// Several entries claim one thing, so none of them gets it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contested {
-    /// The login, directory id or user.
-    pub what: ContestedValue,
-    /// The DNs of some of the other entries.
-    pub others: Vec<Box<str>>,
-}
-
-/// What several entries claim.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "variants are self-explanatory")]
-pub enum ContestedValue {
-    Username(Box<str>),
-    DirectoryId(Box<str>),
-    User(Box<str>),
-}
-
 impl Reason {
     /// What an administrator should know although nothing, or something else, is done about it;
     /// of the user with that login.
@@ -289,6 +240,7 @@ impl Reason {
             | Self::Disabled
             | Self::Ended(_)
             | Self::DisabledElsewhere
+            | Self::PutBack(_)
             | Self::DisabledWithoutUser
             | Self::EndedWithoutUser(_)
             | Self::DisabledNotAdopted(_)
@@ -480,6 +432,7 @@ impl Reason {
             | Self::EndedWithoutUser(_)
             | Self::EndedInactive(_)
             | Self::FoundById(_)
+            | Self::PutBack(_)
             | Self::MovedToJob(_) => return None,
         })
     }
@@ -506,6 +459,7 @@ impl fmt::Display for Reason {
                 f,
                 "the job finds the person again; this program deactivated the user on {since}"
             ),
+            Self::PutBack(words) => f.write_str(words),
             Self::SeveralIds(number) => f.write_str(&several_ids(*number)),
             Self::MissingValue(name) => write!(f, "it has no {name}, which is required"),
             Self::InvalidValue(words) => f.write_str(words),
@@ -604,27 +558,6 @@ impl fmt::Display for Reason {
 
 fn adopt_matched((username, by): &(Box<str>, MatchedBy)) -> String {
     format!("the user {username:?} has no owner, and matches the person by {by}")
-}
-
-impl fmt::Display for MatchedBy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Login => "login (users.adopt)",
-            Self::Mail => "mail address (users.adopt)",
-        })
-    }
-}
-
-impl fmt::Display for Contested {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.what {
-            ContestedValue::Username(username) => write!(f, "the username {username:?}")?,
-            ContestedValue::DirectoryId(id) => write!(f, "the directory id {id}")?,
-            ContestedValue::User(username) => write!(f, "the ftrack user {username:?}")?,
-        }
-        let others = self.others.join(" and ");
-        write!(f, " is also claimed by {others}; none of them gets it")
-    }
 }
 
 const ENDED: &str = "the person's account ended on";

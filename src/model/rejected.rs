@@ -9,8 +9,8 @@ use crate::model::{
     link::Signature,
     link_notes::EditDigest,
     open_hold::HeldPerson,
-    open_hold::ShownEdit,
     reason::Cause,
+    shown_edit::ShownEdit,
     user::{Current, EntityId},
 };
 
@@ -89,6 +89,12 @@ impl Rejected {
         let mut said = Self::default();
         said.add_links(current, source);
         Self(self.0.difference(&said.0).cloned().collect())
+    }
+
+    /// An edit as text, in a change with this cause.
+    #[must_use]
+    pub fn text(edit: &ShownEdit, cause: Option<Cause>) -> String {
+        text(edit, cause)
     }
 
     /// The edits of a held person as texts.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::model::approver::Approver;
 pub use crate::model::ftrack_part::{FtrackPart, Seats};
 pub use crate::model::observed::{Became, Observed, ObservedChange};
+pub use crate::model::trigger::Trigger;
 use crate::model::{
     access::NamedPerson,
     change::{Action, Change, HeldBy, Hold, Skipped},
@@ -34,6 +35,12 @@ pub struct Report {
     /// The number of the hold that was approved; omitted where none was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approves: Option<HoldNumber>,
+    /// The run that it puts back; omitted where it puts none back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<String>,
+    /// The snapshot to which it puts users back; omitted where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<String>,
     /// Whether nothing was to be written.
     pub dry_run: bool,
     /// The people whom it was for, as they were named; omitted where it was for everybody.
@@ -97,46 +104,6 @@ pub struct Report {
     /// Skipped entries, each named.
     pub skipped: Vec<Skipped>,
     pub warnings: Vec<String>,
-}
-
-/// What started a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Trigger {
-    /// The job's schedule.
-    Schedule,
-    /// A person.
-    Manual,
-    /// The start of the daemon, for a missed run.
-    Startup,
-    /// A failed run.
-    Retry,
-    /// The schedule of the changes, or a person who asked for them; everything was read all the same
-    /// where the report says so.
-    Changes,
-    /// A person's approval of a hold.
-    Approval,
-    /// A person who gave a user to somebody, or took it from them.
-    Link,
-    /// A person who took all users from the job.
-    Release,
-}
-
-impl Trigger {
-    /// The name in reports and events.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Schedule => "schedule",
-            Self::Manual => "manual",
-            Self::Startup => "startup",
-            Self::Retry => "retry",
-            Self::Changes => "changes",
-            Self::Approval => "approval",
-            Self::Link => "link",
-            Self::Release => "release",
-        }
-    }
 }
 
 /// The outcome of a run.

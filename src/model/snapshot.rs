@@ -62,6 +62,8 @@ pub enum LinkThen {
     None,
     /// This one.
     Link(Box<Link>),
+    /// What `unlink` leaves in place of one, which is never put back.
+    Unlinked,
     /// One that could not be read or verified, and is never put back.
     Unusable,
 }
@@ -72,7 +74,7 @@ impl LinkThen {
     pub fn link(&self) -> Option<&Link> {
         match self {
             Self::Link(link) => Some(link),
-            Self::None | Self::Unusable => None,
+            Self::None | Self::Unlinked | Self::Unusable => None,
         }
     }
 }

@@ -166,7 +166,8 @@ impl From<ReportHead> for RunSummary {
             job,
             trigger,
             dry_run,
-            for_some: !only.is_empty(),
+            // What is put back says nothing of everybody else.
+            for_some: !only.is_empty() || trigger.puts_back(),
             observed: observed.is_some(),
             started_at,
             finished_at,

@@ -226,7 +226,8 @@ impl Reason {
             | Self::Unlocated
             | Self::Disabled
             | Self::Ended(_)
-            | Self::DisabledElsewhere => Verdict::InStep,
+            | Self::DisabledElsewhere
+            | Self::PutBack(_) => Verdict::InStep,
         }
     }
 }

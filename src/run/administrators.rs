@@ -8,15 +8,11 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    RunContext,
-    failure::{Failure, ReadError},
-    ldap_work::LdapWork,
-};
+use super::{RunContext, failure::Failure};
 use crate::{
     ftrack,
     ftrack::{error::FtrackError, session::Until, user_state::Columns},
-    model::user::EntityId,
+    model::{fold::fold, user::EntityId},
     state::{files::StateError, folder::Folder},
     sync::guard::{Approval, Vetted, ends_administration},
 };
@@ -56,7 +52,7 @@ impl AdministratorLock {
     }
 }
 
-impl RunContext<'_, LdapWork> {
+impl<W> RunContext<'_, W> {
     /// Reads the administrators once more where somebody would be deactivated or lose a role that makes
     /// an administrator, and holds what would take the last one. The returned lock is held until everything is written.
     pub(super) async fn look_at_administrators(
@@ -76,7 +72,7 @@ impl RunContext<'_, LdapWork> {
             ));
         };
         let active = self.active_administrators().await;
-        let active = active.map_err(|error| self.record_read_error(ReadError::Ftrack(error)))?;
+        let active = active.map_err(|error| self.ftrack_unread(&error))?;
         vetted.look_again(&active, approval);
         let is_going = vetted
             .allowed()
@@ -96,8 +92,8 @@ impl RunContext<'_, LdapWork> {
             &self.until,
         )
         .await?;
-        let stays =
-            |username: &str, is_active: bool| is_active && !self.work.rules.is_api_user(username);
+        let api_user = fold(&self.prepared.config.ftrack.api_user);
+        let stays = |username: &str, is_active: bool| is_active && fold(username) != api_user;
         let active = states
             .into_iter()
             .filter(|(_, state)| stays(&state.username, state.is_active));

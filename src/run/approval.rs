@@ -18,8 +18,9 @@ use crate::{
     model::{
         change::{Change, ChangeId, Fingerprint, HeldBy},
         hold_number::HoldNumber,
-        open_hold::{EndedBy, HeldPerson, OpenHold, ShownEdit},
+        open_hold::{EndedBy, HeldPerson, OpenHold},
         report::{Approver, ChangeResult, Report, Reported, Trigger},
+        shown_edit::ShownEdit,
         user::EntityId,
     },
     state::{SeenHold, State, files::StateError},

@@ -111,7 +111,9 @@ impl RunContext<'_, FtrackLdapJob> {
             | Trigger::Changes
             | Trigger::Approval
             | Trigger::Link
-            | Trigger::Release => Err(Failure {
+            | Trigger::Release
+            | Trigger::Undo
+            | Trigger::Restore => Err(Failure {
                 kind: FailureKind::FtrackUnclear,
                 why: format!(
                     "the result of the synchronisation that the run {} started is not known, so \

@@ -59,14 +59,6 @@ impl RunContext<'_, LdapWork> {
         }
     }
 
-    /// What a user carries, where a change is to deactivate it and somebody asked.
-    pub(super) fn work_of(&self, action: Action, user: &EntityId) -> Option<Box<Work>> {
-        match action {
-            Action::Deactivate => self.carried.of(user).cloned().map(Box::new),
-            Action::Create | Action::Update | Action::Reactivate | Action::Adopt => None,
-        }
-    }
-
     /// Adds to a plan what its people carry, and what could not be found out.
     pub(super) fn add_work(&mut self, plan: &mut SavedPlan) {
         for planned in &mut plan.changes {
@@ -74,5 +66,15 @@ impl RunContext<'_, LdapWork> {
             change.work = self.work_of(change.action, &change.ftrack_id);
         }
         plan.warnings.append(&mut self.notes);
+    }
+}
+
+impl<W> RunContext<'_, W> {
+    /// What a user carries, where a change is to deactivate it and somebody asked.
+    pub(super) fn work_of(&self, action: Action, user: &EntityId) -> Option<Box<Work>> {
+        match action {
+            Action::Deactivate => self.carried.of(user).cloned().map(Box::new),
+            Action::Create | Action::Update | Action::Reactivate | Action::Adopt => None,
+        }
     }
 }

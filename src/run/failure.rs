@@ -4,7 +4,7 @@ use crate::{
     directory::{DirectoryError, ReadFailure},
     ftrack::{error::FtrackError, stopped::StopCause},
     model::{hold_number::HoldNumber, open_hold::EndedBy, report::FailureKind},
-    state::{files::StateError, lock::LockError},
+    state::{files::StateError, history::HistoryError, lock::LockError, snapshots::SnapshotError},
 };
 
 /// Why a run ended early; the report contains the rest.
@@ -40,6 +40,48 @@ pub enum RunStartError {
     /// Whom the run was for cannot be told from the names.
     #[error("{0}")]
     Misnamed(String),
+    /// There is nothing to put back.
+    #[error(transparent)]
+    PutBack(#[from] PutBackError),
+}
+
+/// Why nothing can be undone or restored.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
+pub enum PutBackError {
+    #[error(
+        "the run {run} is one of the job {job:?}, which is not configured any more, so it cannot be \
+         undone"
+    )]
+    NoJob { run: String, job: String },
+    #[error(
+        "the run {run} is one of ftrack's own synchronisation, and its report shows what is \
+         different since, not what it wrote: `restore {run}` puts those users back whom it changed"
+    )]
+    OfFtrack { run: String },
+    #[error("the run {run} only looked, and wrote nothing that could be undone")]
+    DryRun { run: String },
+    #[error(
+        "{what} is of the ftrack server {there}, and the job {job:?} has {here} now, so nothing is \
+         put back"
+    )]
+    OtherServer {
+        /// The run or the snapshot.
+        what: String,
+        job: String,
+        there: String,
+        here: String,
+    },
+    #[error("--only: {what} names nobody with the login, mail address, DN or id {who:?}")]
+    Nobody {
+        /// The run or the snapshot.
+        what: String,
+        who: String,
+    },
+    #[error(transparent)]
+    Report(#[from] HistoryError),
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
 }
 
 /// What a person approved is for a job that only observes.

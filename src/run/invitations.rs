@@ -1,6 +1,6 @@
 //! The invitations of the users that a run created.
 
-use super::{RunContext, ldap_work::LdapWork};
+use super::RunContext;
 use crate::{
     ftrack::{
         invite::{Invited, invite},
@@ -10,7 +10,7 @@ use crate::{
     sync::guard::Vetted,
 };
 
-impl RunContext<'_, LdapWork> {
+impl<W> RunContext<'_, W> {
     /// Has ftrack invite the users whose creation this run finished, and reports who got none.
     pub(super) async fn send_invitations(
         &mut self,

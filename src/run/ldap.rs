@@ -16,6 +16,7 @@ use super::{
     saved::SavedPlan,
 };
 use crate::{
+    directory::ReadRequest,
     event::RunName,
     ftrack,
     ftrack::{
@@ -244,15 +245,20 @@ impl RunContext<'_, LdapWork> {
             state.set_known_changes(job, ftrack, None)?;
         }
         let writes = &earlier.writes;
-        let applied = self
-            .apply(
-                unchanged,
-                (&vetted, &notes),
-                (current, writes),
-                writer,
-                &mut stored,
-            )
-            .await;
+        let (work, request) = (self.work, self.read_request());
+        let applied = match self.keep_snapshot(&vetted, current) {
+            Ok(()) => {
+                self.apply(
+                    unchanged,
+                    (&vetted, &notes),
+                    (current, writes),
+                    (writer, Some((work, &request))),
+                    &mut stored,
+                )
+                .await
+            }
+            Err(failure) => Err(failure),
+        };
         let ended = match approved {
             Some(approved) => self.end_approved(state, &approved, &vetted),
             None => Ok(()),
@@ -419,15 +425,17 @@ impl RunContext<'_, LdapWork> {
     pub(super) fn directory_part(&mut self) -> &mut DirectoryPart {
         self.report.directory.get_or_insert_default()
     }
+}
 
+impl<W> RunContext<'_, W> {
     /// Writes the allowed changes, and what links are to say beside them, with the old values on disk
-    /// before the first write.
-    async fn apply(
+    /// before the first write; and then the pictures, if there may be some, from the directory.
+    pub(super) async fn apply(
         &mut self,
         unchanged: usize,
         (vetted, notes): (&Vetted, &VettedNotes),
         (current, earlier): (&Current, &EarlierWrites),
-        writer: &Writer,
+        (writer, pictures): (&Writer, Option<(&LdapWork, &ReadRequest)>),
         stored: &mut StoredOtherwise,
     ) -> Result<(), Failure> {
         let began = Instant::now();
@@ -437,7 +445,6 @@ impl RunContext<'_, LdapWork> {
         let mut stopped = None;
         let mut journal_failed = None;
         if changes > 0 {
-            self.keep_snapshot(vetted, current)?;
             // The report of a run that is killed has no later number.
             self.record_calls();
             let state_dir = &self.prepared.config.state_dir;
@@ -453,8 +460,6 @@ impl RunContext<'_, LdapWork> {
                 until: &until,
                 earlier,
             };
-            let work = self.work;
-            let request = self.read_request();
             let mut recorder = Recorder {
                 reported: &mut self.report.changes,
                 stored,
@@ -472,6 +477,9 @@ impl RunContext<'_, LdapWork> {
             };
             let mut waiting = Vec::new();
             let written = ftrack::write::write(writer, vetted, current, limits, |done| {
+                if pictures.is_none() {
+                    return recorder.record(done);
+                }
                 let (wait, ended) = pictures::that_wait(vetted, done);
                 waiting.extend(wait);
                 recorder.record(&ended);
@@ -479,11 +487,12 @@ impl RunContext<'_, LdapWork> {
             stopped = Box::pin(written).await;
             let mut without = Vec::new();
             for outcome in waiting {
-                let Some(change) = vetted.allowed().get(outcome.place) else {
+                let change = vetted.allowed().get(outcome.place);
+                let Some((change, (work, request))) = change.zip(pictures) else {
                     continue;
                 };
                 let to = (writer, &until);
-                let sent = pictures::send_picture(work, &request, (change, outcome), to);
+                let sent = pictures::send_picture(work, request, (change, outcome), to);
                 // Most runs send none, and each would need its memory.
                 let sent = Box::pin(sent).await;
                 let why = sent.without.as_deref();

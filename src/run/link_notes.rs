@@ -3,14 +3,14 @@
 
 use std::ops::Range;
 
-use super::{RunContext, ldap_work::LdapWork};
+use super::RunContext;
 use crate::{
     event::Event,
     model::report::{ChangeResult, Reported},
     sync::guard::{Vetted, VettedNotes},
 };
 
-impl RunContext<'_, LdapWork> {
+impl<W> RunContext<'_, W> {
     /// Puts the notes into the report behind the allowed changes, as they are written; returns their
     /// places.
     pub(super) fn insert_notes(&mut self, vetted: &Vetted, notes: &VettedNotes) -> Range<usize> {

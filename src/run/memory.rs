@@ -94,7 +94,7 @@ impl RunContext<'_, LdapWork> {
     }
 
     /// When the changes of the job may be written.
-    fn times(&self) -> Times<'_> {
+    pub(super) fn times(&self) -> Times<'_> {
         Times {
             job: &self.prepared.name,
             windows: &self.work.job.windows,

@@ -45,6 +45,7 @@ pub mod people;
 mod pictures;
 mod preferred_server;
 mod purpose;
+pub mod put_back;
 mod read_and_plan;
 mod record;
 mod recorder;
@@ -470,6 +471,8 @@ impl<'a, W> RunContext<'a, W> {
             trigger,
             approved_by: purpose.approved_by().cloned(),
             approves: purpose.approves(),
+            undoes: None,
+            restores: None,
             dry_run: purpose.is_dry_run(),
             only: purpose
                 .asked()

@@ -32,6 +32,43 @@ impl RunContext<'_, LdapWork> {
         self.emit_warnings();
     }
 
+    pub(super) fn record_reading(&mut self, reading: &Reading<Mapped>, took: Duration) {
+        self.report.directory = Some(part(reading));
+        Event::DirectoryRead {
+            of: self.name(),
+            server: reading.server(),
+            entries: reading.entries().len(),
+            took,
+        }
+        .emit();
+    }
+
+    pub(super) fn record_read_error(&mut self, unread: ReadError) -> Failure {
+        match unread {
+            ReadError::Ftrack(error) => self.ftrack_unread(&error),
+            ReadError::Directory(ReadFailure {
+                error,
+                server,
+                searches,
+            }) => {
+                let part = self.directory_part();
+                part.complete = false;
+                // Where it is the second look that failed, the read stands there already.
+                part.server = part.server.take().or(server);
+                part.searches.extend(searches.iter().map(search));
+                self.unless_stopped(Failure {
+                    kind: FailureKind::from(&error),
+                    why: format!(
+                        "the directory could not be read completely, and nothing was written: \
+                         {error}"
+                    ),
+                })
+            }
+        }
+    }
+}
+
+impl<W> RunContext<'_, W> {
     /// What turned out while the plan was written.
     pub(super) fn add_warnings(&mut self, warnings: Vec<String>) {
         let of = self.name();
@@ -126,43 +163,6 @@ impl RunContext<'_, LdapWork> {
         };
     }
 
-    pub(super) fn record_reading(&mut self, reading: &Reading<Mapped>, took: Duration) {
-        self.report.directory = Some(part(reading));
-        Event::DirectoryRead {
-            of: self.name(),
-            server: reading.server(),
-            entries: reading.entries().len(),
-            took,
-        }
-        .emit();
-    }
-
-    pub(super) fn record_read_error(&mut self, unread: ReadError) -> Failure {
-        match unread {
-            ReadError::Ftrack(error) => self.ftrack_unread(&error),
-            ReadError::Directory(ReadFailure {
-                error,
-                server,
-                searches,
-            }) => {
-                let part = self.directory_part();
-                part.complete = false;
-                // Where it is the second look that failed, the read stands there already.
-                part.server = part.server.take().or(server);
-                part.searches.extend(searches.iter().map(search));
-                self.unless_stopped(Failure {
-                    kind: FailureKind::from(&error),
-                    why: format!(
-                        "the directory could not be read completely, and nothing was written: \
-                         {error}"
-                    ),
-                })
-            }
-        }
-    }
-}
-
-impl<W> RunContext<'_, W> {
     pub(super) fn record_current(&mut self, current: &Current, took: Duration) {
         self.report.ftrack.users = current.users.len();
         Event::FtrackRead {

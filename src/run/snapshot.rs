@@ -23,6 +23,9 @@ impl RunContext<'_, LdapWork> {
     /// # Errors
     /// It cannot be saved; then nothing may be written.
     pub(super) fn keep_snapshot(&self, vetted: &Vetted, current: &Current) -> Result<(), Failure> {
+        if vetted.allowed().is_empty() {
+            return Ok(());
+        }
         let changed: BTreeSet<&EntityId> = vetted
             .allowed()
             .iter()

@@ -85,6 +85,7 @@ pub fn report(report: &Report, extent: Extent) -> String {
             &format!("  {}", paint(red(), &escape_control(error))),
         );
     }
+    put_back(&mut text, report);
     if !report.only.is_empty() {
         let only = report.only.iter().map(|who| escape_control(who));
         let only: Vec<_> = only.collect();
@@ -126,6 +127,20 @@ pub fn report(report: &Report, extent: Extent) -> String {
         line(&mut text, &all);
     }
     text
+}
+
+/// What a person had put back.
+fn put_back(text: &mut String, report: &Report) {
+    if let Some(run) = &report.undoes {
+        line(
+            text,
+            &format!("  undoes     the run {}", escape_control(run)),
+        );
+    }
+    if let Some(snapshot) = &report.restores {
+        let snapshot = escape_control(snapshot);
+        line(text, &format!("  restores   the snapshot {snapshot}"));
+    }
 }
 
 /// Whether the program ended before the run did: then what it did last is not known.

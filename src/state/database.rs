@@ -12,7 +12,7 @@
 //! | `written` | how many changes of each kind a run wrote without a person's approval: what the limits count, besides the links in ftrack |
 //! | `held_people` | whose changes are held, by what and why |
 //! | `holds`, `hold_people` | the numbered holds, and the people of each with what was seen of them |
-//! | `rejected` | what people rejected of the held changes, until its cause ends |
+//! | `rejected` | what people rejected of the held changes or had undone, until its cause ends |
 //! | `hold_counter` | the last number of a hold |
 //! | `settings` | with which settings each job read its people |
 //! | `first_contacts` | jobs whose first contact with their people has begun |

@@ -123,7 +123,11 @@ impl Snapshots {
         let all = self.names(job)?;
         let fitting: Vec<&(String, String)> = match name {
             "last" => all.iter().take(1).collect(),
-            _ => match all.iter().filter(|(run, _)| run == name).collect::<Vec<_>>() {
+            _ => match all
+                .iter()
+                .filter(|(run, _)| run == name)
+                .collect::<Vec<_>>()
+            {
                 exact if !exact.is_empty() => exact,
                 _ => all.iter().filter(|(run, _)| run.contains(name)).collect(),
             },

@@ -33,6 +33,7 @@ mod given;
 mod lift;
 mod limits;
 mod notes;
+mod put_back;
 mod windows;
 mod work;
 
@@ -43,6 +44,7 @@ pub use lift::{Lifted, Seen, lift};
 use limits::Limit;
 pub use limits::{LIMITED, most};
 pub use notes::{VettedNotes, notes};
+pub use put_back::put_back;
 pub use windows::{ClosedKinds, Times};
 
 /// Changes that may be written, and those that are held; made only by the guard, and nothing else
@@ -321,8 +323,11 @@ fn rejected(bounds: &Bounds<'_>, change: &Change) -> Verdict {
     let why = "a person rejected it, so it is not written until its cause has ended";
     let hold = Hold::new(HeldBy::Rejected, why);
     for (place, edit) in change.edits.iter().enumerate() {
-        if bounds.rejected.has(change, edit) {
-            verdict.hold(change, place, &hold);
+        match (change.action, edit) {
+            _ if !bounds.rejected.has(change, edit) => {}
+            // Nothing is written to a user that does not become the person's.
+            (Action::Adopt, Edit::Link) => verdict.hold_all(change, &hold),
+            (_, _) => verdict.hold(change, place, &hold),
         }
     }
     verdict

@@ -96,6 +96,8 @@ impl Mapping {
             Target::FirstName => vec![Field::FirstName],
             Target::LastName => vec![Field::LastName],
             Target::FullName => vec![Field::FirstName, Field::LastName],
+            // What is sent is not put back.
+            Target::Thumbnail => Vec::new(),
             Target::Custom(key) => vec![Field::Custom(key.clone())],
         };
         self.rules.iter().flat_map(of_rule).collect()

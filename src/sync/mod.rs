@@ -16,11 +16,14 @@ pub(crate) mod observed;
 pub(crate) mod order;
 pub(crate) mod owner;
 mod person;
+pub(crate) mod put_back;
+pub(crate) mod restore;
 pub mod roles;
 pub(crate) mod rules;
 pub(crate) mod settings;
 pub(crate) mod several;
 pub(crate) mod snapshot;
+pub(crate) mod undo;
 pub(crate) mod verdict;
 mod written;
 

@@ -33,11 +33,7 @@ pub fn readable(current: &Current) -> BTreeSet<Field> {
 
 /// The users of a source, and those of these ids, as they are; ordered by id.
 #[must_use]
-pub fn users_of(
-    current: &Current,
-    source: &str,
-    also: &BTreeSet<&EntityId>,
-) -> Vec<SnapshotUser> {
+pub fn users_of(current: &Current, source: &str, also: &BTreeSet<&EntityId>) -> Vec<SnapshotUser> {
     let is_own = |user: &&User| {
         let link = user.link.link();
         link.is_some_and(|link| *link.source == *source) || also.contains(&user.id)
@@ -76,6 +72,7 @@ pub fn link_then(found: &LinkFound) -> LinkThen {
             Signature::NotChecked | Signature::Valid => LinkThen::Link(link.clone()),
             Signature::Invalid => LinkThen::Unusable,
         },
+        LinkFound::Unlinked(_) => LinkThen::Unlinked,
         LinkFound::OfAnotherUser | LinkFound::Unreadable => LinkThen::Unusable,
     }
 }

@@ -163,7 +163,7 @@ fn by_hand(studio: &Studio, username: &str, fields: &Value) {
 }
 
 /// Chooses the n-th call from the first on that writes.
-fn after_first_write(nth: u64) -> impl FnMut(&Call) -> bool + Send + 'static {
+pub fn after_first_write(nth: u64) -> impl FnMut(&Call) -> bool + Send + 'static {
     let mut seen = 0;
     move |call| {
         seen += u64::from(call.kind == CallKind::Write || seen > 0);

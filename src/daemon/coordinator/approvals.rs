@@ -88,7 +88,8 @@ impl Coordinator {
                 | RunStartError::NotPlannable(_)
                 | RunStartError::NoChanges(_)
                 | RunStartError::OnlyObserves(_)
-                | RunStartError::Misnamed(_)) => CommandError::NotKept(error.to_string()),
+                | RunStartError::Misnamed(_)
+                | RunStartError::PutBack(_)) => CommandError::NotKept(error.to_string()),
             });
             // Whoever left before the answer is no error.
             let _ = answer.send(rejected);

@@ -163,7 +163,8 @@ impl Ending {
                     | RunStartError::NoChanges(_)
                     | RunStartError::OnlyObserves(_)
                     | RunStartError::Hold(_)
-                    | RunStartError::Misnamed(_),
+                    | RunStartError::Misnamed(_)
+                    | RunStartError::PutBack(_),
                 ) => None,
             };
             (or_log(state.last_attempt(&job)).flatten(), error)

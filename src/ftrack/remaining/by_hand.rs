@@ -1,25 +1,25 @@
 //! Links that a person ends: what is still to be written of it.
 
-use super::{Remaining, Step, is_of};
+use super::is_of;
 use crate::{
-    ftrack::{cannot_write::CannotWrite, user_state::UserState},
+    ftrack::cannot_write::CannotWrite,
     model::{
         change::{Action, Change, LinkRow},
         link::{Activity, Link, LinkFound},
     },
 };
 
-/// What is left of a change that takes a user's link away.
+/// The link that a change takes away; none where it is gone already.
 ///
 /// # Errors
 /// The user has another link by now.
-pub(super) fn deletion(change: &Change, seen: &UserState) -> Result<Remaining, CannotWrite> {
-    match &seen.link {
-        LinkFound::Absent => Ok(Remaining::default()),
-        LinkFound::Link(link) if is_of(link, change) => Ok(Remaining {
-            steps: vec![Step::DeleteLink],
-            ..Remaining::default()
-        }),
+pub(super) fn link_to_delete<'s>(
+    change: &Change,
+    found: &'s LinkFound,
+) -> Result<Option<&'s Link>, CannotWrite> {
+    match found {
+        LinkFound::Absent => Ok(None),
+        LinkFound::Link(link) if is_of(link, change) => Ok(Some(link)),
         LinkFound::Link(link) if link.source != change.link.source => {
             Err(CannotWrite::OwnedBy(link.source.to_string()))
         }

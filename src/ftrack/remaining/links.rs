@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::roles::roles_of_links;
+use super::{is_of_nobody, roles::roles_of_links};
 use crate::{
     ftrack::user_state::UserState,
     model::{
-        change::{Action, Change},
+        change::{Action, Change, LinkRow},
         edit::Field,
         link::{Activity, Link},
         sent::{Invitation, Sent},
@@ -25,6 +25,9 @@ pub(super) fn links(
     found: Option<&Link>,
     differing: &[(Field, Value)],
 ) -> (Option<Link>, Option<Link>) {
+    if change.row == LinkRow::Deleted || is_of_nobody(change) {
+        return (None, None);
+    }
     let (roles_before, roles_after) = roles_of_links(change, seen, found, differing);
     let with = |activity: Activity| Link {
         activity,
@@ -46,13 +49,12 @@ pub(super) fn links(
             ((!marked || gives).then(|| with(activity)), None)
         }
         Some(false) if activity_differs => {
-            let since = match &change.link.activity {
-                Activity::Deactivated { since } | Activity::Deactivating { since } => since.clone(),
-                Activity::Settled
-                | Activity::Activating
-                | Activity::Released
-                | Activity::Unlinked => String::new(),
+            let Some(since) = change.link.activity.deactivated_since() else {
+                // As if by hand: the link is as it is to stay before the user is inactive.
+                let stays = found.is_some_and(|link| link.activity == change.link.activity);
+                return ((!stays).then(|| with(change.link.activity.clone())), None);
             };
+            let since = since.to_owned();
             // The time in the link tells which run deactivated the user: not that of a run before.
             let mark = Activity::Deactivating { since };
             let marked = found.is_some_and(|link| link.activity == mark);

@@ -136,7 +136,9 @@ pub(super) fn role_steps(
                 Some(held) if held.is_on_some => (role, RoleStep::Restrict),
                 Some(_) | None => (role, RoleStep::Remove),
             },
-            Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => return None,
+            Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => {
+                return None;
+            }
         };
         still(&role_field(role)).then(|| (step, role.id.clone()))
     };

@@ -160,7 +160,34 @@ impl State {
         })
     }
 
-    /// Forgets what is not rejected any longer; nothing is written where it is the same.
+    /// Saves that edits of users, as texts, are not written again until their cause ends, since a
+    /// person had them undone.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn reject_undone(
+        &self,
+        job: &str,
+        at: DateTime<Utc>,
+        by: &Approver,
+        undone: &[(EntityId, String)],
+    ) -> Result<(), StateError> {
+        if undone.is_empty() {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            let mut add = transaction.prepare(
+                "INSERT OR REPLACE INTO rejected (job, ftrack_id, edit, hold, at, rejected_by) \
+                 VALUES (?1, ?2, ?3, NULL, ?4, ?5)",
+            )?;
+            undone.iter().try_for_each(|(user, edit)| {
+                add.execute(params![job, EnumText(user), edit, Time(at), by.to_string()])
+                    .map(drop)
+            })
+        })
+    }
+
+    /// Saves what is still rejected; nothing is written where it is the same.
     ///
     /// # Errors
     /// It cannot be written; then the earlier state stays.

@@ -93,7 +93,8 @@ pub(super) fn linked_before(
     ftrack: &str,
 ) -> rusqlite::Result<Option<LinkedUsers>> {
     let query = "SELECT owned, linked FROM runs WHERE job = ?1 AND ftrack = ?2 AND dry_run = 0 \
-                 AND observed = 0 AND for_some = 0 AND outcome <> 'failed' \
+                 AND observed = 0 AND outcome <> 'failed' \
+                 AND (for_some = 0 OR \"trigger\" IN ('undo', 'restore')) \
                  AND \"trigger\" NOT IN ('changes', 'release') \
                  AND run > (SELECT coalesce(max(run), '') FROM runs WHERE job = ?1 AND ftrack = ?2 \
                  AND \"trigger\" = 'release' AND outcome <> 'failed' AND dry_run = 0) \

@@ -298,6 +298,21 @@ pub(super) const STEPS: &[&str] = &[
     "
     ALTER TABLE holds ADD COLUMN opens_at TEXT;
 ",
+    // What is undone or restored counts as rejected, and no hold had it.
+    "
+    CREATE TABLE rejected_of_all (
+        job          TEXT NOT NULL,
+        ftrack_id    TEXT NOT NULL,
+        edit         TEXT NOT NULL CHECK (json_valid(edit)),
+        hold         INTEGER CHECK (hold > 0),
+        at           TEXT NOT NULL,
+        rejected_by  TEXT NOT NULL,
+        PRIMARY KEY (job, ftrack_id, edit)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO rejected_of_all SELECT job, ftrack_id, edit, hold, at, rejected_by FROM rejected;
+    DROP TABLE rejected;
+    ALTER TABLE rejected_of_all RENAME TO rejected;
+",
 ];
 
 /// What a connection is for.

@@ -1,3 +1,4 @@
+//! Snapshots as they are saved, removed, and read when they are damaged.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{collections::BTreeMap, fs, time::Duration};
@@ -55,10 +56,15 @@ fn id(day: u32) -> String {
 fn what_is_kept_is_read_as_it_was() {
     let folder = TempDir::new().unwrap();
     let snapshots = Snapshots::new(folder.path());
-    assert!(matches!(snapshots.find("last", None), Err(SnapshotError::Empty)));
+    assert!(matches!(
+        snapshots.find("last", None),
+        Err(SnapshotError::Empty)
+    ));
     let kept = snapshot(&id(1), &["a", "b"]);
     snapshots.keep(&kept, &keeping(50, 90)).unwrap();
-    snapshots.keep(&snapshot(&id(2), &[]), &keeping(50, 90)).unwrap();
+    snapshots
+        .keep(&snapshot(&id(2), &[]), &keeping(50, 90))
+        .unwrap();
     assert_eq!(snapshots.find(&id(1), Some("artists")).unwrap(), kept);
     assert_eq!(snapshots.find("20260101", None).unwrap(), kept);
     assert_eq!(snapshots.find("last", None).unwrap().head.run, id(2));
@@ -76,18 +82,26 @@ fn the_newest_stay_and_age_removes_few_at_once() {
     let folder = TempDir::new().unwrap();
     let snapshots = Snapshots::new(folder.path());
     for day in 1..=4 {
-        snapshots.keep(&snapshot(&id(day), &[]), &keeping(3, 90)).unwrap();
+        snapshots
+            .keep(&snapshot(&id(day), &[]), &keeping(3, 90))
+            .unwrap();
     }
     assert_eq!(runs_in(&snapshots), [id(4), id(3), id(2)]);
     for day in 5..=20 {
-        snapshots.keep(&snapshot(&id(day), &[]), &keeping(50, 900)).unwrap();
+        snapshots
+            .keep(&snapshot(&id(day), &[]), &keeping(50, 900))
+            .unwrap();
     }
     // A clock that leapt removes only some of them.
-    snapshots.keep(&snapshot(&id(28), &[]), &keeping(50, 1)).unwrap();
+    snapshots
+        .keep(&snapshot(&id(28), &[]), &keeping(50, 1))
+        .unwrap();
     let left: Vec<u32> = (12..=20).chain([28]).collect();
     let left: Vec<String> = left.into_iter().rev().map(id).collect();
     assert_eq!(runs_in(&snapshots), left);
-    snapshots.keep(&snapshot(&id(29), &[]), &keeping(1, 900)).unwrap();
+    snapshots
+        .keep(&snapshot(&id(29), &[]), &keeping(1, 900))
+        .unwrap();
     assert_eq!(runs_in(&snapshots), [id(29)]);
 }
 
@@ -97,13 +111,22 @@ fn whatever_is_not_all_of_a_snapshot_is_named_and_not_used() {
     let snapshots = Snapshots::new(folder.path());
     let users: Vec<String> = (0..300).map(|number| format!("user-{number}")).collect();
     let users: Vec<&str> = users.iter().map(String::as_str).collect();
-    snapshots.keep(&snapshot(&id(1), &users), &keeping(50, 90)).unwrap();
-    let path = folder.path().join("snapshots/artists").join(file_of(&id(1)));
+    snapshots
+        .keep(&snapshot(&id(1), &users), &keeping(50, 90))
+        .unwrap();
+    let path = folder
+        .path()
+        .join("snapshots/artists")
+        .join(file_of(&id(1)));
     let whole = fs::read(&path).unwrap();
     let error = || snapshots.load("artists", &id(1)).unwrap_err().to_string();
     for length in [0, 1, 10, whole.len() / 2, whole.len() - 9, whole.len() - 1] {
         fs::write(&path, &whole[..length]).unwrap();
-        assert!(error().contains("is not a snapshot that can be used"), "{}", error());
+        assert!(
+            error().contains("is not a snapshot that can be used"),
+            "{}",
+            error()
+        );
     }
     for place in [0, 5, whole.len() / 2, whole.len() - 6] {
         let mut damaged = whole.clone();
@@ -136,8 +159,13 @@ fn whatever_is_not_all_of_a_snapshot_is_named_and_not_used() {
 fn a_bomb_is_not_unpacked() {
     let folder = TempDir::new().unwrap();
     let snapshots = Snapshots::new(folder.path());
-    snapshots.keep(&snapshot(&id(1), &[]), &keeping(50, 90)).unwrap();
-    let path = folder.path().join("snapshots/artists").join(file_of(&id(1)));
+    snapshots
+        .keep(&snapshot(&id(1), &[]), &keeping(50, 90))
+        .unwrap();
+    let path = folder
+        .path()
+        .join("snapshots/artists")
+        .join(file_of(&id(1)));
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     let head = serde_json::to_string(&snapshot(&id(1), &[]).head).unwrap();
     packed.write_all(head.as_bytes()).unwrap();
@@ -148,5 +176,8 @@ fn a_bomb_is_not_unpacked() {
     }
     fs::write(&path, packed.finish().unwrap()).unwrap();
     let error = snapshots.load("artists", &id(1)).unwrap_err().to_string();
-    assert!(error.contains("is not a snapshot that can be used"), "{error}");
+    assert!(
+        error.contains("is not a snapshot that can be used"),
+        "{error}"
+    );
 }

@@ -116,6 +116,7 @@ impl Reason {
             | Self::Disabled
             | Self::Ended(_)
             | Self::DisabledElsewhere
+            | Self::PutBack(_)
             | Self::ReleasedDisabled
             | Self::DisabledWithoutUser
             | Self::EndedWithoutUser(_)

@@ -1,0 +1,79 @@
+//! The command line of `undo`, `restore` and `snapshots`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::Format;
+
+/// `undo RUN`
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct UndoArgs {
+    /// Run id, a part of it that matches no other run, or `last`
+    pub run: String,
+    /// Only a run of this job
+    #[arg(long)]
+    pub job: Option<String>,
+    /// Only these people: login, mail, DN, directory id or ftrack id
+    #[arg(long, value_name = "WHO", num_args = 1..)]
+    pub only: Vec<String>,
+    /// Write nothing to ftrack
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Output format of the report
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `restore S`
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct RestoreArgs {
+    /// Snapshot id, a part of it that matches no other, or `last`
+    #[arg(value_name = "S")]
+    pub snapshot: String,
+    /// Only a snapshot of this job
+    #[arg(long)]
+    pub job: Option<String>,
+    /// Only these people: login, mail, directory id or ftrack id
+    #[arg(long, value_name = "WHO", num_args = 1..)]
+    pub only: Vec<String>,
+    /// Write nothing to ftrack
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Output format of the report
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `snapshots`
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct SnapshotsArgs {
+    #[command(subcommand)]
+    pub command: Option<SnapshotsCommand>,
+    /// Only the snapshots of this job; it need not be configured any more
+    #[arg(long, global = true)]
+    pub job: Option<String>,
+    /// Output format
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// State directory, where the configuration cannot be read
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `snapshots show`
+#[derive(Debug, Subcommand)]
+pub enum SnapshotsCommand {
+    /// Show the users of one snapshot, as they were
+    Show {
+        /// Snapshot id, a part of it that matches no other, or `last`
+        #[arg(value_name = "S")]
+        snapshot: String,
+        /// Only this person: login, mail, directory id or ftrack id
+        #[arg(long, value_name = "WHO")]
+        person: Option<String>,
+    },
+}

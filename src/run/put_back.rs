@@ -1,0 +1,448 @@
+//! A run that puts back what an earlier one wrote, or what a snapshot has: it reads ftrack alone, so
+//! that it works also while the directory is what is wrong.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, SubsecRound, Utc};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    CompiledJob, Progress, Purpose, RunContext, Work,
+    administrators::AdministratorLock,
+    confirm_earlier::EarlierRuns,
+    failure::{Failure, OnlyObserves, PutBackError, RunStartError},
+    ldap_work::LdapWork,
+    outcome,
+};
+use crate::{
+    config::Mode,
+    event::Event,
+    ftrack,
+    ftrack::{earlier::EarlierWrites, read::ReadCurrent, session::Writer},
+    model::{
+        change::{Action, Change, LinkRow, Skipped},
+        change_kind::ChangeKind,
+        clocks::Clocks,
+        reason::Reason,
+        report::{Approver, ChangeResult, Report, Reported, RunPhase, Trigger},
+        snapshot::Snapshot,
+        stored_value::StoredOtherwise,
+        user::{Current, EntityId},
+    },
+    state::{
+        Remembered, State, Written,
+        history::History,
+        lock::JobLock,
+        snapshots::{SnapshotError, Snapshots},
+    },
+    sync::{
+        guard,
+        guard::{Approval, ClosedKinds, Vetted, VettedNotes},
+        put_back::{Guarding, PutBack},
+        undo,
+    },
+};
+
+mod restoring;
+
+/// The interval between two looks whether another run of the job has ended.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What a person wants to be put back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct PutBackOrder {
+    pub what: ToPutBack,
+    /// Only these people: login, mail address, DN, directory id or ftrack id; everybody, where it is
+    /// empty.
+    pub only: Vec<String>,
+    /// Whether nothing is to be written.
+    pub dry_run: bool,
+    /// Who wants it.
+    pub by: Approver,
+}
+
+/// To what it is put back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToPutBack {
+    /// To what was before this run, as far as the run changed it.
+    Run(String),
+    /// To this snapshot.
+    Snapshot(String),
+}
+
+/// What it is put back to, read from the state directory.
+enum Target {
+    Run(Box<Report>),
+    Snapshot(Box<Snapshot>),
+}
+
+impl CompiledJob {
+    /// Puts back what a run of this job wrote, or what a snapshot has, once no other run of the job is
+    /// in progress.
+    ///
+    /// # Errors
+    /// There is nothing to put back, another run does not end within the job's time limit, or the
+    /// state directory cannot be used; a run that has started always returns a report.
+    pub async fn put_back(
+        &self,
+        state: &State,
+        order: &PutBackOrder,
+        cancel: &CancellationToken,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Report, RunStartError> {
+        let deadline = Instant::now() + self.job.time_limit;
+        loop {
+            let run = self.put_back_now(state, order, cancel, progress);
+            match Box::pin(run).await {
+                Err(RunStartError::Busy(error)) => {
+                    if Instant::now() >= deadline || cancel.is_cancelled() {
+                        return Err(RunStartError::Busy(error));
+                    }
+                    tokio::select! {
+                        () = cancel.cancelled() => return Err(RunStartError::Busy(error)),
+                        () = tokio::time::sleep(PAUSE) => {}
+                    }
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn put_back_now(
+        &self,
+        state: &State,
+        order: &PutBackOrder,
+        cancel: &CancellationToken,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Report, RunStartError> {
+        let history = History::new(&self.config.state_dir);
+        let _lock = JobLock::take(&self.config.state_dir, &self.name)?;
+        self.recover(&history, state)?;
+        let target = self.target(order, &history)?;
+        let (trigger, purpose) = (
+            match order.what {
+                ToPutBack::Run(_) => Trigger::Undo,
+                ToPutBack::Snapshot(_) => Trigger::Restore,
+            },
+            if order.dry_run {
+                Purpose::DryRun
+            } else {
+                Purpose::Sync
+            },
+        );
+        match &self.work {
+            Work::Ldap(work) => {
+                if work.job.mode == Mode::Observe {
+                    let job = self.name.clone();
+                    return Err(OnlyObserves { job }.into());
+                }
+                let (mut context, writer) =
+                    RunContext::start(self, &**work, trigger, &purpose, history, cancel, progress);
+                context.ordered(order);
+                context.begin()?;
+                let writer = (!order.dry_run).then_some(&writer);
+                let ended = context.execute_put_back(state, (order, target), writer);
+                let ended = Box::pin(ended).await;
+                Ok(context.finish(ended, state))
+            }
+            Work::FtrackLdap(work) => {
+                let (mut context, writer) =
+                    RunContext::start(self, work, trigger, &purpose, history, cancel, progress);
+                context.ordered(order);
+                context.begin()?;
+                let writer = (!order.dry_run).then_some(&writer);
+                let ended = context.execute_restore_of_all((order, target), writer);
+                let ended = Box::pin(ended).await;
+                Ok(context.finish(ended, state))
+            }
+        }
+    }
+
+    /// What is wanted, if it can be put back.
+    fn target(&self, order: &PutBackOrder, history: &History) -> Result<Target, PutBackError> {
+        let here = self.session.server();
+        let other = |what: String, there: &str| PutBackError::OtherServer {
+            what,
+            job: self.name.clone(),
+            there: there.to_owned(),
+            here: here.to_owned(),
+        };
+        let nobody = |what: &str, who: &String| PutBackError::Nobody {
+            what: what.to_owned(),
+            who: who.clone(),
+        };
+        match &order.what {
+            ToPutBack::Run(run) => {
+                let report = history.load(&self.name, run)?;
+                let run = run.clone();
+                if report.builtin.is_some() || matches!(self.work, Work::FtrackLdap(_)) {
+                    return Err(PutBackError::OfFtrack { run });
+                }
+                if report.dry_run || report.observed.is_some() {
+                    return Err(PutBackError::DryRun { run });
+                }
+                let what = format!("the run {run}");
+                if report.ftrack.server != here {
+                    return Err(other(what, &report.ftrack.server));
+                }
+                let is_known = |who: &String| {
+                    report
+                        .changes
+                        .iter()
+                        .any(|change| undo::is_about(change, who))
+                };
+                match order.only.iter().find(|who| !is_known(who)) {
+                    Some(who) => Err(nobody(&what, who)),
+                    None => Ok(Target::Run(Box::new(report))),
+                }
+            }
+            ToPutBack::Snapshot(run) => {
+                let snapshot = Snapshots::new(&self.config.state_dir).load(&self.name, run)?;
+                if snapshot.head.ftrack != here {
+                    let what = format!("the snapshot {run}");
+                    return Err(other(what, &snapshot.head.ftrack));
+                }
+                Ok(Target::Snapshot(Box::new(snapshot)))
+            }
+        }
+    }
+}
+
+impl<W> RunContext<'_, W> {
+    /// Notes in the report who wants what.
+    fn ordered(&mut self, order: &PutBackOrder) {
+        self.report.only.clone_from(&order.only);
+        self.report.approved_by = Some(order.by.clone());
+        match &order.what {
+            ToPutBack::Run(run) => self.report.undoes = Some(run.clone()),
+            ToPutBack::Snapshot(run) => self.report.restores = Some(run.clone()),
+        }
+    }
+
+    /// Reads all of ftrack, and nothing else.
+    async fn read_all(&mut self, wanted: ReadCurrent<'_>) -> Result<Current, Failure> {
+        let began = Instant::now();
+        self.reader
+            .take_key()
+            .await
+            .map_err(|error| self.ftrack_unread(&error))?;
+        let current = ftrack::read::read(&self.reader, wanted, &self.until).await;
+        self.record_phase(RunPhase::Ftrack, began.elapsed());
+        let current = current.map_err(|error| self.ftrack_unread(&error))?;
+        self.record_current(&current, began.elapsed());
+        Ok(current)
+    }
+
+    /// Names in the report who and what is left alone.
+    fn record_left(&mut self, left: Vec<Skipped>) {
+        for entry in &left {
+            Event::EntrySkipped {
+                of: self.name(),
+                dn: &entry.dn,
+                reason: &entry.reason,
+            }
+            .emit();
+        }
+        self.report.skipped = left;
+    }
+
+    /// Links that were taken away are no users of the job any more, for the run after this one.
+    fn record_unlinked(&mut self, vetted: &Vetted) {
+        let changes = self.report.changes.iter().zip(vetted.allowed());
+        let is_gone = |(reported, change): &(&Reported, &Change)| {
+            let is_gone = reported.result == ChangeResult::Applied || reported.is_so_already();
+            is_gone && change.row == LinkRow::Deleted
+        };
+        let gone = changes.filter(is_gone).count();
+        let ftrack = &mut self.report.ftrack;
+        ftrack.owned = ftrack.owned.saturating_sub(gone);
+        ftrack.linked = ftrack.linked.map(|linked| linked.saturating_sub(gone));
+    }
+
+    /// Decides what may be written of what is to be put back, and puts it into the report; returns
+    /// it, with what the next run must not do again.
+    async fn vetted_put_back(
+        &mut self,
+        put_back: PutBack<'_>,
+        current: &Current,
+        (guarding, reason, closed): (Guarding<'_>, &Reason, &ClosedKinds),
+    ) -> Result<ToWrite, Failure> {
+        let unchanged = put_back.unchanged;
+        let (plan, left, again) = put_back.plan(current, guarding, reason);
+        let mut vetted = guard::put_back(&plan, closed);
+        let lock = self
+            .look_at_administrators(&mut vetted, Approval::None)
+            .await?;
+        self.record_plan(&plan, &vetted);
+        self.record_left(left);
+        self.count(unchanged);
+        let allowed: BTreeSet<&EntityId> = vetted
+            .allowed()
+            .iter()
+            .map(|change| &change.ftrack_id)
+            .collect();
+        let again = again.into_iter();
+        let again = again.filter(|(user, _)| allowed.contains(user)).collect();
+        Ok(ToWrite {
+            vetted,
+            again,
+            unchanged,
+            _lock: lock,
+        })
+    }
+}
+
+/// What is put back.
+struct ToWrite {
+    vetted: Vetted,
+    /// What the next run must not do again.
+    again: Vec<(EntityId, String)>,
+    /// Users that are as they were.
+    unchanged: usize,
+    /// Held until everything is written.
+    _lock: Option<AdministratorLock>,
+}
+
+impl RunContext<'_, LdapWork> {
+    async fn execute_put_back(
+        &mut self,
+        state: &State,
+        (order, target): (&PutBackOrder, Target),
+        writer: Option<&Writer>,
+    ) -> Result<(), Failure> {
+        let job = &self.prepared.name;
+        let mut remembered = state.remembered(job, self.reader.server())?;
+        let current = self.read_all(self.current_wanted()).await?;
+        let earlier = self.confirm_earlier(state, &remembered, &current).await?;
+        if earlier.is_changed {
+            remembered = state.remembered(job, self.reader.server())?;
+        }
+        self.look_at_pauses(state)?;
+        let closed = self.times().closed_at(self.clocks().here);
+        let work = self.work;
+        let is_api_user = |login: &str| work.rules.is_api_user(login);
+        let guarded = |user: &_| work.rules.guarded(user);
+        let guarding = Guarding {
+            is_api_user: &is_api_user,
+            guarded: &guarded,
+            source: &work.rules.source,
+        };
+        // To the millisecond, as links have it.
+        let now = self.clocks().latest().trunc_subsecs(3);
+        let (put_back, reason) = match &target {
+            Target::Run(report) => {
+                // What later runs found out by now is in it.
+                let report = self.history.load(&report.job, &report.run);
+                let report = report.map_err(Failure::refused)?;
+                let before = self.snapshot_before(&report.run);
+                let undoing = undo::Undoing {
+                    report: &report,
+                    before: before.as_ref(),
+                    current: &current,
+                    stored: &remembered.stored_otherwise,
+                    only: &order.only,
+                    now,
+                };
+                let reason = format!("a person had the run {} undone", report.run);
+                (undo::undo(undoing, guarding), reason)
+            }
+            Target::Snapshot(snapshot) => {
+                let put_back = self.restored(snapshot, &current, (order, guarding), now)?;
+                let snapshot = &snapshot.head.snapshot;
+                (
+                    put_back,
+                    format!("a person had the snapshot {snapshot} restored"),
+                )
+            }
+        };
+        let reason = Reason::PutBack(reason.into());
+        let judged = (guarding, &reason, &closed);
+        let to_write = self.vetted_put_back(put_back, &current, judged).await?;
+        let Some(writer) = writer else {
+            self.report.outcome = outcome(&self.report);
+            return Ok(());
+        };
+        let past = (&remembered, now);
+        self.write_back(state, past, (order, to_write), (&current, &earlier), writer)
+            .await?;
+        self.forget_earlier(earlier);
+        Ok(())
+    }
+
+    /// What ftrack had before a run; where that is gone, the report has to do.
+    fn snapshot_before(&mut self, run: &str) -> Option<Snapshot> {
+        let snapshots = Snapshots::new(&self.prepared.config.state_dir);
+        match snapshots.load(&self.prepared.name, run) {
+            Ok(snapshot) => Some(snapshot),
+            // A run that wrote nothing has none, and most that are old have none any more.
+            Err(SnapshotError::Unknown(_)) => None,
+            Err(error) => {
+                self.notes.push(format!(
+                    "the snapshot before the run cannot be used, so its report has to do: {error}"
+                ));
+                None
+            }
+        }
+    }
+
+    async fn write_back(
+        &mut self,
+        state: &State,
+        (remembered, now): (&Remembered, DateTime<Utc>),
+        (order, to_write): (&PutBackOrder, ToWrite),
+        (current, earlier): (&Current, &EarlierRuns),
+        writer: &Writer,
+    ) -> Result<(), Failure> {
+        let ToWrite {
+            vetted,
+            again,
+            unchanged,
+            _lock,
+        } = to_write;
+        let (job, ftrack) = (&self.prepared.name, self.reader.server());
+        if !vetted.allowed().is_empty() {
+            // Before the first write, so that no run does it again after this one was killed.
+            state.reject_undone(job, Utc::now(), &order.by, &again)?;
+            state.set_known_changes(job, ftrack, None)?;
+            let counted = uncounted(&self.report.run, &vetted, (self.clocks(), now));
+            state.count_written(job, &counted)?;
+        }
+        self.keep_snapshot(&vetted, current)?;
+        let mut stored = remembered.stored_otherwise.clone();
+        let applied = self
+            .apply(
+                unchanged,
+                (&vetted, &VettedNotes::default()),
+                (current, &earlier.writes),
+                (writer, None),
+                &mut stored,
+            )
+            .await;
+        self.record_unlinked(&vetted);
+        let before = &remembered.stored_otherwise;
+        let (job, ftrack) = (&self.prepared.name, self.reader.server());
+        let kept = state.set_stored_otherwise(job, ftrack, before, &stored);
+        applied?;
+        Ok(kept?)
+    }
+}
+
+/// Deactivations of now, which no limit counts, also where only the links tell of them.
+fn uncounted(run: &str, vetted: &Vetted, (at, since): (Clocks, DateTime<Utc>)) -> Vec<Written> {
+    let mut allowed = vetted.allowed().iter();
+    if !allowed.any(|change| change.action == Action::Deactivate) {
+        return Vec::new();
+    }
+    vec![Written {
+        run: run.to_owned(),
+        kind: ChangeKind::Deactivate,
+        at,
+        number: 0,
+        since,
+        is_settled: true,
+    }]
+}

@@ -1,0 +1,396 @@
+//! What puts users back to what they were: the changes, whom they leave alone and why, and what the
+//! next run must not do again. No I/O.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use serde_json::Value;
+
+use super::{
+    became,
+    decision::{Decision, Outcome, Plan, Who},
+    order,
+    rules::{PROTECTED, fold},
+};
+use crate::model::{
+    change::{Action, Change, ChangeParts, HeldBy, Hold, LinkRow, Skipped},
+    edit::{Attribute, Edit, Field, Values},
+    entry::DirectoryId,
+    link::{Link, Signature},
+    link_notes::EditDigest,
+    reason::{Cause, Reason},
+    rejected::Rejected,
+    role,
+    sent::{Invitation, Sent},
+    shown_edit::ShownEdit,
+    user::{Current, EntityId, User, UserKind},
+};
+
+/// Why a user is left alone whose link a person ended.
+pub const UNLINKED: &str =
+    "a person unlinked the user, so nothing is put back: `link` gives it to somebody again";
+
+/// What one user gets back.
+#[derive(Debug)]
+pub struct Goal<'a> {
+    /// The user, as it is now.
+    pub user: &'a User,
+    /// The DN of the person's entry, as far as it is known.
+    pub dn: Option<String>,
+    /// The person; of a user that belongs to nobody, the user's own id.
+    pub id: DirectoryId,
+    /// What is written.
+    pub edits: Vec<Edit>,
+    /// The link that the user has now, if it is a readable one.
+    pub before: Option<Link>,
+    /// The link afterwards; as it is where no edit concerns it, and the one that is taken away.
+    pub link: Link,
+    /// Whether the user has a link afterwards.
+    pub row: LinkRow,
+    /// What the next run would do because of each edit, as a text of rejected edits.
+    pub again: Vec<(Field, String)>,
+}
+
+/// What users get back, and whom it leaves alone.
+#[derive(Debug, Default)]
+pub struct PutBack<'a> {
+    /// At most one of each user.
+    pub goals: Vec<Goal<'a>>,
+    /// Who and what is left alone, and why.
+    pub left: Vec<Skipped>,
+    /// Users that are as they were.
+    pub unchanged: usize,
+}
+
+/// Who may be changed.
+#[derive(Clone, Copy)]
+pub struct Guarding<'g> {
+    /// Whether a login is the program's own.
+    pub is_api_user: &'g dyn Fn(&str) -> bool,
+    /// Why login, mail, activity and roles of a user are protected, if they are.
+    pub guarded: &'g dyn Fn(&User) -> Option<&'static str>,
+    /// The source of the job's links.
+    pub source: &'g str,
+}
+
+impl<'a> PutBack<'a> {
+    /// Leaves somebody alone.
+    pub fn leave(&mut self, who: &str, why: impl Into<String>) {
+        self.left.push(Skipped {
+            dn: who.to_owned(),
+            reason: why.into(),
+            unsettled: false,
+        });
+    }
+
+    /// Adds what a user gets back, if anything.
+    pub fn add(&mut self, goal: Goal<'a>) {
+        if goal.edits.is_empty() {
+            self.unchanged += 1;
+        } else {
+            self.goals.push(goal);
+        }
+    }
+
+    /// Leaves logins alone that other users have and keep.
+    fn drop_taken_logins(&mut self, current: &Current) {
+        let owners: BTreeMap<String, &EntityId> = current
+            .users
+            .iter()
+            .map(|user| (fold(&user.username).into_owned(), &user.id))
+            .collect();
+        loop {
+            let freed: BTreeSet<&EntityId> = self
+                .goals
+                .iter()
+                .filter(|goal| login(goal).is_some())
+                .map(|goal| &goal.user.id)
+                .collect();
+            let taken = self.goals.iter().position(|goal| {
+                let owner = login(goal).and_then(|login| owners.get(&*fold(login)));
+                owner.is_some_and(|owner| **owner != goal.user.id && !freed.contains(owner))
+            });
+            let Some(goal) = taken.and_then(|place| self.goals.get_mut(place)) else {
+                break;
+            };
+            let login = login(goal).unwrap_or_default().to_owned();
+            goal.edits.retain(|edit| !edit.sets(&Attribute::Username));
+            goal.again.retain(|(field, _)| *field != Field::Username);
+            let who = goal.user.username.to_string();
+            self.leave(
+                &who,
+                format!("the login {login:?} is another user's by now, so it is not put back"),
+            );
+        }
+        self.goals.retain(|goal| !goal.edits.is_empty());
+    }
+
+    /// The plan that puts it back, with who is left alone, and what the next run must not do again.
+    #[must_use]
+    pub fn plan(
+        mut self,
+        current: &'a Current,
+        guarding: Guarding<'_>,
+        reason: &Reason,
+    ) -> (Plan<'a>, Vec<Skipped>, Vec<(EntityId, String)>) {
+        self.drop_taken_logins(current);
+        let mut plan = facts(current, guarding);
+        let is_blind = plan.active_administrators.is_empty() && !shows_administrators(current);
+        let unknown = "no active administrator is visible in ftrack, so anybody may be one";
+        let mut again = Vec::new();
+        let mut drafts = Vec::new();
+        for goal in self.goals {
+            let guarded = (guarding.guarded)(goal.user);
+            let recorded = goal.before.as_ref().and_then(|link| link.protected);
+            let guarded = guarded.or((recorded == Some(true)).then_some(PROTECTED));
+            if let Some(why) = guarded.or(is_blind.then_some(unknown)) {
+                plan.guarded.insert(goal.user.id.clone(), why);
+            }
+            let is_forged = |link: &Link| link.signature == Signature::Invalid;
+            if goal.before.as_ref().is_some_and(is_forged) {
+                let why = "the user's link is not signed with the current link key, so nothing is \
+                           put back";
+                let hold = Hold::new(HeldBy::Doubt, why);
+                plan.holds.insert(goal.user.id.clone(), hold);
+            }
+            let texts = goal.again.iter().map(|(_, text)| text.clone());
+            again.extend(texts.map(|text| (goal.user.id.clone(), text)));
+            let goal = goal.with_notes();
+            drafts.push((goal.user, change(goal, reason)));
+        }
+        let changes: Vec<&Change> = drafts.iter().map(|(_, change)| change).collect();
+        let in_order = order::in_order(&changes, &BTreeSet::new());
+        plan.decisions = in_order
+            .into_iter()
+            .filter_map(|place| {
+                let (user, change) = drafts.get(place.index)?;
+                let change = Change {
+                    rotation: place.rotation,
+                    ..change.clone()
+                };
+                Some(Decision {
+                    who: Who::User(user),
+                    user: Some(user),
+                    outcome: Outcome::Change(Box::new(change)),
+                    reason: reason.clone(),
+                })
+            })
+            .collect();
+        self.left.sort();
+        self.left.dedup();
+        (plan, self.left, again)
+    }
+}
+
+fn login<'g>(goal: &'g Goal<'_>) -> Option<&'g str> {
+    let mut edits = goal.edits.iter().filter_map(Edit::set);
+    let login = edits.find(|(attribute, _)| **attribute == Attribute::Username);
+    login.and_then(|(_, values)| values.new.as_str())
+}
+
+impl Goal<'_> {
+    /// The same; the link that stays says also what the next run must not do again.
+    fn with_notes(mut self) -> Self {
+        if self.row == LinkRow::Deleted {
+            return self;
+        }
+        let digests = self.again.iter().map(|(_, text)| EditDigest::of(text));
+        let known = self.link.notes.rejected().iter().copied();
+        self.link.notes = self
+            .link
+            .notes
+            .with_rejected(known.chain(digests).collect());
+        self
+    }
+}
+
+fn change(goal: Goal<'_>, reason: &Reason) -> Change {
+    let action = action(&goal);
+    let change = Change::new(ChangeParts {
+        action,
+        username: goal.user.username.to_string(),
+        dn: goal.dn,
+        directory_id: goal.id,
+        ftrack_id: goal.user.id.clone(),
+        edits: goal.edits,
+        reason: reason.clone(),
+        before: goal.before,
+        link: goal.link,
+    });
+    match goal.row {
+        LinkRow::Kept => change,
+        LinkRow::Deleted => change.deleting_the_link(),
+    }
+}
+
+fn action(goal: &Goal<'_>) -> Action {
+    let has = |edit: &Edit| goal.edits.contains(edit);
+    if has(&Edit::Link) && goal.before.is_none() {
+        Action::Adopt
+    } else if has(&Edit::Activate) {
+        Action::Reactivate
+    } else if has(&Edit::Deactivate) {
+        Action::Deactivate
+    } else {
+        Action::Update
+    }
+}
+
+fn shows_administrators(current: &Current) -> bool {
+    let mut users = current.users.iter();
+    users.any(|user| user.administrator && user.is_active)
+}
+
+/// What the guard and the report have to know beside the changes.
+fn facts<'a>(current: &Current, guarding: Guarding<'_>) -> Plan<'a> {
+    let stays = |user: &&User| {
+        user.administrator && user.is_active && !(guarding.is_api_user)(&user.username)
+    };
+    let administrators = current.users.iter().filter(stays);
+    let links = || {
+        let users = current.users.iter();
+        users.filter_map(|user| Some((user, user.link.link()?)))
+    };
+    let is_own = |(_, link): &(&User, &Link)| *link.source == *guarding.source;
+    let owned = || links().filter(is_own);
+    Plan {
+        active_administrators: administrators.map(|user| user.id.clone()).collect(),
+        owned: owned().count(),
+        owned_active: owned().filter(|(user, _)| user.is_active).count(),
+        linked: current
+            .users
+            .iter()
+            .filter(|user| user.link.tie().is_some())
+            .count(),
+        ..Plan::default()
+    }
+}
+
+/// Why a user is never changed, if it is not.
+#[must_use]
+pub fn untouchable(user: &User, guarding: Guarding<'_>) -> Option<&'static str> {
+    if (guarding.is_api_user)(&user.username) {
+        return Some("it is the program's own user, which is never changed");
+    }
+    match user.kind {
+        UserKind::Person => None,
+        UserKind::Untouchable => Some("users of its type are never changed"),
+        UserKind::Odd => Some("it has no login, or no activity, and is never changed"),
+    }
+}
+
+/// The value of a field of a user; none of one that is not read.
+#[must_use]
+pub fn value(user: &User, field: &Field, current: &Current) -> Option<Value> {
+    let is_read = match field {
+        Field::Custom(key) => current
+            .custom_attributes
+            .iter()
+            .any(|(known, _)| known == key),
+        Field::Role(name) => role(name, current).is_some(),
+        Field::Username
+        | Field::FirstName
+        | Field::LastName
+        | Field::Email
+        | Field::IsActive
+        | Field::UserType
+        | Field::Invitation
+        | Field::Thumbnail
+        | Field::Link => true,
+    };
+    became::value(Some(user), field, current).filter(|_| is_read)
+}
+
+fn role<'c>(name: &str, current: &'c Current) -> Option<&'c Arc<role::Role>> {
+    current.roles.iter().find(|role| *role.name == *name)
+}
+
+/// What brings a field from one value to another.
+///
+/// # Errors
+/// Nothing does, and why.
+pub fn edit(
+    field: &Field,
+    (from, to): (Value, Value),
+    current: &Current,
+) -> Result<Edit, &'static str> {
+    let attribute = match field {
+        Field::IsActive if to == true => return Ok(Edit::Activate),
+        Field::IsActive => return Ok(Edit::Deactivate),
+        Field::Role(name) => {
+            let role = role(name, current).ok_or("the job has no such role any more")?;
+            return Ok(if to.is_null() {
+                Edit::Revoke(Arc::clone(role))
+            } else {
+                Edit::Grant(Arc::clone(role))
+            });
+        }
+        Field::Username if to.as_str().is_none_or(str::is_empty) => {
+            return Err("it had no login before");
+        }
+        Field::Username => Attribute::Username,
+        Field::FirstName => Attribute::FirstName,
+        Field::LastName => Attribute::LastName,
+        Field::Email => Attribute::Email,
+        Field::Custom(key) => Attribute::Custom(key.clone()),
+        Field::UserType | Field::Invitation | Field::Thumbnail | Field::Link => {
+            return Err("it is never put back");
+        }
+    };
+    let values = Values { old: from, new: to };
+    Ok(Edit::Set { attribute, values })
+}
+
+/// The texts by which a later run knows an edit that it must not do again. What an undo wrote has no
+/// cause: then a deactivation is none of any cause.
+#[must_use]
+pub fn again(field: &Field, values: Values, cause: Option<Cause>) -> Vec<(Field, String)> {
+    let fields = BTreeMap::from([(field.clone(), values)]);
+    let edits = ShownEdit::of_fields(&fields);
+    let causes = match (edits.as_slice(), cause) {
+        ([ShownEdit::Deactivate], None) => Cause::ALL.map(Some).to_vec(),
+        (_, cause) => vec![cause],
+    };
+    let texts = edits.iter().flat_map(|edit| {
+        let of_cause = causes.iter().map(|cause| Rejected::text(edit, *cause));
+        of_cause.map(|text| (field.clone(), text))
+    });
+    texts.collect()
+}
+
+/// That a later run must not activate a user again.
+#[must_use]
+pub fn activated_again() -> (Field, String) {
+    let text = Rejected::text(&ShownEdit::Activate, None);
+    (Field::IsActive, text)
+}
+
+/// A link as it is given back: since when somebody was missing then is of no use now, and nobody is
+/// invited by it.
+#[must_use]
+pub fn given_back(then: Link) -> Link {
+    let invitation = then.sent.invitation.map(|sent| match sent {
+        Invitation::Asked => Invitation::Unknown,
+        Invitation::Due | Invitation::Sent | Invitation::Refused | Invitation::Unknown => sent,
+    });
+    Link {
+        notes: then.notes.with_missing(None),
+        sent: Sent {
+            invitation,
+            ..then.sent.clone()
+        },
+        ..then
+    }
+}
+
+/// The user with this id.
+#[must_use]
+pub fn user<'c>(current: &'c Current, id: &EntityId) -> Option<&'c User> {
+    let place = current
+        .users
+        .binary_search_by(|user| user.id.cmp(id))
+        .ok()?;
+    current.users.get(place)
+}

@@ -1,0 +1,475 @@
+//! What puts users back to a snapshot, whoever changed them since. No I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::Value;
+
+use super::{
+    custom::equal,
+    put_back::{
+        Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, given_back, untouchable,
+        user, value,
+    },
+};
+use crate::model::{
+    change::LinkRow,
+    edit::{Edit, Field, Values},
+    entry::DirectoryId,
+    fold::fold,
+    id::IdAttribute,
+    link::{Activity, Form, Link, LinkFound, Signature},
+    link_notes::LinkNotes,
+    reason::Cause,
+    report::{ChangeResult, Report},
+    role::ALL_OPEN_PROJECTS,
+    sent::Sent,
+    snapshot::{LinkThen, Snapshot, SnapshotExtent, SnapshotUser},
+    user::{Current, EntityId, User},
+};
+
+/// What runs of the job wrote since a snapshot was taken: of each field the last value.
+#[derive(Debug, Default)]
+pub struct WrittenSince(BTreeMap<(EntityId, Field), (Value, Option<Cause>)>);
+
+impl WrittenSince {
+    /// Adds what a run wrote; the reports come in the order of their runs.
+    pub fn add(&mut self, report: &Report) {
+        if report.trigger.puts_back() || report.dry_run {
+            return;
+        }
+        for change in &report.changes {
+            let is_written = |field: &Field| match change.result {
+                ChangeResult::Applied | ChangeResult::Unconfirmed => true,
+                ChangeResult::Failed | ChangeResult::Unsettled => change.written.contains(field),
+                ChangeResult::Held | ChangeResult::Rejected | ChangeResult::Planned => false,
+            };
+            for (field, values) in change.fields.iter().filter(|(field, _)| is_written(field)) {
+                let of = (change.ftrack_id.clone(), field.clone());
+                self.0.insert(of, (values.new.clone(), change.cause));
+            }
+        }
+    }
+
+    /// The users that were changed.
+    #[must_use]
+    pub fn users(&self) -> BTreeSet<EntityId> {
+        self.0.keys().map(|(user, _)| user.clone()).collect()
+    }
+
+    fn again(&self, user: &EntityId, field: &Field, then: &Value) -> Vec<(Field, String)> {
+        let Some((new, cause)) = self.0.get(&(user.clone(), field.clone())) else {
+            return Vec::new();
+        };
+        if equal(then, new) {
+            return Vec::new();
+        }
+        let values = Values {
+            old: then.clone(),
+            new: new.clone(),
+        };
+        again(field, values, *cause)
+    }
+}
+
+/// What is known beside the snapshot.
+#[derive(Clone, Copy)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct Restoring<'a, 'r> {
+    pub snapshot: &'r Snapshot,
+    /// What ftrack has.
+    pub current: &'a Current,
+    pub since: &'r WrittenSince,
+    /// Whom it is for; everybody where it is empty.
+    pub only: &'r [String],
+    /// The time in the links of users that are deactivated now.
+    pub now: DateTime<Utc>,
+}
+
+impl Restoring<'_, '_> {
+    /// Whether somebody is meant: a user of the snapshot, as it was or is, or one that came since.
+    #[must_use]
+    pub fn is_wanted(&self, then: Option<&SnapshotUser>, now: Option<&User>) -> bool {
+        self.only.is_empty() || self.only.iter().any(|who| is_named(who, then, now))
+    }
+
+    /// One of the people whom it is for, whom neither the snapshot nor ftrack knows.
+    #[must_use]
+    pub fn unknown(&self) -> Option<&str> {
+        let is_known = |who: &&String| {
+            let then = &self.snapshot.users;
+            then.iter().any(|user| is_named(who, Some(user), None))
+                || self
+                    .current
+                    .users
+                    .iter()
+                    .any(|user| is_named(who, None, Some(user)))
+        };
+        let unknown = self.only.iter().find(|who| !is_known(who));
+        unknown.map(String::as_str)
+    }
+}
+
+fn is_named(who: &str, then: Option<&SnapshotUser>, now: Option<&User>) -> bool {
+    let folded = fold(who);
+    let is_person = |link: &Link| fold(link.id.as_str()) == folded;
+    then.is_some_and(|user| user.is_named(&folded))
+        || now.is_some_and(|user| user.is_named(&folded) || user.link.link().is_some_and(is_person))
+}
+
+/// What puts the users of a job back to a snapshot, in the fields that the job managed.
+#[must_use]
+pub fn restore<'a>(restoring: Restoring<'a, '_>, guarding: Guarding<'_>) -> PutBack<'a> {
+    let mut put_back = PutBack::default();
+    for then in &restoring.snapshot.users {
+        let now = user(restoring.current, &then.ftrack_id);
+        if !restoring.is_wanted(Some(then), now) {
+            continue;
+        }
+        let login = then.text(&Field::Username).unwrap_or_default();
+        let Some(user) = now else {
+            put_back.leave(login, "the user no longer exists in ftrack");
+            continue;
+        };
+        let (before, after, of_link) = match owner(then, user, &restoring, guarding) {
+            Ok(owner) => owner,
+            Err(None) => continue,
+            Err(Some(why)) => {
+                put_back.leave(&user.username, why);
+                continue;
+            }
+        };
+        if let Some(why) = untouchable(user, guarding) {
+            put_back.leave(&user.username, why);
+            continue;
+        }
+        let mut goal = Goal {
+            user,
+            dn: None,
+            id: after.id.clone(),
+            edits: Vec::new(),
+            before,
+            link: after,
+            row: of_link.unwrap_or_default(),
+            again: Vec::new(),
+        };
+        fields_back(&restoring, then, &mut goal, &mut put_back);
+        if let Some(row) = of_link {
+            goal.edits.retain(|edit| *edit != Edit::Link);
+            let link = Field::Link;
+            if row == LinkRow::Deleted {
+                let values = Values {
+                    old: Value::Null,
+                    new: Value::Bool(true),
+                };
+                goal.again.extend(again(&link, values, None));
+            }
+            goal.edits.push(Edit::Link);
+        }
+        put_back.add(goal);
+    }
+    if restoring.snapshot.head.extent == SnapshotExtent::Job {
+        newcomers(&restoring, guarding, &mut put_back);
+    }
+    put_back
+}
+
+/// The link that a user has, the one that it is to have or to lose, and what is written of it.
+type Owner = (Option<Link>, Link, Option<LinkRow>);
+
+/// Whose a user is and is to be again; nothing where that is none of the job's business, or why it is
+/// left alone.
+fn owner(
+    then: &SnapshotUser,
+    user: &User,
+    restoring: &Restoring<'_, '_>,
+    guarding: Guarding<'_>,
+) -> Result<Owner, Option<String>> {
+    let is_own = |link: &Link| *link.source == *guarding.source;
+    let left = |why: &str| Err(Some(why.to_owned()));
+    match (&then.link, &user.link) {
+        (LinkThen::Link(then), LinkFound::Link(now)) if is_own(then) && is_own(now) => {
+            if then.id != now.id {
+                return left("the user is another person's by now");
+            }
+            Ok((Some((**now).clone()), (**now).clone(), None))
+        }
+        (LinkThen::Link(then), LinkFound::Link(now)) if is_own(now) => {
+            // Another job had it.
+            let row = (then.id == now.id).then_some(LinkRow::Kept);
+            row.map_or_else(
+                || left("the user is another person's by now"),
+                |row| {
+                    let link = Link {
+                        notes: now.notes.clone(),
+                        sent: now.sent.clone(),
+                        ..(**then).clone()
+                    };
+                    Ok((Some((**now).clone()), link, Some(row)))
+                },
+            )
+        }
+        (LinkThen::Link(then), LinkFound::Link(now)) if is_own(then) => Err(Some(format!(
+            "the user belongs to the source {:?} by now",
+            &*now.source
+        ))),
+        (LinkThen::Link(then), LinkFound::Absent | LinkFound::OfAnotherUser) if is_own(then) => {
+            let mut users = restoring.current.users.iter();
+            let other = users.find(|other| {
+                let link = other.link.link();
+                link.is_some_and(|link| is_own(link) && link.id == then.id)
+            });
+            match other {
+                Some(other) => Err(Some(format!(
+                    "its link is gone, and its person has the user {:?} by now",
+                    other.username
+                ))),
+                None => {
+                    let link = Link {
+                        notes: LinkNotes::default(),
+                        ..given_back((**then).clone())
+                    };
+                    Ok((None, link, Some(LinkRow::Kept)))
+                }
+            }
+        }
+        (LinkThen::Link(then), LinkFound::Unreadable) if is_own(then) => {
+            left("the user's link cannot be read")
+        }
+        (LinkThen::None, LinkFound::Link(now)) if is_own(now) => Ok((
+            Some((**now).clone()),
+            (**now).clone(),
+            Some(LinkRow::Deleted),
+        )),
+        (LinkThen::Link(link), LinkFound::Unlinked(_)) if is_own(link) => left(UNLINKED),
+        (_, LinkFound::Unlinked(now)) if is_own(now) => left(UNLINKED),
+        (LinkThen::Unlinked, LinkFound::Link(now)) if is_own(now) => {
+            left("a person had unlinked it when the snapshot was taken, and its link stays")
+        }
+        (LinkThen::Unusable, LinkFound::Link(now)) if is_own(now) => {
+            left("its link could not be read or verified when the snapshot was taken")
+        }
+        (
+            LinkThen::Link(_) | LinkThen::None | LinkThen::Unlinked | LinkThen::Unusable,
+            LinkFound::Link(_)
+            | LinkFound::Unlinked(_)
+            | LinkFound::Absent
+            | LinkFound::OfAnotherUser
+            | LinkFound::Unreadable,
+        ) => Err(None),
+    }
+}
+
+fn fields_back<'a>(
+    restoring: &Restoring<'a, '_>,
+    then: &SnapshotUser,
+    goal: &mut Goal<'a>,
+    put_back: &mut PutBack<'a>,
+) {
+    let who = &goal.user.username;
+    let managed = restoring.snapshot.head.managed.iter();
+    for (field, was) in managed.filter_map(|field| Some((field, then.fields.get(field)?))) {
+        let Some(now) = value(goal.user, field, restoring.current) else {
+            let why = "the job does not manage it any more";
+            put_back.leave(who, format!("{}: {why}", field.name()));
+            continue;
+        };
+        if equal(&now, was) {
+            if *field == Field::IsActive {
+                settle(restoring, then, goal);
+            }
+            continue;
+        }
+        let edit = match edit(field, (now, was.clone()), restoring.current) {
+            Ok(edit) => edit,
+            Err(why) => {
+                put_back.leave(who, format!("{}: {why}", field.name()));
+                continue;
+            }
+        };
+        match &edit {
+            Edit::Activate => goal.link.activity = activity_then(then, Activity::Settled),
+            Edit::Deactivate => {
+                let since = restoring.now.to_rfc3339_opts(SecondsFormat::Millis, true);
+                goal.link.activity = activity_then(then, Activity::Deactivated { since });
+                goal.again.push(activated_again());
+            }
+            Edit::Set { .. } | Edit::Grant(_) | Edit::Revoke(_) | Edit::Link => {}
+        }
+        let user = &goal.user.id;
+        let again = match &edit {
+            Edit::Grant(_) => of_role(field, ALL_OPEN_PROJECTS.into(), Value::Null),
+            Edit::Revoke(_) => of_role(field, Value::Null, ALL_OPEN_PROJECTS.into()),
+            Edit::Set { .. } | Edit::Activate => restoring.since.again(user, field, was),
+            Edit::Deactivate | Edit::Link => Vec::new(),
+        };
+        goal.again.extend(again);
+        goal.edits.push(edit);
+    }
+}
+
+/// The activity is as it was, by hand or by a restore that was interrupted; so is the link to be,
+/// which shows else that somebody did it by hand.
+fn settle(restoring: &Restoring<'_, '_>, then: &SnapshotUser, goal: &mut Goal<'_>) {
+    let is_open = match (&goal.link.activity, goal.user.is_active) {
+        (Activity::Deactivating { .. }, _) | (Activity::Deactivated { .. }, true) => true,
+        (
+            Activity::Settled
+            | Activity::Activating
+            | Activity::Released
+            | Activity::Unlinked
+            | Activity::Deactivated { .. },
+            _,
+        ) => false,
+    };
+    let activity = activity_then(then, goal.link.activity.clone());
+    // A user without a link has nothing that could say so.
+    if !is_open || goal.before.is_none() || activity == goal.link.activity {
+        return;
+    }
+    goal.link.activity = activity;
+    goal.edits.push(Edit::Link);
+    let (user, was) = (&goal.user.id, goal.user.is_active.into());
+    goal.again
+        .extend(restoring.since.again(user, &Field::IsActive, &was));
+}
+
+/// Also a role that somebody gave by hand counts as the program's once it gave it back.
+fn of_role(field: &Field, old: Value, new: Value) -> Vec<(Field, String)> {
+    again(field, Values { old, new }, None)
+}
+
+/// What the link said of the activity; of a change that was under way then, its end.
+fn activity_then(then: &SnapshotUser, without: Activity) -> Activity {
+    match (
+        then.link.link().map(|link| &link.activity),
+        then.is_active(),
+    ) {
+        (Some(Activity::Deactivating { .. }), true) => Activity::Settled,
+        (Some(Activity::Deactivating { since }), false) => Activity::Deactivated {
+            since: since.clone(),
+        },
+        (Some(activity), _) => activity.clone(),
+        (None, _) => without,
+    }
+}
+
+/// Users of the job that came since the snapshot: those that the program created are deactivated,
+/// never deleted, and those that it adopted are left alone.
+fn newcomers<'a>(
+    restoring: &Restoring<'a, '_>,
+    guarding: Guarding<'_>,
+    put_back: &mut PutBack<'a>,
+) {
+    for user in &restoring.current.users {
+        let Some(link) = user.link.link() else {
+            continue;
+        };
+        let is_new = *link.source == *guarding.source
+            && user.is_active
+            && restoring.snapshot.user(&user.id).is_none();
+        if !is_new || !restoring.is_wanted(None, Some(user)) {
+            continue;
+        }
+        if let Some(why) = untouchable(user, guarding) {
+            put_back.leave(&user.username, why);
+            continue;
+        }
+        if !user.id.is_of_version_5() {
+            let why = "the job adopted it after the snapshot, which does not have it: `undo` puts \
+                       the run back that did";
+            put_back.leave(&user.username, why);
+            continue;
+        }
+        let since = restoring.now.to_rfc3339_opts(SecondsFormat::Millis, true);
+        put_back.add(Goal {
+            user,
+            dn: None,
+            id: link.id.clone(),
+            edits: vec![Edit::Deactivate],
+            before: Some(link.clone()),
+            link: Link {
+                activity: Activity::Deactivated { since },
+                ..link.clone()
+            },
+            row: LinkRow::Kept,
+            again: vec![activated_again()],
+        });
+    }
+}
+
+/// What puts those users back whom runs of ftrack's own synchronisation changed; whoever is not in the
+/// snapshot was created, and is deactivated.
+#[must_use]
+pub fn restore_of_all<'a>(restoring: Restoring<'a, '_>, guarding: Guarding<'_>) -> PutBack<'a> {
+    let mut put_back = PutBack::default();
+    for id in restoring.since.users() {
+        let (then, now) = (restoring.snapshot.user(&id), user(restoring.current, &id));
+        if !restoring.is_wanted(then, now) {
+            continue;
+        }
+        let Some(user) = now else {
+            let login = then.and_then(|then| then.text(&Field::Username));
+            put_back.leave(
+                login.unwrap_or(id.as_str()),
+                "the user no longer exists in ftrack",
+            );
+            continue;
+        };
+        if let Some(why) = untouchable(user, guarding) {
+            put_back.leave(&user.username, why);
+            continue;
+        }
+        if user.link.unlinked().is_some() {
+            put_back.leave(&user.username, UNLINKED);
+            continue;
+        }
+        let Some(mut goal) = of_nobody(user) else {
+            continue;
+        };
+        match then {
+            Some(then) => {
+                fields_back(&restoring, then, &mut goal, &mut put_back);
+                goal.edits.retain(|edit| *edit != Edit::Link);
+                goal.link.activity = goal
+                    .before
+                    .as_ref()
+                    .map_or(Activity::Settled, |link| link.activity.clone());
+            }
+            None if user.is_active => goal.edits.push(Edit::Deactivate),
+            None => {}
+        }
+        put_back.add(goal);
+    }
+    put_back
+}
+
+/// A user whose link, if it has one, stays as it is.
+fn of_nobody(user: &User) -> Option<Goal<'_>> {
+    let before = user.link.link().cloned();
+    let id = DirectoryId::new(user.id.as_str())?;
+    let none = Link {
+        source: "".into(),
+        directory: None,
+        id,
+        attribute: IdAttribute::EntryUuid,
+        activity: Activity::Settled,
+        protected: None,
+        roles: Vec::new(),
+        notes: LinkNotes::default(),
+        sent: Sent::default(),
+        form: Form::Current,
+        signature: Signature::NotChecked,
+    };
+    let link = before.clone().unwrap_or(none);
+    Some(Goal {
+        user,
+        dn: None,
+        id: link.id.clone(),
+        edits: Vec::new(),
+        before,
+        link,
+        row: LinkRow::Kept,
+        again: Vec::new(),
+    })
+}

@@ -1,0 +1,386 @@
+//! What puts back what a run wrote. No I/O.
+
+use std::{collections::BTreeSet, mem};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::Value;
+
+use super::{
+    custom::equal,
+    put_back::{
+        Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, given_back, untouchable,
+        user, value,
+    },
+};
+use crate::model::{
+    change::{Action, LinkRow},
+    edit::{Edit, Field, Values},
+    fold::fold,
+    link::{Activity, Link, LinkFound},
+    report::{ChangeResult, Report, Reported},
+    snapshot::Snapshot,
+    stored_link::Unverified,
+    stored_value::{Likeness, Still, StoredOtherwise, likeness},
+    user::{Current, EntityId, User},
+};
+
+/// What is known beside the report of the run that is undone.
+#[derive(Clone, Copy)]
+pub struct Undoing<'a, 'r> {
+    /// The report, with what later runs found out.
+    pub report: &'r Report,
+    /// What ftrack had before the run; none where it is gone.
+    pub before: Option<&'r Snapshot>,
+    /// What ftrack has.
+    pub current: &'a Current,
+    /// The values that ftrack stores otherwise than they were written.
+    pub stored: &'r StoredOtherwise,
+    /// Whom it is for; everybody where it is empty.
+    pub only: &'r [String],
+    /// The time in the links of users that are deactivated now.
+    pub now: DateTime<Utc>,
+}
+
+/// Whether a change is about a person: by login, mail address, DN, directory id or ftrack id, before
+/// or after the change.
+#[must_use]
+pub fn is_about(change: &Reported, who: &str) -> bool {
+    let folded = fold(who);
+    let is = |text: &str| fold(text) == folded;
+    let of_field = |field: &Field| {
+        let values = change.fields.get(field);
+        let both = values.map(|values| [&values.old, &values.new]);
+        let mut both = both.into_iter().flatten();
+        both.any(|value| value.as_str().is_some_and(is))
+    };
+    let of_person = || {
+        let person = change.person.iter();
+        let mut known = person.flat_map(|known| [&known.email, &known.last_dn]);
+        known.any(|known| known.as_deref().is_some_and(is))
+    };
+    is(&change.username)
+        || is(change.ftrack_id.as_str())
+        || change.dn.as_deref().is_some_and(is)
+        || change.directory_id.as_deref().is_some_and(is)
+        || of_field(&Field::Username)
+        || of_field(&Field::Email)
+        || of_person()
+}
+
+/// What puts back what the run wrote and nobody has changed since.
+#[must_use]
+pub fn undo<'a>(undoing: Undoing<'a, '_>, guarding: Guarding<'_>) -> PutBack<'a> {
+    let mut put_back = PutBack::default();
+    let is_wanted = |change: &&Reported| {
+        let Undoing { only, current, .. } = undoing;
+        let now = user(current, &change.ftrack_id);
+        only.is_empty()
+            || only.iter().any(|who| {
+                is_about(change, who) || now.is_some_and(|user| user.is_named(&fold(who)))
+            })
+    };
+    for change in undoing.report.changes.iter().filter(is_wanted) {
+        let written = written(change);
+        if written.is_empty() {
+            continue;
+        }
+        let Some(user) = user(undoing.current, &change.ftrack_id) else {
+            put_back.leave(&change.username, "the user no longer exists in ftrack");
+            continue;
+        };
+        if let Some(why) = untouchable(user, guarding) {
+            put_back.leave(&change.username, why);
+            continue;
+        }
+        let one = OneUser {
+            undoing,
+            guarding,
+            change,
+            user,
+        };
+        one.put_back(&written, &mut put_back);
+    }
+    put_back
+}
+
+/// The fields of a change that its run wrote, or may have written.
+fn written(change: &Reported) -> BTreeSet<&Field> {
+    match change.result {
+        ChangeResult::Applied | ChangeResult::Unconfirmed => change.fields.keys().collect(),
+        // The link is written first, and is no value.
+        ChangeResult::Failed | ChangeResult::Unsettled => {
+            let fields = change.fields.keys();
+            fields
+                .filter(|field| change.written.contains(*field) || **field == Field::Link)
+                .collect()
+        }
+        ChangeResult::Held | ChangeResult::Rejected | ChangeResult::Planned => BTreeSet::new(),
+    }
+}
+
+/// A change of the run, and the user as it is now.
+struct OneUser<'a, 'r> {
+    undoing: Undoing<'a, 'r>,
+    guarding: Guarding<'r>,
+    change: &'r Reported,
+    user: &'a User,
+}
+
+impl<'a> OneUser<'a, '_> {
+    fn put_back(&self, written: &BTreeSet<&Field>, put_back: &mut PutBack<'a>) {
+        let link = match &self.user.link {
+            LinkFound::Link(link) if *link.source == *self.guarding.source => Some(&**link),
+            LinkFound::Absent | LinkFound::OfAnotherUser
+                if self.taken_away().is_some() && written.contains(&Field::Link) =>
+            {
+                None
+            }
+            LinkFound::Unlinked(_) => return put_back.leave(&self.user.username, UNLINKED),
+            LinkFound::Link(_)
+            | LinkFound::Absent
+            | LinkFound::OfAnotherUser
+            | LinkFound::Unreadable => {
+                let why = "the user does not belong to the job any more, so nothing is put back";
+                return put_back.leave(&self.user.username, why);
+            }
+        };
+        let Some(after) = link.cloned().or_else(|| self.taken_away()) else {
+            return;
+        };
+        let mut goal = Goal {
+            user: self.user,
+            dn: self.change.dn.clone(),
+            id: after.id.clone(),
+            edits: Vec::new(),
+            before: link.cloned(),
+            link: after,
+            row: LinkRow::Kept,
+            again: Vec::new(),
+        };
+        if self.change.action == Action::Create {
+            self.end(&mut goal, written);
+        } else {
+            for field in written.iter().filter(|field| ***field != Field::Link) {
+                self.value_back(field, &mut goal, put_back);
+            }
+            if written.contains(&Field::Link) {
+                self.link_back(&mut goal, put_back);
+            }
+        }
+        put_back.add(goal);
+    }
+
+    /// A user that the run created is deactivated, and never deleted.
+    fn end(&self, goal: &mut Goal<'a>, written: &BTreeSet<&Field>) {
+        let is_created = written.iter().any(|field| **field != Field::Link);
+        if !is_created {
+            return;
+        }
+        match (self.user.is_active, &goal.link.activity) {
+            (true, _) => {
+                goal.edits.push(Edit::Deactivate);
+                let since = self
+                    .undoing
+                    .now
+                    .to_rfc3339_opts(SecondsFormat::Millis, true);
+                goal.link.activity = Activity::Deactivated { since };
+            }
+            // An undo that was interrupted got so far.
+            (false, Activity::Deactivating { since }) => {
+                let since = since.clone();
+                goal.edits.push(Edit::Link);
+                goal.link.activity = Activity::Deactivated { since };
+            }
+            (false, _) => return,
+        }
+        goal.again.push(activated_again());
+    }
+
+    fn value_back(&self, field: &Field, goal: &mut Goal<'a>, put_back: &mut PutBack<'a>) {
+        let Some(Values { old, new }) = self.change.fields.get(field) else {
+            return;
+        };
+        let who = &self.user.username;
+        let name = field.name();
+        match field {
+            // What was sent stays so.
+            Field::Invitation => return,
+            Field::Thumbnail => {
+                return put_back.leave(who, format!("{name}: it is never put back"));
+            }
+            Field::Username
+            | Field::FirstName
+            | Field::LastName
+            | Field::Email
+            | Field::IsActive
+            | Field::UserType
+            | Field::Custom(_)
+            | Field::Role(_)
+            | Field::Link => {}
+        }
+        let Some(now) = value(self.user, field, self.undoing.current) else {
+            return put_back.leave(who, format!("{name}: the job does not manage it any more"));
+        };
+        if equal(&now, old) {
+            if *field == Field::IsActive {
+                self.settle(goal);
+            }
+            return;
+        }
+        if !self.is_written(field, &now) {
+            if self.change.result == ChangeResult::Applied {
+                let why = format!(
+                    "{name} is {now} by now, and the run wrote {new}: somebody changed it since, so \
+                     it is not put back"
+                );
+                put_back.leave(who, why);
+            }
+            return;
+        }
+        match edit(field, (now, old.clone()), self.undoing.current) {
+            Err(why) => put_back.leave(who, format!("{name}: {why}")),
+            Ok(Edit::Revoke(role)) if !goal.link.roles.contains(&role.id) => {
+                let why = format!("{name}: somebody else gave the role since, so it stays");
+                put_back.leave(who, why);
+            }
+            Ok(edit) => {
+                if *field == Field::IsActive {
+                    goal.link.activity = self.activity_before(&edit);
+                }
+                goal.edits.push(edit);
+                let values = Values {
+                    old: old.clone(),
+                    new: new.clone(),
+                };
+                goal.again.extend(again(field, values, self.change.cause));
+            }
+        }
+    }
+
+    /// The activity is as it was before the run, by hand or by an undo that was interrupted; so is
+    /// the link to be, which shows else that somebody did it by hand.
+    fn settle(&self, goal: &mut Goal<'a>) {
+        let edit = match (&goal.link.activity, self.user.is_active) {
+            (Activity::Deactivating { .. }, _) | (Activity::Deactivated { .. }, true) => {
+                if self.user.is_active {
+                    Edit::Activate
+                } else {
+                    Edit::Deactivate
+                }
+            }
+            (
+                Activity::Settled
+                | Activity::Activating
+                | Activity::Released
+                | Activity::Unlinked
+                | Activity::Deactivated { .. },
+                _,
+            ) => return,
+        };
+        goal.link.activity = self.activity_before(&edit);
+        goal.edits.push(Edit::Link);
+        if let Some(values) = self.change.fields.get(&Field::IsActive) {
+            let values = values.clone();
+            let texts = again(&Field::IsActive, values, self.change.cause);
+            goal.again.extend(texts);
+        }
+    }
+
+    /// Whether a field has the value that the run wrote, or what ftrack made of it.
+    fn is_written(&self, field: &Field, now: &Value) -> bool {
+        let Some(Values { old: _, new }) = self.change.fields.get(field) else {
+            return false;
+        };
+        let known = self.undoing.stored.get(&self.user.id, field);
+        let is_known = known.is_some_and(|known| known.of(new, now) == Still::Stored);
+        let is_noted = self.change.note.is_some() && likeness(field, new, now) == Likeness::Form;
+        equal(now, new) || is_known || is_noted
+    }
+
+    /// What the link said of the activity before the run changed it.
+    fn activity_before(&self, edit: &Edit) -> Activity {
+        let before = self
+            .undoing
+            .before
+            .and_then(|before| before.user(&self.user.id));
+        let before = before.and_then(|user| user.link.link());
+        match (edit, before.map(|link| &link.activity)) {
+            // To be deactivated still: the next run would do it.
+            (Edit::Activate, Some(Activity::Deactivating { .. }) | None) => Activity::Settled,
+            (_, Some(Activity::Deactivating { since })) => Activity::Deactivated {
+                since: since.clone(),
+            },
+            (_, Some(activity)) => activity.clone(),
+            // The snapshot is gone; the program undoes only what it did, so it was the program.
+            (_, None) => Activity::Deactivated {
+                since: self
+                    .undoing
+                    .report
+                    .started_at
+                    .to_rfc3339_opts(SecondsFormat::Millis, true),
+            },
+        }
+    }
+
+    /// Whose the user was before the run.
+    fn link_back(&self, goal: &mut Goal<'a>, put_back: &mut PutBack<'a>) {
+        let Some(Values { old, new }) = self.change.fields.get(&Field::Link) else {
+            return;
+        };
+        let (then, by_run) = (link_of(&self.user.id, old), link_of(&self.user.id, new));
+        let mut put = |row: LinkRow| {
+            goal.edits.retain(|known| *known != Edit::Link);
+            goal.edits.push(Edit::Link);
+            goal.row = row;
+            let values = Values {
+                old: old.clone(),
+                new: new.clone(),
+            };
+            goal.again
+                .extend(again(&Field::Link, values, self.change.cause));
+        };
+        match (then, by_run) {
+            // The run took it away.
+            (Some(then), None) if goal.before.is_none() => {
+                goal.edits.push(Edit::Link);
+                goal.link = given_back(then);
+            }
+            (None, Some(_)) if old.is_null() => put(LinkRow::Deleted),
+            (None, Some(_)) => put_back.leave(
+                &self.user.username,
+                "it was unlinked before, and its link stays: `unlink` ends it again",
+            ),
+            (Some(then), Some(by_run)) if then.source != by_run.source => {
+                put(LinkRow::Kept);
+                let (notes, sent) = (
+                    mem::take(&mut goal.link.notes),
+                    mem::take(&mut goal.link.sent),
+                );
+                goal.link = Link {
+                    notes,
+                    sent,
+                    ..then
+                };
+            }
+            // What a link says beside whose the user is stays as complete as it is.
+            (_, _) => {}
+        }
+    }
+
+    /// The link that the run took away, if it did.
+    fn taken_away(&self) -> Option<Link> {
+        let values = self.change.fields.get(&Field::Link)?;
+        let link = link_of(&self.user.id, &values.old)?;
+        let is_own = *link.source == *self.guarding.source;
+        (values.new.is_null() && is_own).then_some(link)
+    }
+}
+
+/// A link as reports show it.
+fn link_of(user: &EntityId, shown: &Value) -> Option<Link> {
+    if shown.is_null() {
+        return None;
+    }
+    let parsed = Unverified::parse(user, &shown.to_string());
+    parsed.found.link().cloned()
+}
