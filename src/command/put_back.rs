@@ -119,7 +119,8 @@ fn stop(error: &RunStartError) -> Stop {
             | PutBackError::Nobody { .. },
         )
         | RunStartError::NoChanges(_)
-        | RunStartError::OnlyObserves(_) => Stop::usage(error),
+        | RunStartError::OnlyObserves(_)
+        | RunStartError::Misnamed(_) => Stop::usage(error),
         RunStartError::Busy(_)
         | RunStartError::State(_)
         | RunStartError::NotPlannable(_)

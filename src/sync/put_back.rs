@@ -80,6 +80,10 @@ impl<'a> PutBack<'a> {
     pub fn leave(&mut self, who: &str, why: impl Into<String>) {
         self.left.push(Skipped {
             dn: who.to_owned(),
+            username: None,
+            email: None,
+            directory_id: None,
+            verdict: None,
             reason: why.into(),
             unsettled: false,
         });
