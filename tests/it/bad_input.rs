@@ -237,9 +237,9 @@ fn names_that_nobody_knows() {
     .check(&config);
     for option in ["--since", "--until"] {
         Bad::new(
-            &["runs", option, "tuesday"],
+            &["runs", option, "someday"],
             USAGE,
-            &[option, "tuesday", "2h"],
+            &[option, "someday", "2h"],
         )
         .check(&config);
     }
