@@ -158,10 +158,10 @@ fn whoever_keeps_access_is_named_with_why_and_what_to_do() {
     let all: String = all.iter().map(told).collect();
     assert_snapshot!(all, @r"
     0
-    ada still has access, because the person has been missing since [time], and users.deactivate_after is not over
+    ada still has access, because the person has been missing since [time], in 1 complete read, and users.deactivate_after is not over
       To end it: users.deactivate_after counts for everybody, and no command passes it for one person: deactivate the user in ftrack by hand, which the program then leaves so, or shorten that time.
     0
-    ada still has access, because the person's account has been disabled in the directory since [time], and users.disabled_after is not over
+    ada still has access, because the person's account has been disabled in the directory since [time], in 1 complete read, and users.disabled_after is not over
       To end it: users.disabled_after counts for everybody, and no command passes it for one person: deactivate the user in ftrack by hand, which the program then leaves so, or shorten that time.
     0
     ada still has access, because the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held: deactivate is frozen from 2020-01-01 to 2999-01-01; the first run from [time] on writes it, or a person's approval: `approve N`, as `holds` numbers it
