@@ -135,13 +135,14 @@ impl<'a> Opening<'a> {
     #[must_use]
     pub fn opens_at(&self, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let mut time = from;
-        // A pause and each freeze are passed once, and after each of them a window may be waited for.
-        let steps = 2 * (self.freezes.len() + 2);
+        // A pause is passed once, and a freeze once or, where the clock is set back over midnight, twice;
+        // after each of them a window may be waited for.
+        let steps = 4 * (self.freezes.len() + 2);
         for _ in 0..=steps {
             time = match self.closed_at(time) {
                 None => return Some(time),
                 Some(Closed::Paused(pause)) => pause.until?,
-                Some(Closed::Frozen(freeze)) => self.beginning_of(freeze.to.succ_opt()?)?,
+                Some(Closed::Frozen(freeze)) => self.beginning_of(freeze.to.succ_opt()?, time)?,
                 Some(Closed::OutsideWindows) => self.next_window(time)?,
             };
         }
@@ -169,11 +170,14 @@ impl<'a> Opening<'a> {
         self.clock_changes(after, until).find(is_opening).or(begins)
     }
 
-    /// The first moment of a day, also where the clock skips its midnight.
-    fn beginning_of(&self, day: NaiveDate) -> Option<DateTime<Utc>> {
+    /// The first moment of a day after a time, also where the clock skips its midnight, or shows it
+    /// twice.
+    fn beginning_of(&self, day: NaiveDate, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let midnight = day.and_time(NaiveTime::MIN);
-        let shown = self.zone.from_local_datetime(&midnight).earliest();
-        shown.map(|shown| shown.to_utc()).or_else(|| {
+        let shown = self.zone.from_local_datetime(&midnight);
+        let shown = [shown.earliest(), shown.latest()];
+        let mut shown = shown.into_iter().flatten().map(|shown| shown.to_utc());
+        shown.find(|shown| *shown > after).or_else(|| {
             let (begin, before) = GapInfo::new(&midnight, &self.zone)?.begin?;
             Some((begin - before.fix()).and_utc())
         })

@@ -43,7 +43,12 @@ fn change(action: Action, edit: Edit, activity: Activity) -> Change {
         ftrack_id: EntityId::new("u-1").unwrap(),
         edits: vec![edit],
         reason: Reason::OtherValues,
-        before: None,
+        before: match action {
+            Action::Create | Action::Adopt => None,
+            Action::Update | Action::Deactivate | Action::Reactivate => {
+                Some(link(Activity::Settled))
+            }
+        },
         link: link(activity),
     })
 }

@@ -231,6 +231,33 @@ fn moment() -> impl Strategy<Value = (Tz, DateTime<Utc>)> {
     moment.prop_map(|(zone, minute)| (zone, DateTime::from_timestamp(minute * 60, 0).unwrap()))
 }
 
+#[test]
+fn a_freeze_ends_although_the_clock_is_set_back_into_its_last_day() {
+    // At St. John's, the clock went from 00:01 on Sunday back to 23:01 on Saturday.
+    let windows = [Window::new(
+        "",
+        [Weekday::Sat].into_iter().collect(),
+        0,
+        24 * 60,
+    )];
+    let freeze = Freeze {
+        from: NaiveDate::from_ymd_opt(2010, 11, 6).unwrap(),
+        to: NaiveDate::from_ymd_opt(2010, 11, 6).unwrap(),
+        what: Vec::new(),
+        reason: None,
+    };
+    let opening = Opening {
+        windows: &windows,
+        freezes: vec![&freeze],
+        pause: None,
+        zone: chrono_tz::America::St_Johns,
+    };
+    assert_eq!(
+        opening.opens_at(at("2010-11-07T00:00:00Z")),
+        Some(at("2010-11-13T03:30:00Z"))
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 

@@ -75,15 +75,20 @@ fn numbers(by_action: &[Vec<&Reported>; 5], extent: Extent) -> [usize; 5] {
     numbers
 }
 
+/// What the user still carries.
+pub(super) fn carried(text: &mut String, change: &Reported) {
+    for carried in change.work.iter().flat_map(|carried| work(carried)) {
+        line(text, &format!("      {carried}"));
+    }
+}
+
 pub(super) fn one_change(text: &mut String, change: &Reported) {
     values(text, change);
     line(
         text,
         &format!("      {}", paint(dim(), &escape_control(&change.reason))),
     );
-    for carried in change.work.iter().flat_map(|carried| work(carried)) {
-        line(text, &format!("      {carried}"));
-    }
+    carried(text, change);
     // Many changes are held for the same reason, which is shown once for all.
     let hold = change.hold();
     let is_shown = |text: &&String| hold != Some(text.as_str());

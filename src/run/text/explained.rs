@@ -38,6 +38,7 @@ pub fn explained(explained: &Explanation) -> String {
     for change in &explained.changes {
         text.push('\n');
         changes::values(&mut text, change);
+        changes::carried(&mut text, change);
         line(&mut text, &format!("      {}", may_be_written(change)));
     }
     // What is decided, and what holds it, stands above.

@@ -132,14 +132,15 @@ pub fn play(rules: Rules, steps: &[Step]) {
         rules.emails = Emails::Shared;
     });
     let healed = witness::sync(&studio);
-    // A successor who wants the login of somebody who left waits for a person.
+    // A successor who wants the login of somebody who left waits for a person, also when the user of
+    // that one is deactivated.
     let held = healed
         .changes
         .iter()
         .filter(|change| change.result == ChangeResult::Held);
     assert!(
         held.clone()
-            .all(|change| change.held_by == Some(HeldBy::Successor)),
+            .all(|change| matches!(change.held_by, Some(HeldBy::Successor | HeldBy::Returner))),
         "{healed:#?}"
     );
     let counts = &healed.counts;
