@@ -201,6 +201,7 @@ fn each_question_of_three_in_the_morning_is_answered_by_one_command() {
         "STARTED",
         "Nothing is held.",
         "sam.ortiz has no access any more, because the person is no longer in the directory",
+        "reactivate sam.ortiz",
     ];
     assert_eq!(commands.len(), told.len(), "{commands:#?}");
     for (words, told) in commands.iter().zip(told) {
