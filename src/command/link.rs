@@ -20,7 +20,6 @@ use crate::{
     log,
     run::{
         by_hand::{Asked, Request},
-        failure::RunStartError,
         people::UserState,
     },
 };
@@ -144,16 +143,7 @@ async fn run(
     let report = prepared.by_hand(&state, &request, cancel, &show).await;
     drop(line);
     super::lift_lockouts(config, &servers);
-    let report = report.map_err(|error| match error {
-        RunStartError::NoChanges(_)
-        | RunStartError::OnlyObserves(_)
-        | RunStartError::Misnamed(_) => Stop::usage(&error),
-        RunStartError::Busy(_)
-        | RunStartError::State(_)
-        | RunStartError::NotPlannable(_)
-        | RunStartError::Hold(_)
-        | RunStartError::PutBack(_) => Stop::failed(&error),
-    })?;
+    let report = report.map_err(|error| super::not_started(&error))?;
     show_new(&report, format)?;
     let exit = Exit::of(&report);
     if exit == Exit::Done && is_link && !dry_run {

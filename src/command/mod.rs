@@ -14,7 +14,7 @@ use crate::{
     daemon::setup,
     event::Event,
     log,
-    run::servers::Servers,
+    run::{failure::RunStartError, servers::Servers},
     state::{self, State},
 };
 
@@ -184,6 +184,20 @@ fn open_state(config: &Config) -> Result<State, Stop> {
         Event::StateSetAside(set_aside).emit();
     }
     Ok(state)
+}
+
+/// Why a run that a person asked for did not start.
+fn not_started(error: &RunStartError) -> Stop {
+    match error {
+        RunStartError::NoChanges(_)
+        | RunStartError::OnlyObserves(_)
+        | RunStartError::Misnamed(_) => Stop::usage(error),
+        RunStartError::Busy(_)
+        | RunStartError::State(_)
+        | RunStartError::NotPlannable(_)
+        | RunStartError::Hold(_)
+        | RunStartError::PutBack(_) => Stop::failed(error),
+    }
 }
 
 /// Lets a daemon on the same state know which servers accepted the credentials: what it does not try

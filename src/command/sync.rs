@@ -10,10 +10,7 @@ use crate::{
     config::{Config, Environment},
     event::was_interrupted,
     model::report::{Approver, Report, Trigger},
-    run::{
-        CompiledJob, Purpose, failure::RunStartError, saved::SavedPlan, servers::Servers, text,
-        text::Extent,
-    },
+    run::{CompiledJob, Purpose, saved::SavedPlan, servers::Servers, text, text::Extent},
     state::paths,
 };
 
@@ -174,16 +171,7 @@ async fn run(
     };
     drop(line);
     super::lift_lockouts(config, &servers);
-    let report = report.map_err(|error| match error {
-        RunStartError::NoChanges(_)
-        | RunStartError::OnlyObserves(_)
-        | RunStartError::Misnamed(_) => Stop::usage(&error),
-        RunStartError::Busy(_)
-        | RunStartError::State(_)
-        | RunStartError::NotPlannable(_)
-        | RunStartError::Hold(_)
-        | RunStartError::PutBack(_) => Stop::failed(&error),
-    })?;
+    let report = report.map_err(|error| super::not_started(&error))?;
     let Some(report) = report else {
         return nothing_changed(format);
     };

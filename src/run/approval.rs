@@ -1,9 +1,6 @@
 //! A run that writes what a person approved of a hold.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
@@ -26,9 +23,6 @@ use crate::{
     state::{SeenHold, State, files::StateError},
     sync::{decision::Plan, guard::Vetted},
 };
-
-/// The interval between two looks whether another run of the job has ended.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a person decided about a hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,23 +121,11 @@ impl CompiledJob {
         cancel: &CancellationToken,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Report, RunStartError> {
-        let deadline = Instant::now() + self.job.time_limit;
-        loop {
+        let begin = || {
             let purpose = Purpose::Hold(decision.clone());
-            let run = self.run(state, Trigger::Approval, purpose, cancel, progress);
-            match Box::pin(run).await {
-                Err(RunStartError::Busy(error)) => {
-                    if Instant::now() >= deadline || cancel.is_cancelled() {
-                        return Err(RunStartError::Busy(error));
-                    }
-                    tokio::select! {
-                        () = cancel.cancelled() => return Err(RunStartError::Busy(error)),
-                        () = tokio::time::sleep(PAUSE) => {}
-                    }
-                }
-                ended => return ended,
-            }
-        }
+            self.run(state, Trigger::Approval, purpose, cancel, progress)
+        };
+        self.once_free(cancel, begin, || ()).await
     }
 
     /// The people of a hold of this job that a person approved.

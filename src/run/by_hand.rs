@@ -1,7 +1,7 @@
 //! Runs that a person asks for by hand, which is itself the approval: `link` gives a user to a person
 //! of the directory, `unlink` ends that, and `release` takes the links of all users of a job away.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
@@ -30,9 +30,6 @@ use crate::{
         guard::ClosedKinds,
     },
 };
-
-/// The interval between two looks whether another run of the job has ended.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a person asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,25 +112,15 @@ impl CompiledJob {
         cancel: &CancellationToken,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Report, RunStartError> {
-        let deadline = Instant::now() + self.job.time_limit;
-        let trigger = request.asked.trigger();
-        loop {
+        let begin = || {
             let purpose = Purpose::ByHand(request.clone());
-            match Box::pin(self.run(state, trigger, purpose, cancel, progress)).await {
-                Err(RunStartError::Busy(error)) => {
-                    let is_over = Instant::now() >= deadline || cancel.is_cancelled();
-                    if is_over || !request.asked.waits() {
-                        return Err(RunStartError::Busy(error));
-                    }
-                    progress(Progress::WaitingForRun);
-                    tokio::select! {
-                        () = cancel.cancelled() => return Err(RunStartError::Busy(error)),
-                        () = tokio::time::sleep(PAUSE) => {}
-                    }
-                }
-                ended => return ended,
-            }
+            self.run(state, request.asked.trigger(), purpose, cancel, progress)
+        };
+        if !request.asked.waits() {
+            return Box::pin(begin()).await;
         }
+        self.once_free(cancel, begin, || progress(Progress::WaitingForRun))
+            .await
     }
 }
 

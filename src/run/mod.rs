@@ -59,6 +59,7 @@ pub mod servers;
 mod snapshot;
 pub mod text;
 mod unsettled_changes;
+mod waiting;
 
 use crate::{
     model::{

@@ -1,10 +1,7 @@
 //! A run that puts back what an earlier one wrote, or what a snapshot has: it reads ftrack alone, so
 //! that it works also while the directory is what is wrong.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Instant};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use tokio_util::sync::CancellationToken;
@@ -47,9 +44,6 @@ use crate::{
 };
 
 mod restoring;
-
-/// The interval between two looks whether another run of the job has ended.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a person wants to be put back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,22 +88,8 @@ impl CompiledJob {
         cancel: &CancellationToken,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Report, RunStartError> {
-        let deadline = Instant::now() + self.job.time_limit;
-        loop {
-            let run = self.put_back_now(state, order, cancel, progress);
-            match Box::pin(run).await {
-                Err(RunStartError::Busy(error)) => {
-                    if Instant::now() >= deadline || cancel.is_cancelled() {
-                        return Err(RunStartError::Busy(error));
-                    }
-                    tokio::select! {
-                        () = cancel.cancelled() => return Err(RunStartError::Busy(error)),
-                        () = tokio::time::sleep(PAUSE) => {}
-                    }
-                }
-                ended => return ended,
-            }
-        }
+        let begin = || self.put_back_now(state, order, cancel, progress);
+        self.once_free(cancel, begin, || ()).await
     }
 
     async fn put_back_now(
