@@ -19,7 +19,7 @@ use crate::model::{
     fold::fold,
     id::IdAttribute,
     link::{Activity, Form, Link, LinkFound, Signature},
-    link_notes::LinkNotes,
+    link_notes::{EditDigest, LinkNotes},
     reason::Cause,
     report::{ChangeResult, Report},
     role::ALL_OPEN_PROJECTS,
@@ -276,8 +276,9 @@ fn fields_back<'a>(
         };
         if equal(&now, was) {
             if *field == Field::IsActive {
-                settle(restoring, then, goal);
+                settle(then, goal);
             }
+            stays(restoring, field, was, goal);
             continue;
         }
         let edit = match edit(field, (now, was.clone()), restoring.current) {
@@ -310,7 +311,7 @@ fn fields_back<'a>(
 
 /// The activity is as it was, by hand or by a restore that was interrupted; so is the link to be,
 /// which shows else that somebody did it by hand.
-fn settle(restoring: &Restoring<'_, '_>, then: &SnapshotUser, goal: &mut Goal<'_>) {
+fn settle(then: &SnapshotUser, goal: &mut Goal<'_>) {
     let is_open = match (&goal.link.activity, goal.user.is_active) {
         (Activity::Deactivating { .. }, _) | (Activity::Deactivated { .. }, true) => true,
         (
@@ -323,15 +324,31 @@ fn settle(restoring: &Restoring<'_, '_>, then: &SnapshotUser, goal: &mut Goal<'_
         ) => false,
     };
     let activity = activity_then(then, goal.link.activity.clone());
-    // A user without a link has nothing that could say so.
-    if !is_open || goal.before.is_none() || activity == goal.link.activity {
-        return;
+    if is_open && activity != goal.link.activity {
+        goal.link.activity = activity;
+        write_link(goal);
     }
-    goal.link.activity = activity;
-    goal.edits.push(Edit::Link);
-    let (user, was) = (&goal.user.id, goal.user.is_active.into());
-    goal.again
-        .extend(restoring.since.again(user, &Field::IsActive, &was));
+}
+
+fn write_link(goal: &mut Goal<'_>) {
+    if !goal.edits.contains(&Edit::Link) {
+        goal.edits.push(Edit::Link);
+    }
+}
+
+/// A value is as it was since somebody put it back by hand, or since a restore was interrupted: the
+/// next run does not write again what runs since the snapshot wrote.
+fn stays(restoring: &Restoring<'_, '_>, field: &Field, was: &Value, goal: &mut Goal<'_>) {
+    let known = goal.link.notes.rejected();
+    let again = restoring.since.again(&goal.user.id, field, was);
+    let new: Vec<_> = again
+        .into_iter()
+        .filter(|(_, text)| !known.contains(&EditDigest::of(text)))
+        .collect();
+    if !new.is_empty() {
+        write_link(goal);
+        goal.again.extend(new);
+    }
 }
 
 /// Also a role that somebody gave by hand counts as the program's once it gave it back.

@@ -229,6 +229,37 @@ fn after_a_run_of_ftracks_own_synchronisation() {
     assert_eq!(restore(&studio, &run.run).ftrack.write_calls, 0);
 }
 
+#[test]
+fn a_link_that_a_person_took_away_after_activating_its_leaver_comes_back() {
+    let studio = studio();
+    leave(&studio, "cyd");
+    let before = seen(&studio);
+    let run = studio.sync();
+    assert_eq!(logins(&run, Action::Deactivate), ["cyd"]);
+    by_hand(&studio, "cyd", &json!({"is_active": true}));
+    let link = json!([studio.user("cyd").id, "ftrack-ldap-sync"]);
+    studio.ftrack().remove("Metadata", &link).unwrap();
+    let report = restore(&studio, &run.run);
+    assert_eq!(report.outcome, Outcome::Succeeded, "{report:#?}");
+    assert_eq!(seen(&studio), before);
+    nothing_is_done_again(&studio);
+}
+
+#[test]
+fn a_value_that_somebody_put_back_by_hand_stays() {
+    let studio = studio();
+    let tree = studio.tree();
+    tree.replace(&dn("ada"), "mail", &["new@studio.test"])
+        .unwrap();
+    let run = studio.sync();
+    by_hand(&studio, "ada", &json!({"email": "ada@studio.test"}));
+    let report = restore(&studio, &run.run);
+    assert_eq!(report.outcome, Outcome::Succeeded, "{report:#?}");
+    nothing_is_done_again(&studio);
+    assert_eq!(studio.user("ada").email.unwrap(), "ada@studio.test");
+    assert_eq!(restore(&studio, &run.run).ftrack.write_calls, 0);
+}
+
 /// What people do by hand.
 fn vandalism() -> impl Strategy<Value = Vec<(usize, &'static str)>> {
     let what = select(vec![
