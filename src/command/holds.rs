@@ -12,8 +12,9 @@ use crate::{
     escape::escape_control,
     model::{
         hold_number::HoldNumber,
-        open_hold::{HeldPerson, OpenHold, ShownEdit},
+        open_hold::{HeldPerson, OpenHold},
         readable_time::{readable_time, readable_times},
+        shown_edit::ShownEdit,
     },
     run::failure::in_words,
     state::{self, Holds},

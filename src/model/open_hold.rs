@@ -7,10 +7,11 @@ use serde_json::Value;
 use crate::model::{
     change::{Action, Change, Fingerprint, HeldBy, Hold},
     change_kind::ChangeKind,
-    edit::{Attribute, Edit, Field, Values},
+    edit::{Attribute, Field},
     fold::fold,
     hold_number::HoldNumber,
     reason::Cause,
+    shown_edit::ShownEdit,
     user::{EntityId, User},
 };
 
@@ -121,47 +122,6 @@ pub struct HeldPerson {
     pub edits: Vec<ShownEdit>,
     /// The work that the person still carries at ftrack; null where it was not counted.
     pub work: Option<Value>,
-}
-
-/// An edit, as people and scripts read it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
-pub enum ShownEdit {
-    Set {
-        attribute: Field,
-        #[serde(flatten)]
-        values: Values,
-    },
-    Activate,
-    Deactivate,
-    Grant {
-        role: String,
-    },
-    Revoke {
-        role: String,
-    },
-    Link,
-}
-
-impl From<&Edit> for ShownEdit {
-    fn from(edit: &Edit) -> Self {
-        match edit {
-            Edit::Set { attribute, values } => Self::Set {
-                attribute: attribute.field(),
-                values: values.clone(),
-            },
-            Edit::Activate => Self::Activate,
-            Edit::Deactivate => Self::Deactivate,
-            Edit::Grant(role) => Self::Grant {
-                role: role.name.to_string(),
-            },
-            Edit::Revoke(role) => Self::Revoke {
-                role: role.name.to_string(),
-            },
-            Edit::Link => Self::Link,
-        }
-    }
 }
 
 /// The held part of a change, as a hold remembers it.

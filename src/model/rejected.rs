@@ -9,8 +9,8 @@ use crate::model::{
     link::Signature,
     link_notes::EditDigest,
     open_hold::HeldPerson,
-    open_hold::ShownEdit,
     reason::Cause,
+    shown_edit::ShownEdit,
     user::{Current, EntityId},
 };
 

@@ -18,8 +18,9 @@ use crate::{
     model::{
         change::{Change, ChangeId, Fingerprint, HeldBy},
         hold_number::HoldNumber,
-        open_hold::{EndedBy, HeldPerson, OpenHold, ShownEdit},
+        open_hold::{EndedBy, HeldPerson, OpenHold},
         report::{Approver, ChangeResult, Report, Reported, Trigger},
+        shown_edit::ShownEdit,
         user::EntityId,
     },
     state::{SeenHold, State, files::StateError},
@@ -213,6 +214,7 @@ impl ApprovedHold {
             ftrack_id: person.ftrack_id.clone(),
             person: None,
             fields: fields.collect(),
+            edits: person.edits.clone(),
             reason: person.reason.clone(),
             cause: None,
             result: ChangeResult::Failed,

@@ -11,6 +11,7 @@ mod by_hand;
 mod clocks;
 mod conflicts;
 mod disabled;
+mod edits;
 mod groups;
 mod jobs;
 mod jobs_of_groups;

@@ -37,7 +37,7 @@ fn group(name: &str, members: &[&str]) -> TreeEntry {
 }
 
 /// People of whom these are in the group `leads`.
-fn leads(people: &[&str], members: &[&str]) -> Situation {
+pub(super) fn leads(people: &[&str], members: &[&str]) -> Situation {
     Situation::of(people)
         .entry(
             TreeEntry::new("ou=groups,dc=studio,dc=test").with("objectClass", "organizationalUnit"),
@@ -46,7 +46,7 @@ fn leads(people: &[&str], members: &[&str]) -> Situation {
         .job(LEADS)
 }
 
-fn set_members(studio: &Studio, name: &str, members: &[&str]) {
+pub(super) fn set_members(studio: &Studio, name: &str, members: &[&str]) {
     let members: Vec<String> = members.iter().map(|uid| dn(uid)).collect();
     let mut members: Vec<&str> = members.iter().map(String::as_str).collect();
     if members.is_empty() {
