@@ -11,7 +11,7 @@ use crate::{
     config::{self, Environment},
     escape::escape_control,
     model::{change::Action, readable_time::readable_times, summary::RunSummary},
-    run::text::role_changes,
+    run::text::{group_changes, role_changes},
     state::{
         history::{History, HistoryError, Listed, RunFilter},
         journal,
@@ -202,6 +202,7 @@ fn what(run: &RunSummary) -> String {
         (counts.reactivated, "reactivated"),
         (counts.deactivated, "deactivated"),
         (counts.role_changes, role_changes(counts.role_changes)),
+        (counts.group_changes, group_changes(counts.group_changes)),
     ];
     let planned = Action::ALL
         .map(|action| (run.planned.get(&action).copied(), action.as_str()))

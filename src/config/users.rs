@@ -18,7 +18,7 @@ table! {
     struct UsersTable => struct Users {
         /// Whether users are created for new people.
         create: bool => bool = true,
-        /// Whether values and roles of existing users are changed.
+        /// Whether values, roles and memberships of existing users are changed.
         update: bool => bool = true,
         /// Whether users of people who left are deactivated.
         deactivate: bool => bool = true,
@@ -49,6 +49,9 @@ table! {
         /// whose login, mail and activity change only with a person's approval. The protection
         /// belongs to the user, and stays when the login changes.
         protect: List<Pattern> => Vec<Pattern> = List::default(),
+        /// Whether groups of ftrack that `groups` names and ftrack does not have are made, once somebody
+        /// is to be a member, with the groups above them in their path.
+        create_groups: bool => bool = false,
         /// The name of the user type for created users; the server's default when absent.
         #[serde(deserialize_with = "line", skip_serializing_if = "Option::is_none")]
         user_type: Option<String> => Option<String> = None,

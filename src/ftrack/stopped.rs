@@ -68,7 +68,7 @@ impl FtrackError {
             | FtrackErrorKind::Changing { .. }
             | FtrackErrorKind::CutShort { .. }
             | FtrackErrorKind::UnknownCustomAttribute(_)
-            | FtrackErrorKind::UnusableRole { .. } => StopCause::Other,
+            | FtrackErrorKind::UnusableGrant { .. } => StopCause::Other,
         }
     }
 }

@@ -304,7 +304,9 @@ fn is_value(field: &Field) -> bool {
         | Field::IsActive
         | Field::UserType
         | Field::Custom(_)
-        | Field::Role(_) => true,
+        | Field::Role(_)
+        | Field::ProjectRole { .. }
+        | Field::Group(_) => true,
     }
 }
 

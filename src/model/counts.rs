@@ -2,12 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{
-    change::Action,
-    edit::Field,
-    report::{ChangeResult, Reported},
-};
-
 /// What was really written, and what was not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
@@ -63,38 +57,5 @@ impl Counts {
             unsettled: _,
         } = self;
         created + updated + deactivated + reactivated + adopted + role_changes + group_changes
-    }
-
-    /// Counts the results of changes.
-    #[must_use]
-    pub fn of_results(changes: &[Reported]) -> Self {
-        let mut counts = Self::default();
-        for change in changes {
-            match change.result {
-                ChangeResult::Held => counts.held += 1,
-                ChangeResult::Rejected => counts.rejected += 1,
-                ChangeResult::Failed => counts.failed += 1,
-                ChangeResult::Unconfirmed => counts.unconfirmed += 1,
-                ChangeResult::Planned => counts.unchanged += usize::from(change.is_so_already()),
-                ChangeResult::Applied => counts.count_applied(change),
-            }
-        }
-        counts
-    }
-
-    fn count_applied(&mut self, change: &Reported) {
-        let is_role = |field: &&Field| matches!(field, Field::Role(_));
-        let roles = change.fields.keys().filter(is_role).count();
-        self.role_changes += roles;
-        match change.action {
-            Action::Create => self.created += 1,
-            // Where only roles change, no value of the user does.
-            Action::Update => {
-                self.updated += usize::from(roles == 0 || change.fields.len() > roles);
-            }
-            Action::Deactivate => self.deactivated += 1,
-            Action::Reactivate => self.reactivated += 1,
-            Action::Adopt => self.adopted += 1,
-        }
     }
 }

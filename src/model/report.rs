@@ -549,3 +549,42 @@ impl Reported {
         }
     }
 }
+
+impl Counts {
+    /// Counts the results of changes.
+    #[must_use]
+    pub fn of_results(changes: &[Reported]) -> Self {
+        let mut counts = Self::default();
+        for change in changes {
+            match change.result {
+                ChangeResult::Held => counts.held += 1,
+                ChangeResult::Rejected => counts.rejected += 1,
+                ChangeResult::Failed => counts.failed += 1,
+                ChangeResult::Unconfirmed => counts.unconfirmed += 1,
+                ChangeResult::Planned => counts.unchanged += usize::from(change.is_so_already()),
+                ChangeResult::Applied => counts.count_applied(change),
+            }
+        }
+        counts
+    }
+
+    fn count_applied(&mut self, change: &Reported) {
+        let count = |is_so: fn(&Field) -> bool| {
+            let fields = change.fields.keys();
+            fields.filter(|field| is_so(field)).count()
+        };
+        self.role_changes += count(Field::is_role);
+        self.group_changes += count(Field::is_group);
+        let grants = count(Field::is_grant);
+        match change.action {
+            Action::Create => self.created += 1,
+            // Where only roles and memberships change, no value of the user does.
+            Action::Update => {
+                self.updated += usize::from(grants == 0 || change.fields.len() > grants);
+            }
+            Action::Deactivate => self.deactivated += 1,
+            Action::Reactivate => self.reactivated += 1,
+            Action::Adopt => self.adopted += 1,
+        }
+    }
+}

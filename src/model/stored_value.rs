@@ -163,7 +163,12 @@ pub fn likeness(field: &Field, wanted: &Value, stored: &Value) -> Likeness {
     let is_login = match field {
         Field::Username => true,
         Field::FirstName | Field::LastName | Field::Email | Field::Custom(_) => false,
-        Field::IsActive | Field::UserType | Field::Role(_) | Field::Link => return Likeness::None,
+        Field::IsActive
+        | Field::UserType
+        | Field::Role(_)
+        | Field::ProjectRole { .. }
+        | Field::Group(_)
+        | Field::Link => return Likeness::None,
     };
     let is_nothing = stored.is_null()
         || stored.as_str().is_some_and(str::is_empty)

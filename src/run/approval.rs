@@ -204,6 +204,8 @@ impl ApprovedHold {
             | ShownEdit::Deactivate
             | ShownEdit::Grant { .. }
             | ShownEdit::Revoke { .. }
+            | ShownEdit::Join { .. }
+            | ShownEdit::Leave { .. }
             | ShownEdit::Link => None,
         });
         Reported {

@@ -446,7 +446,7 @@ impl RunContext<'_, LdapWork> {
                 job: &self.prepared.name,
                 run: &self.report.run,
             };
-            stopped = ftrack::write::write(writer, vetted, current, limits, |done| {
+            let end = ftrack::write::write(writer, vetted, current, limits, |done| {
                 done_so_far += done.len();
                 progress(Progress::Changes(done_so_far, changes));
                 let lines = record::record_results(reported, done, (of, &places));
@@ -463,6 +463,16 @@ impl RunContext<'_, LdapWork> {
                 }
             })
             .await;
+            stopped = end.stopped;
+            for path in end.made_groups {
+                let warning = format!("the group {:?} was made in ftrack", &*path);
+                Event::RunWarning {
+                    of: self.name(),
+                    warning: &warning,
+                }
+                .emit();
+                self.report.warnings.push(warning);
+            }
         }
         self.take_notes(&places);
         self.record_phase(RunPhase::Writing, began.elapsed());

@@ -21,6 +21,7 @@ use crate::{
         edit::{Edit, Field, Values},
         entry::DirectoryId,
         freshness::Freshness,
+        given::Given,
         id::IdAttribute,
         link::{Activity, Form, Link, Signature},
         link_notes::LinkNotes,
@@ -44,7 +45,7 @@ use super::{
 mod adoption;
 mod disabled;
 mod given;
-mod given_roles;
+mod grants;
 mod logins;
 mod mails;
 mod missing;
@@ -58,7 +59,7 @@ mod subject;
 mod successors;
 mod unsettled;
 
-pub use given::{Given, user_named};
+pub use given::{GivenUser, user_named};
 use noted::Waiting;
 use owned::OwnedUsers;
 use subject::Subject;
@@ -133,8 +134,8 @@ pub struct Evidence {
     pub changed_referrals: Option<(usize, usize)>,
     /// Groups that had members before and do not show them, although they may still have them.
     pub lost_groups: Vec<LostGroup>,
-    /// The same of groups that give roles.
-    pub lost_role_groups: Vec<LostGroup>,
+    /// The same of groups that give something.
+    pub lost_grant_groups: Vec<LostGroup>,
     /// Who would lose a role, by its place in the configuration, and is a member of its groups all the
     /// same, or may be; and what holds that.
     pub still_members: BTreeMap<(DirectoryId, usize), Hold>,
@@ -370,7 +371,7 @@ impl<'a> Matched<'a> {
             active_administrators: administrators.map(|user| user.id.clone()).collect(),
             owned,
             owned_active,
-            given_roles: self.given_roles(),
+            given_grants: self.given_grants(),
             linked,
             is_first_contact: self.is_first_contact(),
             outside_members: self
@@ -379,10 +380,10 @@ impl<'a> Matched<'a> {
                 .map(|groups| groups.outside().collect())
                 .unwrap_or_default(),
             member_accounts: BTreeSet::new(),
-            role_groups: self
+            grant_groups: self
                 .desired
                 .groups()
-                .map(GroupsRead::only_of_roles)
+                .map(GroupsRead::only_of_grants)
                 .unwrap_or_default(),
             inactive: self.owned.inactive.keys().map(|id| (*id).clone()).collect(),
             deactivated_at,
@@ -452,7 +453,7 @@ impl<'a> Matched<'a> {
                 .unwrap_or(IdAttribute::EntryUuid),
             activity: Activity::Settled,
             protected: None,
-            roles: Vec::new(),
+            given: Given::default(),
             notes: LinkNotes::default(),
             form: Form::Current,
             signature: self.rules.signature,
@@ -464,7 +465,7 @@ impl<'a> Matched<'a> {
     fn settled(&self, (id, person): &Identified, user: &User, link: &Link) -> Link {
         let new = Link {
             protected: self.protection(person, user, link),
-            roles: link.roles.clone(),
+            given: link.given.clone(),
             notes: link.notes.clone(),
             ..self.link(id)
         };
@@ -561,7 +562,7 @@ impl<'a> Decider<'a, '_> {
         if let Some(why) = self.matched.guarded(user, &link) {
             self.plan.guarded.insert(user.id.clone(), why);
         }
-        self.hold_roles(user, id, &edits);
+        self.hold_grants(user, id, &edits);
         let change = Change::new(ChangeParts {
             action,
             username: user.username.to_string(),

@@ -147,7 +147,7 @@ mod tests {
                 attribute: IdAttribute::EntryUuid,
                 activity: Activity::Settled,
                 protected: None,
-                roles: Vec::new(),
+                given: crate::model::given::Given::default(),
                 notes: LinkNotes::default(),
                 form: Form::Current,
                 signature: Signature::NotChecked,

@@ -4,10 +4,7 @@
 
 pub(in crate::sync) mod generators;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use proptest::{prelude::*, sample::select};
@@ -33,17 +30,18 @@ use crate::{
         edit::{Attribute, Edit, Field},
         entry::DirectoryId,
         freshness::Freshness,
+        given::Given,
+        grant::{Grant, HeldGrants},
         held_people::HeldPeople,
         link::{Activity, Link, LinkFound},
         reason::Cause,
         rejected::Rejected,
-        role::{HeldRole, Role},
         user::{Current, EntityId, User, UserKind},
     },
 };
 use generators::{
-    Entries, current, directory_id, entries, is_with_painters, limits, now, reading, reading_as_of,
-    reading_of_a_replica, rules,
+    Entries, current, directory_id, entries, given, is_with_painters, limits, now, reading,
+    reading_as_of, reading_of_a_replica, rules, taken,
 };
 
 /// Everybody with their users, after what is remembered of earlier reads.
@@ -173,7 +171,7 @@ fn applied<'c>(current: &Current, changes: impl IntoIterator<Item = &'c Change>)
                     kind: UserKind::Person,
                     administrator: false,
                     further_roles: [].into(),
-                    roles: [].into(),
+                    grants: HeldGrants::default(),
                     link: LinkFound::Absent,
                     custom_values: [Value::Null].into(),
                 });
@@ -196,21 +194,13 @@ fn applied<'c>(current: &Current, changes: impl IntoIterator<Item = &'c Change>)
                 }
                 Edit::Activate => user.is_active = true,
                 Edit::Deactivate => user.is_active = false,
-                Edit::Grant(role) => {
-                    user.administrator |= role.is_administrator;
-                    let mut roles = user.roles.to_vec();
-                    roles.retain(|held| held.role != *role);
-                    roles.push(HeldRole {
-                        role: Arc::clone(role),
-                        is_on_all_open: true,
-                        is_on_some: false,
-                    });
-                    user.roles = roles.into();
+                Edit::Grant(grant) => {
+                    user.administrator |= grant.is_administrator();
+                    user.grants = given(&user.grants, grant);
                 }
-                Edit::Revoke(role) => {
-                    user.administrator &= !role.is_administrator;
-                    let others = user.roles.iter().filter(|held| held.role != *role);
-                    user.roles = others.cloned().collect();
+                Edit::Revoke(grant) => {
+                    user.administrator &= !grant.is_administrator();
+                    user.grants = taken(&user.grants, grant);
                 }
                 Edit::Link => {}
             }
@@ -312,13 +302,13 @@ proptest! {
             let mut changes = first.changes();
             changes.any(|change| change.ftrack_id == *user && matches!(change.action, Action::Create | Action::Adopt))
         };
-        let makes_administrator = |edit: &Edit| matches!(edit, Edit::Grant(role) if role.is_administrator);
+        let makes_administrator = |edit: &Edit| matches!(edit, Edit::Grant(grant) if grant.is_administrator());
         // Where the leaver's login is somebody's, the user is proposed to them, and held.
         let is_proposal = |change: &Change| {
             second.holds.get(&change.ftrack_id).is_some_and(|hold| hold.by == HeldBy::Returner)
         };
         let mut rest = changes(&second);
-        rest.retain(|change| !(is_new(&change.ftrack_id) && change.edits.iter().all(makes_administrator)) && !is_proposal(change));
+        rest.retain(|change| !(is_proposal(change) || is_new(&change.ftrack_id) && change.edits.iter().all(makes_administrator)));
         prop_assert_eq!(rest, vec![], "after {:#?}", changes(&first));
     }
 
@@ -479,29 +469,30 @@ proptest! {
     }
 
     #[test]
-    fn roles_are_given_to_members_alone_and_taken_only_where_the_link_names_them(entries in entries(), current in current(), rules in rules()) {
+    fn roles_and_memberships_are_given_to_members_alone_and_taken_only_where_the_link_names_them(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
         let plan = plan_or_nothing!((&desired, &entries), &current, &rules);
         let [unapproved, _] = vetted(&plan);
         for change in plan.changes() {
             let user = current.users.iter().find(|user| user.id == change.ftrack_id);
-            let given = user.and_then(|user| user.link.link()).map_or(&[][..], |link| &link.roles);
+            let link = user.and_then(|user| user.link.link());
+            let given = link.map_or_else(Given::default, |link| link.given.clone());
             let found = desired.memberships(&change.directory_id);
-            let has = |role: &Role| user.is_some_and(|user| user.roles.iter().any(|held| *held.role == *role && held.is_on_all_open));
-            let is_member = |role: &Role| {
-                let place = current.roles.iter().position(|known| **known == *role);
-                found.is_some_and(|found| found.of_roles.iter().any(|group| place == usize::try_from(*group).ok()))
+            let has = |grant: &Grant| user.is_some_and(|user| user.grants.has(grant));
+            let is_member = |grant: &Grant| {
+                let place = current.grants.iter().position(|known| **known == *grant);
+                found.is_some_and(|found| rules.grants_of(&found.of_grants).any(|of| Some(of) == place))
             };
             let is_guarded = user.is_some_and(|user| user.administrator || *user.username == *"dan");
             for edit in &change.edits {
                 let is_allowed = unapproved.allowed().iter().any(|allowed| allowed.id == change.id && allowed.has(edit));
                 match edit {
-                    Edit::Grant(role) => {
-                        prop_assert!(is_member(role) && !has(role), "{:#?} {:#?}", user, change);
-                        prop_assert!(!is_allowed || !is_guarded && !role.is_administrator, "{:#?} {:#?}", user, change);
+                    Edit::Grant(grant) => {
+                        prop_assert!(is_member(grant) && !has(grant), "{:#?} {:#?}", user, change);
+                        prop_assert!(!is_allowed || !is_guarded && !grant.is_administrator(), "{:#?} {:#?}", user, change);
                     }
-                    Edit::Revoke(role) => {
-                        prop_assert!(given.contains(&role.id) && has(role) && !is_member(role), "{:#?} {:#?}", user, change);
+                    Edit::Revoke(grant) => {
+                        prop_assert!(given.contains(&grant.id()) && has(grant) && !is_member(grant), "{:#?} {:#?}", user, change);
                         let is_unclear = found.is_some_and(|found| found.is_unclear);
                         prop_assert!(!is_allowed || !is_guarded && !is_unclear, "{:#?} {:#?}", user, change);
                     }

@@ -84,6 +84,9 @@ pub struct Rules {
     /// Names of security roles that nobody is given and nobody is deprived of: that is refused with a
     /// `ValidationError`.
     pub refused_roles: BTreeSet<String>,
+    /// Names of groups that are not made, and that nobody joins or leaves: that is refused with a
+    /// `ValidationError`.
+    pub refused_groups: BTreeSet<String>,
     /// Text attributes of users that are stored otherwise than they are written, by name.
     pub stores: BTreeMap<String, Stores>,
     /// How far the clock in its answers is ahead of this machine's; negative when it is behind.

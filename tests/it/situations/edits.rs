@@ -10,7 +10,7 @@ use super::{
 use crate::rules::leave;
 
 /// The edits of somebody in a report, as scripts read them.
-fn edits(report: &Report, username: &str) -> Value {
+pub(super) fn edits(report: &Report, username: &str) -> Value {
     let report = serde_json::to_value(report).unwrap();
     let changes = report["changes"].as_array().unwrap().iter();
     let mut of_user = changes.filter(|change| change["username"] == username);

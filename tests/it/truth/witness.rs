@@ -88,7 +88,11 @@ fn shown(user: &Account, field: &Field) -> Value {
                 link.as_object_mut().unwrap().remove("by");
                 link
             }),
-        Field::UserType | Field::Custom(_) | Field::Role(_) => {
+        Field::UserType
+        | Field::Custom(_)
+        | Field::Role(_)
+        | Field::ProjectRole { .. }
+        | Field::Group(_) => {
             panic!("not part of these scenarios")
         }
     }
