@@ -230,7 +230,7 @@ fn a_project_that_is_missing_or_over_fails_the_run_before_anything_is_written() 
     let again = json!({"id": "p-2", "name": "SHOW_B"});
     situation.ftrack().insert("Project", &again).unwrap();
     let situation = situation.job(&ON_SHOW_A.replace("show_a", "show_b"));
-    assert_snapshot!(failed(&situation), @r#"ftrack has several projects "show_b", which the job's roles name; it has: SHOW_B, demo, secret, show_b (a retry alone does not help)"#);
+    assert_snapshot!(failed(&situation), @r#"ftrack has several projects "show_b", which the job's roles name; it has: demo, SHOW_B, secret, show_b (a retry alone does not help)"#);
 }
 
 #[test]
