@@ -416,15 +416,15 @@ fn ldap(
     table.member_of.check(notes, &at.key("member_of"));
     let group_bases = at.key("group_bases");
     table.group_bases.check(notes, &group_bases);
-    let has_groups = !table.member_of.is_empty()
-        || !(table.roles.is_empty() && table.groups.is_empty())
-        || ["roles", "groups"]
-            .iter()
-            .any(|key| notes.is_judged(&at.key(key)));
+    let names_none =
+        table.member_of.is_empty() && table.roles.is_empty() && table.groups.is_empty();
+    let is_judged = ["roles", "groups"]
+        .iter()
+        .any(|key| notes.is_judged(&at.key(key)));
     let roles = grants::roles(notes, &at.key("roles"), std::mem::take(&mut table.roles));
     let groups = grants::groups(notes, &at.key("groups"), std::mem::take(&mut table.groups));
     grants::check_number(notes, at, roles.as_ref(), groups.as_ref());
-    if !has_groups && !table.group_bases.is_empty() {
+    if names_none && !is_judged && !table.group_bases.is_empty() {
         notes.find(
             &group_bases,
             "it is used only beside member_of, roles or groups, which are absent",
