@@ -145,3 +145,52 @@ impl Current {
         (roles, groups)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::model::grant::{Group, Project, Role};
+
+    #[test]
+    fn what_a_link_names_as_given_has_the_names_of_ftrack_or_its_ids() {
+        let id = |text: &str| EntityId::new(text).unwrap();
+        let role = Role {
+            id: id("r-1"),
+            name: "Lead".into(),
+            is_administrator: false,
+        };
+        let project = Project {
+            id: id("p-1"),
+            name: "Film".into(),
+            is_private: false,
+        };
+        let group = Group {
+            id: id("g-1"),
+            name: "Departments/Lighting".into(),
+            missing: [].into(),
+        };
+        let grants = [
+            Grant::Role(role.clone()),
+            Grant::ProjectRole { role, project },
+            Grant::Group(group),
+        ];
+        let unmapped = [
+            GrantId::Role(id("r-2")),
+            GrantId::ProjectRole {
+                role: id("r-2"),
+                project: id("p-1"),
+            },
+            GrantId::Group(id("g-2")),
+        ];
+        let given = grants.iter().map(Grant::id).chain(unmapped).collect();
+        let current = Current {
+            grants: grants.map(Arc::new).into(),
+            ..Current::default()
+        };
+        let (roles, groups) = current.names_of(&given);
+        assert_eq!(roles, ["Lead", "Lead@Film", "r-2", "r-2@p-1"]);
+        assert_eq!(groups, ["Departments/Lighting", "g-2"]);
+    }
+}

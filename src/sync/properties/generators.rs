@@ -344,51 +344,6 @@ fn held_grants() -> impl Strategy<Value = HeldGrants> {
     })
 }
 
-/// What a user has after something was given.
-pub fn given(before: &HeldGrants, grant: &Grant) -> HeldGrants {
-    changed(before, grant, true)
-}
-
-/// What a user has after something was taken.
-pub fn taken(before: &HeldGrants, grant: &Grant) -> HeldGrants {
-    changed(before, grant, false)
-}
-
-fn changed(before: &HeldGrants, grant: &Grant, is_given: bool) -> HeldGrants {
-    let (mut roles, mut groups) = (before.roles.to_vec(), before.groups.to_vec());
-    if let Grant::Group(group) = grant {
-        let is_others = before.group(&group.id).is_some_and(|held| held.is_others);
-        groups.retain(|held| held.group != group.id);
-        groups.push(HeldGroup {
-            group: group.id.clone(),
-            is_own: is_given,
-            is_others,
-        });
-    }
-    if let Some(role) = grant.role() {
-        let mut held = before.role(&role.id).cloned().unwrap_or(HeldRole {
-            role: role.id.clone(),
-            is_on_all_open: false,
-            projects: [].into(),
-            is_on_others: false,
-        });
-        match grant {
-            Grant::ProjectRole { project, .. } => {
-                held.projects = is_given.then(|| project.id.clone()).into_iter().collect();
-            }
-            Grant::Role(_) | Grant::Group(_) => held.is_on_all_open = is_given,
-        }
-        roles.retain(|held| held.role != role.id);
-        roles.push(held);
-    }
-    roles.retain(|held| held.is_on_all_open || held.is_on_others || !held.projects.is_empty());
-    groups.retain(|held| held.is_own || held.is_others);
-    HeldGrants {
-        roles: roles.into(),
-        groups: groups.into(),
-    }
-}
-
 pub fn current() -> impl Strategy<Value = Current> {
     let user = (
         option::of(0..LOGINS.len()),

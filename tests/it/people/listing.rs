@@ -116,7 +116,7 @@ fn the_people_of_a_job_are_listed_with_their_users() {
     assert_eq!(
         line,
         format!(
-            "{id},\"{}\",ada,{user},ada@studio.test,true,active,,,,true,false,",
+            "{id},\"{}\",ada,{user},ada@studio.test,true,active,,,,true,false,,",
             dn("ada")
         )
     );
