@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use proptest::{prelude::*, sample::select};
-use serde_json::Value;
 
 use super::{
     decide::{Evidence, Known, Matched, PlanRefused},
