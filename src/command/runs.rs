@@ -11,7 +11,10 @@ use crate::{
     config::{self, Environment},
     escape::escape_control,
     model::{change::Action, readable_time::readable_times, summary::RunSummary},
-    run::{text, text::role_changes},
+    run::{
+        text,
+        text::{group_changes, role_changes},
+    },
     state::{
         history::{History, HistoryError, Listed, RunFilter},
         journal,
@@ -245,6 +248,7 @@ fn what(run: &RunSummary) -> String {
         (counts.reactivated, "reactivated"),
         (counts.deactivated, "deactivated"),
         (counts.role_changes, role_changes(counts.role_changes)),
+        (counts.group_changes, group_changes(counts.group_changes)),
     ];
     let planned = Action::ALL
         .map(|action| (run.planned.get(&action).copied(), action.as_str()))

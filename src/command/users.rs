@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What the columns of the CSV are called, which are those of the JSON.
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 14] = [
     "directory_id",
     "dn",
     "username",
@@ -33,6 +33,7 @@ const COLUMNS: [&str; 13] = [
     "protected",
     "administrator",
     "roles",
+    "groups",
 ];
 
 /// `users`: the people of a job with their users, as ftrack's links show them.
@@ -79,7 +80,14 @@ pub(super) async fn known(
 
 fn table(people: &[PersonUser], screen: Screen) -> String {
     let mut table = screen.table();
-    table.set_header(["USER", "STATE", "SINCE", "PROTECTED", "ROLES", "ENTRY"]);
+    table.set_header([
+        "USER",
+        "STATE",
+        "SINCE",
+        "PROTECTED",
+        "ROLES AND GROUPS",
+        "ENTRY",
+    ]);
     for person in people {
         let dn = person.dn.as_deref().unwrap_or(&person.directory_id);
         let protected = match (person.protected, person.administrator) {
@@ -92,7 +100,9 @@ fn table(people: &[PersonUser], screen: Screen) -> String {
             Cell::new(person.state.as_str()),
             Cell::new(since(person)),
             Cell::new(protected),
-            Cell::new(escape_control(&person.roles.join(", "))),
+            Cell::new(escape_control(
+                &[&*person.roles, &person.groups].concat().join(", "),
+            )),
             Cell::new(escape_control(dn)),
         ]);
     }
@@ -141,7 +151,7 @@ fn csv(people: &[PersonUser]) -> String {
     text
 }
 
-fn cells(person: &PersonUser) -> [Cow<'_, str>; 13] {
+fn cells(person: &PersonUser) -> [Cow<'_, str>; 14] {
     let PersonUser {
         directory_id,
         dn,
@@ -156,6 +166,7 @@ fn cells(person: &PersonUser) -> [Cow<'_, str>; 13] {
         protected,
         administrator,
         roles,
+        groups,
     } = person;
     let optional = |text: &'_ Option<String>| -> Cow<'static, str> {
         Cow::Owned(text.clone().unwrap_or_default())
@@ -179,10 +190,11 @@ fn cells(person: &PersonUser) -> [Cow<'_, str>; 13] {
         truth(*protected),
         truth(*administrator),
         Cow::Owned(roles.join("; ")),
+        Cow::Owned(groups.join("; ")),
     ]
 }
 
-fn record(cells: [Cow<'_, str>; 13]) -> String {
+fn record(cells: [Cow<'_, str>; 14]) -> String {
     let cells: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
     cells.join(",") + "\r\n"
 }

@@ -10,6 +10,8 @@ use super::{
     account::{AccountRule, DisabledKey, Expires},
     attributes::{self, AttributeKey, AttributeRule},
     finding::{KeyPath, did_you_mean},
+    grants,
+    grants::{MappedGroups, RoleKey, RoleRule},
     kind,
     kind::PeopleFilter,
     limits::{FtrackLdapJob, Limits, LimitsTable},
@@ -87,8 +89,8 @@ pub struct JobTable {
     /// other groups.
     #[serde(skip_serializing_if = "List::is_empty")]
     pub member_of: List<GroupDn>,
-    /// The DNs where groups are searched for, for `member_of` and `roles`; the naming contexts of
-    /// those groups when absent.
+    /// The DNs where groups are searched for, for `member_of`, `roles` and `groups`; the naming
+    /// contexts of those groups when absent.
     #[serde(skip_serializing_if = "List::is_empty")]
     pub group_bases: List<Base>,
     /// Who may not sign in: "auto" (by the directory's kind), an LDAP filter such as
@@ -107,10 +109,16 @@ pub struct JobTable {
     /// the whole table is absent.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, AttributeKey>,
-    /// The security roles of ftrack that members of groups get for all open projects: for each
-    /// role, by its name, the DNs of the groups. Others are neither given nor taken.
+    /// The security roles of ftrack that members of groups get: for each role, by its name, the DNs of
+    /// the groups, for all open projects; or a table with `groups` and `projects`, for named ones.
+    /// Others are neither given nor taken.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub roles: BTreeMap<String, List<GroupDn>>,
+    pub roles: BTreeMap<String, RoleKey>,
+    /// The groups of ftrack to which members of LDAP groups belong: for each, by its name or the path
+    /// of names to it, such as `Departments/Lighting`, the DNs of the LDAP groups. Nobody joins or
+    /// leaves others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, List<GroupDn>>,
     /// Which changes to users are allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users: Option<UsersTable>,
@@ -127,7 +135,7 @@ pub struct JobTable {
 }
 
 /// The keys that only a job that reads a directory has.
-pub const LDAP_KEYS: [&str; 17] = [
+pub const LDAP_KEYS: [&str; 18] = [
     "mode",
     "changes_schedule",
     "source",
@@ -142,6 +150,7 @@ pub const LDAP_KEYS: [&str; 17] = [
     "config_change",
     "attributes",
     "roles",
+    "groups",
     "users",
     "windows",
     "freezes",
@@ -170,6 +179,7 @@ impl Default for JobTable {
             config_change: Some(ConfigChange::default()),
             attributes: BTreeMap::new(),
             roles: BTreeMap::new(),
+            groups: BTreeMap::new(),
             users: Some(UsersTable::default()),
             limits: LimitsTable::default(),
             windows: WindowsTable::default(),
@@ -280,8 +290,10 @@ pub struct LdapJob {
     pub config_change: ConfigChange,
     /// By the directory's kind unless configured.
     pub attributes: Option<BTreeMap<String, AttributeRule>>,
-    /// The DNs of the groups of each role, by its name in ftrack; never without a group.
-    pub roles: BTreeMap<String, Vec<String>>,
+    /// By the role's name in ftrack.
+    pub roles: BTreeMap<String, RoleRule>,
+    /// The DNs of the LDAP groups of each group of ftrack, by its path; never without one.
+    pub groups: BTreeMap<String, Vec<String>>,
     pub users: Users,
     pub limits: Limits,
     /// No list is empty.
@@ -305,6 +317,17 @@ impl LdapJob {
         self.attributes = Some(self.mapping(kind).into_owned());
         (self.disabled, self.expires) =
             account::follow(kind, &self.disabled, self.expires.as_ref());
+    }
+
+    /// What the members of LDAP groups get, in order.
+    pub fn mapped_groups(&self) -> impl Iterator<Item = MappedGroups<'_>> {
+        grants::mapped_groups(&self.roles, &self.groups)
+    }
+
+    /// Whether members of LDAP groups get anything.
+    #[must_use]
+    pub fn gives_anything(&self) -> bool {
+        !self.roles.is_empty() || !self.groups.is_empty()
     }
 
     /// Who may not sign in, at a kind of server.
@@ -393,12 +416,18 @@ fn ldap(
     table.member_of.check(notes, &at.key("member_of"));
     let group_bases = at.key("group_bases");
     table.group_bases.check(notes, &group_bases);
-    let roles = roles(notes, &at.key("roles"), std::mem::take(&mut table.roles));
-    let has_groups = !table.member_of.is_empty() || roles.as_ref().is_none_or(|r| !r.is_empty());
-    if !has_groups && !table.group_bases.is_empty() && !notes.is_judged(&at.key("roles")) {
+    let names_none =
+        table.member_of.is_empty() && table.roles.is_empty() && table.groups.is_empty();
+    let is_judged = ["roles", "groups"]
+        .iter()
+        .any(|key| notes.is_judged(&at.key(key)));
+    let roles = grants::roles(notes, &at.key("roles"), std::mem::take(&mut table.roles));
+    let groups = grants::groups(notes, &at.key("groups"), std::mem::take(&mut table.groups));
+    grants::check_number(notes, at, roles.as_ref(), groups.as_ref());
+    if names_none && !is_judged && !table.group_bases.is_empty() {
         notes.find(
             &group_bases,
-            "it is used only beside member_of or roles, which are absent",
+            "it is used only beside member_of, roles or groups, which are absent",
         );
     }
     let mapping = at.key("attributes");
@@ -433,48 +462,12 @@ fn ldap(
         config_change: table.config_change.unwrap_or_default(),
         attributes: attributes?,
         roles: roles?,
+        groups: groups?,
         users: users?,
         limits: std::mem::take(&mut table.limits).of_ldap()?,
         windows: windows?,
         freezes: freezes?,
     })
-}
-
-/// The groups of each role.
-fn roles(
-    notes: &mut Notes,
-    at: &KeyPath,
-    written: BTreeMap<String, List<GroupDn>>,
-) -> Option<BTreeMap<String, Vec<String>>> {
-    let mut folded: BTreeMap<String, String> = BTreeMap::new();
-    let mut roles = BTreeMap::new();
-    let mut is_right = true;
-    for (name, groups) in written {
-        let at = at.key(&name);
-        groups.check(notes, &at);
-        let earlier = folded.insert(name.to_lowercase(), name.clone());
-        let problem = match (line_problem(&name), earlier) {
-            (Some(problem), _) => Some(problem.to_owned()),
-            (None, Some(earlier)) => Some(format!(
-                "it is the same role as {earlier:?}: names are compared without case"
-            )),
-            (None, None) if groups.is_empty() => Some(
-                "it has no groups, so that nobody could be given the role; name a group, or remove \
-                 the key to leave everybody's role as it is"
-                    .to_owned(),
-            ),
-            (None, None) => None,
-        };
-        if let Some(problem) = problem {
-            notes.find(&at, problem);
-            is_right = false;
-        }
-        match groups.complete() {
-            Some(groups) => drop(roles.insert(name, groups)),
-            None => is_right = false,
-        }
-    }
-    is_right.then_some(roles)
 }
 
 fn directory(
@@ -542,7 +535,9 @@ impl From<LdapJob> for JobTable {
         let attributes = job.attributes.iter().flatten();
         let attributes = attributes.map(|(name, rule)| (name.clone(), attributes::written(rule)));
         let roles = job.roles.into_iter();
-        let roles = roles.map(|(name, groups)| (name, groups.into()));
+        let roles = roles.map(|(name, rule)| (name, rule.into()));
+        let groups = job.groups.into_iter();
+        let groups = groups.map(|(path, groups)| (path, groups.into()));
         Self {
             kind: Kind::Ldap,
             mode: Some(job.mode),
@@ -559,6 +554,7 @@ impl From<LdapJob> for JobTable {
             config_change: Some(job.config_change),
             attributes: attributes.collect(),
             roles: roles.collect(),
+            groups: groups.collect(),
             users: Some(job.users.into()),
             limits: job.limits.into(),
             windows: job.windows.into(),

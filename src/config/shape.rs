@@ -20,9 +20,6 @@ use super::{
 /// The maximum number of findings about the structure; further ones are not reported.
 const ENOUGH: usize = 100;
 
-/// Keys of a job that are designed, but not supported by this version.
-const LATER_KEYS: [&str; 1] = ["groups"];
-
 /// Converts values into the structure of the configuration. Whatever does not fit is recorded and
 /// omitted; `None` when there are too many findings.
 pub fn read(values: Dict, notes: &mut Notes) -> Option<File> {
@@ -111,7 +108,7 @@ fn keys_of_kind(name: &str, job: &mut Value, notes: &mut Notes) {
         let problem = "has no meaning for a job of kind \"ftrack-ldap\": ftrack reads its \
             directory with its own settings; remove it";
         leave_out(keys, &at, notes, problem, |key| {
-            !job::LDAP_KEYS.contains(&key) && !LATER_KEYS.contains(&key)
+            !job::LDAP_KEYS.contains(&key)
         });
         if let Some(Value::Dict(_, limits)) = keys.get_mut("limits") {
             let problem = "has no meaning for a job of kind \"ftrack-ldap\", whose limits are for \
@@ -177,9 +174,7 @@ fn note(path: &KeyPath, kind: &Kind, kinds: &Kinds, notes: &mut Notes) {
             let hint = match separated(path, kinds, notes) {
                 Some(hint) => format!("; {hint}"),
                 None if is_quoted(found, expected) => "; leave out the quotes".to_owned(),
-                None => of_the_other_table(path, found)
-                    .or_else(|| of_named_projects(path, found))
-                    .unwrap_or_default(),
+                None => of_the_other_table(path, found).unwrap_or_default(),
             };
             format!(
                 "{} is expected, not {}{hint}",
@@ -219,16 +214,6 @@ fn of_the_other_table(path: &KeyPath, found: &Actual) -> Option<String> {
         ] if is_limit => Some(format!("; a limit goes in [jobs.{job}.limits]: {key}")),
         _ => None,
     }
-}
-
-/// A role for named projects is a table, which is designed, but not supported by this version.
-fn of_named_projects(path: &KeyPath, found: &Actual) -> Option<String> {
-    let is_role = matches!(path.keys().as_slice(), ["jobs", _, "roles", _]);
-    (is_role && matches!(found, Actual::Map)).then(|| {
-        "; roles for named projects are not supported by this version, only for all open ones: \
-         name the groups as a list"
-            .to_owned()
-    })
 }
 
 /// Whether a number, or true or false, is written as text.
@@ -342,11 +327,6 @@ fn is_name(way: &[String]) -> bool {
 
 fn unknown_key(path: &KeyPath, name: &str, known: &[&str]) -> String {
     let keys = path.keys();
-    if let ["jobs", _, key] = keys.as_slice()
-        && LATER_KEYS.contains(key)
-    {
-        return "not supported by this version".to_owned();
-    }
     if let ["jobs", _, "attributes", "custom_attributes", key] = keys.as_slice() {
         return format!(
             "unknown key; the name of a custom attribute goes in quotes: \

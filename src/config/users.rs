@@ -18,7 +18,7 @@ table! {
     struct UsersTable => struct Users {
         /// Whether users are created for new people.
         create: bool => bool = true,
-        /// Whether values and roles of existing users are changed.
+        /// Whether values, roles and memberships of existing users are changed.
         update: bool => bool = true,
         /// Whether users of people who left are deactivated.
         deactivate: bool => bool = true,
@@ -55,6 +55,9 @@ table! {
         /// tasks, running timers, projects to manage. With "hold", the deactivation waits for a
         /// person's approval; so it does where the work cannot be read.
         work_in_hand: WorkInHand => WorkInHand = WorkInHand::Report,
+        /// Whether groups of ftrack that `groups` names and ftrack does not have are made, once somebody
+        /// is to be a member, with the groups above them in their path.
+        create_groups: bool => bool = false,
         /// The name of the user type for created users; the server's default when absent.
         #[serde(deserialize_with = "line", skip_serializing_if = "Option::is_none")]
         user_type: Option<String> => Option<String> = None,

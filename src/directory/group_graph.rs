@@ -161,7 +161,7 @@ impl GroupGraph {
         let mut seen = vec![false; self.dns.numbers.len()];
         let mut members = Members {
             unread: seen.clone(),
-            of_roles: seen.clone(),
+            of_grants: seen.clone(),
             of_people: u32::try_from(of_people).unwrap_or(u32::MAX),
             unreadable: self.unreadable,
             ..Members::default()
@@ -238,12 +238,12 @@ pub(super) struct Members {
     by_primary: HashMap<Box<str>, Vec<u32>>,
     /// For each number whether it is that of a member whose entry was not read so far.
     unread: Vec<bool>,
-    /// The same for members of groups that give roles.
-    of_roles: Vec<bool>,
+    /// The same for members of groups that give something.
+    of_grants: Vec<bool>,
     /// The number of the groups whose members alone are people; the others give roles.
     of_people: u32,
     /// Every group through which somebody may have a role, with the number of its own members.
-    reached_by_roles: BTreeMap<String, usize>,
+    reached_by_grants: BTreeMap<String, usize>,
     /// Every group through which somebody may be a member, with the number of its own members.
     reached: BTreeMap<String, usize>,
     unreadable: usize,
@@ -261,7 +261,7 @@ impl Members {
         let reached = if place < self.of_people {
             &mut self.reached
         } else {
-            &mut self.reached_by_roles
+            &mut self.reached_by_grants
         };
         let reached = reached.entry(group.dn.as_ref().to_owned());
         reached.or_insert_with(|| group.len());
@@ -288,7 +288,7 @@ impl Members {
         let unread = if place < self.of_people {
             &mut self.unread
         } else {
-            &mut self.of_roles
+            &mut self.of_grants
         };
         if let Some(unread) = unread.get_mut(number as usize) {
             *unread = true;
@@ -299,11 +299,11 @@ impl Members {
     /// The groups that an entry belongs to.
     pub fn memberships(&mut self, entry: &Entry) -> Memberships {
         let mut groups = self.groups_of(entry);
-        let of_roles = groups.split_off(&self.of_people);
-        let positions = of_roles.iter().map(|place| place - self.of_people);
+        let of_grants = groups.split_off(&self.of_people);
+        let positions = of_grants.iter().map(|place| place - self.of_people);
         Memberships {
             is_person: self.of_people == 0 || !groups.is_empty(),
-            of_roles: positions.collect(),
+            of_grants: positions.collect(),
             is_unclear: self.unclear_by(entry).is_some(),
         }
     }
@@ -312,7 +312,7 @@ impl Members {
     fn groups_of(&mut self, entry: &Entry) -> BTreeSet<u32> {
         let mut groups = BTreeSet::new();
         if let Some(number) = self.dns.find(&entry.dn) {
-            for unread in [&mut self.unread, &mut self.of_roles] {
+            for unread in [&mut self.unread, &mut self.of_grants] {
                 if let Some(unread) = unread.get_mut(number as usize) {
                     *unread = false;
                 }
@@ -369,8 +369,8 @@ impl Members {
             reached: self.reached,
             unreadable: self.unreadable,
             has_people: self.of_people > 0,
-            reached_by_roles: self.reached_by_roles,
-            outside_of_roles: unread(&self.dns, &self.of_roles).collect(),
+            reached_by_grants: self.reached_by_grants,
+            outside_of_grants: unread(&self.dns, &self.of_grants).collect(),
             outside: unread(&self.dns, &self.unread).collect(),
         }
     }
@@ -389,16 +389,16 @@ pub struct Memberships {
     /// Whether it is one of the people: in one of their groups, or there are none.
     pub is_person: bool,
     /// The positions of the groups that give it roles, in order.
-    pub of_roles: Box<[u32]>,
+    pub of_grants: Box<[u32]>,
     /// Whether it may be in more groups: it does not show an attribute by which groups name members.
     pub is_unclear: bool,
 }
 
 impl Memberships {
-    /// Whether they say more than that the entry is that of somebody without roles.
+    /// Whether they say more than that the entry is that of somebody who gets nothing.
     #[must_use]
-    pub fn tells_of_roles(&self) -> bool {
-        self.is_unclear || !self.of_roles.is_empty()
+    pub fn tells_of_grants(&self) -> bool {
+        self.is_unclear || !self.of_grants.is_empty()
     }
 }
 
@@ -443,9 +443,9 @@ pub struct GroupsRead {
     unreadable: usize,
     /// Whether only members of groups are people.
     has_people: bool,
-    reached_by_roles: BTreeMap<String, usize>,
-    /// As `outside`, of the groups that give roles.
-    outside_of_roles: BTreeSet<Box<str>>,
+    reached_by_grants: BTreeMap<String, usize>,
+    /// As `outside`, of the groups that give something.
+    outside_of_grants: BTreeSet<Box<str>>,
 }
 
 /// A group that had members before, and does not show them any longer.
@@ -471,26 +471,26 @@ impl GroupsRead {
         self.has_people
     }
 
-    /// The same as `reached` for the groups that give roles.
+    /// The same as `reached` for the groups that give something.
     #[must_use]
-    pub fn reached_by_roles(&self) -> &BTreeMap<String, usize> {
-        &self.reached_by_roles
+    pub fn reached_by_grants(&self) -> &BTreeMap<String, usize> {
+        &self.reached_by_grants
     }
 
-    /// Those that only give roles.
+    /// Those that only give something.
     #[must_use]
-    pub fn only_of_roles(&self) -> Vec<String> {
-        let of_roles = self.reached_by_roles.keys();
-        let only = of_roles.filter(|dn| !self.reached.contains_key(*dn));
+    pub fn only_of_grants(&self) -> Vec<String> {
+        let of_grants = self.reached_by_grants.keys();
+        let only = of_grants.filter(|dn| !self.reached.contains_key(*dn));
         only.cloned().collect()
     }
 
     /// All of both.
     #[must_use]
     pub fn all_reached(&self) -> BTreeMap<String, usize> {
-        let of_roles = self.reached_by_roles.iter();
+        let of_grants = self.reached_by_grants.iter();
         let mut all = self.reached.clone();
-        all.extend(of_roles.map(|(dn, members)| (dn.clone(), *members)));
+        all.extend(of_grants.map(|(dn, members)| (dn.clone(), *members)));
         all
     }
 
@@ -501,10 +501,10 @@ impl GroupsRead {
         lost(before, &self.reached, &self.outside)
     }
 
-    /// The same of the groups that give roles.
+    /// The same of the groups that give something.
     #[must_use]
-    pub fn lost_of_roles(&self, before: &BTreeMap<String, usize>) -> Vec<LostGroup> {
-        lost(before, &self.reached_by_roles, &self.outside_of_roles)
+    pub fn lost_of_grants(&self, before: &BTreeMap<String, usize>) -> Vec<LostGroup> {
+        lost(before, &self.reached_by_grants, &self.outside_of_grants)
     }
 }
 
@@ -539,10 +539,10 @@ impl GroupsRead {
         Dn::parse(dn).is_some_and(|dn| self.outside.contains(dn.key()))
     }
 
-    /// The same of the groups that give roles.
+    /// The same of the groups that give something.
     #[must_use]
-    pub fn names_for_roles(&self, dn: &str) -> bool {
-        Dn::parse(dn).is_some_and(|dn| self.outside_of_roles.contains(dn.key()))
+    pub fn names_for_grants(&self, dn: &str) -> bool {
+        Dn::parse(dn).is_some_and(|dn| self.outside_of_grants.contains(dn.key()))
     }
 
     /// The DNs of members that are neither groups nor among the entries of the reading, normalised:

@@ -300,7 +300,7 @@ struct Collect<T, M, P> {
     dns: Vec<u64>,
     people: Arc<ByKind<PeopleSearch>>,
     accounts: BTreeMap<usize, Account>,
-    /// What memberships make of entries, where that is more than people without roles.
+    /// What memberships make of entries, where that is more than people who get nothing.
     memberships: BTreeMap<usize, Memberships>,
     /// The number of searches for people; those that follow are for people who may not sign in.
     searches: usize,
@@ -455,8 +455,8 @@ impl<T: Kept, M: FnMut(ServerKind, &Entry) -> T, P: FnMut(u64)> EntrySink for Co
             budget.take(size_of::<(usize, Account)>())?;
             self.accounts.insert(place, account);
         }
-        if let Some(found) = memberships.filter(|found| found.tells_of_roles()) {
-            budget.take(size_of::<(usize, Memberships)>() + size_of_val(&*found.of_roles))?;
+        if let Some(found) = memberships.filter(|found| found.tells_of_grants()) {
+            budget.take(size_of::<(usize, Memberships)>() + size_of_val(&*found.of_grants))?;
             self.memberships.insert(place, found);
         }
         let mapped = (self.map)(self.kind, entry);

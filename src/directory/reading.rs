@@ -32,7 +32,7 @@ pub struct Reading<T> {
     several: BTreeMap<usize, usize>,
     /// Those that show anything but a person who may sign in.
     accounts: BTreeMap<usize, Account>,
-    /// Those that are in groups that give roles, or may be.
+    /// Those that are in groups that give something, or may be.
     memberships: BTreeMap<usize, Memberships>,
     /// The ids of the attributes that do not identify the entries.
     others: Vec<Ids>,
@@ -94,10 +94,10 @@ impl<T> Reading<T> {
     }
 
     /// The request for people whom the reading does not show: for whom it asked, whatever kind
-    /// the next server seems to be, and without the groups that only give roles.
+    /// the next server seems to be, and without the groups that only give something.
     #[must_use]
     pub fn asking_again(&self, request: ReadRequest) -> ReadRequest {
-        let request = request.without_roles();
+        let request = request.without_grants();
         match &self.filter {
             Some(filter) => request.for_people(filter),
             None => request,
@@ -172,7 +172,7 @@ impl<T> Reading<T> {
         &self.accounts
     }
 
-    /// The groups that give roles to entries, by the positions of the entries; all others are in none.
+    /// The groups that give something to entries, by the positions of the entries; all others are in none.
     #[must_use]
     pub fn memberships(&self) -> &BTreeMap<usize, Memberships> {
         &self.memberships
@@ -251,7 +251,7 @@ impl<T> Reading<T> {
     /// The same, in which the entry at a place is in these groups.
     #[cfg(test)]
     pub(crate) fn with_memberships(mut self, place: usize, found: Memberships) -> Self {
-        if found.tells_of_roles() {
+        if found.tells_of_grants() {
             self.memberships.insert(place, found);
         }
         self

@@ -19,7 +19,7 @@ pub struct ReadRequest {
     pub scope: Scope,
     /// Who is searched for, by the kind of the server that answers.
     pub people: Arc<ByKind<PeopleSearch>>,
-    /// The groups whose members alone are people, and those that give roles; absent where there are
+    /// The groups whose members alone are people, and those that give something; absent where there are
     /// neither.
     pub groups: Option<Arc<GroupsRequest>>,
     /// The attribute that identifies an entry permanently; detected when absent.
@@ -50,16 +50,16 @@ impl ReadRequest {
         }
     }
 
-    /// The same without the groups that only give roles: they make nobody one of the people.
+    /// The same without the groups that only give something: they make nobody one of the people.
     #[must_use]
-    pub(super) fn without_roles(self) -> Self {
+    pub(super) fn without_grants(self) -> Self {
         let groups = self.groups.filter(|groups| !groups.people.is_empty());
         let of_people = |groups: Arc<GroupsRequest>| {
-            if groups.of_roles.is_empty() {
+            if groups.of_grants.is_empty() {
                 return groups;
             }
             Arc::new(GroupsRequest {
-                of_roles: Vec::new(),
+                of_grants: Vec::new(),
                 ..GroupsRequest::clone(&groups)
             })
         };
@@ -76,8 +76,8 @@ pub struct GroupsRequest {
     /// The DNs of the groups whose members alone are people; everybody who matches where there are
     /// none.
     pub people: Vec<String>,
-    /// The DNs of the groups that give roles. One of both is not empty.
-    pub of_roles: Vec<String>,
+    /// The DNs of the groups that give something. One of both is not empty.
+    pub of_grants: Vec<String>,
     /// Where groups are searched for; the naming contexts of those groups when empty.
     pub bases: Vec<String>,
 }
@@ -85,7 +85,7 @@ pub struct GroupsRequest {
 impl GroupsRequest {
     /// All of them, first those of the people.
     pub fn all(&self) -> impl Iterator<Item = &String> {
-        self.people.iter().chain(&self.of_roles)
+        self.people.iter().chain(&self.of_grants)
     }
 }
 

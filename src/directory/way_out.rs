@@ -46,8 +46,8 @@ impl DirectoryError {
             ),
             Self::UnknownNames { .. } => Some("write the attribute's name as the directory does"),
             Self::Group { .. } => Some(
-                "check the group's DN in the job's member_of or roles, the bind account's rights, and \
-                 group_bases",
+                "check the group's DN in the job's member_of, roles or groups, the bind account's \
+                 rights, and group_bases",
             ),
             Self::File { .. }
             | Self::Settings { .. }

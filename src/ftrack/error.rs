@@ -283,8 +283,8 @@ pub enum FtrackErrorKind {
     },
     /// A mapped custom attribute does not exist, or cannot be written.
     CustomAttribute(CustomAttributeFault),
-    /// A configured security role does not exist, or cannot be given to users.
-    UnusableRole {
+    /// A configured role, project or group does not exist, or cannot be given to users.
+    UnusableGrant {
         /// Which one, and why.
         problem: String,
         /// The names of others.
@@ -397,7 +397,7 @@ impl FtrackErrorKind {
                  {lacks}, which the server returns otherwise"
             ),
             Self::CustomAttribute(fault) => fault.what(),
-            Self::UnusableRole { problem, .. } => problem.clone(),
+            Self::UnusableGrant { problem, .. } => problem.clone(),
         }
     }
 
@@ -408,7 +408,7 @@ impl FtrackErrorKind {
         let way_out = match self {
             Self::Setup(problem) => return problem.way_out.clone().map(Into::into),
             Self::Cancelled | Self::Refused(_) => return None,
-            Self::UnusableRole { known, .. } => return Some(format!("it has: {known}").into()),
+            Self::UnusableGrant { known, .. } => return Some(format!("it has: {known}").into()),
             Self::Unreachable { obstacle, .. } => obstacle.way_out(),
             Self::Interrupted(_) | Self::Damaged(_) => between,
             Self::TimedOut(_) => {
@@ -469,7 +469,7 @@ impl FtrackErrorKind {
             | Self::Permission(_)
             | Self::CutShort { .. }
             | Self::CustomAttribute(_)
-            | Self::UnusableRole { .. } => self.way_out().unwrap_or("try again".into()),
+            | Self::UnusableGrant { .. } => self.way_out().unwrap_or("try again".into()),
         }
     }
 
@@ -503,7 +503,7 @@ impl FtrackErrorKind {
             | Self::Credentials(_)
             | Self::Permission(_)
             | Self::CustomAttribute(_)
-            | Self::UnusableRole { .. } => false,
+            | Self::UnusableGrant { .. } => false,
         }
     }
 }
@@ -571,7 +571,7 @@ impl WriteFailure {
             FtrackErrorKind::Refused(_)
             | FtrackErrorKind::Permission(_)
             | FtrackErrorKind::CustomAttribute(_)
-            | FtrackErrorKind::UnusableRole { .. } => Self::Refused(error),
+            | FtrackErrorKind::UnusableGrant { .. } => Self::Refused(error),
             FtrackErrorKind::Status { status, .. } => match status {
                 401 | 403 | 404 | 405 | 407 | 410 => Self::Fatal(error),
                 400 | 409 | 411..=424 | 431 => Self::Refused(error),

@@ -12,6 +12,7 @@ use super::query::Expression;
 use crate::{
     ftrack::signer::Signer,
     model::{
+        grant::{NewGroup, membership_id},
         link::{LINK_KEY, Link},
         user::EntityId,
     },
@@ -74,23 +75,57 @@ pub enum Operation {
         user_id: EntityId,
         role_id: EntityId,
     },
-    /// Lets a security role that the user has be one for all open projects.
+    /// Lets a security role that the user has be one for these projects as well.
     GrantUserSecurityRoleProject {
         user_id: EntityId,
         role_id: EntityId,
-        all_open_projects: bool,
+        #[serde(flatten)]
+        projects: Projects,
     },
-    /// Lets it be one for single projects only.
+    /// Lets it be none for these projects.
     RevokeUserSecurityRoleProject {
         user_id: EntityId,
         role_id: EntityId,
-        all_open_projects: bool,
+        #[serde(flatten)]
+        projects: Projects,
     },
 }
 
 /// The id of the location of files that ftrack itself keeps, the same in every workspace: that of the
 /// vendor's clients.
 const SERVER_LOCATION: &str = "3a372bde-05bc-11e4-8908-20c9d081909b";
+
+/// The projects that an operation on a security role names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "ProjectKeys")]
+pub enum Projects {
+    /// All that are open to everybody.
+    AllOpen,
+    /// This one.
+    One(EntityId),
+}
+
+/// The same as the keys of the operation.
+#[derive(Serialize)]
+struct ProjectKeys {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all_open_projects: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project_id: Option<EntityId>,
+}
+
+impl From<Projects> for ProjectKeys {
+    fn from(projects: Projects) -> Self {
+        let (all_open_projects, project_id) = match projects {
+            Projects::AllOpen => (Some(true), None),
+            Projects::One(project) => (None, Some(project)),
+        };
+        Self {
+            all_open_projects,
+            project_id,
+        }
+    }
+}
 
 /// The types of server jobs that the program starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -114,6 +149,10 @@ pub enum EntityType {
     FileComponent,
     /// That a location has the file of a component.
     ComponentLocation,
+    /// A group: key `[id]`.
+    Group,
+    /// That a user is a member of a group: key `[id]`.
+    Membership,
 }
 
 impl EntityType {
@@ -124,6 +163,8 @@ impl EntityType {
             Self::UserCustomAttributeValue => "UserCustomAttributeValue",
             Self::FileComponent => "FileComponent",
             Self::ComponentLocation => "ComponentLocation",
+            Self::Group => "Group",
+            Self::Membership => "Membership",
         }
     }
 }
@@ -243,23 +284,65 @@ impl Operation {
         }
     }
 
-    /// Lets a security role that the user has be one for all open projects.
+    /// Lets a security role that the user has be one for these projects as well.
     #[must_use]
-    pub fn grant_all_open_projects(user: &EntityId, role: &EntityId) -> Self {
+    pub fn grant_projects(user: &EntityId, role: &EntityId, projects: Projects) -> Self {
         Self::GrantUserSecurityRoleProject {
             user_id: user.clone(),
             role_id: role.clone(),
-            all_open_projects: true,
+            projects,
         }
     }
 
-    /// Lets it be one for single projects only.
+    /// Lets it be none for these projects.
     #[must_use]
-    pub fn revoke_all_open_projects(user: &EntityId, role: &EntityId) -> Self {
+    pub fn revoke_projects(user: &EntityId, role: &EntityId, projects: Projects) -> Self {
         Self::RevokeUserSecurityRoleProject {
             user_id: user.clone(),
             role_id: role.clone(),
-            all_open_projects: true,
+            projects,
+        }
+    }
+
+    /// Makes a group of the whole studio.
+    #[must_use]
+    pub fn create_group(group: &NewGroup) -> Self {
+        let mut entity_data = typed(EntityType::Group);
+        entity_data.insert("id".to_owned(), group.id.as_str().into());
+        entity_data.insert("resource_type".to_owned(), "group".into());
+        entity_data.insert("name".to_owned(), (*group.name).into());
+        entity_data.insert("local".to_owned(), false.into());
+        if let Some(parent) = &group.parent {
+            entity_data.insert("parent_id".to_owned(), parent.as_str().into());
+        }
+        Self::Create {
+            entity_type: EntityType::Group,
+            entity_key: vec![group.id.as_str().into()],
+            entity_data,
+        }
+    }
+
+    /// Makes a user a member of a group.
+    #[must_use]
+    pub fn create_membership(user: &EntityId, group: &EntityId) -> Self {
+        let id = membership_id(user, group);
+        let mut entity_data = typed(EntityType::Membership);
+        entity_data.insert("id".to_owned(), id.as_str().into());
+        entity_data.insert("user_id".to_owned(), user.as_str().into());
+        entity_data.insert("group_id".to_owned(), group.as_str().into());
+        Self::Create {
+            entity_type: EntityType::Membership,
+            entity_key: vec![id.as_str().into()],
+            entity_data,
+        }
+    }
+
+    /// Takes the membership away that [`Operation::create_membership`] makes.
+    #[must_use]
+    pub fn delete_membership(user: &EntityId, group: &EntityId) -> Self {
+        Self::Delete {
+            entity_type: EntityType::Membership,
+            entity_key: vec![membership_id(user, group).as_str().into()],
         }
     }
 
@@ -371,6 +454,7 @@ mod tests {
         ftrack::{query, signer::Signer},
         model::{
             entry::DirectoryId,
+            given::Given,
             id::IdAttribute,
             link::{Activity, Form, Link, Signature},
             link_notes::LinkNotes,
@@ -390,7 +474,7 @@ mod tests {
             attribute: IdAttribute::EntryUuid,
             activity: Activity::Settled,
             protected: None,
-            roles: Vec::new(),
+            given: Given::default(),
             notes: LinkNotes::default(),
             sent: Sent::default(),
             form: Form::Current,

@@ -202,13 +202,70 @@ pub fn mapped_roles_of(roles: &[EntityId], users: &[EntityId]) -> Listing {
     }
 }
 
+/// All projects.
+#[must_use]
+pub fn projects() -> Listing {
+    Listing::fixed(
+        "projects",
+        "select id, name, status, is_private from Project order by id",
+    )
+}
+
+/// Which roles are held for one of these projects by itself.
+#[must_use]
+pub fn roles_for_projects(projects: &[EntityId]) -> Listing {
+    Listing {
+        what: "security roles for the job's projects",
+        text: format!(
+            "select id, user_security_role_id, project_id from UserSecurityRoleProject where \
+             project_id in ({}) order by id",
+            list(projects)
+        ),
+    }
+}
+
+/// All groups.
+#[must_use]
+pub fn groups() -> Listing {
+    Listing::fixed(
+        "groups",
+        "select id, name, local, parent_id from Group order by id",
+    )
+}
+
+/// Who is a member of which of these groups.
+#[must_use]
+pub fn memberships_in(groups: &[EntityId]) -> Listing {
+    Listing {
+        what: "members of the job's groups",
+        text: format!(
+            "select id, user_id, group_id from Membership where group_id in ({}) order by id",
+            list(groups)
+        ),
+    }
+}
+
+/// Of which of these groups some users are members.
+#[must_use]
+pub fn memberships_of(groups: &[EntityId], users: &[EntityId]) -> Listing {
+    Listing {
+        what: "the job's groups of some users",
+        text: format!(
+            "select id, user_id, group_id from Membership where group_id in ({}) and user_id in ({}) \
+             order by id",
+            list(groups),
+            list(users)
+        ),
+    }
+}
+
 /// Which roles some users have for single projects.
 #[must_use]
 pub fn projects_of_roles_of(users: &[EntityId]) -> Listing {
     Listing {
         what: "projects of the security roles of some users",
         text: format!(
-            "select id, user_security_role_id from UserSecurityRoleProject where \
+            "select id, user_security_role_id, project_id from UserSecurityRoleProject where \
              user_security_role.user_id in ({}) order by id",
             list(users)
         ),

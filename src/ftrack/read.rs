@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     iter::Peekable,
-    sync::Arc,
     vec,
 };
 
@@ -12,7 +11,8 @@ use serde_json::Value;
 pub use super::{
     complete::confirm,
     custom::custom_attributes,
-    mapped_roles::mapped_roles,
+    groups::MissingGroups,
+    mapped_grants::{GrantNames, each_grant},
     roles::{administrators, security_roles},
 };
 
@@ -21,8 +21,8 @@ use super::{
     complete::{Lists, MissingRows},
     custom::{Custom, custom_values, known_attributes},
     error::{FtrackError, FtrackErrorKind},
-    mapped_roles,
-    mapped_roles::HeldRoles,
+    mapped_grants,
+    mapped_grants::{Held, mapped_grants},
     page::list,
     query, roles,
     roles::Holders,
@@ -35,6 +35,7 @@ use crate::{
     ftrack::signer::Signer,
     model::{
         entry::DirectoryId,
+        grant::GrantName,
         link::LinkFound,
         user::{Current, EntityId, UNTOUCHABLE, User, UserKind},
     },
@@ -49,8 +50,10 @@ pub struct ReadCurrent<'a> {
     pub administrator_roles: &'a [String],
     /// The names of the roles that every new user gets, compared without case.
     pub default_roles: &'a [String],
-    /// The names of the roles that the job gives and takes, compared without case.
-    pub roles: &'a [Arc<str>],
+    /// What the job gives and takes, by its names, compared without case.
+    pub grants: &'a [GrantName],
+    /// What is done about groups that ftrack does not have.
+    pub missing_groups: MissingGroups,
 }
 
 /// The maximum number of users named in a warning.
@@ -100,20 +103,26 @@ async fn once(
         custom_attributes,
         administrator_roles,
         default_roles,
-        roles: mapped,
+        grants: names,
+        missing_groups,
     } = request;
-    let of_roles = async {
-        let roles = mapped_roles(reader, mapped, administrator_roles, until).await?;
-        let held = mapped_roles::of_everybody(reader, &roles, until).await?;
-        Ok((roles, held))
+    let wanted = GrantNames {
+        names,
+        missing_groups,
+        administrator_roles,
     };
-    let (users, links, user_types, holders, custom, (roles, held)) = tokio::try_join!(
+    let of_grants = async {
+        let grants = mapped_grants(reader, wanted, until).await?;
+        let held = mapped_grants::of_everybody(reader, &grants, until).await?;
+        Ok((grants, held))
+    };
+    let (users, links, user_types, holders, custom, (grants, held)) = tokio::try_join!(
         list::<UserRow>(reader, &users, until),
         list::<LinkRow>(reader, &links, until),
         user_types(reader, until),
         roles::holders(reader, administrator_roles, default_roles, until),
         custom_values(reader, custom_attributes, until),
-        of_roles,
+        of_grants,
     )?;
     if users.is_empty() {
         // At least the API user exists. Unseen users would be created a second time.
@@ -143,7 +152,7 @@ async fn once(
         users,
         custom_attributes,
         custom_kinds,
-        roles,
+        grants,
         user_types,
         warnings: complete::warning(&orphans).into_iter().chain(odd).collect(),
         orphans,
@@ -168,22 +177,28 @@ pub async fn read_some(
         custom_attributes,
         administrator_roles,
         default_roles,
-        roles: mapped,
+        grants: names,
+        missing_groups,
     } = request;
-    let asked: Vec<EntityId> = ids.iter().cloned().collect();
-    let of_roles = async {
-        let roles = mapped_roles(reader, mapped, administrator_roles, until).await?;
-        let mut held = HeldRoles::new();
-        for users in asked.chunks(users_a_call(reader)) {
-            held.extend(mapped_roles::of_some(reader, &roles, users, until).await?);
-        }
-        Ok((roles, held))
+    let wanted = GrantNames {
+        names,
+        missing_groups,
+        administrator_roles,
     };
-    let (user_types, holders, attributes, (roles, held)) = tokio::try_join!(
+    let asked: Vec<EntityId> = ids.iter().cloned().collect();
+    let of_grants = async {
+        let grants = mapped_grants(reader, wanted, until).await?;
+        let mut held = Held::new();
+        for users in asked.chunks(users_a_call(reader)) {
+            held.extend(mapped_grants::of_some(reader, &grants, users, until).await?);
+        }
+        Ok((grants, held))
+    };
+    let (user_types, holders, attributes, (grants, held)) = tokio::try_join!(
         user_types(reader, until),
         roles::holders_among(reader, administrator_roles, default_roles, &asked, until),
         known_attributes(reader, custom_attributes, until),
-        of_roles,
+        of_grants,
     )?;
     let mut all: Vec<EntityId> = asked;
     all.extend(holders.administrators().iter().cloned());
@@ -222,7 +237,7 @@ pub async fn read_some(
         users,
         custom_attributes,
         custom_kinds,
-        roles,
+        grants,
         user_types,
         warnings,
         orphans: BTreeSet::new(),
@@ -237,7 +252,7 @@ struct Parts<'a> {
     values: Vec<Peekable<vec::IntoIter<ValueRow>>>,
     user_types: &'a BTreeMap<String, EntityId>,
     holders: Holders,
-    held: HeldRoles,
+    held: Held,
     signer: &'a Signer,
     claims: BTreeMap<DirectoryId, EntityId>,
 }
@@ -246,7 +261,7 @@ impl<'a> Parts<'a> {
     fn new(
         (links, values): (Vec<LinkRow>, Vec<Vec<ValueRow>>),
         user_types: &'a BTreeMap<String, EntityId>,
-        (holders, held): (Holders, HeldRoles),
+        (holders, held): (Holders, Held),
         signer: &'a Signer,
     ) -> Self {
         let values = values.into_iter();
@@ -286,7 +301,7 @@ impl<'a> Parts<'a> {
             // Somebody who cannot sign in is not the administrator who is left.
             administrator: !is_odd && self.holders.is_administrator(&row.id),
             further_roles: self.holders.further_roles(&row.id),
-            roles: self.held.remove(&row.id).unwrap_or_default().into(),
+            grants: self.held.remove(&row.id).unwrap_or_default(),
             id: row.id,
             username: row.username.unwrap_or_default(),
             first_name: row.first_name,

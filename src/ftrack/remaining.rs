@@ -6,14 +6,14 @@
 //! server may stop.
 
 mod by_hand;
+mod grants;
 mod links;
-mod roles;
 #[cfg(test)]
 mod tests;
 
-use links::{is_same_but_for_roles, links, noted, unsettled};
-use roles::{RoleStep, role_field, role_steps};
-pub use roles::{is_yet_to_be_given, link_without_refused_roles};
+use grants::{GrantStep, grant_steps, there};
+pub use grants::{is_yet_to_be_given, link_without_refused_grants};
+use links::{is_same_but_for_given, links, noted, unsettled};
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -28,8 +28,8 @@ use crate::{
     model::{
         change::{Action, Change, LinkRow},
         edit::{Attribute, Edit, Field},
+        grant::Grant,
         link::{Activity, Link, LinkFound},
-        role::{ALL_OPEN_PROJECTS, Role},
         stored_value::{Likeness, likeness},
         user::EntityId,
     },
@@ -56,8 +56,8 @@ enum Step {
     Update(Map<String, Value>),
     /// Set a custom attribute.
     Custom(EntityId, Value),
-    /// Give or take a security role.
-    Role(RoleStep, EntityId),
+    /// Give or take a security role or a membership.
+    Grant(GrantStep),
     /// Write the link, with the mark of the run that made it.
     Link {
         link: Link,
@@ -90,14 +90,7 @@ impl Remaining {
             Step::Custom(configuration, value) => {
                 Ok(Operation::set_custom_value(&configuration, user, value))
             }
-            Step::Role(RoleStep::Add, role) => Ok(Operation::add_role(user, &role)),
-            Step::Role(RoleStep::Extend, role) => {
-                Ok(Operation::grant_all_open_projects(user, &role))
-            }
-            Step::Role(RoleStep::Remove, role) => Ok(Operation::remove_role(user, &role)),
-            Step::Role(RoleStep::Restrict, role) => {
-                Ok(Operation::revoke_all_open_projects(user, &role))
-            }
+            Step::Grant(step) => Ok(step.operation(user)),
             Step::DeleteLink => Ok(Operation::delete_link(user)),
             Step::Link { link, row, made_by } => match row {
                 Row::Stands => Operation::update_link(user, &link, made_by.as_deref(), signer),
@@ -123,8 +116,8 @@ impl Remaining {
 pub struct WriteContext<'a> {
     /// The mapped custom attributes: the key, and the id of its configuration.
     pub custom_attributes: &'a [(String, EntityId)],
-    /// The security roles that the job gives and takes.
-    pub roles: &'a [Arc<Role>],
+    /// What the job gives and takes.
+    pub grants: &'a [Arc<Grant>],
     /// The mark of the run, for the links that it makes.
     pub run_mark: &'a str,
     /// What earlier runs of the job may write late.
@@ -241,8 +234,8 @@ pub fn remaining(
         steps.push(Step::Update(values));
     }
     steps.extend(set_custom(change, means.custom_attributes, still));
-    let of_roles = role_steps(change, seen, still).into_iter();
-    steps.extend(of_roles.map(|(step, role)| Step::Role(step, role)));
+    let of_grants = grant_steps(change, seen, still).into_iter();
+    steps.extend(of_grants.map(Step::Grant));
     steps.extend(deletes.then_some(Step::DeleteLink));
     steps.extend(after.map(|after| link(after, row_after)));
     if let (Progress::Nothing, false, Some(obstructed)) = (
@@ -370,7 +363,7 @@ pub fn holds(
     let link_holds = if change.is_note() {
         noted(change, found).is_none()
     } else {
-        !change.has(&Edit::Link) || is_same_but_for_roles(found, &change.link)
+        !change.has(&Edit::Link) || is_same_but_for_given(found, &change.link)
     };
     ours && link_holds && is_in_effect()
 }
@@ -441,6 +434,8 @@ fn drifted(change: &Change, field: &Field, there: &Value) -> bool {
             | Field::Thumbnail
             | Field::Custom(_)
             | Field::Role(_)
+            | Field::ProjectRole { .. }
+            | Field::Group(_)
             | Field::Link => false,
         };
     let is_old = || {
@@ -475,8 +470,8 @@ fn wanted(edit: &Edit) -> Option<(Field, Value)> {
         Edit::Set { attribute, values } => Some((attribute.field(), values.new.clone())),
         Edit::Activate => Some((Field::IsActive, Value::Bool(true))),
         Edit::Deactivate => Some((Field::IsActive, Value::Bool(false))),
-        Edit::Grant(role) => Some((role_field(role), ALL_OPEN_PROJECTS.into())),
-        Edit::Revoke(role) => Some((role_field(role), Value::Null)),
+        Edit::Grant(grant) => Some((grant.field(), grant.value())),
+        Edit::Revoke(grant) => Some((grant.field(), Value::Null)),
         Edit::Link => None,
     }
 }
@@ -484,7 +479,8 @@ fn wanted(edit: &Edit) -> Option<(Field, Value)> {
 /// The user's own columns that a change writes, by name.
 fn columns(change: &Change, still: impl Fn(&Field) -> bool) -> Map<String, Value> {
     let own = change.edits.iter().filter_map(wanted);
-    own.filter(|(field, _)| !matches!(field, Field::Custom(_) | Field::Role(_)) && still(field))
+    let is_own = |field: &Field| !matches!(field, Field::Custom(_)) && !field.is_grant();
+    own.filter(|(field, _)| is_own(field) && still(field))
         .map(|(field, new)| (field.name(), new))
         .collect()
 }
@@ -508,7 +504,7 @@ fn create(change: &Change, means: WriteContext<'_>) -> Remaining {
     let mut steps = vec![Step::Create(columns(change, |_| true)), link];
     steps.extend(set_custom(change, means.custom_attributes, |_| true));
     let written = change.edits.iter().filter_map(wanted);
-    let written = written.filter(|(field, _)| !matches!(field, Field::Role(_)));
+    let written = written.filter(|(field, _)| !field.is_grant());
     let differing = written.map(|(field, _)| (field, Value::Null)).collect();
     Remaining {
         steps,
@@ -559,12 +555,13 @@ pub(super) fn differing(
     seen: &UserState,
     custom_attributes: &[(String, EntityId)],
 ) -> Vec<(Field, Value)> {
-    let wanted = change.edits.iter().filter_map(wanted);
-    wanted
-        .map(|(field, new)| {
-            let there = seen.value(&field, custom_attributes);
-            (field, new, there)
-        })
+    let values = change.edits.iter().filter_map(|edit| {
+        let (field, new) = wanted(edit)?;
+        let there = there(change, seen, edit);
+        let there = there.unwrap_or_else(|| seen.value(&field, custom_attributes));
+        Some((field, new, there))
+    });
+    values
         .filter(|(_, new, there)| !equal(new, there))
         .map(|(field, _, there)| (field, there))
         .collect()

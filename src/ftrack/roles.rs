@@ -213,7 +213,7 @@ fn the_only<'r>(name: &str, roles: &'r [NamedRow]) -> Option<&'r EntityId> {
 ///
 /// # Errors
 ///
-/// Those of [`Reader::read_call`]; [`FtrackErrorKind::UnusableRole`] when a role does not exist.
+/// Those of [`Reader::read_call`]; [`FtrackErrorKind::UnusableGrant`] when a role does not exist.
 pub async fn administrators(
     reader: &Reader,
     names: &[String],
@@ -238,7 +238,7 @@ fn administrator_ids(
 ) -> Result<Vec<EntityId>, FtrackError> {
     let id = |name: &String| {
         named(name, roles).next().cloned().ok_or_else(|| {
-            let unknown = FtrackErrorKind::UnusableRole {
+            let unknown = FtrackErrorKind::UnusableGrant {
                 problem: format!(
                     "ftrack has no security role {name:?}, which ftrack.administrator_roles names"
                 ),

@@ -19,8 +19,9 @@ use crate::model::{
 const LONGEST_PARTS: usize = 64 << 10;
 /// The longest value of a column of a user, in bytes, that is kept of a row that is too large.
 const LONGEST_COLUMN: usize = 64 << 10;
-/// The longest text of a link, in bytes; those that are written have a few hundred.
-const LONGEST_LINK: usize = 16 << 10;
+/// The longest text of a link, in bytes; those that are written have a few hundred, and at most 80
+/// for each role and membership that was given.
+const LONGEST_LINK: usize = 64 << 10;
 /// More than the time in a link takes, in bytes.
 const LONGEST_TIME: usize = 64;
 
@@ -365,6 +366,8 @@ impl Row for HeldRoleRow {
 pub(super) struct ProjectOfRoleRow {
     pub id: EntityId,
     pub user_security_role_id: EntityId,
+    #[serde(default)]
+    pub project_id: Option<EntityId>,
 }
 
 impl Row for ProjectOfRoleRow {
@@ -373,7 +376,77 @@ impl Row for ProjectOfRoleRow {
     }
 
     fn size(&self) -> usize {
-        size_of::<Self>() + of_ids([&self.id, &self.user_security_role_id])
+        let ids = [&self.id, &self.user_security_role_id].into_iter();
+        size_of::<Self>() + of_ids(ids.chain(&self.project_id))
+    }
+}
+
+/// A project.
+#[derive(Debug, Deserialize)]
+pub(super) struct ProjectRow {
+    pub id: EntityId,
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub status: Option<String>,
+    #[serde(default)]
+    pub is_private: Option<bool>,
+}
+
+impl Row for ProjectRow {
+    fn identity(&self) -> &EntityId {
+        &self.id
+    }
+
+    fn size(&self) -> usize {
+        let texts = [&self.name, &self.status].into_iter().flatten();
+        let texts: usize = texts.map(|text| of_text(text)).sum();
+        size_of::<Self>() + of_ids([&self.id]) + texts
+    }
+}
+
+/// A group.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct GroupRow {
+    pub id: EntityId,
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Whether it is one of a project.
+    #[serde(default)]
+    pub local: Option<bool>,
+    #[serde(default)]
+    pub parent_id: Option<EntityId>,
+}
+
+impl Row for GroupRow {
+    fn identity(&self) -> &EntityId {
+        &self.id
+    }
+
+    fn size(&self) -> usize {
+        let name = self.name.as_deref().map_or(0, of_text);
+        size_of::<Self>() + of_ids([&self.id].into_iter().chain(&self.parent_id)) + name
+    }
+}
+
+/// That a user is a member of a group. A row without a user is nobody's, and stops nobody else.
+#[derive(Debug, Deserialize)]
+pub(super) struct MembershipRow {
+    pub id: EntityId,
+    #[serde(default)]
+    pub user_id: Option<EntityId>,
+    #[serde(default)]
+    pub group_id: Option<EntityId>,
+}
+
+impl Row for MembershipRow {
+    fn identity(&self) -> &EntityId {
+        &self.id
+    }
+
+    fn size(&self) -> usize {
+        let ids = [&self.user_id, &self.group_id].into_iter().flatten();
+        size_of::<Self>() + of_ids([&self.id].into_iter().chain(ids))
     }
 }
 

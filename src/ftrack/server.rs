@@ -13,6 +13,8 @@ use serde::{
 };
 use serde_json::{Map, Value, value::RawValue};
 
+use crate::model::grant::GrantName;
+
 use super::{
     answer::{AnyAnswer, Exception, Expected, Page, ResponseItem, Unparsed},
     error::{FtrackError, FtrackErrorKind, ServerRefusal, WriteFailure},
@@ -75,19 +77,15 @@ impl<'de> Visitor<'de> for EachSchema<'_> {
             let Ok(SchemaParts { id, properties }) = serde_json::from_str(schema.get()) else {
                 continue;
             };
-            let known = NEEDED
-                .iter()
-                .chain(&NEEDED_FOR_CUSTOM)
-                .chain(&USED_FOR_WORK)
-                .chain(&NEEDED_FOR_PICTURES)
-                .find(|(entity, _)| id.is_some_and(|id| id.get().trim_matches('"') == *entity));
-            let (Some((entity, names)), Some(properties)) = (known, properties) else {
+            let is_this = |entity: &str| id.is_some_and(|id| id.get().trim_matches('"') == entity);
+            let (entity, names) = all_needed(is_this);
+            let Some(properties) = properties.filter(|_| !names.is_empty()) else {
                 continue;
             };
             let mut found = BTreeSet::new();
             let mut text = serde_json::Deserializer::from_str(properties.get());
             if text
-                .deserialize_map(EachProperty(names, &mut found))
+                .deserialize_map(EachProperty(&names, &mut found))
                 .is_ok()
             {
                 self.0.0.insert(entity, found);
@@ -98,7 +96,7 @@ impl<'de> Visitor<'de> for EachSchema<'_> {
 }
 
 /// Takes the names of those properties that are used.
-struct EachProperty<'s>(&'static [&'static str], &'s mut BTreeSet<&'static str>);
+struct EachProperty<'s>(&'s BTreeSet<&'static str>, &'s mut BTreeSet<&'static str>);
 
 impl<'de> Visitor<'de> for EachProperty<'_> {
     type Value = ();
@@ -127,8 +125,11 @@ pub enum Permission {
     Unknown(String),
 }
 
+/// An entity with the names of those of its properties that are needed.
+type Needed = (&'static str, &'static [&'static str]);
+
 /// What every sync needs, whatever is mapped.
-const NEEDED: [(&str, &[&str]); 5] = [
+const NEEDED: [Needed; 5] = [
     (
         "User",
         &[
@@ -147,8 +148,42 @@ const NEEDED: [(&str, &[&str]); 5] = [
     ("UserSecurityRole", &["id", "user_id", "security_role_id"]),
 ];
 
+/// What a sync needs when roles are mapped.
+const NEEDED_FOR_ROLES: [Needed; 3] = [
+    ("SecurityRole", &["type"]),
+    ("UserSecurityRole", &["is_all_open_projects"]),
+    (
+        "UserSecurityRoleProject",
+        &["id", "user_security_role_id", "project_id"],
+    ),
+];
+
+/// What a sync needs when roles are mapped for named projects.
+const NEEDED_FOR_PROJECTS: [Needed; 1] = [("Project", &["id", "name", "status", "is_private"])];
+
+/// What a sync needs when groups are mapped.
+const NEEDED_FOR_GROUPS: [Needed; 2] = [
+    ("Group", &["id", "name", "local", "parent_id"]),
+    ("Membership", &["id", "user_id", "group_id"]),
+];
+
+/// The names of the properties of an entity that a sync may need.
+fn all_needed(is_of: impl Fn(&str) -> bool) -> (&'static str, BTreeSet<&'static str>) {
+    let always = NEEDED.iter().chain(&NEEDED_FOR_CUSTOM);
+    let of_roles = NEEDED_FOR_ROLES.iter().chain(&NEEDED_FOR_PROJECTS);
+    let further = NEEDED_FOR_GROUPS.iter().chain(&USED_FOR_WORK);
+    let all = always.chain(of_roles).chain(further);
+    let all = all.chain(&NEEDED_FOR_PICTURES);
+    let mut names = ("", BTreeSet::new());
+    for (entity, properties) in all.filter(|(entity, _)| is_of(entity)) {
+        names.0 = entity;
+        names.1.extend(properties.iter());
+    }
+    names
+}
+
 /// What a sync needs when custom attributes are mapped.
-const NEEDED_FOR_CUSTOM: [(&str, &[&str]); 2] = [
+const NEEDED_FOR_CUSTOM: [Needed; 2] = [
     (
         "CustomAttributeConfiguration",
         &["id", "key", "entity_type"],
@@ -160,7 +195,7 @@ const NEEDED_FOR_CUSTOM: [(&str, &[&str]); 2] = [
 ];
 
 /// What is used to find out what people carry who are to be deactivated; a run goes on without it.
-const USED_FOR_WORK: [(&str, &[&str]); 4] = [
+const USED_FOR_WORK: [Needed; 4] = [
     ("Task", &["project_id", "status", "assignments"]),
     ("Timer", &["user_id", "context_id"]),
     ("Project", &["status", "managers"]),
@@ -168,7 +203,7 @@ const USED_FOR_WORK: [(&str, &[&str]); 4] = [
 ];
 
 /// What a sync needs when pictures are sent.
-const NEEDED_FOR_PICTURES: [(&str, &[&str]); 2] = [
+const NEEDED_FOR_PICTURES: [Needed; 2] = [
     ("FileComponent", &["id", "name", "file_type", "size"]),
     (
         "ComponentLocation",
@@ -251,16 +286,23 @@ impl Schemas {
             .collect()
     }
 
-    /// What a sync needs and this server lacks, as `Entity.property`; `custom_attributes` are the
-    /// mapped keys.
+    /// What a sync needs and this server lacks, as `Entity.property`, where these custom attributes, by
+    /// key, and these roles and groups are mapped.
     #[must_use]
-    pub fn lacking(&self, custom_attributes: &[String]) -> Vec<String> {
-        let custom: &[_] = if custom_attributes.is_empty() {
-            &[]
-        } else {
-            &NEEDED_FOR_CUSTOM
-        };
-        self.without(NEEDED.iter().chain(custom))
+    pub fn lacking(&self, custom_attributes: &[String], grants: &[GrantName]) -> Vec<String> {
+        let any = |is_so: fn(&GrantName) -> bool| grants.iter().any(is_so);
+        let of_groups = any(|name| matches!(name, GrantName::Group(_)));
+        let of_projects = any(|name| matches!(name, GrantName::ProjectRole { .. }));
+        let of_roles = any(|name| !matches!(name, GrantName::Group(_)));
+        let needed: [(&[Needed], bool); 5] = [
+            (&NEEDED, true),
+            (&NEEDED_FOR_CUSTOM, !custom_attributes.is_empty()),
+            (&NEEDED_FOR_ROLES, of_roles),
+            (&NEEDED_FOR_PROJECTS, of_projects),
+            (&NEEDED_FOR_GROUPS, of_groups),
+        ];
+        let needed = needed.into_iter().filter(|(_, is_needed)| *is_needed);
+        self.without(needed.flat_map(|(needed, _)| needed))
     }
 
     /// What sending pictures needs beside that.
@@ -269,10 +311,7 @@ impl Schemas {
         self.without(NEEDED_FOR_PICTURES.iter())
     }
 
-    fn without<'n>(
-        &self,
-        needed: impl Iterator<Item = &'n (&'static str, &'static [&'static str])>,
-    ) -> Vec<String> {
+    fn without<'n>(&self, needed: impl Iterator<Item = &'n Needed>) -> Vec<String> {
         needed
             .flat_map(|(entity, properties)| {
                 properties.iter().map(move |property| (*entity, *property))

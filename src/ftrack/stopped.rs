@@ -68,7 +68,7 @@ impl FtrackError {
             | FtrackErrorKind::Changing { .. }
             | FtrackErrorKind::CutShort { .. }
             | FtrackErrorKind::CustomAttribute(_)
-            | FtrackErrorKind::UnusableRole { .. } => StopCause::Other,
+            | FtrackErrorKind::UnusableGrant { .. } => StopCause::Other,
         }
     }
 }

@@ -309,7 +309,9 @@ fn is_value(field: &Field) -> bool {
         | Field::UserType
         | Field::Thumbnail
         | Field::Custom(_)
-        | Field::Role(_) => true,
+        | Field::Role(_)
+        | Field::ProjectRole { .. }
+        | Field::Group(_) => true,
     }
 }
 

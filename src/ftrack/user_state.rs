@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     error::{FtrackError, FtrackErrorKind},
-    mapped_roles,
+    mapped_grants,
     page::list,
     query,
     row::{LinkRow, UserRow, ValueRow, are_usable},
@@ -18,10 +18,9 @@ use crate::{
     ftrack::signer::Signer,
     model::{
         edit::Field,
+        grant::{Grant, HeldGrants},
         link::LinkFound,
         picture::PictureDigest,
-        role,
-        role::{ALL_OPEN_PROJECTS, HeldRole, Role},
         user::{EntityId, User},
     },
 };
@@ -50,8 +49,8 @@ pub struct UserState {
     /// The values of the requested custom attributes, in their order; `Value::Null` when there is
     /// none.
     pub custom_values: Box<[Value]>,
-    /// Those of the job's roles that the user has, for some projects or for all.
-    pub roles: Box<[HeldRole]>,
+    /// What the user has of what the job gives and takes.
+    pub grants: HeldGrants,
 }
 
 impl From<&User> for UserState {
@@ -66,13 +65,14 @@ impl From<&User> for UserState {
             link: user.link.clone(),
             link_made_by: None,
             custom_values: user.custom_values.clone(),
-            roles: user.roles.clone(),
+            grants: user.grants.clone(),
         }
     }
 }
 
 impl UserState {
-    /// The value of a column; null for the link.
+    /// The value of a column; null for the link, and for roles and memberships, whose value depends on
+    /// what is to become of them.
     #[must_use]
     pub fn value(&self, field: &Field, custom_attributes: &[(String, EntityId)]) -> Value {
         let text = |value: Option<&str>| value.map_or(Value::Null, Value::from);
@@ -90,16 +90,16 @@ impl UserState {
                     .cloned()
                     .unwrap_or(Value::Null)
             }
-            Field::Role(name) => match role::held(&self.roles, name) {
-                Some(held) if held.is_on_all_open => ALL_OPEN_PROJECTS.into(),
-                Some(_) | None => Value::Null,
-            },
             Field::Thumbnail => {
                 let link = self.link.link();
                 let picture = link.and_then(|link| link.sent.picture.as_ref());
                 text(picture.map(PictureDigest::as_str))
             }
-            Field::Invitation | Field::Link => Value::Null,
+            Field::Role(_)
+            | Field::ProjectRole { .. }
+            | Field::Group(_)
+            | Field::Invitation
+            | Field::Link => Value::Null,
         }
     }
 }
@@ -110,7 +110,7 @@ impl UserState {
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Columns<'a> {
     pub custom_attributes: &'a [(String, EntityId)],
-    pub roles: &'a [Arc<Role>],
+    pub grants: &'a [Arc<Grant>],
 }
 
 /// The present state of these users; a user that is missing does not exist.
@@ -148,7 +148,7 @@ async fn some(
     users: &[EntityId],
     Columns {
         custom_attributes,
-        roles,
+        grants,
     }: Columns<'_>,
     until: &Until,
 ) -> Result<States, FtrackError> {
@@ -165,12 +165,12 @@ async fn some(
         list::<UserRow>(reader, &own, until),
         list::<LinkRow>(reader, &links, until),
         values,
-        mapped_roles::of_some(reader, roles, users, until),
+        mapped_grants::of_some(reader, grants, users, until),
     )?;
     let mut states = joined(rows, links, values, reader.signer())
         .map_err(|trouble| reader.error_of("reading users again", trouble))?;
     for (id, state) in &mut states {
-        state.roles = held.remove(id).unwrap_or_default().into();
+        state.grants = held.remove(id).unwrap_or_default();
     }
     Ok(states)
 }
@@ -202,7 +202,7 @@ fn joined(
             link: LinkFound::Absent,
             link_made_by: None,
             custom_values: values.iter().map(|_| Value::Null).collect(),
-            roles: Box::default(),
+            grants: HeldGrants::default(),
         };
         states.insert(row.id, state);
     }

@@ -6,12 +6,14 @@
 
 mod call;
 mod looking;
+mod new_groups;
 mod stored;
 
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
@@ -49,17 +51,30 @@ use call::Call;
 /// unusual server.
 const MOST_ROUNDS: usize = 12;
 
-/// Writes the vetted changes; `each` is called with results as they become known.
-///
-/// Returns why writing stopped early, if it did; then everything that was not tried is among the
-/// results, with that reason.
+/// The end of the writing.
+#[derive(Debug)]
+pub struct WriteEnd {
+    /// Why it stopped early, if it did; then everything that was not tried is among the results, with
+    /// that reason.
+    pub stopped: Option<WriteStopped>,
+    /// The paths of the groups that were made.
+    pub made_groups: Vec<Arc<str>>,
+}
+
+/// Writes the vetted changes, after the groups that they need; `each` is called with results as they
+/// become known.
 pub async fn write(
     writer: &Writer,
     vetted: &Vetted,
     current: &Current,
     limits: WriteLimits<'_>,
     each: impl FnMut(&[ChangeOutcome]) + Send,
-) -> Option<WriteStopped> {
+) -> WriteEnd {
+    let made = new_groups::make_missing(writer, vetted.allowed(), limits.until).await;
+    let (made_groups, not_made) = match made {
+        Ok(made) => (made, None),
+        Err(error) => (Vec::new(), Some(stopped(&error))),
+    };
     let mut writing = Writing {
         writer,
         changes: Cow::Borrowed(vetted.allowed()),
@@ -67,20 +82,23 @@ pub async fn write(
         doings: ProgressOfChanges::none(vetted.allowed().len()),
         means: WriteContext {
             custom_attributes: &current.custom_attributes,
-            roles: &current.roles,
+            grants: &current.grants,
             run_mark: writer.reader().run_mark(),
             earlier: limits.earlier,
             orphans: &current.orphans,
         },
         limits,
         stop_rule: StopRule::default(),
-        stopped: None,
+        stopped: not_made,
         unsettled: Batch::settling(),
         unconcerned: unconcerned(vetted, current),
         each,
     };
     writing.all(current).await;
-    writing.stopped
+    WriteEnd {
+        stopped: writing.stopped,
+        made_groups,
+    }
 }
 
 /// Bounds of the writing.
@@ -428,7 +446,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             });
         }
         let written = remaining::written_all_the_same(change, seen, self.means.custom_attributes);
-        self.forget_refused_roles(change, seen).await;
+        self.forget_refused_grants(change, seen).await;
         if let Some(worse) = self.undo_rotation(change, seen).await {
             failure = format!("{failure}; {worse}");
         }
@@ -456,10 +474,10 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         (holds && !is_others).then(|| self.doings.holds(place))
     }
 
-    /// Takes roles that were refused out of the user's link. Where that fails as well, the link names a
-    /// role that the user does not have, which the next run gives or forgets.
-    async fn forget_refused_roles(&self, change: &Change, seen: Option<&UserState>) {
-        let Some(link) = remaining::link_without_refused_roles(change, seen) else {
+    /// Takes what was refused out of the user's link. Where that fails as well, the link names a role or
+    /// membership that the user does not have, which the next run gives or forgets.
+    async fn forget_refused_grants(&self, change: &Change, seen: Option<&UserState>) {
+        let Some(link) = remaining::link_without_refused_grants(change, seen) else {
             return;
         };
         let made_by = seen.and_then(|seen| seen.link_made_by.as_deref());

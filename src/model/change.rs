@@ -13,7 +13,6 @@ use crate::model::{
     fold::fold,
     link::Link,
     reason::Reason,
-    role::ALL_OPEN_PROJECTS,
     stored_link::as_value,
     user::EntityId,
     verdict::Verdict,
@@ -104,8 +103,8 @@ pub struct Change {
     pub reason: Reason,
     /// The link that was read; none where the user had none.
     pub before: Option<Link>,
-    /// The link after the change, but for the roles that it gives and takes; of a change that takes
-    /// the link away, the one that it takes.
+    /// The link after the change, but for the roles and memberships that it gives and takes; of a change
+    /// that takes the link away, the one that it takes.
     pub link: Link,
     /// Whether there is a link after the change.
     pub row: LinkRow,
@@ -242,13 +241,13 @@ impl Change {
                 let (old, new) = (Value::Bool(true), Value::Bool(false));
                 (Field::IsActive, Values { old, new })
             }
-            Edit::Grant(role) => {
-                let (old, new) = (Value::Null, ALL_OPEN_PROJECTS.into());
-                (Field::Role(role.name.to_string()), Values { old, new })
+            Edit::Grant(grant) => {
+                let (old, new) = (Value::Null, grant.value());
+                (grant.field(), Values { old, new })
             }
-            Edit::Revoke(role) => {
-                let (old, new) = (ALL_OPEN_PROJECTS.into(), Value::Null);
-                (Field::Role(role.name.to_string()), Values { old, new })
+            Edit::Revoke(grant) => {
+                let (old, new) = (grant.value(), Value::Null);
+                (grant.field(), Values { old, new })
             }
             Edit::Link => {
                 let old = self.before.as_ref().map_or(Value::Null, link);
@@ -285,14 +284,14 @@ impl Change {
         })
     }
 
-    /// The link after the change, if nobody else gives or takes its roles meanwhile.
+    /// The link after the change, if nobody else gives or takes what it does meanwhile.
     #[must_use]
     pub fn link_after(&self) -> Link {
         let mut link = self.link.clone();
         for edit in &self.edits {
             match edit {
-                Edit::Grant(role) => link.note_role(&role.id),
-                Edit::Revoke(role) => link.forget_role(&role.id),
+                Edit::Grant(grant) => link.given.note(&grant.id()),
+                Edit::Revoke(grant) => link.given.forget(&grant.id()),
                 Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => {}
             }
         }

@@ -31,9 +31,9 @@ pub enum ChangeKind {
     Deactivate,
     /// The user's access begins again.
     Reactivate,
-    /// A security role is given.
+    /// A security role or a membership is given.
     Grant,
-    /// A security role is taken.
+    /// A security role or a membership is taken.
     Revoke,
 }
 
@@ -90,8 +90,12 @@ impl ChangeKind {
             (_, Field::IsActive) if values.new == true => Self::Reactivate,
             (_, Field::IsActive) => Self::Deactivate,
             (_, Field::Username) => Self::Rename,
-            (_, Field::Role(_)) if values.new.is_null() => Self::Revoke,
-            (_, Field::Role(_)) => Self::Grant,
+            (_, Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_))
+                if values.new.is_null() =>
+            {
+                Self::Revoke
+            }
+            (_, Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_)) => Self::Grant,
             (
                 _,
                 Field::FirstName

@@ -5,7 +5,7 @@
 //! | version | contains |
 //! |---|---|
 //! | none | source, directory id, attribute, activity |
-//! | 2 | also the ids of its user and of the directory, a mark of the run that made it, a signature where `ftrack.link_key_file` is set, and the ids of the roles that were given (absent in links of earlier programs: none), since when the person has been missing, and digests of the edits that a person rejected, and what was sent for the user (likewise) |
+//! | 2 | also the ids of its user and of the directory, a mark of the run that made it, a signature where `ftrack.link_key_file` is set, and the ids of the roles and groups that were given (absent in links of earlier programs: none), since when the person has been missing, and digests of the edits that a person rejected, and what was sent for the user (likewise) |
 //!
 //! What `unlink` leaves in its place is such a link with the activity `unlinked`, which programs before
 //! that cannot read: they leave the user alone, and give its person no other.
@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    entity_id::EntityId, entry::DirectoryId, id::IdAttribute, link_notes::LinkNotes, sent::Sent,
+    entry::DirectoryId, given::Given, id::IdAttribute, link_notes::LinkNotes, sent::Sent,
 };
 
 /// The key of the `Metadata` row that contains a user's link.
@@ -102,9 +102,9 @@ pub struct Link {
     /// Whether the user is protected, whatever its login is now; absent where its login decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protected: Option<bool>,
-    /// The security roles that the program gave the user, or is about to give: sorted, each once.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub roles: Vec<EntityId>,
+    /// The security roles and memberships that the program gave the user, or is about to give.
+    #[serde(flatten)]
+    pub given: Given,
     /// What it says beside who owns the user.
     #[serde(default, skip_serializing_if = "LinkNotes::is_empty")]
     pub notes: LinkNotes,
@@ -120,18 +120,6 @@ pub struct Link {
 }
 
 impl Link {
-    /// Notes that the program gives a role.
-    pub fn note_role(&mut self, role: &EntityId) {
-        if let Err(place) = self.roles.binary_search(role) {
-            self.roles.insert(place, role.clone());
-        }
-    }
-
-    /// Forgets that the program gave a role.
-    pub fn forget_role(&mut self, role: &EntityId) {
-        self.roles.retain(|known| known != role);
-    }
-
     /// Whether two links of one user are the same, whatever else they say of the person.
     #[must_use]
     pub fn is_same_but_for_notes(&self, other: &Self) -> bool {

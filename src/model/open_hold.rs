@@ -207,6 +207,8 @@ impl HeldPerson {
             | ShownEdit::Deactivate
             | ShownEdit::Grant { .. }
             | ShownEdit::Revoke { .. }
+            | ShownEdit::Join { .. }
+            | ShownEdit::Leave { .. }
             | ShownEdit::Link => None,
         });
         names

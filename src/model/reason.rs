@@ -27,7 +27,7 @@ pub enum Reason {
     NoUser,
     /// The directory has other values than the user.
     OtherValues,
-    /// The mapped groups give the person other roles.
+    /// The mapped groups give the person other roles or memberships.
     OtherRoles,
     /// A role that the program gave was taken by somebody else, or given to no effect.
     RoleGone,
@@ -335,8 +335,8 @@ impl Reason {
             Self::InStep => "the user has the directory's values",
             Self::NoUser => "the person is in the directory and has no user",
             Self::OtherValues => "the directory has other values",
-            Self::OtherRoles => "the groups of the job's roles have other members",
-            Self::RoleGone => "the user's link names a role that the user does not have any more",
+            Self::OtherRoles => "the groups that give roles and memberships have other members",
+            Self::RoleGone => "the user's link names a role or membership that is gone",
             Self::AdoptBegun => {
                 "this program began to create the user in a run that was interrupted"
             }

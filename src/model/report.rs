@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use crate::model::approver::Approver;
+pub use crate::model::counts::Counts;
 pub use crate::model::ftrack_part::{FtrackPart, Seats};
 pub use crate::model::observed::{Became, Observed, ObservedChange};
 pub use crate::model::trigger::Trigger;
@@ -16,6 +17,7 @@ use crate::model::{
     edit::{Field, Values},
     hold_number::HoldNumber,
     reason::Cause,
+    shown_edit::ShownEdit,
     user::EntityId,
     work::Work,
 };
@@ -315,40 +317,6 @@ pub struct Search {
     pub result: String,
 }
 
-/// What was really written, and what was not.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "fields are self-explanatory")]
-pub struct Counts {
-    pub created: usize,
-    /// Users whose values were changed.
-    pub updated: usize,
-    pub deactivated: usize,
-    pub reactivated: usize,
-    pub adopted: usize,
-    /// Security roles that were granted or revoked.
-    pub role_changes: usize,
-    /// Group memberships that were added or removed.
-    pub group_changes: usize,
-    /// People whose user needed no change.
-    pub unchanged: usize,
-    /// Skipped entries.
-    pub skipped: usize,
-    /// Changes that are held for a person.
-    pub held: usize,
-    /// Changes that a person rejected, and whose cause has not ended.
-    #[serde(default)]
-    pub rejected: usize,
-    /// Changes that could not be applied.
-    pub failed: usize,
-    /// Changes that were sent, and whose result could not be read back.
-    #[serde(default)]
-    pub unconfirmed: usize,
-    /// People of the directory without an active user, for a reason that a person must settle, such as
-    /// that there is no seat; where most people are skipped because of their values, these as well.
-    #[serde(default)]
-    pub unsettled: usize,
-}
-
 /// One change with its result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
@@ -368,6 +336,9 @@ pub struct Reported {
     pub person: Option<LastKnown>,
     /// The values, each from what to what.
     pub fields: BTreeMap<Field, Values>,
+    /// The same as edits; omitted in reports of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<ShownEdit>,
     /// Why, as text.
     pub reason: String,
     /// Where the person is whose user is to be deactivated; omitted where it is not known.
@@ -460,6 +431,7 @@ impl Reported {
             ftrack_id: change.ftrack_id.clone(),
             person: None,
             fields: change.fields(),
+            edits: change.edits.iter().map(ShownEdit::from).collect(),
             reason: change.reason.to_string(),
             cause: change.reason.cause(),
             result,
@@ -531,28 +503,6 @@ impl Reported {
 }
 
 impl Counts {
-    /// The number of changes that were written.
-    #[must_use]
-    pub fn changed(&self) -> usize {
-        let Self {
-            created,
-            updated,
-            deactivated,
-            reactivated,
-            adopted,
-            role_changes,
-            group_changes,
-            unchanged: _,
-            skipped: _,
-            held: _,
-            rejected: _,
-            failed: _,
-            unconfirmed: _,
-            unsettled: _,
-        } = self;
-        created + updated + deactivated + reactivated + adopted + role_changes + group_changes
-    }
-
     /// Counts the results of changes.
     #[must_use]
     pub fn of_results(changes: &[Reported]) -> Self {
@@ -572,14 +522,18 @@ impl Counts {
     }
 
     fn count_applied(&mut self, change: &Reported) {
-        let is_role = |field: &&Field| matches!(field, Field::Role(_));
-        let roles = change.fields.keys().filter(is_role).count();
-        self.role_changes += roles;
+        let count = |is_so: fn(&Field) -> bool| {
+            let fields = change.fields.keys();
+            fields.filter(|field| is_so(field)).count()
+        };
+        self.role_changes += count(Field::is_role);
+        self.group_changes += count(Field::is_group);
+        let grants = count(Field::is_grant);
         match change.action {
             Action::Create => self.created += 1,
-            // Where only roles change, no value of the user does.
+            // Where only roles and memberships change, no value of the user does.
             Action::Update => {
-                self.updated += usize::from(roles == 0 || change.fields.len() > roles);
+                self.updated += usize::from(grants == 0 || change.fields.len() > grants);
             }
             Action::Deactivate => self.deactivated += 1,
             Action::Reactivate => self.reactivated += 1,

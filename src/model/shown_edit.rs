@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::edit::{Edit, Field, Values};
+use crate::model::{
+    edit::{Edit, Field, Values},
+    grant::Grant,
+};
 
 /// An edit, as people and scripts read it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,9 +24,21 @@ pub enum ShownEdit {
     Deactivate,
     Grant {
         role: String,
+        /// Absent where it is for all open projects.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project: Option<String>,
     },
     Revoke {
         role: String,
+        /// Absent where it is for all open projects.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project: Option<String>,
+    },
+    Join {
+        group: String,
+    },
+    Leave {
+        group: String,
     },
     Link,
 }
@@ -32,10 +47,21 @@ impl ShownEdit {
     /// The edits that write these columns, in the order of the columns.
     #[must_use]
     pub fn of_fields(fields: &BTreeMap<Field, Values>) -> Vec<Self> {
-        let edits = fields.iter().map(|(field, values)| match field {
+        let edits = fields.iter();
+        edits
+            .map(|(field, values)| Self::of_field(field.clone(), values))
+            .collect()
+    }
+
+    fn of_field(field: Field, values: &Values) -> Self {
+        let is_taken = values.new.is_null();
+        match field {
             Field::IsActive if values.new == true => Self::Activate,
             Field::IsActive => Self::Deactivate,
-            Field::Role(role) => Self::of_role(role.clone(), &values.new),
+            Field::Role(role) => Self::of_role(role, None, &values.new),
+            Field::ProjectRole { role, project } => Self::of_role(role, Some(project), &values.new),
+            Field::Group(group) if is_taken => Self::Leave { group },
+            Field::Group(group) => Self::Join { group },
             Field::Link => Self::Link,
             Field::Username
             | Field::FirstName
@@ -45,25 +71,28 @@ impl ShownEdit {
             | Field::Invitation
             | Field::Thumbnail
             | Field::Custom(_) => Self::Set {
-                attribute: field.clone(),
+                attribute: field,
                 values: values.clone(),
             },
-        });
-        edits.collect()
+        }
     }
 
     /// What lets a user have a role as the new value says.
-    fn of_role(role: String, new: &Value) -> Self {
+    fn of_role(role: String, project: Option<String>, new: &Value) -> Self {
         if new.is_null() {
-            Self::Revoke { role }
+            Self::Revoke { role, project }
         } else {
-            Self::Grant { role }
+            Self::Grant { role, project }
         }
     }
 }
 
 impl From<&Edit> for ShownEdit {
     fn from(edit: &Edit) -> Self {
+        let of_grant = |grant: &Grant, new: Value| {
+            let old = Value::Null;
+            Self::of_field(grant.field(), &Values { old, new })
+        };
         match edit {
             Edit::Set { attribute, values } => Self::Set {
                 attribute: attribute.field(),
@@ -71,12 +100,8 @@ impl From<&Edit> for ShownEdit {
             },
             Edit::Activate => Self::Activate,
             Edit::Deactivate => Self::Deactivate,
-            Edit::Grant(role) => Self::Grant {
-                role: role.name.to_string(),
-            },
-            Edit::Revoke(role) => Self::Revoke {
-                role: role.name.to_string(),
-            },
+            Edit::Grant(grant) => of_grant(grant, grant.value()),
+            Edit::Revoke(grant) => of_grant(grant, Value::Null),
             Edit::Link => Self::Link,
         }
     }

@@ -9,6 +9,7 @@ use crate::model::{
     absence::Absence,
     clocks::Clocks,
     entry::DirectoryId,
+    given::{Given, GrantId},
     id::IdAttribute,
     link::{Activity, Form, Link, LinkFound, Signature},
     link_notes::{EditDigest, LinkNotes},
@@ -42,6 +43,10 @@ pub(crate) struct Stored<'a> {
     protected: Option<bool>,
     #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
     roles: Vec<Cow<'a, str>>,
+    #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
+    project_roles: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<Cow<'a, str>>,
     #[serde(
         default,
         deserialize_with = "if_readable",
@@ -145,7 +150,7 @@ impl<'a> Stored<'a> {
             Activity::Released => ("released", None),
             Activity::Unlinked => ("unlinked", None),
         };
-        Self {
+        let mut stored = Self {
             version: if is_current { VERSION } else { first() },
             user: is_current.then(|| user.as_str().into()),
             source: (&*link.source).into(),
@@ -155,7 +160,9 @@ impl<'a> Stored<'a> {
             activity: activity.into(),
             since: since.map(Into::into),
             protected: link.protected,
-            roles: link.roles.iter().map(|role| role.as_str().into()).collect(),
+            roles: Vec::new(),
+            project_roles: Vec::new(),
+            groups: Vec::new(),
             missing: link.notes.missing().map(Into::into),
             rejected: Some(link.notes.rejected())
                 .filter(|rejected| !rejected.is_empty())
@@ -164,7 +171,18 @@ impl<'a> Stored<'a> {
             picture: link.sent.picture.as_ref().map(|sent| sent.as_str().into()),
             by: by.filter(|_| is_current).map(Into::into),
             signature: None,
+        };
+        for given in link.given.iter() {
+            match given {
+                GrantId::Role(role) => stored.roles.push(role.as_str().into()),
+                GrantId::ProjectRole { role, project } => {
+                    let ids = (role.as_str().into(), project.as_str().into());
+                    stored.project_roles.push(ids);
+                }
+                GrantId::Group(group) => stored.groups.push(group.as_str().into()),
+            }
         }
+        stored
     }
 
     /// Parses a user's link; none when it is not a link of a readable version.
@@ -196,7 +214,7 @@ impl<'a> Stored<'a> {
             attribute: stored.attribute.clone().into_owned(),
             activity,
             protected: stored.protected,
-            roles: roles(&stored.roles)?,
+            given: stored.given()?,
             notes: notes(stored.missing.as_ref(), stored.rejected.as_ref()),
             sent: Sent {
                 invitation: stored.invitation.as_deref().map(Invitation::named),
@@ -207,15 +225,21 @@ impl<'a> Stored<'a> {
         };
         Some((stored, link))
     }
-}
 
-/// The ids of roles, in order; none where one of them is no id.
-fn roles(stored: &[Cow<'_, str>]) -> Option<Vec<EntityId>> {
-    let roles = stored.iter().map(|role| EntityId::new(role));
-    let mut roles = roles.collect::<Option<Vec<EntityId>>>()?;
-    roles.sort_unstable();
-    roles.dedup();
-    Some(roles)
+    /// What was given; none where one of the ids is none.
+    fn given(&self) -> Option<Given> {
+        let id = |text: &Cow<'_, str>| EntityId::new(text);
+        let roles = self.roles.iter().map(|role| id(role).map(GrantId::Role));
+        let on_projects = self.project_roles.iter().map(|(role, project)| {
+            Some(GrantId::ProjectRole {
+                role: id(role)?,
+                project: id(project)?,
+            })
+        });
+        let groups = self.groups.iter();
+        let groups = groups.map(|group| id(group).map(GrantId::Group));
+        roles.chain(on_projects).chain(groups).collect()
+    }
 }
 
 thread_local! {

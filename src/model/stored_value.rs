@@ -168,6 +168,8 @@ pub fn likeness(field: &Field, wanted: &Value, stored: &Value) -> Likeness {
         | Field::Invitation
         | Field::Thumbnail
         | Field::Role(_)
+        | Field::ProjectRole { .. }
+        | Field::Group(_)
         | Field::Link => {
             return Likeness::None;
         }

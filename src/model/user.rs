@@ -12,8 +12,9 @@ pub use crate::model::{custom_kind::CustomKind, entity_id::EntityId};
 use crate::model::{
     entry::DirectoryId,
     fold::fold,
+    given::{Given, GrantId},
+    grant::{Grant, HeldGrants},
     link::LinkFound,
-    role::{HeldRole, Role},
 };
 
 /// One ftrack user, as far as a plan needs it.
@@ -38,8 +39,8 @@ pub struct User {
     /// The names of the user's security roles that neither make an administrator nor are given to
     /// every new user; in order, each once.
     pub further_roles: Box<[Arc<str>]>,
-    /// Those of the job's roles that the user has, for some projects or for all.
-    pub roles: Box<[HeldRole]>,
+    /// What the user has of what the job gives and takes.
+    pub grants: HeldGrants,
     pub link: LinkFound,
     /// The values of the mapped custom attributes, in the order of [`Current::custom_attributes`];
     /// `Value::Null` when there is none.
@@ -78,8 +79,8 @@ pub struct Current {
     pub custom_attributes: Vec<(String, EntityId)>,
     /// The kind of each custom attribute, in the order of `custom_attributes`.
     pub custom_kinds: Vec<CustomKind>,
-    /// The security roles that the job gives and takes, in the order of its configuration.
-    pub roles: Vec<Arc<Role>>,
+    /// What the job gives and takes, in the order of its rules.
+    pub grants: Vec<Arc<Grant>>,
     /// User types: the id by name.
     pub user_types: BTreeMap<String, EntityId>,
     /// The ids that have a link but no user: mostly deleted users.
@@ -90,4 +91,73 @@ pub struct Current {
     pub warnings: Vec<String>,
     /// The number of calls it took.
     pub read_calls: u64,
+}
+
+impl Current {
+    /// The names of the roles and of the groups among what a link names as given, each sorted; of what
+    /// the job is not mapped to, the ids.
+    #[must_use]
+    pub fn names_of(&self, given: &Given) -> (Vec<String>, Vec<String>) {
+        let (mut roles, mut groups) = (Vec::new(), Vec::new());
+        for id in given.iter() {
+            let known = self.grants.iter().find(|grant| grant.id() == *id);
+            let name = known.map_or_else(|| id.to_string(), |grant| grant.name());
+            match id {
+                GrantId::Role(_) | GrantId::ProjectRole { .. } => roles.push(name),
+                GrantId::Group(_) => groups.push(name),
+            }
+        }
+        roles.sort_unstable();
+        groups.sort_unstable();
+        (roles, groups)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::model::grant::{Group, Project, Role};
+
+    #[test]
+    fn what_a_link_names_as_given_has_the_names_of_ftrack_or_its_ids() {
+        let id = |text: &str| EntityId::new(text).unwrap();
+        let role = Role {
+            id: id("r-1"),
+            name: "Lead".into(),
+            is_administrator: false,
+        };
+        let project = Project {
+            id: id("p-1"),
+            name: "Film".into(),
+            is_private: false,
+        };
+        let group = Group {
+            id: id("g-1"),
+            name: "Departments/Lighting".into(),
+            missing: [].into(),
+        };
+        let grants = [
+            Grant::Role(role.clone()),
+            Grant::ProjectRole { role, project },
+            Grant::Group(group),
+        ];
+        let unmapped = [
+            GrantId::Role(id("r-2")),
+            GrantId::ProjectRole {
+                role: id("r-2"),
+                project: id("p-1"),
+            },
+            GrantId::Group(id("g-2")),
+        ];
+        let given = grants.iter().map(Grant::id).chain(unmapped).collect();
+        let current = Current {
+            grants: grants.map(Arc::new).into(),
+            ..Current::default()
+        };
+        let (roles, groups) = current.names_of(&given);
+        assert_eq!(roles, ["Lead", "Lead@Film", "r-2", "r-2@p-1"]);
+        assert_eq!(groups, ["Departments/Lighting", "g-2"]);
+    }
 }

@@ -187,6 +187,8 @@ impl ApprovedHold {
             | ShownEdit::Deactivate
             | ShownEdit::Grant { .. }
             | ShownEdit::Revoke { .. }
+            | ShownEdit::Join { .. }
+            | ShownEdit::Leave { .. }
             | ShownEdit::Link => None,
         });
         Reported {
@@ -197,6 +199,7 @@ impl ApprovedHold {
             ftrack_id: person.ftrack_id.clone(),
             person: None,
             fields: fields.collect(),
+            edits: person.edits.clone(),
             reason: person.reason.clone(),
             cause: None,
             result: ChangeResult::Failed,

@@ -24,7 +24,7 @@ use crate::{
     },
     state::State,
     sync::{
-        decide::{Given, Matched, user_named},
+        decide::{GivenUser, Matched, user_named},
         decision::{Decision, Outcome, Plan, Who},
         guard,
         guard::ClosedKinds,
@@ -143,7 +143,7 @@ impl<'a> RunContext<'a, LdapWork> {
             return Ok(matched);
         };
         let (matched, id) = matched
-            .giving(Given { who, user })
+            .giving(GivenUser { who, user })
             .map_err(Failure::refused)?;
         self.given_to = Some(id);
         Ok(matched)
@@ -279,11 +279,11 @@ impl<'a> RunContext<'a, LdapWork> {
             ..(**link).clone()
         };
         let change = Change::new(parts(user, link, new, ByHand::Unlinked));
-        let roles = keeps_roles(user, link, current);
+        let kept = keeps(user, link, current);
         let inactive = (!user.is_active).then(|| {
             format!("the user {name:?} is inactive, and nobody activates it but a person")
         });
-        let notices = roles.into_iter().chain(inactive).collect();
+        let notices = kept.into_iter().chain(inactive).collect();
         Ok((vec![of_user(user, change)], notices))
     }
 
@@ -335,9 +335,9 @@ impl<'a> RunContext<'a, LdapWork> {
             .filter(|(user, _)| user.link.unlinked().is_some())
             .count();
         let mut notices = vec![format!(
-            "{} users are handed back, and stay as they are in ftrack, with their roles; a later \
-             sync of the job is a first contact again: it adopts users by users.adopt, and takes \
-             back those that it once created",
+            "{} users are handed back, and stay as they are in ftrack, with their roles and \
+             memberships; a later sync of the job is a first contact again: it adopts users by \
+             users.adopt, and takes back those that it once created",
             users.len()
         )];
         if !others.is_empty() {
@@ -395,18 +395,16 @@ fn of_user(user: &User, change: Change) -> Decision<'_> {
     }
 }
 
-/// That a user keeps the roles that the job gave, if it gave any.
-fn keeps_roles(user: &User, link: &Link, current: &Current) -> Option<String> {
-    let names = link.roles.iter().map(|id| {
-        let known = current.roles.iter().find(|role| role.id == *id);
-        known.map_or_else(|| id.to_string(), |role| role.name.to_string())
-    });
-    let names: Vec<String> = names.collect();
-    (!names.is_empty()).then(|| {
-        format!(
-            "the user {:?} keeps the security roles that the job gave it: {}",
-            &*user.username,
-            names.join(", ")
-        )
-    })
+/// That a user keeps the roles and memberships that the job gave, if it gave any.
+fn keeps(user: &User, link: &Link, current: &Current) -> Vec<String> {
+    let name = &*user.username;
+    let (roles, groups) = current.names_of(&link.given);
+    let lists = [("security roles", roles), ("memberships of groups", groups)];
+    let lists = lists.into_iter().filter(|(_, names)| !names.is_empty());
+    lists
+        .map(|(what, names)| {
+            let names = names.join(", ");
+            format!("the user {name:?} keeps the {what} that the job gave it: {names}")
+        })
+        .collect()
 }

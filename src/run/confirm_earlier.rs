@@ -119,7 +119,7 @@ impl RunContext<'_, LdapWork> {
             let ids: Vec<EntityId> = ids.into_iter().collect();
             let columns = Columns {
                 custom_attributes: &current.custom_attributes,
-                roles: &current.roles,
+                grants: &current.grants,
             };
             let seen = states(&self.reader, &ids, columns, &self.until).await;
             examined.seen = seen.ok();

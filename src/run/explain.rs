@@ -293,7 +293,7 @@ impl RunContext<'_, LdapWork> {
         let desired = Box::pin(self.with_pictures_of_few(desired, &request)).await;
         let user = user_of_person(&current, &id.1, &self.work.rules.source);
         if let Some(chosen) = chosen.filter(|chosen| chosen.is_of_job()) {
-            self.record_groups(&desired, (&id.1, user), trace);
+            self.record_groups(&desired, (&id.1, user), &current, trace);
             self.record_person(&desired, (&id.1, chosen), trace);
             self.add_commands(server, chosen, &desired, trace);
         }

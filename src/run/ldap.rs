@@ -484,7 +484,8 @@ impl<W> RunContext<'_, W> {
                 waiting.extend(wait);
                 recorder.record(&ended);
             });
-            stopped = Box::pin(written).await;
+            let end = Box::pin(written).await;
+            stopped = end.stopped;
             let mut without = Vec::new();
             for outcome in waiting {
                 let change = vetted.allowed().get(outcome.place);
@@ -502,6 +503,9 @@ impl<W> RunContext<'_, W> {
             }
             journal_failed = recorder.failed;
             self.add_warnings(without);
+            let made = end.made_groups.iter();
+            let made = made.map(|path| format!("the group {:?} was made in ftrack", &**path));
+            self.add_warnings(made.collect());
             Box::pin(self.send_invitations(vetted, writer, &until)).await;
         }
         self.take_notes(&places);

@@ -42,15 +42,16 @@ impl LdapWork {
         }
     }
 
-    /// The groups whose members alone are people, and those that give roles.
+    /// The groups whose members alone are people, and those that give something.
     fn all_groups(&self) -> Option<Arc<GroupsRequest>> {
-        let of_roles: Vec<String> = self.job.roles.values().flatten().cloned().collect();
-        if of_roles.is_empty() {
+        let mapped = self.job.mapped_groups();
+        let of_grants: Vec<String> = mapped.flat_map(|mapped| mapped.groups.to_vec()).collect();
+        if of_grants.is_empty() {
             return groups(&self.job);
         }
         Some(Arc::new(GroupsRequest {
             people: self.job.member_of.clone(),
-            of_roles,
+            of_grants,
             bases: self.job.group_bases.clone(),
         }))
     }
@@ -84,7 +85,7 @@ impl LdapWork {
 pub(super) fn groups(job: &LdapJob) -> Option<Arc<GroupsRequest>> {
     let groups = GroupsRequest {
         people: job.member_of.clone(),
-        of_roles: Vec::new(),
+        of_grants: Vec::new(),
         bases: job.group_bases.clone(),
     };
     (!groups.people.is_empty()).then(|| Arc::new(groups))

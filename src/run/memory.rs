@@ -204,19 +204,19 @@ impl RunContext<'_, LdapWork> {
                 groups.insert(key, *known);
             }
         }
-        let of_roles: BTreeSet<Dn> = plan
-            .role_groups
+        let of_grants: BTreeSet<Dn> = plan
+            .grant_groups
             .iter()
             .filter_map(|dn| Dn::parse(dn))
             .collect();
-        let is_only_of_roles = |key: &&Dn| of_roles.contains(*key);
+        let is_only_of_grants = |key: &&Dn| of_grants.contains(*key);
         for (key, (_, members)) in before.iter().filter(|_| !is_approved) {
-            if let Some((_, shown @ 0)) = groups.get_mut(key).filter(|_| !is_only_of_roles(&key)) {
+            if let Some((_, shown @ 0)) = groups.get_mut(key).filter(|_| !is_only_of_grants(&key)) {
                 *shown = *members;
             }
         }
         // As long as a role is not taken because of it, the doubt stays.
-        if !plan.role_doubts.is_empty() && leaves_roles(plan, vetted) {
+        if !plan.grant_doubts.is_empty() && leaves_grants(plan, vetted) {
             for (key, (dn, members)) in &before {
                 let shown = groups.entry(key.clone()).or_insert((dn, 0));
                 if shown.1 == 0 {
@@ -349,8 +349,8 @@ fn is_settled(plan: &Plan<'_>, vetted: &Vetted, approval: Approval) -> bool {
             || approval == Approval::Given && missing.all(|id| approved.contains(id.as_str())))
 }
 
-/// Whether a role that would be taken is not: it is held, or not what a person approved.
-fn leaves_roles(plan: &Plan<'_>, vetted: &Vetted) -> bool {
+/// Whether a role or a membership that would be taken is not: it is held, or not what a person approved.
+fn leaves_grants(plan: &Plan<'_>, vetted: &Vetted) -> bool {
     let taken: BTreeMap<ChangeId, &Change> = vetted
         .allowed()
         .iter()

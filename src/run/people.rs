@@ -43,9 +43,11 @@ pub struct PersonUser {
     pub protected: bool,
     /// Whether the user has one of the administrator roles.
     pub administrator: bool,
-    /// The security roles that the job gave the user, by name; by id where the job is not mapped to
-    /// them any more.
+    /// The security roles that the job gave the user, by name, those for one project with `@` and its
+    /// name; by id where the job is not mapped to them any more.
     pub roles: Vec<String>,
+    /// The groups of which the job made the user a member, by path; by id likewise.
+    pub groups: Vec<String>,
 }
 
 /// Whose doing it is that a user is active, or is not.
@@ -127,20 +129,24 @@ impl RunContext<'_, LdapWork> {
         let ids = of_job.iter().map(|(_, link)| link.id.as_str());
         let (state_dir, job) = (&self.prepared.config.state_dir, &self.prepared.name);
         let dns = state::last_dns(state_dir, job, ids)?;
-        let of_person = |(user, link): (&User, &Link)| PersonUser {
-            directory_id: link.id.as_str().to_owned(),
-            dn: dns.get(link.id.as_str()).cloned(),
-            username: user.username.to_string(),
-            ftrack_id: user.id.clone(),
-            email: user.email.as_deref().map(ToOwned::to_owned),
-            active: user.is_active,
-            state: UserState::of(&link.activity, user.is_active),
-            deactivated_at: link.activity.deactivated_at(),
-            missing_since: since(&remembered.absences, link),
-            disabled_since: since(&remembered.disabled, link),
-            protected: self.is_protected(user, link),
-            administrator: user.administrator,
-            roles: roles(current, link),
+        let of_person = |(user, link): (&User, &Link)| {
+            let (roles, groups) = current.names_of(&link.given);
+            PersonUser {
+                directory_id: link.id.as_str().to_owned(),
+                dn: dns.get(link.id.as_str()).cloned(),
+                username: user.username.to_string(),
+                ftrack_id: user.id.clone(),
+                email: user.email.as_deref().map(ToOwned::to_owned),
+                active: user.is_active,
+                state: UserState::of(&link.activity, user.is_active),
+                deactivated_at: link.activity.deactivated_at(),
+                missing_since: since(&remembered.absences, link),
+                disabled_since: since(&remembered.disabled, link),
+                protected: self.is_protected(user, link),
+                administrator: user.administrator,
+                roles,
+                groups,
+            }
         };
         let mut people: Vec<PersonUser> = of_job.into_iter().map(of_person).collect();
         people.sort_by(|one, other| one.username.cmp(&other.username));
@@ -158,14 +164,4 @@ impl RunContext<'_, LdapWork> {
 fn since(known: &Absences, link: &Link) -> Option<DateTime<Utc>> {
     let absence = known.get(link.id.as_str())?;
     Some(absence.since.here)
-}
-
-fn roles(current: &Current, link: &Link) -> Vec<String> {
-    let names = link.roles.iter().map(|id| {
-        let known = current.roles.iter().find(|role| role.id == *id);
-        known.map_or_else(|| id.to_string(), |role| role.name.to_string())
-    });
-    let mut names: Vec<String> = names.collect();
-    names.sort_unstable();
-    names
 }

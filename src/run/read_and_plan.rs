@@ -18,7 +18,7 @@ use crate::{
     directory,
     directory::{ReadRequest, Reading},
     ftrack,
-    ftrack::read::ReadCurrent,
+    ftrack::read::{MissingGroups, ReadCurrent},
     model::{
         clocks::Present,
         report::{DirectoryPart, Outcome, RunPhase},
@@ -170,11 +170,11 @@ impl<'a> RunContext<'a, LdapWork> {
         let matched = matched.knowing(left).map_err(Failure::refused)?;
         let matched = self.given(matched)?;
         let mut evidence = self.look_again(&matched, desired, request).await?;
-        self.look_at_roles(&matched, desired, request, &mut evidence)
+        self.look_at_grants(&matched, desired, request, &mut evidence)
             .await?;
         if let Some(groups) = desired.groups() {
             let before = self.earlier_groups(remembered);
-            evidence.lost_role_groups = groups.lost_of_roles(&before);
+            evidence.lost_grant_groups = groups.lost_of_grants(&before);
         }
         if matched.lacks_anybody() && desired.is_of_everybody() {
             evidence.emptied_bases = self.emptied_bases(remembered);
@@ -258,7 +258,8 @@ impl<'a> RunContext<'a, LdapWork> {
             custom_attributes: self.work.custom_keys(),
             administrator_roles: &config.administrator_roles,
             default_roles: &config.default_roles,
-            roles: &self.work.rules.roles,
+            grants: &self.work.rules.grants,
+            missing_groups: MissingGroups::configured(self.work.job.users.create_groups),
         }
     }
 

@@ -175,9 +175,11 @@ impl<W> RunContext<'_, W> {
 
     /// ftrack could not be read before anything was written.
     pub(super) fn ftrack_unread(&self, error: &FtrackError) -> Failure {
-        let why = if let FtrackErrorKind::UnusableRole { problem, known } = error.kind() {
+        let why = if let FtrackErrorKind::UnusableGrant { problem, known } = error.kind() {
             // It was read, and the configuration is at fault.
-            format!("{problem}; it has: {known}. Correct the job's roles; nothing was written")
+            format!(
+                "{problem}; it has: {known}. Correct the job's roles and groups; nothing was written"
+            )
         } else {
             format!("ftrack could not be read, and nothing was written: {error}")
         };

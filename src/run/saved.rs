@@ -17,6 +17,7 @@ use crate::{
         link::Link,
         reason::Cause,
         report::{ChangeResult, DirectoryPart, FtrackPart, LastKnown, Reported},
+        shown_edit::ShownEdit,
         user::EntityId,
         work::Work,
     },
@@ -165,6 +166,7 @@ impl Planned {
             rotation: _,
         } = self.change.clone();
         Reported {
+            edits: ShownEdit::of_fields(&fields),
             action,
             username,
             dn,

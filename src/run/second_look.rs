@@ -500,7 +500,7 @@ impl StillThere {
             emptied_bases: Vec::new(),
             changed_referrals: None,
             lost_groups: Vec::new(),
-            lost_role_groups: Vec::new(),
+            lost_grant_groups: Vec::new(),
             still_members: BTreeMap::new(),
             unseen_members: BTreeSet::new(),
             member_accounts: BTreeSet::new(),

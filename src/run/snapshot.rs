@@ -46,8 +46,7 @@ impl RunContext<'_, LdapWork> {
     pub(super) fn managed(&self, current: &Current) -> BTreeSet<Field> {
         let mut managed = self.work.managed();
         managed.insert(Field::IsActive);
-        let roles = current.roles.iter();
-        managed.extend(roles.map(|role| Field::Role(role.name.to_string())));
+        managed.extend(current.grants.iter().map(|grant| grant.field()));
         managed
     }
 }

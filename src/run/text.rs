@@ -409,6 +409,16 @@ pub fn role_changes(number: usize) -> &'static str {
     }
 }
 
+/// What so many memberships that began or ended are called.
+#[must_use]
+pub fn group_changes(number: usize) -> &'static str {
+    if number == 1 {
+        "membership change"
+    } else {
+        "membership changes"
+    }
+}
+
 /// The number of users with such changes: one that several things hold is listed once for each.
 fn users(changes: &[Reported], is_so: &dyn Fn(&Reported) -> bool) -> usize {
     let users = changes.iter().filter(|change| is_so(change));
@@ -443,6 +453,7 @@ fn summary(report: &Report) -> String {
         (counts.reactivated, "reactivated"),
         (counts.deactivated, "deactivated"),
         (counts.role_changes, role_changes(counts.role_changes)),
+        (counts.group_changes, group_changes(counts.group_changes)),
         (counts.unchanged, "unchanged"),
         (counts.skipped, "skipped"),
         (counts.held, "held"),

@@ -8,7 +8,6 @@ use super::{custom, difference::value_of, rules::fold};
 use crate::model::{
     edit::{Attribute, Field, Values},
     report::{Became, ObservedChange, Reported},
-    role::{self, ALL_OPEN_PROJECTS},
     user::{Current, User},
 };
 
@@ -75,14 +74,11 @@ fn compare(change: &Reported, user: Option<&User>, current: &Current) -> Option<
 pub(super) fn value(user: Option<&User>, field: &Field, current: &Current) -> Option<Value> {
     let attribute = match field {
         Field::Link | Field::UserType | Field::Invitation | Field::Thumbnail => return None,
-        Field::Role(name) => {
-            let held = user.and_then(|user| role::held(&user.roles, name));
-            let has = held.is_some_and(|held| held.is_on_all_open);
-            return Some(if has {
-                ALL_OPEN_PROJECTS.into()
-            } else {
-                Value::Null
-            });
+        Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_) => {
+            let mut known = current.grants.iter();
+            let grant = known.find(|grant| grant.field() == *field)?;
+            let has = user.is_some_and(|user| user.grants.covers(grant));
+            return Some(if has { grant.value() } else { Value::Null });
         }
         Field::IsActive => return Some(user.map_or(Value::Null, |user| user.is_active.into())),
         Field::Username => Attribute::Username,

@@ -43,7 +43,7 @@ use super::{
 mod adoption;
 mod disabled;
 mod given;
-mod given_roles;
+mod grants;
 mod invitations;
 mod links;
 mod logins;
@@ -61,7 +61,7 @@ mod successors;
 mod unfit;
 mod unsettled;
 
-pub use given::{Given, user_named};
+pub use given::{GivenUser, user_named};
 use noted::Waiting;
 use owned::OwnedUsers;
 use subject::Subject;
@@ -138,8 +138,8 @@ pub struct Evidence {
     pub changed_referrals: Option<(usize, usize)>,
     /// Groups that had members before and do not show them, although they may still have them.
     pub lost_groups: Vec<LostGroup>,
-    /// The same of groups that give roles.
-    pub lost_role_groups: Vec<LostGroup>,
+    /// The same of groups that give something.
+    pub lost_grant_groups: Vec<LostGroup>,
     /// Who would lose a role, by its place in the configuration, and is a member of its groups all the
     /// same, or may be; and what holds that.
     pub still_members: BTreeMap<(DirectoryId, usize), Hold>,
@@ -377,7 +377,7 @@ impl<'a> Matched<'a> {
             active_administrators: administrators.map(|user| user.id.clone()).collect(),
             owned,
             owned_active,
-            given_roles: self.given_roles(),
+            given_grants: self.given_grants(),
             linked,
             is_first_contact: self.is_first_contact(),
             outside_members: self
@@ -386,10 +386,10 @@ impl<'a> Matched<'a> {
                 .map(|groups| groups.outside().collect())
                 .unwrap_or_default(),
             member_accounts: BTreeSet::new(),
-            role_groups: self
+            grant_groups: self
                 .desired
                 .groups()
-                .map(GroupsRead::only_of_roles)
+                .map(GroupsRead::only_of_grants)
                 .unwrap_or_default(),
             inactive: self.owned.inactive.keys().map(|id| (*id).clone()).collect(),
             deactivated_at,
@@ -512,7 +512,7 @@ impl<'a> Decider<'a, '_> {
         if let Some(why) = self.matched.guarded(user, &link) {
             self.plan.guarded.insert(user.id.clone(), why);
         }
-        self.hold_roles(user, id, &edits);
+        self.hold_grants(user, id, &edits);
         let change = Change::new(ChangeParts {
             action,
             username: user.username.to_string(),

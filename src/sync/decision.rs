@@ -14,6 +14,7 @@ use crate::model::{
     edit::Field,
     entry::DirectoryId,
     freshness::Lag,
+    given::GrantId,
     reason::Reason,
     user::{EntityId, User},
 };
@@ -135,17 +136,17 @@ pub struct Plan<'a> {
     pub owned: usize,
     /// Active users that the job owns; the base of a percentage limit.
     pub owned_active: usize,
-    /// Roles that the job gave, according to the links; the base of a percentage limit.
-    pub given_roles: usize,
+    /// Roles and memberships that the job gave, according to the links; the base of a percentage limit.
+    pub given_grants: usize,
     /// Ids of the active administrators that are visible in ftrack.
     pub active_administrators: Vec<EntityId>,
     /// Why the reading itself is doubtful, which holds every deactivation.
     pub doubts: Vec<String>,
-    /// Why a reading of the groups that give roles is doubtful, which holds every role that would be
+    /// Why a reading of the groups that give something is doubtful, which holds every role that would be
     /// taken.
-    pub role_doubts: Vec<String>,
-    /// Why a role of one user is not taken, by the ids of user and role.
-    pub role_holds: BTreeMap<(EntityId, EntityId), Hold>,
+    pub grant_doubts: Vec<String>,
+    /// Why a role or membership of one user is not taken, by the ids of both.
+    pub grant_holds: BTreeMap<(EntityId, GrantId), Hold>,
     /// Why changes of one user are held.
     pub holds: BTreeMap<EntityId, Hold>,
     /// Users whose login, mail and activity change only with a person's approval, and why.
@@ -168,8 +169,8 @@ pub struct Plan<'a> {
     pub outside_members: Vec<String>,
     /// Those of them that were found out to be no groups.
     pub member_accounts: BTreeSet<String>,
-    /// The DNs of the groups that only give roles.
-    pub role_groups: Vec<String>,
+    /// The DNs of the groups that only give something.
+    pub grant_groups: Vec<String>,
     /// Whether one of them, or a group that had members, is not seen, so that whoever left the groups
     /// may be in it.
     pub has_unseen_member: bool,

@@ -32,7 +32,7 @@ pub struct Desired {
     left_out: HashSet<DirectoryId>,
     /// Of entries with an id that show anything but a person who may sign in.
     accounts: HashMap<DirectoryId, Account>,
-    /// Of entries with an id that are in groups that give roles, or may be.
+    /// Of entries with an id that are in groups that give something, or may be.
     memberships: HashMap<DirectoryId, Memberships>,
     skipped: Vec<SkippedEntry>,
     unidentified: usize,
@@ -341,7 +341,7 @@ impl Desired {
         self.accounts.get(id).unwrap_or(&Account::Enabled)
     }
 
-    /// The groups that give roles to the person with an id.
+    /// The groups that give something to the person with an id.
     #[must_use]
     pub fn memberships(&self, id: &DirectoryId) -> Option<&Memberships> {
         self.memberships.get(id)
@@ -481,9 +481,9 @@ fn accounts<T>(reading: &Reading<T>) -> HashMap<DirectoryId, Account> {
     accounts
 }
 
-/// The groups that give roles to people, by the people's ids. Of several entries that show one id,
-/// nobody knows which is the person's: only what all of them are members of gives a role, and none is
-/// taken.
+/// The groups that give something to people, by the people's ids. Of several entries that show one id,
+/// nobody knows which is the person's: only what all of them are members of gives something, and
+/// nothing is taken.
 fn memberships<T>(reading: &Reading<T>) -> HashMap<DirectoryId, Memberships> {
     let of_entry = |place: &usize| {
         let id = reading.entries().get(*place)?.0.as_ref()?;
@@ -495,9 +495,9 @@ fn memberships<T>(reading: &Reading<T>) -> HashMap<DirectoryId, Memberships> {
         let known = id.as_ref().and_then(|id| memberships.get_mut(id));
         if let Some((_, found)) = known.filter(|(first, _)| *first != place) {
             let other = reading.memberships().get(&place);
-            let other = other.map(|other| &*other.of_roles).unwrap_or_default();
-            let of_both = found.of_roles.iter().filter(|role| other.contains(role));
-            found.of_roles = of_both.copied().collect();
+            let other = other.map(|other| &*other.of_grants).unwrap_or_default();
+            let of_both = found.of_grants.iter().filter(|group| other.contains(group));
+            found.of_grants = of_both.copied().collect();
             found.is_unclear = true;
         }
     }

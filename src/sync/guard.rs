@@ -13,10 +13,10 @@ use crate::{
         change::{Action, Change, ChangeId, HeldBy, Hold},
         change_kind::ChangeKind,
         edit::{Attribute, Edit},
+        grant::Grant,
         held_people::HeldPeople,
         preferred_server::LONG_ENOUGH_TOLD,
         rejected::Rejected,
-        role::Role,
         user::EntityId,
         work::WorkOfUsers,
     },
@@ -358,41 +358,46 @@ fn rule(plan: &Plan<'_>, bounds: &Bounds<'_>, change: &Change, edit: &Edit) -> O
             | Attribute::Thumbnail
             | Attribute::Custom(_) => replica().or_else(configured),
         },
-        Edit::Grant(role) => replica().or_else(|| guarded_role(plan, change, role).filter(stands)),
-        Edit::Revoke(role) => doubtful(plan)
+        Edit::Grant(grant) => {
+            replica().or_else(|| guarded_grant(plan, change, grant).filter(stands))
+        }
+        Edit::Revoke(grant) => doubtful(plan)
             .filter(stands)
-            .or_else(|| doubtful_role(plan, change, role).filter(stands))
+            .or_else(|| doubtful_grant(plan, change, grant).filter(stands))
             .or_else(replica)
             .or_else(configured)
-            .or_else(|| guarded_role(plan, change, role).filter(stands)),
+            .or_else(|| guarded_grant(plan, change, grant).filter(stands)),
         Edit::Link => replica(),
     }
 }
 
-/// A doubtful reading of the groups takes nobody's role, and neither does what a second look says of
-/// the person.
-fn doubtful_role(plan: &Plan<'_>, change: &Change, role: &Role) -> Option<Hold> {
+/// A doubtful reading of the groups takes nothing from anybody, and neither does what a second look
+/// says of the person.
+fn doubtful_grant(plan: &Plan<'_>, change: &Change, grant: &Grant) -> Option<Hold> {
     let of_person = plan
-        .role_holds
-        .get(&(change.ftrack_id.clone(), role.id.clone()));
+        .grant_holds
+        .get(&(change.ftrack_id.clone(), grant.id()));
     of_person.cloned().or_else(|| {
-        let doubt = plan.role_doubts.first()?;
+        let doubt = plan.grant_doubts.first()?;
         Some(Hold::new(HeldBy::Doubt, doubt.as_str()))
     })
 }
 
-/// Roles of administrators and protected users, and roles that make administrators.
-fn guarded_role(plan: &Plan<'_>, change: &Change, role: &Role) -> Option<Hold> {
+/// Roles and memberships of administrators and protected users, and roles that make administrators.
+fn guarded_grant(plan: &Plan<'_>, change: &Change, grant: &Grant) -> Option<Hold> {
     let way_out = "review it with `plan --out FILE`, then approve with `apply FILE`";
     let why = match plan.guarded.get(&change.ftrack_id) {
         Some(reason) => {
-            format!("{reason}, whose roles change only with a person's approval; {way_out}")
+            let noun = grant.noun();
+            format!("{reason}, whose {noun}s change only with a person's approval; {way_out}")
         }
-        None if role.is_administrator => format!(
-            "the role {:?} makes an administrator, which takes a person's approval; {way_out}",
-            &*role.name
-        ),
-        None => return None,
+        None => {
+            let role = grant.role().filter(|role| role.is_administrator)?;
+            format!(
+                "the role {:?} makes an administrator, which takes a person's approval; {way_out}",
+                &*role.name
+            )
+        }
     };
     Some(Hold::new(HeldBy::Protected, why))
 }

@@ -9,6 +9,7 @@ use crate::model::{
     change::Action,
     edit::{Field, Values},
     report::{ChangeResult, Reported},
+    shown_edit::ShownEdit,
     user::{Current, EntityId},
 };
 
@@ -162,6 +163,7 @@ fn observed(id: &EntityId, old: Option<&UserValues>, new: &UserValues) -> Option
         dn: None,
         directory_id: directory_id.map(str::to_owned),
         ftrack_id: id.clone(),
+        edits: ShownEdit::of_fields(&fields),
         fields,
         reason: REASON.to_owned(),
         cause: None,

@@ -191,7 +191,7 @@ mod tests {
                 attribute: IdAttribute::EntryUuid,
                 activity: Activity::Settled,
                 protected: None,
-                roles: Vec::new(),
+                given: crate::model::given::Given::default(),
                 notes: LinkNotes::default(),
                 sent: Sent::default(),
                 form: Form::Current,

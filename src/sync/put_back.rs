@@ -18,11 +18,11 @@ use crate::model::{
     change::{Action, Change, ChangeParts, HeldBy, Hold, LinkRow, Skipped},
     edit::{Attribute, Edit, Field, Values},
     entry::DirectoryId,
+    grant::Grant,
     link::{Link, Signature},
     link_notes::EditDigest,
     reason::{Cause, Reason},
     rejected::Rejected,
-    role,
     sent::{Invitation, Sent},
     shown_edit::ShownEdit,
     user::{Current, EntityId, User, UserKind},
@@ -293,7 +293,9 @@ pub fn value(user: &User, field: &Field, current: &Current) -> Option<Value> {
             .custom_attributes
             .iter()
             .any(|(known, _)| known == key),
-        Field::Role(name) => role(name, current).is_some(),
+        Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_) => {
+            grant(field, current).is_some()
+        }
         Field::Username
         | Field::FirstName
         | Field::LastName
@@ -307,15 +309,16 @@ pub fn value(user: &User, field: &Field, current: &Current) -> Option<Value> {
     became::value(Some(user), field, current).filter(|_| is_read)
 }
 
-fn role<'c>(name: &str, current: &'c Current) -> Option<&'c Arc<role::Role>> {
-    current.roles.iter().find(|role| *role.name == *name)
+fn grant<'c>(field: &Field, current: &'c Current) -> Option<&'c Arc<Grant>> {
+    current.grants.iter().find(|grant| grant.field() == *field)
 }
 
-/// What brings a field from one value to another.
+/// What brings a field of a user from one value to another.
 ///
 /// # Errors
 /// Nothing does, and why.
 pub fn edit(
+    user: &User,
     field: &Field,
     (from, to): (Value, Value),
     current: &Current,
@@ -323,13 +326,16 @@ pub fn edit(
     let attribute = match field {
         Field::IsActive if to == true => return Ok(Edit::Activate),
         Field::IsActive => return Ok(Edit::Deactivate),
-        Field::Role(name) => {
-            let role = role(name, current).ok_or("the job has no such role any more")?;
-            return Ok(if to.is_null() {
-                Edit::Revoke(Arc::clone(role))
-            } else {
-                Edit::Grant(Arc::clone(role))
-            });
+        Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_) => {
+            let grant = grant(field, current).ok_or("the job does not give it any more")?;
+            return match (to.is_null(), user.grants.has(grant)) {
+                (true, false) => Err(
+                    "somebody else gave it, or it comes with a role for all open \
+                                      projects, so it stays",
+                ),
+                (true, true) => Ok(Edit::Revoke(Arc::clone(grant))),
+                (false, _) => Ok(Edit::Grant(Arc::clone(grant))),
+            };
         }
         Field::Username if to.as_str().is_none_or(str::is_empty) => {
             return Err("it had no login before");

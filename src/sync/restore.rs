@@ -17,12 +17,12 @@ use crate::model::{
     edit::{Edit, Field, Values},
     entry::DirectoryId,
     fold::fold,
+    given::Given,
     id::IdAttribute,
     link::{Activity, Form, Link, LinkFound, Signature},
     link_notes::{EditDigest, LinkNotes},
     reason::Cause,
     report::{ChangeResult, Report},
-    role::ALL_OPEN_PROJECTS,
     sent::Sent,
     snapshot::{LinkThen, Snapshot, SnapshotExtent, SnapshotUser},
     user::{Current, EntityId, User},
@@ -281,7 +281,7 @@ fn fields_back<'a>(
             stays(restoring, field, was, goal);
             continue;
         }
-        let edit = match edit(field, (now, was.clone()), restoring.current) {
+        let edit = match edit(goal.user, field, (now, was.clone()), restoring.current) {
             Ok(edit) => edit,
             Err(why) => {
                 put_back.leave(who, format!("{}: {why}", field.name()));
@@ -299,8 +299,8 @@ fn fields_back<'a>(
         }
         let user = &goal.user.id;
         let again = match &edit {
-            Edit::Grant(_) => of_role(field, ALL_OPEN_PROJECTS.into(), Value::Null),
-            Edit::Revoke(_) => of_role(field, Value::Null, ALL_OPEN_PROJECTS.into()),
+            Edit::Grant(grant) => given_again(field, grant.value(), Value::Null),
+            Edit::Revoke(grant) => given_again(field, Value::Null, grant.value()),
             Edit::Set { .. } | Edit::Activate => restoring.since.again(user, field, was),
             Edit::Deactivate | Edit::Link => Vec::new(),
         };
@@ -351,8 +351,8 @@ fn stays(restoring: &Restoring<'_, '_>, field: &Field, was: &Value, goal: &mut G
     }
 }
 
-/// Also a role that somebody gave by hand counts as the program's once it gave it back.
-fn of_role(field: &Field, old: Value, new: Value) -> Vec<(Field, String)> {
+/// Also what somebody gave by hand counts as the program's once it gave it back.
+fn given_again(field: &Field, old: Value, new: Value) -> Vec<(Field, String)> {
     again(field, Values { old, new }, None)
 }
 
@@ -472,7 +472,7 @@ fn of_nobody(user: &User) -> Option<Goal<'_>> {
         attribute: IdAttribute::EntryUuid,
         activity: Activity::Settled,
         protected: None,
-        roles: Vec::new(),
+        given: Given::default(),
         notes: LinkNotes::default(),
         sent: Sent::default(),
         form: Form::Current,

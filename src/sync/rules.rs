@@ -1,6 +1,6 @@
 //! The rules of one job that a plan obeys.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use chrono::Duration;
 
@@ -8,9 +8,10 @@ pub use super::written::WriteRules;
 pub use crate::model::fold::fold;
 use crate::{
     config,
-    config::{Adopt, AttributeRule, Scope, Source, Target},
+    config::{Adopt, AttributeRule, MappedGroups, Scope, Source, Target},
     directory::dn::Dn,
     model::{
+        grant::GrantName,
         link::Signature,
         reason::Cause,
         server_kind::ServerKind,
@@ -36,10 +37,12 @@ pub struct Rules {
     pub siblings: Vec<Sibling>,
     /// How the mapped attributes are written.
     pub written: WriteRules,
-    /// The names of the security roles that the job gives and takes.
-    pub roles: Vec<Arc<str>>,
-    /// The place of the role that each of the groups gives.
-    role_of_group: Vec<usize>,
+    /// What the job gives and takes, by its names at ftrack.
+    pub grants: Vec<GrantName>,
+    /// The DNs of the groups whose members get each of them, in the order of `grants`.
+    groups_of_grant: Vec<Vec<String>>,
+    /// The places in `grants` of what each of the mapped groups gives.
+    grants_of_group: Vec<Range<usize>>,
     /// The signature state of links that are written.
     pub signature: Signature,
     /// The place of the custom attribute that is mapped to the employee number, among those of the
@@ -214,6 +217,20 @@ impl Rules {
     /// The rules of a job, for the program's own API user.
     #[must_use]
     pub fn new(job: &config::LdapJob, api_user: &str) -> Self {
+        let (mut grants, mut groups_of_grant) = (Vec::new(), Vec::new());
+        let mut grants_of_group = Vec::new();
+        for MappedGroups {
+            names,
+            never,
+            groups,
+        } in job.mapped_groups()
+        {
+            let places = grants.len()..grants.len() + names.len();
+            grants_of_group.extend(groups.iter().map(|_| places.clone()));
+            groups_of_grant.extend(names.iter().map(|_| groups.to_vec()));
+            groups_of_grant.extend(never.iter().map(|_| Vec::new()));
+            grants.extend(names.into_iter().chain(never));
+        }
         Self {
             source: job.source.as_str().into(),
             users: job.users.clone(),
@@ -222,11 +239,9 @@ impl Rules {
             signature: Signature::default(),
             patience: Patience::new(&job.users),
             written: WriteRules::new(job.attributes.iter().flat_map(|rules| rules.values())),
-            roles: job.roles.keys().map(|name| name.as_str().into()).collect(),
-            role_of_group: (0..)
-                .zip(job.roles.values())
-                .flat_map(|(place, groups)| groups.iter().map(move |_| place))
-                .collect(),
+            grants,
+            groups_of_grant,
+            grants_of_group,
             employee_number: employee_number(job),
             api_user: fold(api_user).into_owned(),
         }
@@ -247,12 +262,20 @@ impl Rules {
         }
     }
 
-    /// The places of the roles that these groups give, by the positions of the groups.
-    pub fn roles_of(&self, groups: &[u32]) -> impl Iterator<Item = usize> {
+    /// The DNs of the groups whose members get what stands at a place in `grants`; none where nobody
+    /// does.
+    #[must_use]
+    pub fn groups_of(&self, place: usize) -> &[String] {
+        self.groups_of_grant.get(place).map_or(&[], Vec::as_slice)
+    }
+
+    /// The places of what these groups give, by the positions of the groups.
+    pub fn grants_of(&self, groups: &[u32]) -> impl Iterator<Item = usize> {
         let groups = groups
             .iter()
             .filter_map(|group| usize::try_from(*group).ok());
-        groups.filter_map(|group| self.role_of_group.get(group).copied())
+        let places = groups.filter_map(|group| self.grants_of_group.get(group).cloned());
+        places.flatten()
     }
 
     /// The same rules, with the other jobs of the configuration.

@@ -11,6 +11,7 @@ use crate::{
         change::Change,
         change_kind::ChangeKind,
         edit::{Attribute, Edit},
+        grant::Grant,
         reason::Cause,
     },
 };
@@ -27,8 +28,10 @@ pub enum Setting {
     Filter,
     /// `member_of` and `group_bases`.
     MemberOf,
-    /// The groups that give roles.
+    /// The groups that give roles, and for which projects.
     Roles,
+    /// The groups whose members are members of ftrack's groups.
+    Groups,
     /// Who may not sign in.
     Disabled,
     /// The same, where no earlier run knew of it: it can only show more people as disabled.
@@ -67,7 +70,8 @@ impl Setting {
                     ChangeKind::Rename | ChangeKind::Clear | ChangeKind::Revoke
                 )
             }
-            Self::Roles => kind == ChangeKind::Revoke,
+            Self::Roles => takes(edit).is_some_and(|grant| grant.role().is_some()),
+            Self::Groups => takes(edit).is_some_and(|grant| grant.role().is_none()),
             Self::Attribute(key) => {
                 matches!(kind, ChangeKind::Rename | ChangeKind::Clear)
                     && sets_what(edit).is_some_and(|attribute| is_mapped_by(key, attribute))
@@ -95,8 +99,23 @@ impl Setting {
             | Self::IdAttribute => !is_disabled,
             Self::Disabled | Self::FirstDisabled => is_disabled,
             Self::Directory | Self::BindAccount | Self::Kind => true,
-            Self::Roles | Self::Protect | Self::Attribute(_) => false,
+            Self::Roles | Self::Groups | Self::Protect | Self::Attribute(_) => false,
         }
+    }
+}
+
+/// A role or a group with the LDAP groups whose members get it.
+fn mapped(name: &str, groups: &[String]) -> String {
+    let mut groups = groups.to_vec();
+    groups.sort();
+    format!("{name}\n{}", groups.join("\n"))
+}
+
+/// What an edit takes.
+fn takes(edit: &Edit) -> Option<&Grant> {
+    match edit {
+        Edit::Revoke(grant) => Some(grant),
+        Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Grant(_) | Edit::Link => None,
     }
 }
 
@@ -125,6 +144,7 @@ impl Setting {
             Self::Filter,
             Self::MemberOf,
             Self::Roles,
+            Self::Groups,
             Self::Disabled,
             Self::Source,
             Self::Directory,
@@ -153,6 +173,7 @@ impl fmt::Display for Setting {
             Self::Filter => f.write_str("filter"),
             Self::MemberOf => f.write_str("member_of"),
             Self::Roles => f.write_str("roles"),
+            Self::Groups => f.write_str("groups"),
             Self::Disabled | Self::FirstDisabled => f.write_str("disabled"),
             Self::Source => f.write_str("source"),
             Self::Directory => f.write_str("directory"),
@@ -198,13 +219,21 @@ impl Settings {
             settings.insert(Setting::MemberOf, lists.join("\n\n"));
         }
         if !job.roles.is_empty() {
-            let roles = job.roles.iter().map(|(role, groups)| {
-                let mut groups = groups.clone();
-                groups.sort();
-                format!("{role}\n{}", groups.join("\n"))
+            let roles = job.roles.iter().map(|(role, rule)| {
+                let mut projects = rule.projects.clone().unwrap_or_default();
+                projects.sort();
+                let projects = projects.iter().map(|project| format!("\nfor {project}"));
+                let projects: String = projects.collect();
+                format!("{}{projects}", mapped(role, &rule.groups))
             });
             let roles: Vec<String> = roles.chain([job.group_bases.join("\n")]).collect();
             settings.insert(Setting::Roles, roles.join("\n\n"));
+        }
+        if !job.groups.is_empty() {
+            let groups = job.groups.iter();
+            let groups = groups.map(|(path, groups)| mapped(path, groups));
+            let groups: Vec<String> = groups.chain([job.group_bases.join("\n")]).collect();
+            settings.insert(Setting::Groups, groups.join("\n\n"));
         }
         if let Some(directory) = desired.directory() {
             settings.insert(Setting::Directory, directory.to_string());

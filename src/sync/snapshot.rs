@@ -26,9 +26,8 @@ const OWN: [Field; 5] = [
 pub fn readable(current: &Current) -> BTreeSet<Field> {
     let custom = current.custom_attributes.iter();
     let custom = custom.map(|(key, _)| Field::Custom(key.clone()));
-    let roles = current.roles.iter();
-    let roles = roles.map(|role| Field::Role(role.name.to_string()));
-    OWN.into_iter().chain(custom).chain(roles).collect()
+    let grants = current.grants.iter().map(|grant| grant.field());
+    OWN.into_iter().chain(custom).chain(grants).collect()
 }
 
 /// The users of a source, and those of these ids, as they are; ordered by id.

@@ -216,6 +216,8 @@ impl<'a> OneUser<'a, '_> {
             | Field::UserType
             | Field::Custom(_)
             | Field::Role(_)
+            | Field::ProjectRole { .. }
+            | Field::Group(_)
             | Field::Link => {}
         }
         let Some(now) = value(self.user, field, self.undoing.current) else {
@@ -237,10 +239,10 @@ impl<'a> OneUser<'a, '_> {
             }
             return;
         }
-        match edit(field, (now, old.clone()), self.undoing.current) {
+        match edit(self.user, field, (now, old.clone()), self.undoing.current) {
             Err(why) => put_back.leave(who, format!("{name}: {why}")),
-            Ok(Edit::Revoke(role)) if !goal.link.roles.contains(&role.id) => {
-                let why = format!("{name}: somebody else gave the role since, so it stays");
+            Ok(Edit::Revoke(grant)) if !goal.link.given.contains(&grant.id()) => {
+                let why = format!("{name}: somebody else gave it since, so it stays");
                 put_back.leave(who, why);
             }
             Ok(edit) => {

@@ -117,7 +117,7 @@ fn account(person: &cast::Person) -> Account {
         attribute: IdAttribute::EntryUuid,
         activity: Activity::Settled,
         protected: None,
-        roles: Vec::new(),
+        given: ftrack_ldap_sync::model::given::Given::default(),
         notes: LinkNotes::default(),
         sent: ftrack_ldap_sync::model::sent::Sent::default(),
         form: Form::Current,

@@ -104,6 +104,53 @@ def memberships(session, bob):
     assert len(connect().get("User", bob["id"])["memberships"]) == 0
 
 
+def refused(session, what, *operations):
+    try:
+        session.call(list(operations)) if operations else session.commit()
+    except ftrack_api.exception.ServerError as error:
+        session.rollback()
+        return str(error)
+    raise AssertionError(what)
+
+
+def nested_groups(session, bob):
+    departments = session.create("Group", {"name": "Departments", "local": False})
+    light = session.create("Group", {"name": "Light", "local": False, "parent": departments})
+    own = {"id": str(uuid.uuid4()), "user_id": bob["id"], "group_id": light["id"]}
+    session.create("Membership", own)
+    session.commit()
+    rows = connect().query("select id, name, local, parent_id from Group order by id").all()
+    found = [row for row in rows if row["name"] == "Light"]
+    assert [(row["parent_id"], row["local"]) for row in found] == [(departments["id"], False)], found
+    rows = connect().query('select id, user_id, group_id from Membership where group_id in ("%s") and user_id in ("%s")' % (light["id"], bob["id"])).all()
+    assert [row["id"] for row in rows] == [own["id"]], rows
+    session.create("Membership", {"user_id": bob["id"], "group_id": str(uuid.uuid4())})
+    refused(session, "a membership of no group was accepted")
+    session.delete(session.get("Membership", own["id"]))
+    session.commit()
+    assert len(connect().get("User", bob["id"])["memberships"]) == 0
+
+
+def roles_for_projects(session, bob):
+    project = session.create("Project", {"name": "show_z", "full_name": "Show Z"})
+    session.commit()
+    shown = connect().query('select id, name, status, is_private from Project where name is "show_z"').one()
+    assert (shown["status"], shown["is_private"]) == ("active", False)
+    role = session.query('SecurityRole where name is "Project Manager"').one()
+    operation = {"user_id": bob["id"], "role_id": role["id"]}
+    session.call([dict(operation, action="add_user_security_role")])
+    grant = dict(operation, action="grant_user_security_role_project", project_id=project["id"])
+    session.call([grant])
+    held = connect().query('select is_all_open_projects, user_security_role_projects.project.name from UserSecurityRole where user_id is "%s"' % bob["id"]).one()
+    assert held["is_all_open_projects"] is False
+    assert [row["project"]["name"] for row in held["user_security_role_projects"]] == ["show_z"]
+    assert "ValidationError" in refused(session, "a project was granted twice", grant)
+    revoke = dict(operation, action="revoke_user_security_role_project", project_id=project["id"])
+    session.call([revoke])
+    assert "ValidationError" in refused(session, "a project was revoked twice", revoke)
+    session.call([dict(operation, action="remove_user_security_role")])
+
+
 def custom_attributes(session, bob):
     bob["custom_attributes"]["employee_number"] = "42"
     session.commit()
@@ -226,6 +273,8 @@ def main():
     bob = create_update_delete(session)
     metadata(session, bob)
     memberships(session, bob)
+    nested_groups(session, bob)
+    roles_for_projects(session, bob)
     custom_attributes(session, bob)
     custom_attributes_of_each_type(session, bob)
     thumbnail(session, bob)

@@ -427,22 +427,23 @@ fn expected_status(report: &Report) -> i32 {
 
 /// The counts are those of the listed changes.
 fn assert_counts_add_up(report: &Report) {
-    let is_role = |field: &&Field| matches!(field, Field::Role(_));
     let applied = || {
         let changes = report.changes.iter();
         changes.filter(|change| change.result == ChangeResult::Applied)
     };
-    let roles = applied().flat_map(|change| change.fields.keys());
-    assert_eq!(report.counts.role_changes, roles.filter(is_role).count());
-    // Where only roles change, no value of the user does.
-    let is_of_roles_alone = |change: &Reported| {
+    let number = |is_so: fn(&Field) -> bool| {
+        let fields = applied().flat_map(|change| change.fields.keys());
+        fields.filter(|field| is_so(field)).count()
+    };
+    assert_eq!(report.counts.role_changes, number(Field::is_role));
+    assert_eq!(report.counts.group_changes, number(Field::is_group));
+    // Where only roles and memberships change, no value of the user does.
+    let is_of_grants_alone = |change: &Reported| {
         let mut fields = change.fields.keys();
-        change.action == Action::Update
-            && !change.fields.is_empty()
-            && fields.all(|field| is_role(&field))
+        change.action == Action::Update && !change.fields.is_empty() && fields.all(Field::is_grant)
     };
     let count = |action| {
-        let counted = applied().filter(|change| !is_of_roles_alone(change));
+        let counted = applied().filter(|change| !is_of_grants_alone(change));
         counted.filter(|change| change.action == action).count()
     };
     let counts = &report.counts;

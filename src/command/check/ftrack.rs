@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -20,7 +21,9 @@ use crate::{
         builtin_sync,
         custom_fault::CustomAttributeFault,
         error::{ConnectErrorKind, FtrackError, FtrackErrorKind},
-        read, seats, server,
+        read,
+        read::{GrantNames, MissingGroups},
+        seats, server,
         server::{Permission, Schemas},
         session::{Reader, Until, Writer},
         user_state,
@@ -29,6 +32,7 @@ use crate::{
     model::{
         clocks::{Clocks, Present},
         custom_kind::CustomKind,
+        grant::{Grant, GrantName},
         user::EntityId,
     },
     run::{CompiledJob, LdapWork},
@@ -155,7 +159,9 @@ impl Look<'_> {
         let custom: Vec<String> = custom.into_iter().collect();
         match server::schemas(self.reader, &self.until).await {
             Ok(schemas) => {
-                let mut lacking = schemas.lacking(&custom);
+                let grants = self.jobs.iter().flat_map(|(_, work)| &work.rules.grants);
+                let grants: Vec<GrantName> = grants.cloned().collect();
+                let mut lacking = schemas.lacking(&custom, &grants);
                 if self.jobs.iter().any(|(_, work)| work.pictures().is_some()) {
                     lacking.extend(schemas.lacking_for_pictures());
                 }
@@ -330,18 +336,14 @@ impl Look<'_> {
                 }
                 Err(error) => fail(&mut about, "custom_attribute", &error),
             }
-            let administrator_roles = &self.ftrack.administrator_roles;
-            for role in &work.rules.roles {
-                let name = std::slice::from_ref(role);
-                let found =
-                    read::mapped_roles(self.reader, name, administrator_roles, &self.until).await;
-                match found {
-                    Ok(_) => about.ok(
-                        "role",
-                        format!("ftrack has the security role {role:?}, which users can be given"),
-                    ),
-                    Err(error) => fail(&mut about, "role", &error),
-                }
+            let wanted = GrantNames {
+                names: &work.rules.grants,
+                missing_groups: MissingGroups::configured(work.job.users.create_groups),
+                administrator_roles: &self.ftrack.administrator_roles,
+            };
+            match read::each_grant(self.reader, wanted, &self.until).await {
+                Ok(found) => grants(&mut about, &work.rules.grants, &found),
+                Err(error) => fail(&mut about, "role", &error),
             }
             self.of_jobs.extend(about.into_findings());
         }
@@ -352,7 +354,8 @@ impl Look<'_> {
         let wanted = read::ReadCurrent {
             custom_attributes: &[],
             administrator_roles: &[],
-            roles: &[],
+            grants: &[],
+            missing_groups: MissingGroups::default(),
             default_roles: &[],
         };
         let current = match read::read(self.reader, wanted, &self.until).await {
@@ -468,6 +471,49 @@ fn custom_attribute(
     }
 }
 
+/// What ftrack has of what a job gives and takes.
+fn grants(about: &mut About, names: &[GrantName], found: &[Result<Arc<Grant>, FtrackError>]) {
+    for (name, found) in names.iter().zip(found) {
+        match name {
+            GrantName::Role(role) => match found {
+                Ok(_) => about.ok(
+                    "role",
+                    format!("ftrack has the security role {role:?}, which users can be given"),
+                ),
+                Err(error) => fail(about, "role", error),
+            },
+            GrantName::ProjectRole { role, project } => match found {
+                Ok(_) => about.ok(
+                    "project",
+                    format!(
+                        "ftrack has the project {project:?}, for which users can be given the role \
+                         {role:?}"
+                    ),
+                ),
+                Err(error) => fail(about, "project", error),
+            },
+            GrantName::Group(path) => group(about, path, found),
+        }
+    }
+}
+
+fn group(about: &mut About, path: &str, found: &Result<Arc<Grant>, FtrackError>) {
+    let missing = match found.as_deref() {
+        Err(error) => return fail(about, "group", error),
+        Ok(Grant::Group(group)) => group.missing.len(),
+        Ok(Grant::Role(_) | Grant::ProjectRole { .. }) => 0,
+    };
+    let detail = if missing == 0 {
+        format!("ftrack has the group {path:?}")
+    } else {
+        format!(
+            "ftrack has no group {path:?}: it is made once somebody is to be a member \
+             (users.create_groups)"
+        )
+    };
+    about.ok("group", detail);
+}
+
 /// What to do where there are names to choose from, in a fixed order.
 fn choose(what: &str, known: &[String]) -> String {
     let mut known: Vec<&str> = known.iter().map(String::as_str).collect();
@@ -516,6 +562,6 @@ fn step_of(error: &FtrackError) -> &'static str {
         | FtrackErrorKind::Changing { .. }
         | FtrackErrorKind::CutShort { .. }
         | FtrackErrorKind::CustomAttribute(_)
-        | FtrackErrorKind::UnusableRole { .. } => "connection",
+        | FtrackErrorKind::UnusableGrant { .. } => "connection",
     }
 }

@@ -302,25 +302,25 @@ fn groups(about: &mut About, counted: &Counted, reading: &Reading<Mapped>, membe
     let Some(groups) = reading.groups() else {
         return;
     };
-    if !groups.reached_by_roles().is_empty() {
-        let reached = groups.reached_by_roles().iter();
+    if !groups.reached_by_grants().is_empty() {
+        let reached = groups.reached_by_grants().iter();
         let named: Vec<String> = reached
             .take(MOST_NAMED)
             .map(|(dn, members)| format!("{dn} names {members}"))
             .collect();
-        let more = match groups.reached_by_roles().len().saturating_sub(MOST_NAMED) {
+        let more = match groups.reached_by_grants().len().saturating_sub(MOST_NAMED) {
             0 => String::new(),
             more => format!(", and {more} more"),
         };
         let with_roles = reading
             .memberships()
             .values()
-            .filter(|found| !found.of_roles.is_empty())
+            .filter(|found| !found.of_grants.is_empty())
             .count();
         about.ok(
             "roles",
             format!(
-                "{with_roles} of {} people are members of groups that give roles: {}{more}",
+                "{with_roles} of {} people are members of groups that give roles or memberships: {}{more}",
                 counted.entries.get(),
                 named.join("; ")
             ),

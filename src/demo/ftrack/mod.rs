@@ -13,6 +13,7 @@ mod error;
 mod fault;
 mod filter;
 mod gate;
+mod groups;
 mod http;
 mod operation;
 mod options;

@@ -96,6 +96,9 @@ pub struct Rules {
     pub refused_actions: BTreeSet<String>,
     /// What becomes of files that are sent to it.
     pub uploads: Uploads,
+    /// Names of groups that are not made, and that nobody joins or leaves: that is refused with a
+    /// `ValidationError`.
+    pub refused_groups: BTreeSet<String>,
     /// Text attributes of users that are stored otherwise than they are written, by name.
     pub stores: BTreeMap<String, Stores>,
     /// How far the clock in its answers is ahead of this machine's; negative when it is behind.

@@ -137,12 +137,15 @@ fn exchange(writer: &mut Writer<'_>, operation: &Value) -> Result<(), ApiError> 
 fn grant(writer: &mut Writer<'_>, operation: &Value) -> Result<(), ApiError> {
     let (entity, key, row) = wanted(writer, operation)?;
     let model = Arc::clone(&writer.store.model);
-    if row.is_true(model.entity(entity), "is_all_open_projects") {
+    let project = project(writer, operation)?;
+    if row.is_true(model.entity(entity), "is_all_open_projects")
+        && !is_private(writer, project.as_deref())?
+    {
         return Err(ApiError::validation(
             "The security role is granted on all open projects already.",
         ));
     }
-    let Some(project) = project(writer, operation)? else {
+    let Some(project) = project else {
         set(
             writer,
             entity,
@@ -294,6 +297,14 @@ fn project(writer: &Writer<'_>, operation: &Value) -> Result<Option<String>, Api
         Some(_) => Ok(Some(id.to_owned())),
         None => Err(ApiError::not_found("Project", id)),
     }
+}
+
+/// Whether a project is none of those that are open to everybody.
+fn is_private(writer: &Writer<'_>, project: Option<&str>) -> Result<bool, ApiError> {
+    let projects = writer.store.model.find("Project")?;
+    let shape = writer.store.model.entity(projects);
+    let row = project.and_then(|id| writer.store.get(projects, &Key::from(id)));
+    Ok(row.is_some_and(|row| row.is_true(shape, "is_private")))
 }
 
 fn granted(

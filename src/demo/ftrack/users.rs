@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     error::ApiError,
+    groups,
     options::{Collation, Emails, Full, NewRoles, Stores},
     schema::{Entity, EntityRef},
     store::{Cell, Key, Row},
@@ -80,6 +81,8 @@ pub(super) fn check(
     match &*shape.name {
         "User" => check_user(writer, shape, entity, old, cells),
         "Metadata" => check_parent(writer, shape, cells),
+        "Group" => groups::check_group(writer, shape, cells),
+        "Membership" => groups::check_membership(writer, shape, cells),
         "UserCustomAttributeValue" => check_custom_value(writer, shape, cells),
         "Job" => match text(shape, cells, "status") {
             Some("queued" | "running" | "done" | "failed") => Ok(()),
@@ -100,6 +103,7 @@ pub(super) fn check_delete(
     let shape = writer.store.model.entity(entity);
     match &*shape.name {
         "User" => refused(writer, [row.text(shape, "id"), row.text(shape, "username")]),
+        "Membership" => groups::check_membership_end(writer, shape, row),
         "UserType" | "CustomAttributeType" => Err(ApiError::permission(format!(
             "{} cannot be deleted.",
             shape.name

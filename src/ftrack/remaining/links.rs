@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-use super::{is_of_nobody, roles::roles_of_links};
+use super::{grants::given_of_links, is_of_nobody};
 use crate::{
     ftrack::user_state::UserState,
     model::{
         change::{Action, Change, LinkRow},
         edit::Field,
+        given::Given,
         link::{Activity, Link},
         sent::{Invitation, Sent},
     },
@@ -28,10 +29,10 @@ pub(super) fn links(
     if change.row == LinkRow::Deleted || is_of_nobody(change) {
         return (None, None);
     }
-    let (roles_before, roles_after) = roles_of_links(change, seen, found, differing);
+    let (given_before, given_after) = given_of_links(change, seen, found, differing);
     let with = |activity: Activity| Link {
         activity,
-        roles: roles_before.clone(),
+        given: given_before.clone(),
         sent: unsettled(change, found),
         ..change.link.clone()
     };
@@ -41,7 +42,7 @@ pub(super) fn links(
             let marked = found.is_some_and(|link| {
                 !matches!(link.activity, Activity::Settled | Activity::Released)
             });
-            let gives = found.is_some_and(|link| link.roles != roles_before);
+            let gives = found.is_some_and(|link| link.given != given_before);
             let activity = match found.map(|link| &link.activity) {
                 Some(activity) if marked => activity.clone(),
                 Some(_) | None => Activity::Activating,
@@ -71,13 +72,13 @@ pub(super) fn links(
         _ if change.is_note() => (None, found.and_then(|found| noted(change, found))),
         _ => {
             let after = Link {
-                roles: roles_after,
+                given: given_after,
                 ..change.link.clone()
             };
             let before = found
-                .filter(|link| link.roles != roles_before)
+                .filter(|link| link.given != given_before)
                 .map(|link| Link {
-                    roles: roles_before.clone(),
+                    given: given_before.clone(),
                     ..link.clone()
                 });
             let stands = before.as_ref().or(found);
@@ -109,9 +110,9 @@ pub(super) fn unsettled(change: &Change, found: Option<&Link>) -> Sent {
     }
 }
 
-pub(super) fn is_same_but_for_roles(one: &Link, other: &Link) -> bool {
+pub(super) fn is_same_but_for_given(one: &Link, other: &Link) -> bool {
     let without = |link: &Link| Link {
-        roles: Vec::new(),
+        given: Given::default(),
         ..link.clone()
     };
     without(one) == without(other)

@@ -8,11 +8,11 @@ use crate::model::{
     change::ChangeParts,
     edit::Values,
     entry::DirectoryId,
+    grant::{Grant, HeldGrants, HeldRole, Role},
     id::IdAttribute,
     link::{Form, Signature},
     link_notes::LinkNotes,
     reason::Reason,
-    role::HeldRole,
     sent::Sent,
 };
 
@@ -26,7 +26,7 @@ fn link(activity: Activity) -> Link {
         attribute: IdAttribute::EntryUuid,
         activity,
         protected: None,
-        roles: Vec::new(),
+        given: crate::model::given::Given::default(),
         notes: LinkNotes::default(),
         sent: Sent::default(),
         form: Form::Current,
@@ -72,7 +72,7 @@ fn user(is_active: bool, link_of: Option<(Activity, Option<&str>)>) -> UserState
         }),
         link_made_by: made_by.flatten().map(Into::into),
         custom_values: Box::default(),
-        roles: Box::default(),
+        grants: crate::model::grant::HeldGrants::default(),
     }
 }
 
@@ -94,7 +94,7 @@ fn left_with(
 ) -> Result<(Vec<String>, bool), CannotWrite> {
     let (signer, orphans) = (Signer::default(), BTreeSet::new());
     let means = WriteContext {
-        roles: &[],
+        grants: &[],
         earlier,
         custom_attributes: &[],
         run_mark: RUN,
@@ -288,26 +288,30 @@ fn a_deactivation_of_an_earlier_run_is_left_to_its_report_only_where_that_counts
 
 #[test]
 fn a_role_that_was_read_as_gone_and_is_there_stays_noted() {
-    let role = Arc::new(Role {
+    let grant = Grant::Role(Role {
         id: EntityId::new("r-1").unwrap(),
         name: "Lead".into(),
         is_administrator: false,
     });
     let mut given = link(Activity::Settled);
-    given.note_role(&role.id);
+    given.given.note(&grant.id());
     let forgets = Change {
         before: Some(given.clone()),
         ..change(Action::Update, Edit::Link, Activity::Settled)
     };
     let seen = |roles: Vec<HeldRole>| UserState {
         link: LinkFound::Link(Box::new(given.clone())),
-        roles: roles.into(),
+        grants: HeldGrants {
+            roles: roles.into(),
+            groups: [].into(),
+        },
         ..user(true, None)
     };
     let held = |is_on_all_open| HeldRole {
-        role: Arc::clone(&role),
+        role: EntityId::new("r-1").unwrap(),
         is_on_all_open,
-        is_on_some: !is_on_all_open,
+        projects: [].into(),
+        is_on_others: !is_on_all_open,
     };
     for (roles, operations) in [(vec![], 1), (vec![held(false)], 1), (vec![held(true)], 0)] {
         let (left, _) = left_of(&forgets, &seen(roles.clone()), Progress::Nothing).unwrap();

@@ -1,7 +1,13 @@
 //! Links as they are stored, read back, moved, forged, and of other versions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
-use crate::model::{entry::DirectoryId, id::IdAttribute, link::Activity, link_notes::LinkNotes};
+use crate::model::{
+    entry::DirectoryId,
+    given::{Given, GrantId},
+    id::IdAttribute,
+    link::Activity,
+    link_notes::LinkNotes,
+};
 
 const USER: &str = "11111111-2222-5333-8444-555555555555";
 const KEY: &str = "a key of sixteen or more";
@@ -18,7 +24,7 @@ fn link(activity: Activity) -> Link {
         attribute: IdAttribute::EntryUuid,
         activity,
         protected: None,
-        roles: Vec::new(),
+        given: crate::model::given::Given::default(),
         notes: LinkNotes::default(),
         sent: crate::model::sent::Sent::default(),
         form: Form::Current,
@@ -142,29 +148,45 @@ fn what_the_key_did_not_sign_is_told_apart() {
 }
 
 #[test]
-fn the_roles_that_were_given_are_read_as_written_and_signed() {
-    let role = |text: &str| EntityId::new(text).unwrap();
+fn what_was_given_is_read_as_written_and_signed() {
+    let id = |text: &str| EntityId::new(text).unwrap();
+    let on_project = GrantId::ProjectRole {
+        role: id("r-1"),
+        project: id("p-1"),
+    };
+    let all = [
+        GrantId::Role(id("r-1")),
+        GrantId::Role(id("r-2")),
+        on_project,
+        GrantId::Group(id("g-1")),
+    ];
     let mut written = link(Activity::Settled);
-    for text in ["r-2", "r-1", "r-2"] {
-        written.note_role(&role(text));
+    for place in [3, 1, 0, 2, 1] {
+        written.given.note(&all[place]);
     }
-    assert_eq!(written.roles, [role("r-1"), role("r-2")]);
+    assert_eq!(written.given.iter().cloned().collect::<Vec<_>>(), all);
     let signer = signer(KEY);
     let text = signer.write(&user(), &written, None).unwrap();
+    let of_given = r#""roles":["r-1","r-2"],"project_roles":[["r-1","p-1"]],"groups":["g-1"]"#;
+    assert!(text.contains(of_given), "{text}");
     let found = read(&signer, &user(), &text);
-    assert_eq!(found.link().unwrap().roles, written.roles);
+    assert_eq!(found.link().unwrap().given, written.given);
     assert_eq!(signature(&found), Signature::Valid);
-    // Whoever writes another role into a link does not become the program.
-    let forged = text.replace("r-2", "r-3");
-    let found = read(&signer, &user(), &forged);
-    assert_eq!(signature(&found), Signature::Invalid);
-    // What is no id makes no link.
-    let odd = read(&Signer::default(), &user(), &text.replace("r-2", "r 2"));
-    assert_eq!(odd, LinkFound::Unreadable);
+    // A saved plan has the same.
+    let saved = serde_json::to_value(&written).unwrap();
+    assert_eq!(serde_json::from_value::<Link>(saved).unwrap(), written);
+    for (ours, other) in [("r-2", "r-3"), ("p-1", "p-2"), ("g-1", "g-2")] {
+        // Whoever writes something else into a link does not become the program.
+        let found = read(&signer, &user(), &text.replace(ours, other));
+        assert_eq!(signature(&found), Signature::Invalid, "{ours}");
+        // What is no id makes no link.
+        let odd = read(&Signer::default(), &user(), &text.replace(ours, "x 2"));
+        assert_eq!(odd, LinkFound::Unreadable, "{ours}");
+    }
     // Links of earlier programs name none.
-    written.roles.clear();
+    written.given = Given::default();
     let text = Signer::default().write(&user(), &written, None).unwrap();
-    assert!(!text.contains("roles"));
+    assert!(!text.contains("roles") && !text.contains("groups"));
     let found = read(&Signer::default(), &user(), &text);
-    assert_eq!(found.link().unwrap().roles, []);
+    assert!(found.link().unwrap().given.is_empty());
 }

@@ -21,7 +21,7 @@ fn link(activity: Activity) -> Link {
         attribute: IdAttribute::EntryUuid,
         activity,
         protected: None,
-        roles: Vec::new(),
+        given: crate::model::given::Given::default(),
         notes: LinkNotes::default(),
         sent: Sent::default(),
         form: Form::Current,
@@ -56,7 +56,7 @@ fn reactivation(since: &str) -> ChangeResult {
         link: LinkFound::Link(Box::new(link(Activity::Deactivated { since }))),
         link_made_by: None,
         custom_values: Box::default(),
-        roles: Box::default(),
+        grants: crate::model::grant::HeldGrants::default(),
     };
     let mut reported = Reported::new(&change, ChangeResult::Unconfirmed);
     let run = EarlierRun {

@@ -116,7 +116,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         let until = self.finishing();
         let columns = Columns {
             custom_attributes: self.means.custom_attributes,
-            roles: self.means.roles,
+            grants: self.means.grants,
         };
         tokio::select! {
             looked = states(self.writer.reader(), ids, columns, &until) => looked.map_err(|error| stopped(&error)),

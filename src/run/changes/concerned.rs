@@ -194,9 +194,9 @@ impl RunContext<'_, LdapWork> {
         if !named.groups_changed {
             return Ok(Ok(Moved::default()));
         }
-        if !self.work.job.roles.is_empty() {
-            let why = "a group changed, and groups give roles: who left one is known only when \
-                       everybody is read";
+        if self.work.job.gives_anything() {
+            let why = "a group changed, and groups give roles or memberships: who left one is known only \
+                       when everybody is read";
             return Ok(Err(why.to_owned()));
         }
         let (request, cancel) = (self.read_request(), self.until.cancel.clone());

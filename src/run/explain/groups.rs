@@ -1,4 +1,4 @@
-//! The groups of a person: those that make one of the job's people, and those that give roles; and
+//! The groups of a person: those that make one of the job's people, and those that give roles and memberships; and
 //! whether the person may sign in.
 
 use chrono::Utc;
@@ -9,8 +9,8 @@ use crate::{
         account::Account,
         entry::DirectoryId,
         explanation::StepName,
-        role::{self, HeldRole},
-        user::User,
+        grant::Grant,
+        user::{Current, User},
     },
     run::{RunContext, ldap_work::LdapWork},
     sync::desired::Desired,
@@ -18,11 +18,12 @@ use crate::{
 
 impl RunContext<'_, LdapWork> {
     /// Adds which of the job's groups the person is in, directly or through other groups: those of
-    /// `member_of`, and those of each role.
+    /// `member_of`, and those of all that it gives.
     pub(super) fn record_groups(
         &self,
         desired: &Desired,
         (id, user): (&DirectoryId, Option<&User>),
+        current: &Current,
         trace: &mut Trace,
     ) {
         let is_shown = desired.shown().any(|shown| shown == id);
@@ -36,25 +37,29 @@ impl RunContext<'_, LdapWork> {
             ));
         }
         if is_shown {
-            details.extend(self.of_roles(desired, id, user));
+            details.extend(self.of_grants(desired, (id, user), current));
         }
         if !details.is_empty() {
             trace.step(StepName::Groups, is_shown, details.join("; "));
         }
     }
 
-    /// For each role that the job gives, which of its groups the person is in, and whether the user
-    /// has the role.
-    fn of_roles(&self, desired: &Desired, id: &DirectoryId, user: Option<&User>) -> Vec<String> {
+    /// For all that the job gives, which of its groups the person is in, and whether the user has it.
+    fn of_grants(
+        &self,
+        desired: &Desired,
+        (id, user): (&DirectoryId, Option<&User>),
+        current: &Current,
+    ) -> Vec<String> {
         let memberships = desired.memberships(id);
         let is_in = |position: u32| {
-            memberships.is_some_and(|memberships| memberships.of_roles.contains(&position))
+            memberships.is_some_and(|memberships| memberships.of_grants.contains(&position))
         };
         let mut position = 0_u32;
         let mut told = Vec::new();
-        for (name, groups) in &self.work.job.roles {
+        for mapped in self.work.job.mapped_groups() {
             let mut of = Vec::new();
-            for group in groups {
+            for group in mapped.groups {
                 if is_in(position) {
                     of.push(group.as_str());
                 }
@@ -63,16 +68,16 @@ impl RunContext<'_, LdapWork> {
             let membership = if of.is_empty() {
                 format!(
                     "the person is in none of its groups ({})",
-                    groups.join(", ")
+                    mapped.groups.join(", ")
                 )
             } else {
                 format!("the person is a member of {}", of.join(" and "))
             };
-            let has = user.map(|user| of_user(user, role::held(&user.roles, name)));
-            told.push(format!(
-                "role {name:?}: {membership}{}",
-                has.unwrap_or_default()
-            ));
+            for name in &mapped.names {
+                let grant = current.grants.iter().find(|grant| grant.is_named(name));
+                let has = user.zip(grant).map(|(user, grant)| of_user(user, grant));
+                told.push(format!("{name}: {membership}{}", has.unwrap_or_default()));
+            }
         }
         if memberships.is_some_and(|memberships| memberships.is_unclear) {
             told.push(
@@ -81,11 +86,13 @@ impl RunContext<'_, LdapWork> {
                     .to_owned(),
             );
         }
-        let has_roles = !self.work.job.roles.is_empty();
-        if has_roles && !self.work.rules.users.update {
-            told.push("users.update is false, so no role is given or taken".to_owned());
-        } else if has_roles && user.is_some_and(|user| !user.is_active) {
-            told.push("an inactive user keeps its roles as they are".to_owned());
+        let gives = self.work.job.gives_anything();
+        if gives && !self.work.rules.users.update {
+            told.push(
+                "users.update is false, so no role or membership is given or taken".to_owned(),
+            );
+        } else if gives && user.is_some_and(|user| !user.is_active) {
+            told.push("an inactive user keeps its roles and memberships as they are".to_owned());
         }
         told
     }
@@ -116,9 +123,10 @@ impl RunContext<'_, LdapWork> {
 
     /// The groups that decide about somebody, each once.
     pub(super) fn deciding_groups(&self) -> Vec<&str> {
-        let of_roles = self.work.job.roles.values().flatten();
+        let of_grants = self.work.job.mapped_groups();
+        let of_grants = of_grants.flat_map(|mapped| mapped.groups);
         let mut groups: Vec<&str> = Vec::new();
-        for group in self.work.job.member_of.iter().chain(of_roles) {
+        for group in self.work.job.member_of.iter().chain(of_grants) {
             if !groups.contains(&group.as_str()) {
                 groups.push(group);
             }
@@ -150,19 +158,20 @@ impl RunContext<'_, LdapWork> {
     }
 }
 
-fn of_user(user: &User, held: Option<&HeldRole>) -> String {
-    let given = |held: &HeldRole| {
-        let link = user.link.link();
-        link.is_some_and(|link| link.roles.contains(&held.role.id))
-    };
-    match held {
-        Some(held) if held.is_on_all_open && given(held) => {
-            ", and the user has it, given by this job".to_owned()
+fn of_user(user: &User, grant: &Grant) -> &'static str {
+    let link = user.link.link();
+    let is_given = link.is_some_and(|link| link.given.contains(&grant.id()));
+    match (user.grants.has(grant), user.grants.covers(grant), grant) {
+        (true, _, _) if is_given => ", and the user has it, given by this job",
+        (true, _, _) | (false, true, Grant::Group(_)) => {
+            ", and the user has it, given by somebody else"
         }
-        Some(held) if held.is_on_all_open => {
-            ", and the user has it, given by somebody else".to_owned()
+        (false, true, Grant::Role(_) | Grant::ProjectRole { .. }) => {
+            ", and the user has the role for all open projects"
         }
-        Some(_) => ", and the user has it for single projects alone".to_owned(),
-        None => ", and the user does not have it".to_owned(),
+        (false, false, Grant::Role(role)) if user.grants.role(&role.id).is_some() => {
+            ", and the user has it for single projects alone"
+        }
+        (false, false, _) => ", and the user does not have it",
     }
 }

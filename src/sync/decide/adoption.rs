@@ -50,10 +50,11 @@ impl<'a> Decider<'a, '_> {
         };
         edits.extend(self.picture(identified, None, stage));
         if user.is_active {
-            let known = self.matched.roles_before(user);
-            let mut of_roles = self.matched.role_differences(id, user, known).edits;
-            of_roles.retain(|edit| !matches!(edit, Edit::Grant(role) if role.is_administrator));
-            edits.extend(of_roles);
+            let given = self.matched.given_before(user);
+            let mut of_grants = self.matched.grant_differences(id, user, &given).edits;
+            of_grants
+                .retain(|edit| !matches!(edit, Edit::Grant(grant) if grant.is_administrator()));
+            edits.extend(of_grants);
         }
         edits.push(Edit::Link);
         let keeps_it = is_given && rules.is_protected(&user.username);

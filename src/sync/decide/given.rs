@@ -6,8 +6,9 @@ use super::Matched;
 use crate::{
     model::{
         entry::DirectoryId,
+        given::Given,
         link::{Link, LinkFound},
-        user::{EntityId, User},
+        user::User,
     },
     sync::{
         desired::{DesiredValue, Identified},
@@ -21,7 +22,7 @@ const NAMED: usize = 3;
 
 /// Who gets which user.
 #[derive(Debug, Clone, Copy)]
-pub struct Given<'g> {
+pub struct GivenUser<'g> {
     /// The person of the directory: login, mail address, DN or directory id.
     pub who: &'g str,
     /// The user: login, mail address or ftrack id.
@@ -39,7 +40,7 @@ impl<'a> Matched<'a> {
     /// # Errors
     /// Nobody or several have one of the names, one of the sides has a link, or the user is one that
     /// is never changed.
-    pub fn giving(mut self, given: Given<'_>) -> Result<(Self, DirectoryId), NotGiven> {
+    pub fn giving(mut self, given: GivenUser<'_>) -> Result<(Self, DirectoryId), NotGiven> {
         let place = self.person_named(given.who)?;
         let user = user_named(&self.current.users, given.user).map_err(NotGiven)?;
         let Some((identified, found)) = self
@@ -65,12 +66,13 @@ impl<'a> Matched<'a> {
         self.given.is_some_and(|given| given.id == user.id)
     }
 
-    /// The roles that the job gave a user before a person unlinked it.
-    pub(super) fn roles_before(&self, user: &'a User) -> &'a [EntityId] {
+    /// The roles and memberships that the job gave a user before a person unlinked it.
+    pub(super) fn given_before(&self, user: &User) -> Given {
         let before = user.link.unlinked();
         before
             .filter(|before| before.source == self.rules.source)
-            .map_or(&[], |before| &before.roles)
+            .map(|before| before.given.clone())
+            .unwrap_or_default()
     }
 
     /// The link of a user that is given to a person: it is protected as it was, or by its login.
@@ -80,7 +82,7 @@ impl<'a> Matched<'a> {
         let before = user.link.unlinked().unwrap_or(&new);
         Link {
             protected: self.protection(person, user, before),
-            roles: self.roles_before(user).to_vec(),
+            given: self.given_before(user),
             ..new
         }
     }

@@ -4,6 +4,7 @@ use super::Matched;
 use crate::{
     model::{
         entry::DirectoryId,
+        given::Given,
         id::IdAttribute,
         link::{Activity, Form, Link, Signature},
         link_notes::LinkNotes,
@@ -27,7 +28,7 @@ impl Matched<'_> {
                 .unwrap_or(IdAttribute::EntryUuid),
             activity: Activity::Settled,
             protected: None,
-            roles: Vec::new(),
+            given: Given::default(),
             notes: LinkNotes::default(),
             sent: Sent::default(),
             form: Form::Current,
@@ -52,7 +53,7 @@ impl Matched<'_> {
     pub(super) fn settled(&self, (id, person): &Identified, user: &User, link: &Link) -> Link {
         let new = Link {
             protected: self.protection(person, user, link),
-            roles: link.roles.clone(),
+            given: link.given.clone(),
             notes: link.notes.clone(),
             sent: self.sent(link),
             ..self.link(id)

@@ -40,7 +40,7 @@ impl Decider<'_, '_> {
             .extend(self.evidence.unanswered.iter().cloned());
         self.of_emptied_bases();
         self.of_referrals();
-        self.of_lost_role_groups();
+        self.of_lost_grant_groups();
         self.of_other_writers();
         self.of_the_clocks();
         self.of_unlike_values();
@@ -211,26 +211,27 @@ impl Decider<'_, '_> {
 
     /// A group that had members and shows none may be one whose members the bind account can no longer
     /// read.
-    fn of_lost_role_groups(&mut self) {
+    fn of_lost_grant_groups(&mut self) {
         let takes = |edit: &Edit| matches!(edit, Edit::Revoke(_));
         let mut changes = self.plan.changes();
         if !changes.any(|change| change.edits.iter().any(takes)) {
             return;
         }
         drop(changes);
-        for lost in &self.evidence.lost_role_groups {
+        for lost in &self.evidence.lost_grant_groups {
             let doubt = match lost {
                 LostGroup::Hidden(dn) => format!(
-                    "roles would be taken, and the group {dn}, which is a member of a role's group, \
-                     is not seen any more: let the bind account read it; if it is gone, approve it"
+                    "roles or memberships would be taken, and the group {dn}, which is a member of a \
+                     mapped group, is not seen any more: let the bind account read it; if it is gone, \
+                     approve it"
                 ),
                 LostGroup::Empty(dn) => format!(
-                    "roles would be taken, and the group {dn} shows no members any more: can the \
-                     bind account still read them? If they left, approve it"
+                    "roles or memberships would be taken, and the group {dn} shows no members any \
+                     more: can the bind account still read them? If they left, approve it"
                 ),
             };
             self.plan.notices.push(doubt.clone());
-            self.plan.role_doubts.push(doubt);
+            self.plan.grant_doubts.push(doubt);
         }
     }
 

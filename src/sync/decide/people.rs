@@ -18,9 +18,9 @@ use crate::{
         decision::{Outcome, Who},
         desired::Identified,
         difference::{Differences, FirstValues, differences, first_values, set, text},
+        grants::{GrantDifferences, first_grants},
         matching::created_id,
         owner::Owner,
-        roles::{RoleDifferences, first_roles},
         rules::user_type,
         written::Stage,
     },
@@ -79,14 +79,14 @@ impl<'a> Decider<'a, '_> {
             | Activity::Deactivating { .. }
             | Activity::Deactivated { .. } => rules.users.reactivate,
         };
-        // Who has no access keeps the roles as they are.
+        // Who has no access keeps roles and memberships as they are.
         if user.is_active || (wakes && may_wake) {
-            let RoleDifferences {
-                edits: of_roles,
+            let GrantDifferences {
+                edits: of_grants,
                 gone,
-            } = self.matched.role_differences(id, user, &link.roles);
-            edits.extend(of_roles);
-            settled.roles.retain(|role| !gone.contains(role));
+            } = self.matched.grant_differences(id, user, &link.given);
+            edits.extend(of_grants);
+            gone.iter().for_each(|grant| settled.given.forget(grant));
         }
         if wakes && may_wake {
             edits.push(Edit::Activate);
@@ -198,7 +198,7 @@ impl<'a> Decider<'a, '_> {
             Ok(mut edits) => {
                 let memberships = self.matched.desired.memberships(id);
                 let settings = (self.matched.rules, self.matched.current);
-                edits.extend(first_roles(memberships, settings));
+                edits.extend(first_grants(memberships, settings));
                 let Some(attribute) = self.matched.desired.id_attribute() else {
                     return;
                 };

@@ -117,7 +117,7 @@ pub(super) fn reason_to_rewrite(
     if old.activity != new.activity || old.sent != new.sent {
         return Some(Reason::Completed);
     }
-    if old.roles != new.roles {
+    if old.given != new.given {
         return Some(Reason::RoleGone);
     }
     if old.signature != new.signature {

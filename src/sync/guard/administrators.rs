@@ -19,7 +19,7 @@ pub(super) const WOULD_BE_THE_LAST: &str = "it would leave ftrack without an act
 pub fn ends_administration(change: &Change) -> bool {
     change.edits.iter().any(|edit| match edit {
         Edit::Deactivate => true,
-        Edit::Revoke(role) => role.is_administrator,
+        Edit::Revoke(grant) => grant.is_administrator(),
         Edit::Activate | Edit::Set { .. } | Edit::Grant(_) | Edit::Link => false,
     })
 }
@@ -67,7 +67,7 @@ impl LastAdministrator {
     fn hold_of_edit(&self, change: &Change, edit: &Edit) -> Option<Hold> {
         let is_end = match edit {
             Edit::Deactivate => true,
-            Edit::Revoke(role) => role.is_administrator,
+            Edit::Revoke(grant) => grant.is_administrator(),
             Edit::Activate | Edit::Set { .. } | Edit::Grant(_) | Edit::Link => false,
         };
         let why = match self {

@@ -1,6 +1,6 @@
 //! What a person does by hand, by `link`, `unlink` or `release`: that is itself the approval.
 
-use super::{ClosedKinds, LastAdministrator, Verdict, Vetted, guarded, guarded_role, settle};
+use super::{ClosedKinds, LastAdministrator, Verdict, Vetted, guarded, guarded_grant, settle};
 use crate::{
     model::{
         change::{Change, Hold},
@@ -9,8 +9,8 @@ use crate::{
     sync::decision::Plan,
 };
 
-/// Lets everything be written but what changes the login, mail, activity or roles of administrators
-/// and protected users, what would take the last administrator, and what a person paused: no limit
+/// Lets everything be written but what changes the login, mail, activity, roles or memberships of
+/// administrators and protected users, what would take the last administrator, and what a person paused: no limit
 /// counts it, and no window holds it.
 #[must_use]
 pub fn give(plan: &Plan<'_>, closed: &ClosedKinds) -> Vetted {
@@ -41,7 +41,7 @@ fn protected(plan: &Plan<'_>, change: &Change, edit: &Edit) -> Option<Hold> {
             | Attribute::Thumbnail
             | Attribute::Custom(_) => None,
         },
-        Edit::Grant(role) | Edit::Revoke(role) => guarded_role(plan, change, role),
+        Edit::Grant(grant) | Edit::Revoke(grant) => guarded_grant(plan, change, grant),
         Edit::Link => None,
     }
 }

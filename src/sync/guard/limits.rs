@@ -160,7 +160,7 @@ fn allowed(kind: ChangeKind, plan: &Plan<'_>, limits: &Limits) -> Option<usize> 
         ChangeKind::Deactivate => Some(most(*deactivate, owned_active)),
         ChangeKind::Rename => Some(most(*rename, owned_active)),
         ChangeKind::Clear => Some(most(*clear, owned_active)),
-        ChangeKind::Revoke => Some(most(*revoke, plan.given_roles)),
+        ChangeKind::Revoke => Some(most(*revoke, plan.given_grants)),
         ChangeKind::Reactivate => Some(most(*reactivate, owned_active)),
         ChangeKind::Create if plan.is_first_contact => None,
         ChangeKind::Create => Some(match create {
@@ -192,8 +192,8 @@ fn too_many(kind: ChangeKind, (wanted, before): (usize, usize), most: usize) -> 
         ChangeKind::Clear => ("user with emptied values", "users with emptied values"),
         ChangeKind::Deactivate => ("deactivation", "deactivations"),
         ChangeKind::Reactivate => ("reactivation", "reactivations"),
-        ChangeKind::Grant => ("granted role", "granted roles"),
-        ChangeKind::Revoke => ("revoked role", "revoked roles"),
+        ChangeKind::Grant => ("granted role or membership", "granted roles or memberships"),
+        ChangeKind::Revoke => ("revoked role or membership", "revoked roles or memberships"),
     };
     let (noun, verb) = if wanted == 1 {
         (one, "is")

@@ -37,8 +37,8 @@ fn rule(plan: &Plan<'_>, change: &Change, edit: &Edit) -> Option<Hold> {
     let of_user = || {
         let reason = plan.guarded.get(&change.ftrack_id)?;
         let why = format!(
-            "{reason}, whose login, mail, activity and roles are not put back: change them in \
-             ftrack by hand"
+            "{reason}, whose login, mail, activity, roles and memberships are not put back: \
+             change them in ftrack by hand"
         );
         Some(Hold::new(HeldBy::Protected, why))
     };
@@ -53,10 +53,11 @@ fn rule(plan: &Plan<'_>, change: &Change, edit: &Edit) -> Option<Hold> {
             | Attribute::Thumbnail
             | Attribute::Custom(_) => None,
         },
-        Edit::Grant(role) | Edit::Revoke(role) => of_user().or_else(|| {
+        Edit::Grant(grant) | Edit::Revoke(grant) => of_user().or_else(|| {
             let why = "the role makes an administrator, and is not put back: change it in ftrack \
                        by hand";
-            role.is_administrator
+            grant
+                .is_administrator()
                 .then(|| Hold::new(HeldBy::Protected, why))
         }),
         Edit::Link => None,

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::{
     config::{
-        Adopt, AttributeRule, ConfigChange, DisabledKey, LdapJob, Limit, Limits, Mode, Scope,
-        Source, Target, Users, WhenAbsent, WorkInHand, Write,
+        Adopt, AttributeRule, ConfigChange, DisabledKey, LdapJob, Limit, Limits, Mode, RoleRule,
+        Scope, Source, Target, Users, WhenAbsent, WorkInHand, Write,
     },
     directory::{Memberships, Reading},
     model::{
@@ -18,11 +18,11 @@ use crate::{
         clocks::Clocks,
         entry::DirectoryId,
         freshness::Freshness,
+        grant::{Grant, Group, HeldGrants, HeldGroup, HeldRole, Project, Role},
         id::IdAttribute,
         link::{Activity, Form, Link, LinkFound, Signature},
         link_notes::LinkNotes,
         reason::Reason,
-        role::{HeldRole, Role},
         sent::Sent,
         user::{Current, CustomKind, EntityId, User, UserKind},
     },
@@ -62,21 +62,48 @@ pub struct Values {
     floor: Option<u8>,
     /// Whether it is in the search base of the other job, in which people come and go.
     with_painters: bool,
-    /// The groups of the job's roles.
+    /// The groups that give something.
     groups: Vec<u32>,
     /// Whether it may be in more of them.
     is_unclear: bool,
 }
 
-/// The roles of the job, one for each of its groups.
-fn roles() -> [Arc<Role>; 2] {
-    [("Administrator", true), ("Lead", false)].map(|(name, is_administrator)| {
-        Arc::new(Role {
-            id: EntityId::new(&format!("role-{name}")).unwrap(),
-            name: name.into(),
-            is_administrator,
-        })
-    })
+fn role(name: &str) -> Role {
+    Role {
+        id: EntityId::new(&format!("role-{name}")).unwrap(),
+        name: name.into(),
+        is_administrator: name == "Administrator",
+    }
+}
+
+fn film() -> Project {
+    Project {
+        id: EntityId::new("project-film").unwrap(),
+        name: "Film".into(),
+        is_private: false,
+    }
+}
+
+/// What the job gives, in the order of its rules: one thing for each of its groups, but for the role for
+/// one project, which it once gave for all of them.
+fn grants() -> [Arc<Grant>; 5] {
+    let lighting = Group {
+        id: EntityId::new("group-lighting").unwrap(),
+        name: "Lighting".into(),
+        missing: [].into(),
+    };
+    let of_film = Grant::ProjectRole {
+        role: role("Producer"),
+        project: film(),
+    };
+    [
+        Grant::Role(role("Administrator")),
+        Grant::Role(role("Lead")),
+        of_film,
+        Grant::Role(role("Producer")),
+        Grant::Group(lighting),
+    ]
+    .map(Arc::new)
 }
 
 /// The attribute that identifies people: one that servers generate, or one of the operator's.
@@ -119,7 +146,7 @@ pub fn entries() -> impl Strategy<Value = Entries> {
         option::of(0..LOGINS.len()),
         option::of(0_u8..3),
         any::<bool>(),
-        proptest::sample::subsequence(vec![0_u32, 1], 0..=2),
+        proptest::sample::subsequence(vec![0_u32, 1, 2, 3], 0..=4),
         proptest::bool::weighted(0.1),
     );
     let values =
@@ -206,7 +233,7 @@ fn shown(entries: &Entries) -> Reading<Mapped> {
         if let Some(values) = values {
             let found = Memberships {
                 is_person: true,
-                of_roles: values.groups.clone().into(),
+                of_grants: values.groups.clone().into(),
                 is_unclear: values.is_unclear,
             };
             reading = reading.with_memberships(place, found);
@@ -244,7 +271,7 @@ fn link() -> impl Strategy<Value = LinkFound> {
         Some("d-2"),
         None,
     ]);
-    let given = proptest::sample::subsequence(roles().to_vec(), 0..=2);
+    let given = proptest::sample::subsequence(grants().to_vec(), 0..=5);
     let notes = option::of(absence()).prop_map(|missing| LinkNotes::new(missing, Vec::new()));
     let ours = (
         0_u8..8,
@@ -264,7 +291,7 @@ fn link() -> impl Strategy<Value = LinkFound> {
                     attribute,
                     activity,
                     protected: None,
-                    roles: given.iter().map(|role| role.id.clone()).collect(),
+                    given: given.iter().map(|grant| grant.id()).collect(),
                     notes,
                     sent: Sent::default(),
                     form: if directory.is_some() {
@@ -288,20 +315,36 @@ fn link() -> impl Strategy<Value = LinkFound> {
     prop_oneof![10 => ours, 1 => unlinked, 6 => Just(LinkFound::Absent), 1 => Just(LinkFound::Unreadable), 1 => Just(LinkFound::OfAnotherUser)]
 }
 
-/// Roles of a user: none, mostly.
-fn held_roles() -> impl Strategy<Value = Vec<HeldRole>> {
-    let held = option::weighted(0.4, (proptest::bool::weighted(0.8), any::<bool>()));
-    let [administrator, lead] = roles().map(|role| {
-        held.clone().prop_map(move |held| {
-            let held = held.map(|(is_on_all_open, is_on_some)| HeldRole {
-                role: Arc::clone(&role),
+/// Roles and memberships of a user: none, mostly.
+fn held_grants() -> impl Strategy<Value = HeldGrants> {
+    let parts = any::<[bool; 3]>();
+    let role = |name: &'static str| {
+        option::weighted(0.4, parts).prop_map(move |held| {
+            let [is_on_all_open, is_on_film, is_on_others] = held?;
+            let projects = is_on_film.then(|| film().id);
+            Some(HeldRole {
+                role: role(name).id,
                 is_on_all_open,
-                is_on_some,
-            });
-            held.into_iter().collect::<Vec<HeldRole>>()
+                projects: projects.into_iter().collect(),
+                is_on_others,
+            })
+        })
+    };
+    let group = option::weighted(0.4, any::<bool>()).prop_map(|held| {
+        held.map(|is_own| HeldGroup {
+            group: EntityId::new("group-lighting").unwrap(),
+            is_own,
+            is_others: !is_own,
         })
     });
-    (administrator, lead).prop_map(|(administrator, lead)| [administrator, lead].concat())
+    let roles = (role("Administrator"), role("Lead"), role("Producer"));
+    (roles, group).prop_map(|((administrator, lead, producer), group)| HeldGrants {
+        roles: [administrator, lead, producer]
+            .into_iter()
+            .flatten()
+            .collect(),
+        groups: group.into_iter().collect(),
+    })
 }
 
 pub fn current() -> impl Strategy<Value = Current> {
@@ -311,7 +354,7 @@ pub fn current() -> impl Strategy<Value = Current> {
         link(),
         0_u8..10,
         option::of(0_u8..3),
-        held_roles(),
+        held_grants(),
     );
     proptest::collection::vec(user, 0..8).prop_map(|users| {
         let users = users.into_iter().enumerate().map(
@@ -333,13 +376,17 @@ pub fn current() -> impl Strategy<Value = Current> {
                 } else {
                     UserKind::Person
                 },
-                administrator: kind == 1 || held.iter().any(|held| held.role.is_administrator),
-                further_roles: if kind == 2 || held.iter().any(|held| !held.role.is_administrator) {
+                administrator: kind == 1 || held.role(&role("Administrator").id).is_some(),
+                further_roles: if kind == 2
+                    || ["Lead", "Producer"]
+                        .iter()
+                        .any(|name| held.role(&role(name).id).is_some())
+                {
                     ["Project Manager".into()].into()
                 } else {
                     [].into()
                 },
-                roles: held.into(),
+                grants: held,
                 link,
                 custom_values: [floor.map_or(Value::Null, |floor| json!(f64::from(floor)))].into(),
             },
@@ -349,7 +396,7 @@ pub fn current() -> impl Strategy<Value = Current> {
             custom_attributes: vec![("floor".into(), EntityId::new("c-1").unwrap())],
             custom_kinds: vec![CustomKind::Number],
             user_types: BTreeMap::from([("ldap".into(), EntityId::new("t-1").unwrap())]),
-            roles: roles().to_vec(),
+            grants: grants().to_vec(),
             ..Current::default()
         }
     })
@@ -377,6 +424,7 @@ pub fn rules() -> impl Strategy<Value = Rules> {
                 has_sibling,
             )| {
                 let users = Users {
+                    create_groups: false,
                     create,
                     update,
                     deactivate,
@@ -416,12 +464,27 @@ fn job(users: Users) -> LdapJob {
         required: true,
         write: Write::Always,
     };
+    let of_all = |role: &str| {
+        let rule = RoleRule {
+            groups: vec![format!("cn={role}")],
+            projects: None,
+        };
+        (role.to_owned(), rule)
+    };
     LdapJob {
         member_of: Vec::new(),
-        roles: roles()
-            .iter()
-            .map(|role| (role.name.to_string(), vec![format!("cn={}", role.name)]))
-            .collect(),
+        roles: BTreeMap::from([
+            of_all("Administrator"),
+            of_all("Lead"),
+            (
+                "Producer".to_owned(),
+                RoleRule {
+                    groups: vec!["cn=producers".to_owned()],
+                    projects: Some(vec!["Film".to_owned()]),
+                },
+            ),
+        ]),
+        groups: BTreeMap::from([("Lighting".to_owned(), vec!["cn=lighting".to_owned()])]),
         group_bases: Vec::new(),
         mode: Mode::Sync,
         changes_schedule: None,

@@ -371,3 +371,51 @@ fn no_active_administrator_in_sight() {
     world.job = "[jobs.artists.users]\ndeactivate = false".into();
     assert_eq!(world.check(&[]).only_trouble(), (warned, 0));
 }
+
+#[test]
+fn roles_projects_and_groups_that_are_missing() {
+    let mut world = World::at("ldaps://no-such-directory.invalid");
+    let studio = world.studio();
+    for (entity, row) in [
+        ("Project", json!({"id": "p-1", "name": "show_a"})),
+        (
+            "Project",
+            json!({"id": "p-2", "name": "show_b", "status": "hidden"}),
+        ),
+        ("Group", json!({"id": "g-1", "name": "Departments"})),
+        (
+            "Group",
+            json!({"id": "g-2", "name": "Comp", "parent_id": "g-1"}),
+        ),
+    ] {
+        studio.insert(entity, &row).unwrap();
+    }
+    let of_job = |world: &World| {
+        let checked = world.check(&[]);
+        let trouble = checked.trouble();
+        let of_job = trouble
+            .iter()
+            .filter(|line| line.contains(" about job artists at ftrack: "));
+        let trouble: Vec<String> = of_job.cloned().collect();
+        let well = checked.well("job artists at ftrack");
+        let well: Vec<String> = well.into_iter().map(ToString::to_string).collect();
+        (well, trouble.join("\n"))
+    };
+    let roles_and_groups = "\
+        roles = { Lead = [\"cn=a,dc=x\"], User = { groups = [\"cn=a,dc=x\"], projects = [\"show_a\", \"show_b\", \"show_c\"] } }\n\
+        groups = { Comp = [\"cn=a,dc=x\"], \"Departments/Comp\" = [\"cn=a,dc=x\"], \"Departments/Light\" = [\"cn=a,dc=x\"] }\n";
+    world.job = roles_and_groups.into();
+    let (well, trouble) = of_job(&world);
+    assert_eq!(well, ["project", "role", "group"]);
+    insta::assert_snapshot!(trouble, @r#"
+    fail role about job artists at ftrack: looking for the job's security roles failed: ftrack has no security role "Lead", which the job's roles name; it has: Administrator, Project Manager, User
+    fail project about job artists at ftrack: looking for the job's projects failed: the project "show_b", which the job's roles name, has the status "hidden": roles are given only for active ones; take it out of the job's roles, or open it again; it has: demo, show_a
+    fail project about job artists at ftrack: looking for the job's projects failed: ftrack has no project "show_c" visible to this key, which the job's roles name; it has: demo, show_a
+    fail group about job artists at ftrack: looking for the job's groups failed: ftrack has no group "Comp", which the job's groups name; there is "Departments/Comp": name the groups above it as well; it has: Departments, Departments/Comp
+    fail group about job artists at ftrack: looking for the job's groups failed: ftrack has no group "Departments/Light", which the job's groups name; users.create_groups = true makes it; it has: Departments, Departments/Comp
+    "#);
+    world.job = format!("{roles_and_groups}users = {{ create_groups = true }}");
+    let (well, trouble) = of_job(&world);
+    assert_eq!(well, ["project", "role", "group", "group", "group"]);
+    assert!(!trouble.contains("fail group"), "{trouble}");
+}

@@ -27,6 +27,7 @@ fn keys_that_have_no_meaning_for_the_kind_of_a_job_are_refused() {
         ("attributes.username = \"uid\"", "attributes"),
         ("users.create = false", "users"),
         ("roles = {}", "roles"),
+        ("groups = {}", "groups"),
     ] {
         let text = format!("{GOOD}\n[jobs.nightly]\nkind = \"ftrack-ldap\"\n{key}\n");
         let found = Folder::new(&text).load(&[]).unwrap_err();

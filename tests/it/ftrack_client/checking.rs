@@ -67,9 +67,9 @@ async fn what_the_schemas_lack_is_named() {
     let server = Scripted::start(move |_, _| json(&list)).await;
     let schemas_found = schemas(server.session().reader(), &until()).await.unwrap();
     assert!(schemas_found.has("User", "username") && !schemas_found.has("User", "email"));
-    assert_eq!(schemas_found.lacking(&[]), ["User.email"]);
+    assert_eq!(schemas_found.lacking(&[], &[]), ["User.email"]);
     assert_eq!(
-        schemas_found.lacking(&["badge".to_owned()]),
+        schemas_found.lacking(&["badge".to_owned()], &[]),
         [
             "User.email",
             "UserCustomAttributeValue.configuration_id",

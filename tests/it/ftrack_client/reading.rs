@@ -9,7 +9,7 @@ use ftrack_ldap_sync::{
     ftrack::{
         custom_fault::CustomAttributeFault,
         error::{FtrackError, FtrackErrorKind},
-        read::{ReadCurrent, read},
+        read::{MissingGroups, ReadCurrent, read},
         session::{Session, Writer},
         user_state::{Columns, states},
     },
@@ -29,7 +29,7 @@ use super::scripted::{Reply, Scripted, config, until};
 fn columns(custom_attributes: &[(String, EntityId)]) -> Columns<'_> {
     Columns {
         custom_attributes,
-        roles: &[],
+        grants: &[],
     }
 }
 
@@ -160,7 +160,8 @@ async fn read_all(session: &Writer, custom_attributes: &[&str]) -> Result<Curren
         .collect();
     let (roles, default) = (["administrator".to_owned()], ["USER".to_owned()]);
     let request = ReadCurrent {
-        roles: &[],
+        grants: &[],
+        missing_groups: MissingGroups::default(),
         custom_attributes: &custom_attributes,
         administrator_roles: &roles,
         default_roles: &default,
@@ -224,7 +225,7 @@ async fn everything_a_plan_needs_is_read() {
             since: "2026-01-01T00:00:00Z".to_owned(),
         },
         protected: None,
-        roles: Vec::new(),
+        given: ftrack_ldap_sync::model::given::Given::default(),
         notes: LinkNotes::default(),
         sent: ftrack_ldap_sync::model::sent::Sent::default(),
         form: Form::Earlier,
@@ -433,7 +434,7 @@ async fn what_is_missing_at_the_server_is_named() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error.kind(), FtrackErrorKind::UnusableRole { problem, .. } if problem.contains("\"administrator\"")),
+        matches!(error.kind(), FtrackErrorKind::UnusableGrant { problem, .. } if problem.contains("\"administrator\"")),
         "{error:?}"
     );
     let error = read_all(&refusing("UserType").await.session(), &[])

@@ -9,7 +9,7 @@ use ftrack_ldap_sync::{
     ftrack::{
         error::{FtrackErrorKind, WriteFailure},
         operation::Operation,
-        read::{ReadCurrent, read},
+        read::{MissingGroups, ReadCurrent, read},
         server::{Permission, information, permission, schemas},
         session::{Session, Writer},
         signer::Signer,
@@ -31,7 +31,7 @@ use super::scripted::{KEY, config, until};
 fn columns(custom_attributes: &[(String, EntityId)]) -> Columns<'_> {
     Columns {
         custom_attributes,
-        roles: &[],
+        grants: &[],
     }
 }
 
@@ -84,7 +84,8 @@ async fn studio() -> (FtrackServer, Writer) {
 
 async fn current(session: &Writer) -> Current {
     let request = ReadCurrent {
-        roles: &[],
+        grants: &[],
+        missing_groups: MissingGroups::default(),
         custom_attributes: &["badge".to_owned()],
         administrator_roles: &["Administrator".to_owned()],
         default_roles: &["User".to_owned()],
@@ -100,7 +101,7 @@ fn link(id: &str) -> Link {
         attribute: ftrack_ldap_sync::model::id::IdAttribute::EntryUuid,
         activity: Activity::Settled,
         protected: None,
-        roles: Vec::new(),
+        given: ftrack_ldap_sync::model::given::Given::default(),
         notes: LinkNotes::default(),
         sent: ftrack_ldap_sync::model::sent::Sent::default(),
         form: Form::Earlier,
@@ -283,7 +284,7 @@ async fn what_check_asks_is_answered() {
         schemas(session.reader(), &until())
             .await
             .unwrap()
-            .lacking(&["badge".to_owned()]),
+            .lacking(&["badge".to_owned()], &[]),
         [""; 0]
     );
     for disclosure in [Disclosure::Told, Disclosure::Withheld] {

@@ -57,7 +57,7 @@ fn members_that_the_server_does_not_compute_fail_the_read() {
     );
     let (directory, situation) = with_group(&["ada"], &[of_urls, url]);
     assert_snapshot!(situation.report_text(&situation.sync()), @r#"
-    failed  the directory could not be read completely, and nothing was written: ldap://directory: the members of "cn=artists,dc=studio,dc=test" cannot be known: it names its members by memberURL, and the server does not compute them; check the group's DN in the job's member_of or roles, the bind account's rights, and group_bases
+    failed  the directory could not be read completely, and nothing was written: ldap://directory: the members of "cn=artists,dc=studio,dc=test" cannot be known: it names its members by memberURL, and the server does not compute them; check the group's DN in the job's member_of, roles or groups, the bind account's rights, and group_bases
 
     It failed, and nothing was written.
     "#);

@@ -297,7 +297,7 @@ fn check_shows_the_kind_and_doubts_one_that_does_not_fit() {
     let situation = situation.job("member_of = [\"cn=artists,dc=studio,dc=test\"]");
     let report = situation.sync();
     assert_eq!(report.outcome, Outcome::Failed);
-    assert_snapshot!(situation.plain(&report.error.unwrap()), @r#"the directory could not be read completely, and nothing was written: ldap://directory: the members of "cn=artists,dc=studio,dc=test" cannot be known: a global catalogue (ports 3268 and 3269) does not have the members of all groups; name the domain controllers' own ports; check the group's DN in the job's member_of or roles, the bind account's rights, and group_bases"#);
+    assert_snapshot!(situation.plain(&report.error.unwrap()), @r#"the directory could not be read completely, and nothing was written: ldap://directory: the members of "cn=artists,dc=studio,dc=test" cannot be known: a global catalogue (ports 3268 and 3269) does not have the members of all groups; name the domain controllers' own ports; check the group's DN in the job's member_of, roles or groups, the bind account's rights, and group_bases"#);
 }
 
 #[test]

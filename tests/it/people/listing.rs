@@ -88,6 +88,7 @@ fn the_people_of_a_job_are_listed_with_their_users() {
     let ada = &listed[0];
     assert_eq!(listed[5]["roles"], json!(["Project Manager"]));
     assert_eq!(ada["roles"], json!([]));
+    assert_eq!(ada["groups"], json!([]));
     assert_eq!(ada["dn"], dn("ada"));
     assert_eq!(ada["ftrack_id"], situation.user("ada").id);
     let id = situation.tree().entry_uuid(&dn("ada")).unwrap().to_string();
@@ -109,13 +110,13 @@ fn the_people_of_a_job_are_listed_with_their_users() {
     );
     let csv = users(&situation, &["--format", "csv"]).stdout;
     let mut lines = csv.split("\r\n");
-    assert_snapshot!(lines.next().unwrap(), @"directory_id,dn,username,ftrack_id,email,active,state,deactivated_at,missing_since,disabled_since,protected,administrator,roles");
+    assert_snapshot!(lines.next().unwrap(), @"directory_id,dn,username,ftrack_id,email,active,state,deactivated_at,missing_since,disabled_since,protected,administrator,roles,groups");
     let user = &situation.user("ada").id;
     let line = lines.next().unwrap();
     assert_eq!(
         line,
         format!(
-            "{id},\"{}\",ada,{user},ada@studio.test,true,active,,,,true,false,",
+            "{id},\"{}\",ada,{user},ada@studio.test,true,active,,,,true,false,,",
             dn("ada")
         )
     );

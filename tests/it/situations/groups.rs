@@ -167,14 +167,14 @@ fn a_group_that_cannot_be_read_is_not_an_empty_one() {
     let report = situation.sync();
     assert_eq!(report.outcome, Outcome::Failed);
     assert_snapshot!(situation.report_text(&report), @r#"
-    failed  the directory could not be read completely, and nothing was written: ldap://directory: the members of "cn=artists,ou=groups,dc=studio,dc=test" cannot be known: it does not exist, or is not visible to the account; check the group's DN in the job's member_of or roles, the bind account's rights, and group_bases
+    failed  the directory could not be read completely, and nothing was written: ldap://directory: the members of "cn=artists,ou=groups,dc=studio,dc=test" cannot be known: it does not exist, or is not visible to the account; check the group's DN in the job's member_of, roles or groups, the bind account's rights, and group_bases
 
     It failed, and nothing was written.
     "#);
     tree.add(TreeEntry::new(group_dn("artists")).with("objectClass", "organizationalRole"))
         .unwrap();
     let report = situation.sync();
-    assert_snapshot!(situation.plain(&report.error.unwrap()), @r#"the directory could not be read completely, and nothing was written: ldap://directory: the members of "cn=artists,ou=groups,dc=studio,dc=test" cannot be known: it is not a group whose members the program knows (groupOfNames, groupOfUniqueNames, posixGroup, a group of Active Directory), or lies outside of group_bases; check the group's DN in the job's member_of or roles, the bind account's rights, and group_bases"#);
+    assert_snapshot!(situation.plain(&report.error.unwrap()), @r#"the directory could not be read completely, and nothing was written: ldap://directory: the members of "cn=artists,ou=groups,dc=studio,dc=test" cannot be known: it is not a group whose members the program knows (groupOfNames, groupOfUniqueNames, posixGroup, a group of Active Directory), or lies outside of group_bases; check the group's DN in the job's member_of, roles or groups, the bind account's rights, and group_bases"#);
     assert_eq!(situation.users().matches("active, ").count(), 2);
 }
 
@@ -336,7 +336,7 @@ fn posix_members_need_logins_that_can_be_read() {
                 .with("mail", "ada@studio.test"),
         )
         .job("member_of = [\"cn=artists,dc=studio,dc=test\"]");
-    assert_snapshot!(situation.plain(&situation.sync().error.unwrap()), @r#"the directory could not be read completely, and nothing was written: ldap://directory: the members of "cn=artists,dc=studio,dc=test" cannot be known: no entry shows uid, by which people are members of groups; check the group's DN in the job's member_of or roles, the bind account's rights, and group_bases"#);
+    assert_snapshot!(situation.plain(&situation.sync().error.unwrap()), @r#"the directory could not be read completely, and nothing was written: ldap://directory: the members of "cn=artists,dc=studio,dc=test" cannot be known: no entry shows uid, by which people are members of groups; check the group's DN in the job's member_of, roles or groups, the bind account's rights, and group_bases"#);
 }
 
 #[test]

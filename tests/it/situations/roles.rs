@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Members of `leads` get a role.
-const LEADS: &str = "\
+pub(super) const LEADS: &str = "\
 roles = { \"Project Manager\" = [\"cn=leads,ou=groups,dc=studio,dc=test\"] }
 limits = { revoke = 10 }";
 
@@ -28,7 +28,7 @@ fn group_dn(name: &str) -> String {
     format!("cn={name},ou=groups,dc=studio,dc=test")
 }
 
-fn group(name: &str, members: &[&str]) -> TreeEntry {
+pub(super) fn group(name: &str, members: &[&str]) -> TreeEntry {
     let group = TreeEntry::new(group_dn(name)).with("objectClass", "groupOfNames");
     let members = members.iter().map(|uid| dn(uid)).chain([NOBODY.to_owned()]);
     members.fold(group.with("cn", name), |group, member| {
@@ -37,7 +37,7 @@ fn group(name: &str, members: &[&str]) -> TreeEntry {
 }
 
 /// People of whom these are in the group `leads`.
-fn leads(people: &[&str], members: &[&str]) -> Situation {
+pub(super) fn leads(people: &[&str], members: &[&str]) -> Situation {
     Situation::of(people)
         .entry(
             TreeEntry::new("ou=groups,dc=studio,dc=test").with("objectClass", "organizationalUnit"),
@@ -46,7 +46,7 @@ fn leads(people: &[&str], members: &[&str]) -> Situation {
         .job(LEADS)
 }
 
-fn set_members(studio: &Studio, name: &str, members: &[&str]) {
+pub(super) fn set_members(studio: &Studio, name: &str, members: &[&str]) {
     let members: Vec<String> = members.iter().map(|uid| dn(uid)).collect();
     let mut members: Vec<&str> = members.iter().map(String::as_str).collect();
     if members.is_empty() {
@@ -87,7 +87,7 @@ fn roles(studio: &Studio, username: &str) -> String {
 }
 
 /// What was written of roles.
-fn role_calls(studio: &Studio) -> Vec<String> {
+pub(super) fn role_calls(studio: &Studio) -> Vec<String> {
     let applied = studio.ftrack().applied();
     let of_roles = applied
         .iter()
@@ -95,7 +95,7 @@ fn role_calls(studio: &Studio) -> Vec<String> {
     of_roles.map(|applied| applied.action.clone()).collect()
 }
 
-fn whys(report: &Report) -> String {
+pub(super) fn whys(report: &Report) -> String {
     let whys = report.changes.iter().filter_map(|change| {
         let by = change.held_by.map_or("", |by| by.as_str());
         Some(format!("{by}: {}\n", change.error.as_deref()?))
@@ -126,7 +126,7 @@ fn members_get_the_role_and_lose_it_when_they_leave_the_group() {
 
       ~ update     bob  uid=bob,ou=people,dc=studio,dc=test
           roles.Project Manager: all open projects
-          the groups of the job's roles have other members
+          the groups that give roles and memberships have other members
     ");
     let report = situation.sync();
     assert_eq!((report.counts.updated, report.counts.role_changes), (0, 1));
@@ -138,7 +138,7 @@ fn members_get_the_role_and_lose_it_when_they_leave_the_group() {
 
       ~ update     ada  uid=ada,ou=people,dc=studio,dc=test
           roles.Project Manager: all open projects -> (none)
-          the groups of the job's roles have other members
+          the groups that give roles and memberships have other members
     ");
     let report = situation.sync();
     assert_eq!(report.counts.role_changes, 1, "{report:#?}");
@@ -264,7 +264,7 @@ fn a_role_that_somebody_takes_by_hand_is_given_again_while_the_group_says_so() {
     Plan for artists: 1 to update
 
       ~ update     ada  uid=ada,ou=people,dc=studio,dc=test
-          the user's link names a role that the user does not have any more
+          the user's link names a role or membership that is gone
     ");
     situation.sync();
     assert_eq!(roles(&situation, "ada"), "; 0 given");
@@ -295,8 +295,8 @@ fn more_roles_than_the_limit_allows_are_held_until_a_person_approves() {
     let report = situation.sync();
     assert_eq!((report.outcome, report.counts.held), (Outcome::Held, 2));
     assert_snapshot!(whys(&report), @"
-    limit: 2 revoked roles are more than limits.revoke allows (1); review them with `plan --out FILE`, then approve with `apply FILE`
-    limit: 2 revoked roles are more than limits.revoke allows (1); review them with `plan --out FILE`, then approve with `apply FILE`
+    limit: 2 revoked roles or memberships are more than limits.revoke allows (1); review them with `plan --out FILE`, then approve with `apply FILE`
+    limit: 2 revoked roles or memberships are more than limits.revoke allows (1); review them with `plan --out FILE`, then approve with `apply FILE`
     ");
     assert_eq!(situation.ftrack().counters().write_calls, 0);
     // Time alone does not release them, and one fewer neither.
@@ -330,7 +330,7 @@ fn a_group_that_is_missing_or_hidden_fails_the_reading_and_nothing_is_written() 
     let report = situation.sync();
     assert_eq!(report.outcome, Outcome::Failed);
     assert_eq!(situation.ftrack().counters().write_calls, 0);
-    assert_snapshot!(situation.plain(&report.error.unwrap()), @r#"the directory could not be read completely, and nothing was written: ldap://directory: the members of "cn=leads,ou=groups,dc=studio,dc=test" cannot be known: it does not exist, or is not visible to the account; check the group's DN in the job's member_of or roles, the bind account's rights, and group_bases"#);
+    assert_snapshot!(situation.plain(&report.error.unwrap()), @r#"the directory could not be read completely, and nothing was written: ldap://directory: the members of "cn=leads,ou=groups,dc=studio,dc=test" cannot be known: it does not exist, or is not visible to the account; check the group's DN in the job's member_of, roles or groups, the bind account's rights, and group_bases"#);
     assert_eq!(
         roles(&situation, "ada"),
         "Project Manager (all open projects); 1 given"
@@ -359,7 +359,7 @@ fn a_group_that_shows_no_members_any_more_takes_nobodys_role() {
     for _ in 0..2 {
         let report = situation.sync();
         assert_eq!((report.outcome, report.counts.held), (Outcome::Held, 1));
-        let doubt = "doubt: roles would be taken, and the group \
+        let doubt = "doubt: roles or memberships would be taken, and the group \
                      cn=posix,ou=groups,dc=studio,dc=test shows no members any more: can the bind \
                      account still read them? If they left, approve it\n";
         assert_eq!(whys(&report), doubt);

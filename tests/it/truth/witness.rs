@@ -92,7 +92,9 @@ fn shown(user: &Account, field: &Field) -> Value {
         | Field::Invitation
         | Field::Thumbnail
         | Field::Custom(_)
-        | Field::Role(_) => {
+        | Field::Role(_)
+        | Field::ProjectRole { .. }
+        | Field::Group(_) => {
             panic!("not part of these scenarios")
         }
     }

@@ -146,6 +146,8 @@ fn expected(
                 | Field::Thumbnail
                 | Field::Custom(_)
                 | Field::Role(_)
+                | Field::ProjectRole { .. }
+                | Field::Group(_)
                 | Field::Link => {}
             }
         }

@@ -1,5 +1,5 @@
-//! The second look at those who would lose a security role: they are asked for once more among the
-//! members of the role's groups, on every server of the directory.
+//! The second look at those who would lose a security role or a membership: they are asked for once
+//! more among the members of its groups, on every server of the directory.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,7 +12,10 @@ use super::{
 use crate::{
     directory,
     directory::{Answer, GroupsRequest, ReadRequest},
-    model::change::{HeldBy, Hold},
+    model::{
+        change::{HeldBy, Hold},
+        grant::GrantName,
+    },
     sync::{
         decide::{Evidence, Matched},
         desired::Desired,
@@ -20,12 +23,12 @@ use crate::{
 };
 
 impl RunContext<'_, LdapWork> {
-    /// Asks for everybody who would lose a role; whoever is a member of its groups all the same keeps
-    /// it.
+    /// Asks for everybody who would lose a role or a membership; whoever is a member of its groups all the
+    /// same keeps it.
     ///
     /// # Errors
     /// The server that was read does not answer.
-    pub(super) async fn look_at_roles(
+    pub(super) async fn look_at_grants(
         &mut self,
         matched: &Matched<'_>,
         desired: &Desired,
@@ -33,7 +36,7 @@ impl RunContext<'_, LdapWork> {
         evidence: &mut Evidence,
     ) -> Result<(), Failure> {
         let mut losing: BTreeMap<usize, MissingByTable> = BTreeMap::new();
-        let links = matched.losing_roles();
+        let links = matched.losing_grants();
         for (place, link) in &links {
             add_person(losing.entry(*place).or_default(), link);
         }
@@ -42,11 +45,14 @@ impl RunContext<'_, LdapWork> {
             let still_named = dns.get(&link.id).filter(|dn| {
                 desired
                     .groups()
-                    .is_some_and(|read| read.names_for_roles(dn))
+                    .is_some_and(|read| read.names_for_grants(dn))
             });
             if let Some(dn) = still_named {
                 let held = (link.id.clone(), place);
-                evidence.still_members.insert(held, still_named_by(dn));
+                let what = self.noun_of(place);
+                evidence
+                    .still_members
+                    .insert(held, still_named_by(dn, what));
             }
         }
         let pool = self.work.pool.clone();
@@ -59,26 +65,34 @@ impl RunContext<'_, LdapWork> {
             .chain(others)
             .collect();
         for (place, people) in losing {
-            let Some(groups) = self.work.job.roles.values().nth(place) else {
+            let groups = self.work.rules.groups_of(place);
+            if groups.is_empty() {
+                // Nobody is to have it.
                 continue;
-            };
+            }
             let request = ReadRequest {
                 groups: Some(Arc::new(GroupsRequest {
-                    people: groups.clone(),
-                    of_roles: Vec::new(),
+                    people: groups.to_vec(),
+                    of_grants: Vec::new(),
                     bases: self.work.job.group_bases.clone(),
                 })),
                 ..request.clone()
             };
             for server in &servers {
-                self.look_at_role(server, &request, (place, &people), desired, evidence)
+                self.look_at_grant(server, &request, (place, &people), desired, evidence)
                     .await?;
             }
         }
         Ok(())
     }
 
-    async fn look_at_role(
+    /// What it is called that stands at this place of the rules.
+    fn noun_of(&self, place: usize) -> &'static str {
+        let name = self.work.rules.grants.get(place);
+        name.map_or("role", GrantName::noun)
+    }
+
+    async fn look_at_grant(
         &mut self,
         server: &str,
         request: &ReadRequest,
@@ -99,7 +113,7 @@ impl RunContext<'_, LdapWork> {
                     there, doubtful, ..
                 }) => (
                     there.into_keys().chain(doubtful).collect(),
-                    still_member(server, is_first),
+                    still_member(server, self.noun_of(place), is_first),
                 ),
                 Err(failure) if is_first => {
                     return Err(self.record_read_error(ReadError::Directory(failure)));
@@ -125,22 +139,24 @@ impl RunContext<'_, LdapWork> {
     }
 }
 
-fn still_named_by(dn: &str) -> Hold {
+fn still_named_by(dn: &str, what: &str) -> Hold {
     let why = format!(
-        "the role's groups still name {dn}, where the person's entry was before it was renamed or \
+        "the {what}'s groups still name {dn}, where the person's entry was before it was renamed or \
          moved: correct the groups' members; or, if the person left the groups, approve it"
     );
     Hold::new(HeldBy::Doubt, why)
 }
 
-fn still_member(server: &str, is_first: bool) -> Hold {
+fn still_member(server: &str, what: &str, is_first: bool) -> Hold {
     if is_first {
-        let why = "asked once more, the directory shows the person as a member of the role's \
-                   groups, so the role stays until the next reading";
+        let why = format!(
+            "asked once more, the directory shows the person as a member of the {what}'s groups, so \
+             the {what} stays until the next reading"
+        );
         Hold::new(HeldBy::Doubt, why)
     } else {
         let why = format!(
-            "{server} still shows the person as a member of the role's groups; the role is taken \
+            "{server} still shows the person as a member of the {what}'s groups; the {what} is taken \
              once all servers agree, or with a person's approval: `plan --out FILE`, then `apply \
              FILE`"
         );
