@@ -10,7 +10,7 @@ use super::Format;
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct UndoArgs {
-    /// Run id, a part of it that matches no other run, or `last`
+    /// Run id, a part of it that matches no other run, or `last`: the last run that wrote something
     pub run: String,
     /// Only a run of this job
     #[arg(long)]
@@ -42,6 +42,9 @@ pub struct RestoreArgs {
     /// Write nothing to ftrack
     #[arg(long)]
     pub dry_run: bool,
+    /// On a terminal, do not show what would be written and ask first
+    #[arg(long, conflicts_with = "dry_run")]
+    pub yes: bool,
     /// Output format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

@@ -1,9 +1,6 @@
 //! `link`, `unlink` and `release`: whose user is whose, by a person's word.
 
-use std::{
-    io::{self, BufRead, IsTerminal, Read},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,21 +8,17 @@ use super::{
     job,
     progress::ProgressLine,
     sync::{approver, prepare, show_new},
-    users,
+    terminal, users,
 };
 use crate::{
     cli::{Exit, LinkArgs, ReleaseArgs, Stop, UnlinkArgs},
     config::Config,
     escape::escape_control,
-    log,
     run::{
         by_hand::{Asked, Request},
         people::UserState,
     },
 };
-
-/// The longest answer that is read.
-const LONGEST_ANSWER: u64 = 64;
 
 /// `link`: one run that gives a user to a person of the directory.
 ///
@@ -71,8 +64,7 @@ pub async fn release(
 ) -> Result<Exit, Stop> {
     let (name, _) = job(config, Some(&args.job))?;
     if !args.yes && !args.dry_run {
-        let is_asked = io::stdin().is_terminal() && log::is_on_terminal();
-        if !is_asked {
+        if !terminal::can_ask() {
             return Err(Stop::usage(
                 "release hands back all users of the job: say --yes, or run it on a terminal, where \
                  it asks; --dry-run shows whom",
@@ -82,34 +74,18 @@ pub async fn release(
         let linked = users
             .iter()
             .filter(|person| person.state != UserState::Unlinked);
-        if !confirmed(name, linked.count(), cancel).await? {
+        let question = format!(
+            "The links of {} users of the job {} are taken away; nobody is deactivated, and a later \
+             sync of the job is a first contact again. Release them? [y/N]",
+            linked.count(),
+            escape_control(name)
+        );
+        if !terminal::confirmed(&question, cancel).await? {
             return Err(Stop::failed("not released: nothing was written"));
         }
     }
     let what = (Asked::Release, args.dry_run);
     run(config, name, what, args.format, cancel).await
-}
-
-/// Asks on the terminal; anything but yes is no.
-async fn confirmed(name: &str, users: usize, cancel: &CancellationToken) -> Result<bool, Stop> {
-    log::say(&format!(
-        "The links of {users} users of the job {} are taken away; nobody is deactivated, and a later \
-         sync of the job is a first contact again. Release them? [y/N]",
-        escape_control(name)
-    ));
-    let answer = tokio::task::spawn_blocking(|| {
-        let mut answer = String::new();
-        let mut input = io::stdin().lock().take(LONGEST_ANSWER);
-        input.read_line(&mut answer).map(|_| answer)
-    });
-    tokio::select! {
-        () = cancel.cancelled() => Ok(false),
-        answer = answer => {
-            let answer = answer.map_err(|error| Stop::failed(&error))??;
-            let answer = answer.trim();
-            Ok(answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes"))
-        }
-    }
 }
 
 fn named(text: &str, what: &str) -> Result<String, Stop> {

@@ -9,10 +9,12 @@ use super::{
     progress::ProgressLine,
     runs, snapshots,
     sync::{approver, prepare, show_new},
+    terminal,
 };
 use crate::{
-    cli::{Exit, RestoreArgs, Stop, UndoArgs},
+    cli::{Exit, Format, RestoreArgs, Stop, UndoArgs},
     config::Config,
+    model::report::{Outcome, Report, Trigger},
     run::{
         failure::{PutBackError, RunStartError},
         put_back::{PutBackOrder, ToPutBack},
@@ -31,21 +33,44 @@ pub async fn undo(
 ) -> Result<Exit, Stop> {
     let state = open_state(config)?;
     recover_all(config, &state)?;
-    let history = History::new(&config.state_dir);
-    let undone = history
-        .find(&args.run, args.job.as_deref())
-        .map_err(runs::stop)?;
+    let (run, job) = undone(config, args)?;
     let order = PutBackOrder {
-        what: ToPutBack::Run(undone.run.clone()),
+        what: ToPutBack::Run(run.clone()),
         only: args.only.clone(),
         dry_run: args.dry_run,
         by: approver(),
     };
-    if !config.jobs.contains_key(&undone.job) {
-        let (run, job) = (undone.run, undone.job);
+    if !config.jobs.contains_key(&job) {
         return Err(Stop::usage(&PutBackError::NoJob { run, job }));
     }
-    put_back(config, (&state, &undone.job), &order, args.format, cancel).await
+    put_back(config, (&state, &job), &order, args.format, cancel).await
+}
+
+/// The run that is meant, and its job. `last` is the last one that wrote anything: others may have run since, or
+/// only shown what they would do.
+fn undone(config: &Config, args: &UndoArgs) -> Result<(String, String), Stop> {
+    let history = History::new(&config.state_dir);
+    if args.run != "last" {
+        let found = history.find(&args.run, args.job.as_deref());
+        let found = found.map_err(runs::stop)?;
+        return Ok((found.run, found.job));
+    }
+    if args.job.is_none() && config.jobs.len() > 1 {
+        return Err(Stop::usage(
+            "there are several jobs: name the one whose last run is to be undone, with --job, or name \
+             the run",
+        ));
+    }
+    let last = history.last_that_wrote(args.job.as_deref());
+    let last = last.map_err(runs::stop)?;
+    if last.trigger == Trigger::Undo {
+        return Err(Stop::usage(&format!(
+            "the last run that wrote anything, {}, is an undo itself: to put back what it wrote, say \
+             `undo {}`; `runs` lists the runs before it",
+            last.run, last.run
+        )));
+    }
+    Ok((last.run, last.job))
 }
 
 /// `restore`: one run that puts users back to a snapshot.
@@ -60,7 +85,7 @@ pub async fn restore(
     let saved = Snapshots::new(&config.state_dir);
     let found = saved.find(&args.snapshot, args.job.as_deref());
     let head = found.map_err(|error| snapshots::stop(&error))?.head;
-    let order = PutBackOrder {
+    let mut order = PutBackOrder {
         what: ToPutBack::Snapshot(head.run.clone()),
         only: args.only.clone(),
         dry_run: args.dry_run,
@@ -74,7 +99,23 @@ pub async fn restore(
         )));
     }
     let state = open_state(config)?;
-    put_back(config, (&state, &head.job), &order, args.format, cancel).await
+    let of = (&state, &*head.job);
+    if args.dry_run || args.yes || !terminal::can_ask() {
+        return put_back(config, of, &order, args.format, cancel).await;
+    }
+    // It may reach far more than whoever asks for it has in mind.
+    order.dry_run = true;
+    let shown = run(config, of, &order, cancel).await?;
+    show_new(&shown, args.format)?;
+    if shown.outcome == Outcome::Failed || shown.changes.is_empty() {
+        return Ok(Exit::of(&shown));
+    }
+    let question = "The next run does not do it again. Restore this? [y/N]";
+    if !terminal::confirmed(question, cancel).await? {
+        return Err(Stop::failed("not restored: nothing was written"));
+    }
+    order.dry_run = false;
+    put_back(config, of, &order, args.format, cancel).await
 }
 
 /// Makes the reports of interrupted runs, so that the last one is among those that can be named; a job
@@ -92,11 +133,22 @@ fn recover_all(config: &Arc<Config>, state: &State) -> Result<(), Stop> {
 
 async fn put_back(
     config: &Arc<Config>,
-    (state, job): (&State, &str),
+    of: (&State, &str),
     order: &PutBackOrder,
-    format: crate::cli::Format,
+    format: Format,
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
+    let report = run(config, of, order, cancel).await?;
+    show_new(&report, format)?;
+    Ok(Exit::of(&report))
+}
+
+async fn run(
+    config: &Arc<Config>,
+    (state, job): (&State, &str),
+    order: &PutBackOrder,
+    cancel: &CancellationToken,
+) -> Result<Report, Stop> {
     let (prepared, servers) = prepare(config, job)?;
     let line = ProgressLine::start();
     line.say("reading ftrack");
@@ -104,9 +156,7 @@ async fn put_back(
     let report = prepared.put_back(state, order, cancel, &progress).await;
     drop(line);
     super::lift_lockouts(config, &servers);
-    let report = report.map_err(|error| stop(&error))?;
-    show_new(&report, format)?;
-    Ok(Exit::of(&report))
+    report.map_err(|error| stop(&error))
 }
 
 fn stop(error: &RunStartError) -> Stop {

@@ -105,9 +105,10 @@ fn check_job(history: &History, job: Option<&str>, file: &Path) -> Result<(), St
 pub(super) fn stop(error: HistoryError) -> Stop {
     match error {
         HistoryError::State(_) | HistoryError::Damaged { .. } => Stop::failed(&error),
-        HistoryError::Unknown(_) | HistoryError::Ambiguous { .. } | HistoryError::Empty => {
-            Stop::usage(&error)
-        }
+        HistoryError::Unknown(_)
+        | HistoryError::Ambiguous { .. }
+        | HistoryError::NothingWritten
+        | HistoryError::Empty => Stop::usage(&error),
     }
 }
 

@@ -1,17 +1,47 @@
 //! The terminal that standard output is, and how results fit on it.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, BufRead, IsTerminal, Read};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets::NOTHING};
 use rustix::termios::tcgetwinsize;
+use tokio_util::sync::CancellationToken;
 
-use crate::{config::Environment, log, wrap::wrapped};
+use crate::{cli::Stop, config::Environment, log, wrap::wrapped};
 
 /// The size of a terminal that reports none.
 const SIZE: (usize, usize) = (80, 24);
 
 /// The narrowest width for which lines are wrapped, in columns.
 const NARROWEST: usize = 20;
+
+/// The longest answer to a question that is read, in bytes.
+const LONGEST_ANSWER: u64 = 64;
+
+/// Whether there is somebody who can be asked.
+pub(super) fn can_ask() -> bool {
+    io::stdin().is_terminal() && log::is_on_terminal()
+}
+
+/// Asks on the terminal; anything but yes is no.
+///
+/// # Errors
+/// The answer cannot be read.
+pub(super) async fn confirmed(question: &str, cancel: &CancellationToken) -> Result<bool, Stop> {
+    log::say(question);
+    let answer = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        let mut input = io::stdin().lock().take(LONGEST_ANSWER);
+        input.read_line(&mut answer).map(|_| answer)
+    });
+    tokio::select! {
+        () = cancel.cancelled() => Ok(false),
+        answer = answer => {
+            let answer = answer.map_err(|error| Stop::failed(&error))??;
+            let answer = answer.trim();
+            Ok(answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes"))
+        }
+    }
+}
 
 /// Where a result is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -108,6 +108,40 @@ struct EntriesRead {
 }
 
 impl RunSummary {
+    /// Whether the run wrote any change of a user, as far as its report tells.
+    #[must_use]
+    pub fn has_written(&self) -> bool {
+        let Counts {
+            created,
+            updated,
+            deactivated,
+            reactivated,
+            adopted,
+            role_changes,
+            group_changes,
+            failed,
+            unconfirmed,
+            unchanged: _,
+            skipped: _,
+            held: _,
+            rejected: _,
+            unsettled: _,
+        } = self.counts;
+        let counted = [
+            created,
+            updated,
+            deactivated,
+            reactivated,
+            adopted,
+            role_changes,
+            group_changes,
+            // A part of it may be written.
+            failed,
+            unconfirmed,
+        ];
+        !self.dry_run && !self.observed && counted.iter().any(|count| *count > 0)
+    }
+
     /// The summary of a report.
     #[must_use]
     pub fn of(report: &Report) -> Self {

@@ -121,6 +121,11 @@ pub fn report(report: &Report, extent: Extent) -> String {
     let warnings = warnings(&mut text, &report.warnings, &report.changes, extent);
     text.push('\n');
     line(&mut text, &summary(report));
+    if report.trigger.puts_back() && !report.dry_run && report.ftrack.write_calls > 0 {
+        let again = "The next run does not do it again: what was put back counts as rejected, until \
+                     its cause ends.";
+        line(&mut text, again);
+    }
     access::write(&mut text, report);
     if matches!(extent, Extent::Rows(_)) && (changes, skipped, warnings) != (0, 0, 0) {
         let all = format!("`runs show {}` shows the rest.", report.run);

@@ -56,6 +56,8 @@ pub enum HistoryError {
         /// Another one.
         other: String,
     },
+    #[error("no saved run wrote anything that could be undone; `runs` lists them")]
+    NothingWritten,
     /// There are no runs yet.
     #[error("no saved runs yet")]
     Empty,
@@ -183,6 +185,25 @@ impl History {
                 other: other.clone(),
             }),
         }
+    }
+
+    /// The last run that wrote anything, also where its report does not know everything.
+    ///
+    /// # Errors
+    /// There is none, or a report is damaged.
+    pub fn last_that_wrote(&self, job: Option<&str>) -> Result<RunSummary, HistoryError> {
+        let runs = self.runs(job)?;
+        for (run, job) in &runs {
+            let summary = self.summary(job, run)?;
+            if summary.has_written() {
+                return Ok(summary);
+            }
+        }
+        Err(if runs.is_empty() {
+            HistoryError::Empty
+        } else {
+            HistoryError::NothingWritten
+        })
     }
 
     /// The report of exactly this run.

@@ -285,7 +285,8 @@ pub fn untouchable(user: &User, guarding: Guarding<'_>) -> Option<&'static str> 
     }
 }
 
-/// The value of a field of a user; none of one that is not read.
+/// The value of a field of a user; none of one that is not read. Of what the job gives, whether the
+/// user has exactly this: a role for all open projects is none for one of them.
 #[must_use]
 pub fn value(user: &User, field: &Field, current: &Current) -> Option<Value> {
     let is_read = match field {
@@ -294,7 +295,13 @@ pub fn value(user: &User, field: &Field, current: &Current) -> Option<Value> {
             .iter()
             .any(|(known, _)| known == key),
         Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_) => {
-            grant(field, current).is_some()
+            let grant = grant(field, current)?;
+            let has = match &**grant {
+                Grant::Role(_) | Grant::ProjectRole { .. } => user.grants.has(grant),
+                // Whoever made the membership.
+                Grant::Group(_) => user.grants.covers(grant),
+            };
+            return Some(if has { grant.value() } else { Value::Null });
         }
         Field::Username
         | Field::FirstName
@@ -329,10 +336,7 @@ pub fn edit(
         Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_) => {
             let grant = grant(field, current).ok_or("the job does not give it any more")?;
             return match (to.is_null(), user.grants.has(grant)) {
-                (true, false) => Err(
-                    "somebody else gave it, or it comes with a role for all open \
-                                      projects, so it stays",
-                ),
+                (true, false) => Err("somebody else made the membership, so it stays"),
                 (true, true) => Ok(Edit::Revoke(Arc::clone(grant))),
                 (false, _) => Ok(Edit::Grant(Arc::clone(grant))),
             };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::became::value;
+use super::put_back::value;
 use crate::model::{
     edit::Field,
     link::{LinkFound, Signature},
@@ -53,7 +53,7 @@ pub fn everybody(current: &Current) -> Vec<SnapshotUser> {
 fn as_it_is(user: &User, fields: &BTreeSet<Field>, current: &Current) -> SnapshotUser {
     let fields = fields.iter();
     let fields: BTreeMap<Field, Value> = fields
-        .filter_map(|field| Some((field.clone(), value(Some(user), field, current)?)))
+        .filter_map(|field| Some((field.clone(), value(user, field, current)?)))
         .collect();
     SnapshotUser {
         ftrack_id: user.id.clone(),

@@ -17,6 +17,7 @@ use crate::model::{
     edit::{Edit, Field, Values},
     fold::fold,
     link::{Activity, Link, LinkFound},
+    link_notes::EditDigest,
     report::{ChangeResult, Report, Reported},
     snapshot::Snapshot,
     stored_link::Unverified,
@@ -254,7 +255,7 @@ impl<'a> OneUser<'a, '_> {
                     old: old.clone(),
                     new: new.clone(),
                 };
-                goal.again.extend(again(field, values, self.change.cause));
+                goal.again.extend(self.again(field, values));
             }
         }
     }
@@ -283,8 +284,7 @@ impl<'a> OneUser<'a, '_> {
         goal.edits.push(Edit::Link);
         if let Some(values) = self.change.fields.get(&Field::IsActive) {
             let values = values.clone();
-            let texts = again(&Field::IsActive, values, self.change.cause);
-            goal.again.extend(texts);
+            goal.again.extend(self.again(&Field::IsActive, values));
         }
     }
 
@@ -299,14 +299,29 @@ impl<'a> OneUser<'a, '_> {
         equal(now, new) || is_known || is_noted
     }
 
+    /// What a later run must not do again. Where the run put somebody back itself, and deactivated
+    /// nobody for a cause, no cause of a later run is its own: only what was rejected before it stays so.
+    fn again(&self, field: &Field, values: Values) -> Vec<(Field, String)> {
+        let is_without_cause = *field == Field::IsActive
+            && self.change.cause.is_none()
+            && self.undoing.report.trigger.puts_back();
+        let mut texts = again(field, values, self.change.cause);
+        if let (true, Some(link)) = (is_without_cause, self.link_before()) {
+            let known = link.notes.rejected();
+            texts.retain(|(_, text)| known.contains(&EditDigest::of(text)));
+        }
+        texts
+    }
+
+    /// The link that the user had before the run, if that is known.
+    fn link_before(&self) -> Option<&Link> {
+        let before = self.undoing.before?.user(&self.user.id)?;
+        before.link.link()
+    }
+
     /// What the link said of the activity before the run changed it.
     fn activity_before(&self, edit: &Edit) -> Activity {
-        let before = self
-            .undoing
-            .before
-            .and_then(|before| before.user(&self.user.id));
-        let before = before.and_then(|user| user.link.link());
-        match (edit, before.map(|link| &link.activity)) {
+        match (edit, self.link_before().map(|link| &link.activity)) {
             // To be deactivated still: the next run would do it.
             (Edit::Activate, Some(Activity::Deactivating { .. }) | None) => Activity::Settled,
             (_, Some(Activity::Deactivating { since })) => Activity::Deactivated {

@@ -4,7 +4,8 @@
 //! `studio ldif COUNT` prints; `studio serve COUNT` serves an ftrack in which this many of the same
 //! people are users with a link, prints its address, and ends when its standard input does. `studio
 //! world COUNT` also serves a directory with this many people, whose ftrack is empty. `studio groups`
-//! prints groups of them as LDIF.
+//! prints groups of them as LDIF; `studio whole NAMES` serves an empty ftrack with projects and custom
+//! attributes.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -27,7 +28,7 @@ use ftrack_ldap_sync::{
         cast,
         cast::Oddities,
         directory::TreeEntry,
-        ftrack::{Account, FtrackServer, Options},
+        ftrack::{Account, FtrackServer, Options, Studio},
     },
     ftrack::signer::Signer,
     model::{
@@ -38,6 +39,7 @@ use ftrack_ldap_sync::{
     },
     sync::matching::created_id,
 };
+use serde_json::json;
 use uuid::Uuid;
 
 /// The job's source, as `measure.py` configures it.
@@ -60,6 +62,7 @@ fn main() {
     {
         ["ldif", count] => print_ldif(count.parse().expect("a number")),
         ["serve", count] => serve(count.parse().expect("a number")),
+        ["whole", names @ ..] => serve_whole(names),
         ["groups", numbers @ ..] => groups::print_ldif(numbers),
         ["world", count] => world::serve(count.parse().expect("a number")),
         _ => eprintln!("run tests/bench/run instead"),
@@ -86,6 +89,26 @@ fn print_ldif(count: usize) {
 }
 
 fn serve(count: usize) {
+    let people = cast::people(count, 1, Oddities::None);
+    serve_until_the_end(|studio| {
+        studio.add_users(people.iter().map(account)).expect("users");
+    });
+}
+
+/// An ftrack without users, with two projects, and with text attributes of users of these names.
+fn serve_whole(names: &[&str]) {
+    serve_until_the_end(|studio| {
+        for name in names {
+            studio.add_custom_attribute(name, "text").expect("a type");
+        }
+        for name in ["show_a", "show_b"] {
+            let row = json!({"id": name, "name": name, "is_private": false});
+            studio.insert("Project", &row).expect("a project");
+        }
+    });
+}
+
+fn serve_until_the_end(prepare: impl FnOnce(&Studio)) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -95,10 +118,7 @@ fn serve(count: usize) {
     let server = runtime
         .block_on(FtrackServer::start(anywhere, Options::default()))
         .expect("a server");
-    server
-        .studio()
-        .add_users(cast::people(count, 1, Oddities::None).iter().map(account))
-        .expect("users");
+    prepare(&server.studio());
     println!("{}", server.url());
     std::io::stdin()
         .read_to_end(&mut Vec::new())

@@ -73,10 +73,11 @@ class Slapd:
 
 
 class Studio:
-    """The ftrack stand-in, with so many linked users."""
+    """The ftrack stand-in, with so many linked users, or as `studio` says."""
 
-    def __init__(self, studio, count):
-        self.process = subprocess.Popen([studio, "serve", str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, studio, *what):
+        arguments = ["serve", str(what[0])] if isinstance(what[0], int) else list(what)
+        self.process = subprocess.Popen([studio, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.url = self.process.stdout.readline().strip()
         if not self.url:
             raise SystemExit("the ftrack stand-in does not start")

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::Read,
+    io::{Read, Write},
     os::fd::OwnedFd,
     process::{Child, Command, Stdio},
     thread,
@@ -68,6 +68,18 @@ impl Screen {
             String::from_utf8(bytes).unwrap().replace("\r\n", "\n")
         });
         (child, shown)
+    }
+
+    /// What a command shows to somebody who answers its question like this, and its exit status.
+    fn asks(self, studio: &Studio, arguments: &[&str], answer: &str) -> (String, Option<i32>) {
+        let mut command = studio.command(arguments);
+        command
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::from(self.program.try_clone().unwrap()));
+        (&self.person).write_all(answer.as_bytes()).unwrap();
+        let (mut child, shown) = self.start(command);
+        let status = child.wait().unwrap().code();
+        (shown.join().unwrap(), status)
     }
 
     /// What a command shows, without colours and progress.
@@ -249,4 +261,37 @@ fn the_daemon_on_a_terminal_logs_for_people() {
         !shown.contains("event=") && !shown.contains("INFO"),
         "{shown}"
     );
+}
+
+#[test]
+fn a_restore_shows_what_it_would_write_and_asks() {
+    let studio = studio();
+    studio
+        .tree()
+        .replace(&dn("ada"), "mail", &["new@studio.test"])
+        .unwrap();
+    let run = studio.sync().run;
+    let mail = || studio.user("ada").email.unwrap();
+    let restore = &["restore", &*run];
+    for (answer, after) in [
+        ("n\n", "new@studio.test"),
+        ("\n", "new@studio.test"),
+        ("y\n", "ada@studio.test"),
+    ] {
+        let (shown, status) = Screen::new(80, 24).asks(&studio, restore, answer);
+        assert!(
+            shown.contains("new@studio.test -> ada@studio.test"),
+            "{shown}"
+        );
+        assert!(shown.contains("Restore this? [y/N]"), "{shown}");
+        assert_eq!(
+            (status, &*mail()),
+            (Some(i32::from(after.starts_with("new"))), after),
+            "{shown}"
+        );
+    }
+    // Nothing is left to ask about.
+    let (shown, status) = Screen::new(80, 24).asks(&studio, restore, "n\n");
+    assert_eq!(status, Some(0));
+    assert!(!shown.contains("[y/N]"), "{shown}");
 }

@@ -23,7 +23,9 @@ use crate::{
     studio::{Studio, dn, person},
 };
 
+mod grants;
 mod interrupted;
+mod last;
 mod properties;
 mod refused;
 

@@ -410,7 +410,7 @@ fn roles_projects_and_groups_that_are_missing() {
     insta::assert_snapshot!(trouble, @r#"
     fail role about job artists at ftrack: looking for the job's security roles failed: ftrack has no security role "Lead", which the job's roles name; it has: Administrator, Project Manager, User
     fail project about job artists at ftrack: looking for the job's projects failed: the project "show_b", which the job's roles name, has the status "hidden": roles are given only for active ones; take it out of the job's roles, or open it again; it has: demo, show_a
-    fail project about job artists at ftrack: looking for the job's projects failed: ftrack has no project "show_c" visible to this key, which the job's roles name; it has: demo, show_a
+    fail project about job artists at ftrack: looking for the job's projects failed: ftrack has no project "show_c" visible to this key, which the job's roles name (did you mean "show_a"?); it has: demo, show_a
     fail group about job artists at ftrack: looking for the job's groups failed: ftrack has no group "Comp", which the job's groups name; there is "Departments/Comp": name the groups above it as well; it has: Departments, Departments/Comp
     fail group about job artists at ftrack: looking for the job's groups failed: ftrack has no group "Departments/Light", which the job's groups name; users.create_groups = true makes it; it has: Departments, Departments/Comp
     "#);

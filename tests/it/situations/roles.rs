@@ -37,7 +37,7 @@ pub(super) fn group(name: &str, members: &[&str]) -> TreeEntry {
 }
 
 /// People of whom these are in the group `leads`.
-pub(super) fn leads(people: &[&str], members: &[&str]) -> Situation {
+pub fn leads(people: &[&str], members: &[&str]) -> Situation {
     Situation::of(people)
         .entry(
             TreeEntry::new("ou=groups,dc=studio,dc=test").with("objectClass", "organizationalUnit"),
@@ -46,7 +46,7 @@ pub(super) fn leads(people: &[&str], members: &[&str]) -> Situation {
         .job(LEADS)
 }
 
-pub(super) fn set_members(studio: &Studio, name: &str, members: &[&str]) {
+pub fn set_members(studio: &Studio, name: &str, members: &[&str]) {
     let members: Vec<String> = members.iter().map(|uid| dn(uid)).collect();
     let mut members: Vec<&str> = members.iter().map(String::as_str).collect();
     if members.is_empty() {
@@ -379,8 +379,8 @@ fn a_role_that_ftrack_does_not_have_fails_the_run_before_anything_is_written() {
         assert_eq!(situation.ftrack().counters().write_calls, 0);
         situation.plain(&report.error.unwrap())
     };
-    assert_snapshot!(wrong("Project Manger"), @r#"ftrack has no security role "Project Manger", which the job's roles name (did you mean "Project Manager"?); it has: Administrator, Project Manager, User. Correct the job's roles; nothing was written"#);
-    assert_snapshot!(wrong("Restricted User"), @r#"the security role "Restricted User", which the job's roles name, is of the type "ASSIGNED": users can be given only those of the type PROJECT; it has: Administrator, Project Manager, User. Correct the job's roles; nothing was written"#);
+    assert_snapshot!(wrong("Project Manger"), @r#"ftrack has no security role "Project Manger", which the job's roles name (did you mean "Project Manager"?); it has: Administrator, Project Manager, User. Correct the job's roles and groups; nothing was written"#);
+    assert_snapshot!(wrong("Restricted User"), @r#"the security role "Restricted User", which the job's roles name, is of the type "ASSIGNED": users can be given only those of the type PROJECT; it has: Administrator, Project Manager, User. Correct the job's roles and groups; nothing was written"#);
 }
 
 #[test]
