@@ -11,6 +11,7 @@ use crate::{
     cli::{Exit, Format, HoldsArgs, HoldsCommand, Stop},
     escape::escape_control,
     model::{
+        change::Action,
         hold_number::HoldNumber,
         open_hold::{HeldPerson, OpenHold},
         readable_time::{readable_time, readable_times},
@@ -170,21 +171,30 @@ fn of_person(person: &HeldPerson) -> Vec<String> {
     let who = [Some(username), name.as_ref(), email.as_ref(), dn.as_ref()];
     let who: Vec<&str> = who.into_iter().flatten().map(String::as_str).collect();
     let mut lines = vec![format!("  {action} {}", escape_control(&who.join(", ")))];
-    for edit in edits {
-        let ShownEdit::Set { attribute, values } = edit else {
-            continue;
-        };
-        lines.push(format!(
-            "      {}: {} -> {}",
-            escape_control(&attribute.name()),
-            value(&values.old),
-            value(&values.new)
-        ));
-    }
+    lines.extend(edits.iter().map(|edit| line_of(*action, edit)));
     lines.push(format!("      {}", escape_control(reason)));
     let carried = work.iter().flat_map(|work| text::work(work));
     lines.extend(carried.map(|line| format!("      {line}")));
     lines
+}
+
+/// What an edit gives, takes or sets, as a line.
+fn line_of(action: Action, edit: &ShownEdit) -> String {
+    let line = match edit {
+        ShownEdit::Set { attribute, values } => format!(
+            "{}: {} -> {}",
+            attribute.name(),
+            value(&values.old),
+            value(&values.new)
+        ),
+        ShownEdit::Grant { role } => format!("gives the role {role}"),
+        ShownEdit::Revoke { role } => format!("takes the role {role}"),
+        ShownEdit::Activate if action == Action::Create => "is_active: (none) -> true".to_owned(),
+        ShownEdit::Activate => "is_active: false -> true".to_owned(),
+        ShownEdit::Deactivate => "is_active: true -> false".to_owned(),
+        ShownEdit::Link => "writes the user's link".to_owned(),
+    };
+    format!("      {}", escape_control(&line))
 }
 
 fn value(value: &Value) -> String {

@@ -107,7 +107,7 @@ pub async fn plan(
     Ok(
         match (
             args.detailed_exitcode,
-            plan.changes.is_empty(),
+            plan.is_all_rejected(),
             plan.waits_for_a_person(),
         ) {
             (false, _, _) | (true, true, _) => Exit::Done,

@@ -476,6 +476,9 @@ impl Reported {
     /// A change that would be held.
     #[must_use]
     pub fn would_be_held(change: &Change, hold: &Hold) -> Self {
+        if hold.by == HeldBy::Rejected {
+            return Self::held(change, hold);
+        }
         Self {
             held_by: Some(hold.by),
             opens_at: hold.opens_at,

@@ -369,7 +369,7 @@ impl RunContext<'_, LdapWork> {
                 let vetted = guard::vet(plan, &bounds);
                 let approved = saved.approved(plan, &vetted).map_err(Failure::refused)?;
                 Ok(Judged {
-                    vetted: guard::approve(plan, &approved),
+                    vetted: guard::approve(plan, &approved, bounds.rejected),
                     notes: VettedNotes::default(),
                     approval: Approval::Given,
                     of_hold: None,

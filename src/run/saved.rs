@@ -146,6 +146,13 @@ impl From<&Change> for PlannedChange {
 }
 
 impl Planned {
+    /// Whether it shows just this part of a change as rejected.
+    fn is_rejected(&self, part: &Change) -> bool {
+        self.held_by == Some(HeldBy::Rejected)
+            && self.change.id == part.id
+            && self.change.fields == part.fields()
+    }
+
     /// The change as a report shows it.
     #[must_use]
     pub fn reported(&self) -> Reported {
@@ -165,6 +172,12 @@ impl Planned {
             link: _,
             rotation: _,
         } = self.change.clone();
+        let (result, held_by) = match self.held_by {
+            None => (ChangeResult::Planned, None),
+            // No hold has it: a person has decided.
+            Some(HeldBy::Rejected) => (ChangeResult::Rejected, None),
+            Some(by) => (ChangeResult::Held, Some(by)),
+        };
         Reported {
             edits: ShownEdit::of_fields(&fields),
             action,
@@ -176,11 +189,8 @@ impl Planned {
             fields,
             reason,
             cause,
-            result: match self.held_by {
-                Some(_) => ChangeResult::Held,
-                None => ChangeResult::Planned,
-            },
-            held_by: self.held_by,
+            result,
+            held_by,
             opens_at: self.opens_at,
             hold: None,
             error: self.held.clone(),
@@ -257,6 +267,13 @@ impl SavedPlan {
         holds.into_iter().any(HeldBy::waits_for_a_person)
     }
 
+    /// Whether a sync would write nothing and hold nothing: a person rejected all that is left.
+    #[must_use]
+    pub fn is_all_rejected(&self) -> bool {
+        let mut changes = self.changes.iter();
+        changes.all(|planned| planned.held_by == Some(HeldBy::Rejected))
+    }
+
     /// Reads a saved plan.
     ///
     /// # Errors
@@ -331,6 +348,7 @@ impl SavedPlan {
         let held = vetted.held().iter();
         let wanted = held.filter(|held| approved.contains(&held.change.id));
         stale.extend(wanted.filter_map(|held| self.unseen(held)));
+        stale.extend(self.taken_back(&approved, vetted));
         if stale.is_empty() {
             Ok(approved)
         } else {
@@ -349,8 +367,8 @@ impl SavedPlan {
         };
         let is_seen = match hold.by {
             HeldBy::Limit | HeldBy::Administrator | HeldBy::Window | HeldBy::Freeze => true,
+            HeldBy::Rejected => shown().any(|planned| planned.is_rejected(change)),
             HeldBy::Doubt
-            | HeldBy::Rejected
             | HeldBy::Replica
             | HeldBy::Configuration
             | HeldBy::Protected
@@ -370,6 +388,25 @@ impl SavedPlan {
                 change.action, change.username, hold.why
             )
         })
+    }
+
+    /// What the plan showed as rejected, and is so no more: that was not approved.
+    fn taken_back(&self, approved: &BTreeSet<ChangeId>, vetted: &Vetted) -> Vec<String> {
+        let is_rejected = |planned: &Planned| {
+            let mut held = vetted.held().iter();
+            held.any(|held| held.hold.by == HeldBy::Rejected && planned.is_rejected(&held.change))
+        };
+        self.changes
+            .iter()
+            .filter(|planned| planned.held_by == Some(HeldBy::Rejected))
+            .filter(|planned| approved.contains(&planned.change.id) && !is_rejected(planned))
+            .map(|Planned { change, .. }| {
+                format!(
+                    "{} {:?} is rejected no more",
+                    change.action, change.username
+                )
+            })
+            .collect()
     }
 
     /// The changes, each put together from the parts in which the guard judged it.

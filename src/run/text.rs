@@ -395,6 +395,10 @@ fn planned(changes: &[Reported], left_out: usize) -> String {
     if held > 0 {
         parts.push(format!("{held} of them held"));
     }
+    let rejected = users(changes, &|change| change.result == ChangeResult::Rejected);
+    if rejected > 0 {
+        parts.push(format!("{rejected} of them rejected"));
+    }
     if changes.is_empty() {
         parts.push("nothing to do".into());
     }

@@ -206,17 +206,17 @@ pub fn vet(plan: &Plan<'_>, bounds: &Bounds<'_>) -> Vetted {
     settle(plan.changes().zip(verdicts))
 }
 
-/// Lets a person's approval of these changes release everything but the deactivation of the last
-/// administrator, which cannot be approved.
+/// Lets a person's approval of these changes release everything but what a person rejected, and the
+/// deactivation of the last administrator, which cannot be approved.
 #[must_use]
-pub fn approve(plan: &Plan<'_>, approved: &BTreeSet<ChangeId>) -> Vetted {
+pub fn approve(plan: &Plan<'_>, approved: &BTreeSet<ChangeId>, rejected: &Rejected) -> Vetted {
     let changes = || {
         plan.changes()
             .filter(|change| approved.contains(&change.id))
     };
     let last = LastAdministrator::of(plan, changes());
     let verdict = |change: &Change| {
-        let mut verdict = Verdict::default();
+        let mut verdict = of_rejected(rejected, change);
         last.judge(change, &mut verdict);
         verdict
     };
@@ -289,7 +289,7 @@ fn verdict(
     last: &LastAdministrator,
     change: &Change,
 ) -> Verdict {
-    let mut verdict = rejected(bounds, change);
+    let mut verdict = of_rejected(bounds.rejected, change);
     last.judge(change, &mut verdict);
     let of_user = plan.holds.get(&change.ftrack_id);
     if let Some(hold) = of_user.filter(|hold| bounds.stands(hold)) {
@@ -318,13 +318,13 @@ fn verdict(
 }
 
 /// What a person rejected is not written, whatever else holds it or does not.
-fn rejected(bounds: &Bounds<'_>, change: &Change) -> Verdict {
+fn of_rejected(rejected: &Rejected, change: &Change) -> Verdict {
     let mut verdict = Verdict::default();
     let why = "a person rejected it, so it is not written until its cause has ended";
     let hold = Hold::new(HeldBy::Rejected, why);
     for (place, edit) in change.edits.iter().enumerate() {
         match (change.action, edit) {
-            _ if !bounds.rejected.has(change, edit) => {}
+            _ if !rejected.has(change, edit) => {}
             // Nothing is written to a user that does not become the person's.
             (Action::Adopt, Edit::Link) => verdict.hold_all(change, &hold),
             (_, _) => verdict.hold(change, place, &hold),

@@ -104,7 +104,10 @@ fn vetted(plan: &Plan<'_>) -> [Vetted; 2] {
     let (limits, held_before, rejected) = (limits(), HeldPeople::default(), Rejected::default());
     let bounds = bounds(&limits, &held_before, &rejected);
     let all = plan.changes().map(|change| change.id).collect();
-    [guard::vet(plan, &bounds), guard::approve(plan, &all)]
+    [
+        guard::vet(plan, &bounds),
+        guard::approve(plan, &all, bounds.rejected),
+    ]
 }
 
 fn bounds<'b>(

@@ -247,6 +247,12 @@ fn two_held_changes_of_one_user_are_written_together() {
         let why = json_of(&studio, &["holds", "show", &hold.to_string()])["why"].clone();
         let why = why.as_str().unwrap();
         assert!(both.iter().all(|role| why.contains(role)), "{why}");
+        let shown = |hold: u64| studio.run(&["holds", "show", &hold.to_string()]).stdout;
+        let text = shown(hold);
+        for role in both {
+            let told = format!("      gives the role {role}\n");
+            assert_eq!(text.matches(&told).count(), 2, "{text}");
+        }
         let (status, report) = approved(&studio, hold);
         assert_eq!((status, report.counts.role_changes), (0, 4), "{report:#?}");
         for uid in ["user0", "user1"] {
@@ -259,7 +265,10 @@ fn two_held_changes_of_one_user_are_written_together() {
             .replace(LEADS, "memberUid", &["user1"])
             .unwrap();
         studio.sync();
-        let (status, report) = approved(&studio, number(&studio, "protected revoke"));
+        let hold = number(&studio, "protected revoke");
+        let text = shown(hold);
+        assert!(text.contains("takes the role Project Manager\n"), "{text}");
+        let (status, report) = approved(&studio, hold);
         assert_eq!((status, report.counts.role_changes), (0, 2), "{report:#?}");
         assert_eq!(roles(&studio, "user0"), (0, 0));
         assert_eq!(report.outcome, Outcome::Succeeded);

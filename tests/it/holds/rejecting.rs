@@ -191,3 +191,54 @@ fn what_nobody_rejected_is_no_rejection() {
     let report = studio.sync();
     assert_eq!((rejected(&report).len(), report.counts.deactivated), (0, 2));
 }
+
+#[test]
+fn a_plan_names_what_was_rejected_and_applies_the_rest() {
+    let studio = left(&[0, 1, 2]);
+    studio.sync();
+    let (number, _) = only_hold(&studio);
+    let file = studio.folder().join("plan.json");
+    let file = file.to_str().unwrap();
+    let number = number.to_string();
+    // What was rejected since the plan was made is no part of it.
+    assert_eq!(studio.run(&["plan", "--out", file]).status, 0);
+    assert_eq!(reject(&studio, &[&number, "--only", "user0"]).0, 0);
+    let stale = studio.run(&["apply", file]);
+    assert_eq!(stale.status, 1, "{}", stale.stdout);
+    assert!(stale.stdout.contains("nothing was written"));
+
+    let plan = studio.run(&["plan", "--out", file, "--detailed-exitcode"]);
+    assert_eq!(plan.status, 3, "{}", plan.stderr);
+    for told in [
+        "3 to deactivate, 2 of them held, 1 of them rejected",
+        "- deactivate user0 REJECTED",
+        "- deactivate user1 HELD",
+        "2 changes are held",
+    ] {
+        assert!(plan.stdout.contains(told), "{}", plan.stdout);
+    }
+    let applied = studio.run(&["apply", file, "--format", "json"]);
+    let report = applied.report();
+    assert_eq!(applied.status, 0, "{}", applied.stdout);
+    assert_eq!(
+        (rejected(&report), report.counts.deactivated),
+        (vec!["user0"], 2)
+    );
+    assert!(studio.user("user0").is_active && !studio.user("user1").is_active);
+    assert_eq!(noted(&studio, "user0").len(), 1);
+
+    // Only what was rejected is left: there is nothing to do.
+    let plan = studio.run(&["plan", "--out", file, "--detailed-exitcode"]);
+    assert_eq!(plan.status, 0, "{}", plan.stdout);
+    assert!(
+        plan.stdout.contains("1 to deactivate, 1 of them rejected"),
+        "{}",
+        plan.stdout
+    );
+    let report = studio.run(&["apply", file, "--format", "json"]).report();
+    assert_eq!(
+        (rejected(&report), report.ftrack.write_calls),
+        (vec!["user0"], 0)
+    );
+    assert!(studio.user("user0").is_active);
+}
