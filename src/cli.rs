@@ -12,14 +12,15 @@ use crate::{
     log::LogFormat,
     model::{
         change_kind::ChangeKind,
-        hold_number::HoldNumber,
         report::{ChangeResult, Outcome, Report, Reported},
         server_kind::ServerKind,
     },
 };
 
+mod holds;
 mod put_back;
 
+pub use holds::{ApproveArgs, HoldsArgs, HoldsCommand, RejectArgs, UnrejectArgs};
 pub use put_back::{RestoreArgs, SnapshotsArgs, SnapshotsCommand, UndoArgs};
 
 /// The heading of the options of all commands, which come after the command's own.
@@ -90,6 +91,8 @@ pub enum Command {
     Approve(ApproveArgs),
     /// Never write what a hold holds, or some of its people, until its cause has ended
     Reject(RejectArgs),
+    /// Take a rejection back; the next run judges anew what was rejected
+    Unreject(UnrejectArgs),
     /// List the people of a job with their users
     Users(UsersArgs),
     /// Give a person of the directory an existing user of ftrack; this is itself the approval
@@ -148,6 +151,7 @@ impl Command {
             | Self::Snapshots(_)
             | Self::Approve(_)
             | Self::Reject(_)
+            | Self::Unreject(_)
             | Self::Users(_)
             | Self::Link(_)
             | Self::Unlink(_)
@@ -299,65 +303,6 @@ pub enum RunsCommand {
         /// Run id, a part of it that matches no other run, or `last`
         run: String,
     },
-}
-
-/// `holds`
-#[derive(Debug, Args)]
-#[allow(missing_docs, reason = "fields are self-explanatory")]
-pub struct HoldsArgs {
-    #[command(subcommand)]
-    pub command: Option<HoldsCommand>,
-    /// Only the holds of this job; it need not be configured any more
-    #[arg(long, global = true)]
-    pub job: Option<String>,
-    /// Output format
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
-    /// State directory, where the configuration cannot be read
-    #[arg(long, global = true, value_name = "DIR")]
-    pub state_dir: Option<PathBuf>,
-}
-
-/// `holds show`
-#[derive(Debug, Subcommand)]
-pub enum HoldsCommand {
-    /// Show whom a hold holds, and what would be written
-    Show {
-        /// Number of the hold
-        #[arg(value_name = "N")]
-        hold: HoldNumber,
-    },
-}
-
-/// `approve N`
-#[derive(Debug, Args)]
-#[allow(missing_docs, reason = "fields are self-explanatory")]
-pub struct ApproveArgs {
-    /// Number of the hold, as `holds` shows it
-    #[arg(value_name = "N")]
-    pub hold: HoldNumber,
-    /// Only these people: login, mail, DN, directory id or ftrack id; the others stay held
-    #[arg(long, value_name = "WHO", num_args = 1..)]
-    pub only: Vec<String>,
-    /// Output format of the report
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
-    #[command(flatten)]
-    pub daemon: DaemonArgs,
-}
-
-/// `reject N`
-#[derive(Debug, Args)]
-#[allow(missing_docs, reason = "fields are self-explanatory")]
-pub struct RejectArgs {
-    /// Number of the hold, as `holds` shows it
-    #[arg(value_name = "N")]
-    pub hold: HoldNumber,
-    /// Only these people: login, mail, DN, directory id or ftrack id; the others stay held
-    #[arg(long, value_name = "WHO", num_args = 1..)]
-    pub only: Vec<String>,
-    #[command(flatten)]
-    pub daemon: DaemonArgs,
 }
 
 /// Options of the commands that talk to a running daemon.

@@ -92,8 +92,10 @@ pub async fn reject(
              them: {why}\n"
         )
     });
+    let hold = args.hold;
     print_text(&format!(
-        "{people} {what} rejected, and not written until the cause has ended.\n{pending}"
+        "{people} {what} rejected, and not written until the cause has ended, or until \
+         `unreject {hold}`.\n{pending}"
     ))
 }
 
@@ -118,7 +120,7 @@ async fn reject_here(
     Ok(rejected)
 }
 
-fn stop(error: &RunStartError) -> Stop {
+pub(super) fn stop(error: &RunStartError) -> Stop {
     match error {
         RunStartError::Hold(error) => refused(error),
         RunStartError::NoChanges(_)
@@ -174,10 +176,15 @@ async fn here(
 
 fn refused(error: &HoldError) -> Stop {
     match error {
-        HoldError::Unknown(_) | HoldError::Nobody { .. } | HoldError::Several { .. } => {
-            Stop::usage(error)
-        }
-        HoldError::Settled { .. }
+        HoldError::Unknown(_)
+        | HoldError::Nobody { .. }
+        | HoldError::Several { .. }
+        | HoldError::NobodyRejected { .. }
+        | HoldError::SeveralRejected { .. } => Stop::usage(error),
+        HoldError::NotRejected { .. }
+        | HoldError::NothingRejected
+        | HoldError::NotTakenBack(_)
+        | HoldError::Settled { .. }
         | HoldError::LastAdministrator { .. }
         | HoldError::NoJob { .. }
         | HoldError::State(_) => Stop::failed(error),

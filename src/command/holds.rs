@@ -13,13 +13,17 @@ use crate::{
     model::{
         change::Action,
         hold_number::HoldNumber,
-        open_hold::{HeldPerson, OpenHold},
+        listed_rejection::ListedRejection,
+        open_hold::{Became, HeldPerson, OpenHold},
         readable_time::{readable_time, readable_times},
         shown_edit::ShownEdit,
     },
     run::{failure::in_words, text},
-    state::{self, Holds},
+    state::{self, Holds, Rejections},
 };
+
+const UNUSABLE: &str = "the state database is damaged, or of an earlier version; the next run, or a \
+                        start of the daemon, sets that right";
 
 /// `holds`: the open holds, or the people of one. Of the configuration only the state directory is
 /// used.
@@ -38,6 +42,9 @@ pub fn holds(file: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
             }
         }
         None => {
+            if args.rejected {
+                return rejected(&state_dir, args);
+            }
             let is_wanted = |hold: &&OpenHold| {
                 hold.ended.is_none() && args.job.as_ref().is_none_or(|job| *job == hold.job)
             };
@@ -51,14 +58,58 @@ pub fn holds(file: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
     }
 }
 
+/// What people rejected, of all jobs or of one.
+fn rejected(state_dir: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
+    let all = state::all_rejected(state_dir, args.job.as_deref());
+    let all = match all.map_err(|error| Stop::failed(&error))? {
+        Rejections::Known(all) => all,
+        Rejections::Unusable => return Err(Stop::failed(UNUSABLE)),
+    };
+    match args.format {
+        Format::Json => print_json(&all),
+        Format::Text if all.is_empty() => print_text("Nothing is rejected.\n"),
+        Format::Text => print(&rejected_table(&all, Screen::of_stdout())),
+    }
+}
+
+fn rejected_table(all: &[ListedRejection], screen: Screen) -> String {
+    let mut table = screen.table();
+    table.set_header(["HOLD", "JOB", "WHO", "WHAT IS NOT WRITTEN", "SINCE", "BY"]);
+    let unknown = || "not known".to_owned();
+    for rejection in all {
+        let ListedRejection {
+            hold,
+            job,
+            since,
+            rejected_by,
+            who,
+            ftrack_id,
+            cause: _,
+            edits,
+        } = rejection;
+        let who = who.as_ref().map_or(ftrack_id.as_str(), |who| &who.username);
+        let edits: Vec<String> = edits.iter().map(in_words_of).collect();
+        table.add_row([
+            hold.map_or_else(|| "none".to_owned(), |hold| hold.to_string()),
+            escape_control(job).into_owned(),
+            escape_control(who).into_owned(),
+            escape_control(&edits.join(", ")).into_owned(),
+            since.map_or_else(unknown, |since| readable_time(since, &Local)),
+            rejected_by
+                .as_deref()
+                .map_or_else(unknown, |by| escape_control(by).into_owned()),
+        ]);
+    }
+    terminal::unbroken(&mut table, &[0]);
+    let text = "\n`unreject N`, or `unreject --only WHO`, takes it back.\n";
+    terminal::lines(&table) + &screen.fit(text)
+}
+
 /// Every hold that is known, open or not.
 pub(super) fn known(state_dir: &Path) -> Result<Vec<OpenHold>, Stop> {
     match state::all_holds(state_dir).map_err(|error| Stop::failed(&error))? {
         Holds::Known(holds) => Ok(holds),
-        Holds::Unusable => Err(Stop::failed(
-            "the state database is damaged, or of an earlier version; the next run, or a start of \
-             the daemon, sets that right",
-        )),
+        Holds::Unusable => Err(Stop::failed(UNUSABLE)),
     }
 }
 
@@ -141,6 +192,10 @@ fn one(hold: &OpenHold) -> String {
     for person in people {
         lines.push(String::new());
         lines.extend(of_person(person));
+        if end.is_some() {
+            let became = person.became.map_or("held no more", Became::in_words);
+            lines.push(format!("      now: {became}"));
+        }
     }
     if end.is_none() {
         lines.push(String::new());
@@ -167,6 +222,7 @@ fn of_person(person: &HeldPerson) -> Vec<String> {
         cause: _,
         edits,
         work,
+        became: _,
     } = person;
     let who = [Some(username), name.as_ref(), email.as_ref(), dn.as_ref()];
     let who: Vec<&str> = who.into_iter().flatten().map(String::as_str).collect();
@@ -180,7 +236,18 @@ fn of_person(person: &HeldPerson) -> Vec<String> {
 
 /// What an edit gives, takes or sets, as a line.
 fn line_of(action: Action, edit: &ShownEdit) -> String {
-    let line = match edit {
+    let is_new = action == Action::Create && *edit == ShownEdit::Activate;
+    let line = if is_new {
+        "is_active: (none) -> true".to_owned()
+    } else {
+        in_words_of(edit)
+    };
+    format!("      {}", escape_control(&line))
+}
+
+/// What an edit gives, takes or sets.
+fn in_words_of(edit: &ShownEdit) -> String {
+    match edit {
         ShownEdit::Set { attribute, values } => format!(
             "{}: {} -> {}",
             attribute.name(),
@@ -189,12 +256,10 @@ fn line_of(action: Action, edit: &ShownEdit) -> String {
         ),
         ShownEdit::Grant { role } => format!("gives the role {role}"),
         ShownEdit::Revoke { role } => format!("takes the role {role}"),
-        ShownEdit::Activate if action == Action::Create => "is_active: (none) -> true".to_owned(),
         ShownEdit::Activate => "is_active: false -> true".to_owned(),
         ShownEdit::Deactivate => "is_active: true -> false".to_owned(),
         ShownEdit::Link => "writes the user's link".to_owned(),
-    };
-    format!("      {}", escape_control(&line))
+    }
 }
 
 fn value(value: &Value) -> String {

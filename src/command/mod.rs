@@ -36,6 +36,7 @@ pub(crate) mod signals;
 pub(crate) mod snapshots;
 pub(crate) mod sync;
 pub(crate) mod terminal;
+pub(crate) mod unreject;
 pub(crate) mod users;
 
 use terminal::Screen;
@@ -150,6 +151,9 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
         Command::Reject(args) => with_runtime(|cancel| async move {
             let load = || load().map(Arc::new);
             approve::reject((&socket(&args.daemon)?, &load), &args, &cancel).await
+        }),
+        Command::Unreject(args) => with_runtime(|cancel| async move {
+            unreject::unreject(&Arc::new(load()?), &args, &cancel).await
         }),
         #[cfg(feature = "demo")]
         Command::Demo(args) => {

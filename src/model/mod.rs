@@ -27,6 +27,7 @@ pub mod hold_number;
 pub mod id;
 pub mod link;
 pub mod link_notes;
+pub mod listed_rejection;
 pub mod observed;
 pub mod open_hold;
 pub mod pause;

@@ -81,6 +81,49 @@ impl EndedBy {
     }
 }
 
+/// What became of somebody whose change a hold held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Became {
+    /// A person approved it, and it was written.
+    Written,
+    /// A person rejected it.
+    Rejected,
+    /// Nothing held it any more, and the run was free to write it.
+    Released,
+    /// Something else holds it.
+    HeldOtherwise,
+    /// Another change of the person is due instead.
+    Changed,
+    /// Its cause has ended.
+    NotDue,
+}
+
+impl Became {
+    /// What a person's decision means; none where it was no decision.
+    #[must_use]
+    pub fn of_decision(by: EndedBy) -> Option<Self> {
+        match by {
+            EndedBy::Approved => Some(Self::Written),
+            EndedBy::Rejected => Some(Self::Rejected),
+            EndedBy::Cause => None,
+        }
+    }
+
+    /// In words, for people.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::Rejected => "rejected",
+            Self::Released => "held no more, so a run could write it",
+            Self::HeldOtherwise => "held by something else: `holds` shows it",
+            Self::Changed => "changed: another change is due instead",
+            Self::NotDue => "no longer due",
+        }
+    }
+}
+
 /// A hold that is new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
@@ -123,6 +166,9 @@ pub struct HeldPerson {
     pub edits: Vec<ShownEdit>,
     /// The work that the person still carries at ftrack; null where it was not counted.
     pub work: Option<Box<Work>>,
+    /// What became of it; omitted while it is held, and where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub became: Option<Became>,
 }
 
 /// The held part of a change, as a hold remembers it.
@@ -175,6 +221,7 @@ impl HeldPart {
                 cause: change.reason.cause(),
                 edits: change.edits.iter().map(ShownEdit::from).collect(),
                 work: None,
+                became: None,
             },
         }
     }

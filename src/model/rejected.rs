@@ -38,6 +38,36 @@ impl Rejected {
         }
     }
 
+    /// The same, without others.
+    #[must_use]
+    pub fn without(&self, others: &Self) -> Self {
+        Self(self.0.difference(&others.0).cloned().collect())
+    }
+
+    /// Those whose user and edit, by the text of [`Rejected::texts`], are among these.
+    #[must_use]
+    pub fn among<'t>(&self, these: impl Iterator<Item = (&'t EntityId, &'t str)>) -> Self {
+        let keys = these.map(|(user, edit)| (user.clone(), EditDigest::of(edit)));
+        Self(keys.filter(|key| self.0.contains(key)).collect())
+    }
+
+    /// Those of these users.
+    #[must_use]
+    pub fn of_users(&self, users: &BTreeSet<EntityId>) -> Self {
+        let all = self.0.iter();
+        Self(
+            all.filter(|(user, _)| users.contains(user))
+                .cloned()
+                .collect(),
+        )
+    }
+
+    /// The users.
+    #[must_use]
+    pub fn users(&self) -> BTreeSet<EntityId> {
+        self.0.iter().map(|(user, _)| user.clone()).collect()
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -124,8 +124,9 @@ pub enum HoldError {
     Unknown(HoldNumber),
     /// It has ended.
     #[error(
-        "hold {hold} is settled: {}, at {at}; nothing is left to decide, and nothing was written",
-        in_words(*ended)
+        "hold {hold} is settled: {}, at {at}; nothing is left to decide, and nothing was written{}",
+        in_words(*ended),
+        way_back(*hold, *ended)
     )]
     Settled {
         hold: HoldNumber,
@@ -152,8 +153,35 @@ pub enum HoldError {
     LastAdministrator { hold: HoldNumber },
     #[error("hold {hold} is one of the job {job:?}, which is not configured any more")]
     NoJob { hold: HoldNumber, job: String },
+    #[error(
+        "nothing of hold {hold} is rejected, or not any more; `holds --rejected` lists what is"
+    )]
+    NotRejected { hold: HoldNumber },
+    #[error("nothing is rejected")]
+    NothingRejected,
+    #[error("nothing is rejected of anybody named {who:?}; `holds --rejected` lists whom")]
+    NobodyRejected { who: String },
+    #[error(
+        "{people} are all named {who:?}, so nothing was decided; name the person by the DN or an id"
+    )]
+    SeveralRejected {
+        who: String,
+        /// Who they are.
+        people: String,
+    },
+    /// The links could not be read or written.
+    #[error("it stays rejected, as the users' links at ftrack say so: {0}; try it again")]
+    NotTakenBack(String),
     #[error(transparent)]
     State(#[from] StateError),
+}
+
+/// How a decision is taken back.
+fn way_back(hold: HoldNumber, ended: EndedBy) -> String {
+    match ended {
+        EndedBy::Rejected => format!("; `unreject {hold}` takes the rejection back"),
+        EndedBy::Approved | EndedBy::Cause => String::new(),
+    }
 }
 
 /// How a hold ended, in words.

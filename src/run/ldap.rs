@@ -166,7 +166,7 @@ impl RunContext<'_, LdapWork> {
         if self.is_for_everybody() {
             let read = (plan, desired, current);
             self.number_holds(state, read, (&vetted, &held), approval)?;
-            let rejected = self.end_rejections(state, past.0, read)?;
+            let rejected = self.end_rejections(state, past.0, read, &held)?;
             let is_complete = desired.is_of_everybody() && plan.replica.is_none();
             if is_complete && approval == Approval::None {
                 let source = &self.work.rules.source;

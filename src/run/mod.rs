@@ -57,6 +57,7 @@ mod seats;
 mod second_look;
 pub mod servers;
 mod snapshot;
+pub mod taking_back;
 pub mod text;
 mod unsettled_changes;
 mod waiting;

@@ -6,11 +6,12 @@ use super::{RunContext, failure::Failure, ldap_work::LdapWork};
 use crate::{
     event::{Event, HoldEvent},
     model::{
-        change::{Action, Fingerprint, HeldBy},
+        change::{Action, Change, Fingerprint, HeldBy},
         entry::DirectoryId,
         hold_number::HoldNumber,
-        open_hold::{ClosedHold, HeldPart, HeldPerson, HoldKind},
+        open_hold::{Became, ClosedHold, HeldPart, HeldPerson, HoldKind},
         rejected::Rejected,
+        shown_edit::ShownEdit,
         user::{Current, EntityId, User},
     },
     state::{FirstNumber, Remembered, State},
@@ -58,6 +59,9 @@ impl RunContext<'_, LdapWork> {
                 !desired.is_of_everybody() && !id.is_some_and(|id| desired.tells_of(&id))
             }
         };
+        let now = ByUser::new(plan, vetted, held);
+        let leaves =
+            |of: HoldKind, person: &HeldPerson| (!stays(of, person)).then(|| now.became(person));
         let has_new_links = || {
             let mut allowed = vetted.allowed().iter();
             allowed.any(|change| match change.action {
@@ -70,8 +74,8 @@ impl RunContext<'_, LdapWork> {
         } else {
             FirstNumber::ByClock
         };
-        let (job, now) = (&self.prepared.name, self.clocks().here);
-        let numbered = state.number_holds(job, now, (&parts, first), stays)?;
+        let (job, at) = (&self.prepared.name, self.clocks().here);
+        let numbered = state.number_holds(job, at, (&parts, first), leaves)?;
         let numbers: HashMap<(HoldKind, Fingerprint), HoldNumber> = parts
             .iter()
             .zip(&numbered.numbers)
@@ -104,9 +108,10 @@ impl RunContext<'_, LdapWork> {
         state: &State,
         remembered: &Remembered,
         (plan, desired, current): (&Plan<'_>, &Desired, &Current),
+        held: &[Held],
     ) -> Result<Rejected, Failure> {
         let before = &remembered.rejected;
-        if plan.replica.is_some() || before.is_empty() {
+        if plan.replica.is_some() {
             return Ok(before.clone());
         }
         let is_told = |id: &EntityId| {
@@ -120,7 +125,17 @@ impl RunContext<'_, LdapWork> {
             plan.proposals_rejected.contains(id) || (is_partial && !is_told(id))
         });
         let in_state = now.without_links(current, &self.work.rules.source);
-        state.set_rejected(&self.prepared.name, before, &in_state)?;
+        let users: HashMap<&EntityId, &User> =
+            current.users.iter().map(|user| (&user.id, user)).collect();
+        let due: Vec<HeldPerson> = held
+            .iter()
+            .filter(|held| held.hold.by == HeldBy::Rejected)
+            .map(|Held { change, hold }| {
+                let user = users.get(&change.ftrack_id).copied();
+                HeldPart::new(change, hold, user).person
+            })
+            .collect();
+        state.set_rejected(&self.prepared.name, (&now, &in_state), &due)?;
         Ok(now)
     }
 
@@ -129,5 +144,50 @@ impl RunContext<'_, LdapWork> {
         self.report.holds_closed.push(closed.hold);
         let (of, what) = (self.name(), HoldEvent::Closed(closed));
         Event::Hold { of, what }.emit();
+    }
+}
+
+/// What is due of each user now, and what became of it.
+struct ByUser<'c> {
+    due: HashMap<&'c EntityId, Vec<&'c Change>>,
+    allowed: HashMap<&'c EntityId, Vec<&'c Change>>,
+    held: HashMap<&'c EntityId, Vec<&'c Held>>,
+}
+
+impl<'c> ByUser<'c> {
+    fn new(plan: &'c Plan<'_>, vetted: &'c Vetted, all_held: &'c [Held]) -> Self {
+        let mut due: HashMap<&EntityId, Vec<&Change>> = HashMap::new();
+        for change in plan.changes() {
+            due.entry(&change.ftrack_id).or_default().push(change);
+        }
+        let mut allowed: HashMap<&EntityId, Vec<&Change>> = HashMap::new();
+        for change in vetted.allowed() {
+            allowed.entry(&change.ftrack_id).or_default().push(change);
+        }
+        let mut held: HashMap<&EntityId, Vec<&Held>> = HashMap::new();
+        for part in all_held {
+            held.entry(&part.change.ftrack_id).or_default().push(part);
+        }
+        Self { due, allowed, held }
+    }
+
+    /// What became of a change that a hold does not hold any more.
+    fn became(&self, person: &HeldPerson) -> Became {
+        let has_all = |change: &Change| {
+            let edits: Vec<ShownEdit> = change.edits.iter().map(ShownEdit::from).collect();
+            change.action == person.action
+                && change.reason.cause() == person.cause
+                && person.edits.iter().all(|edit| edits.contains(edit))
+        };
+        let user = &person.ftrack_id;
+        let mut held = self.held.get(user).into_iter().flatten();
+        let mut allowed = self.allowed.get(user).into_iter().flatten();
+        match held.find(|held| has_all(&held.change)) {
+            Some(held) if held.hold.by == HeldBy::Rejected => Became::Rejected,
+            Some(_) => Became::HeldOtherwise,
+            None if allowed.any(|change| has_all(change)) => Became::Released,
+            None if self.due.contains_key(user) => Became::Changed,
+            None => Became::NotDue,
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! A run that puts back what an earlier one wrote, or what a snapshot has: it reads ftrack alone, so
 //! that it works also while the directory is what is wrong.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Instant,
+};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use tokio_util::sync::CancellationToken;
@@ -23,11 +26,12 @@ use crate::{
         change::{Action, Change, LinkRow, Skipped},
         change_kind::ChangeKind,
         clocks::Clocks,
+        listed_rejection::RejectedWho,
         reason::Reason,
         report::{Approver, ChangeResult, Report, Reported, RunPhase, Trigger},
         snapshot::Snapshot,
         stored_value::StoredOtherwise,
-        user::{Current, EntityId},
+        user::{Current, EntityId, User},
     },
     state::{
         Remembered, State, Written,
@@ -386,7 +390,10 @@ impl RunContext<'_, LdapWork> {
         let (job, ftrack) = (&self.prepared.name, self.reader.server());
         if !vetted.allowed().is_empty() {
             // Before the first write, so that no run does it again after this one was killed.
-            state.reject_undone(job, Utc::now(), &order.by, &again)?;
+            let users: HashMap<&EntityId, &User> =
+                current.users.iter().map(|user| (&user.id, user)).collect();
+            let who = |id: &EntityId| users.get(id).map(|user| RejectedWho::from(*user));
+            state.reject_undone(job, (Utc::now(), &order.by), &again, who)?;
             state.set_known_changes(job, ftrack, None)?;
             let counted = uncounted(&self.report.run, &vetted, (self.clocks(), now));
             state.count_written(job, &counted)?;

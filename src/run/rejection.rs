@@ -27,7 +27,7 @@ use crate::{
         session::{Until, Writer},
         write::WriteLimits,
     },
-    model::report::Trigger,
+    model::{rejected::Rejected, report::Trigger, user::Current},
     state::{
         State,
         history::History,
@@ -75,10 +75,18 @@ async fn locked(
     decision: &HoldDecision,
     cancel: &CancellationToken,
 ) -> Result<JobLock, RunStartError> {
-    let job = decision.job(state)?;
+    free(state_dir, &decision.job(state)?, cancel).await
+}
+
+/// The lock of a job, once no run of it is under way.
+pub(super) async fn free(
+    state_dir: &Path,
+    job: &str,
+    cancel: &CancellationToken,
+) -> Result<JobLock, RunStartError> {
     let deadline = Instant::now() + LIMIT;
     loop {
-        match JobLock::take(state_dir, &job) {
+        match JobLock::take(state_dir, job) {
             Err(LockError::Taken(_)) if Instant::now() < deadline && !cancel.is_cancelled() => {
                 tokio::time::sleep(PAUSE).await;
             }
@@ -124,7 +132,7 @@ impl CompiledJob {
         let (purpose, progress) = (Purpose::Sync, |_| {});
         let (mut context, writer) =
             RunContext::start(self, &**work, trigger, &purpose, history, cancel, &progress);
-        context.until.deadline = Instant::now() + WRITING.min(self.job.time_limit);
+        context.hurry();
         let written = Box::pin(context.write_rejected(state, &writer)).await;
         let pending = written.err().map(|Failure { why, .. }| why);
         Ok(Rejection { people, pending })
@@ -132,6 +140,11 @@ impl CompiledJob {
 }
 
 impl RunContext<'_, LdapWork> {
+    /// Lets reading and writing the links take no longer than a person waits.
+    pub(super) fn hurry(&mut self) {
+        self.until.deadline = Instant::now() + WRITING.min(self.prepared.job.time_limit);
+    }
+
     /// Writes what is rejected of the job's users into their links. Of users that do not exist yet, it
     /// stays in the state.
     async fn write_rejected(&mut self, state: &State, writer: &Writer) -> Result<(), Failure> {
@@ -141,8 +154,19 @@ impl RunContext<'_, LdapWork> {
             .remembered(&self.prepared.name, self.reader.server())?
             .rejected;
         rejected.add_links(&current, source);
+        self.write_links(&current, &rejected, writer).await
+    }
+
+    /// Lets the links of the job's users say that this is rejected, and nothing else.
+    pub(super) async fn write_links(
+        &mut self,
+        current: &Current,
+        rejected: &Rejected,
+        writer: &Writer,
+    ) -> Result<(), Failure> {
+        let source = &*self.work.rules.source;
         let none = Vetted::none();
-        let notes = VettedNotes::default().with_rejected((&current, source), &rejected, &none);
+        let notes = VettedNotes::default().with_rejected((current, source), rejected, &none);
         let until = Until {
             deadline: self.until.deadline,
             cancel: self.until.cancel.clone(),
@@ -167,7 +191,7 @@ impl RunContext<'_, LdapWork> {
             failed = failed.take().or_else(|| why.next());
         };
         let vetted = none.with(&notes);
-        ftrack::write::write(writer, &vetted, &current, limits, each).await;
+        ftrack::write::write(writer, &vetted, current, limits, each).await;
         match failed {
             None => Ok(()),
             Some(why) => Err(Failure::refused(why)),

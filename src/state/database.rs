@@ -12,7 +12,7 @@
 //! | `written` | how many changes of each kind a run wrote without a person's approval: what the limits count, besides the links in ftrack |
 //! | `held_people` | whose changes are held, by what and why |
 //! | `holds`, `hold_people` | the numbered holds, and the people of each with what was seen of them |
-//! | `rejected` | what people rejected of the held changes or had undone, until its cause ends |
+//! | `rejected` | what people rejected of the held changes or had undone, until its cause ends; what links say of it as well, with who it is |
 //! | `hold_counter` | the last number of a hold |
 //! | `settings` | with which settings each job read its people |
 //! | `first_contacts` | jobs whose first contact with their people has begun |
@@ -52,6 +52,7 @@ mod look;
 mod people;
 mod put;
 mod rebuild;
+mod rejections;
 mod released;
 mod remembered;
 mod runs;
@@ -63,8 +64,9 @@ pub use holds::{FirstNumber, Holds, Numbered, SeenHold, all_holds};
 pub use known::{Again, KnownChanges, KnownUser, Sought};
 pub use listing::each_run;
 pub use people::{all_dns, last_dns};
+pub use rejections::{Rejections, all_rejected};
 pub use remembered::{has_refusals, known};
-pub use values::{LinkedUsers, RefusedAccount, Remembered, Written};
+pub use values::{LinkedUsers, RefusedAccount, RejectedRow, Remembered, Written};
 
 use crate::{
     config::Config,

@@ -13,6 +13,6 @@ pub mod snapshots;
 
 pub use database::{
     Again, FirstNumber, Holds, KnownChanges, KnownUser, LinkedUsers, Numbered, RefusedAccount,
-    Remembered, SeenHold, Sought, State, Written, all_dns, all_holds, has_refusals, known,
-    last_dns,
+    RejectedRow, Rejections, Remembered, SeenHold, Sought, State, Written, all_dns, all_holds,
+    all_rejected, has_refusals, known, last_dns,
 };

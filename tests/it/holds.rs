@@ -13,6 +13,7 @@ use crate::{
 mod approving;
 mod beside;
 mod rejecting;
+mod taking_back;
 mod waiting;
 
 /// A synced studio of ten of whom these left: all are held where it is more than one.

@@ -185,10 +185,15 @@ impl From<HoldError> for CommandError {
             HoldError::Unknown(_) | HoldError::Nobody { .. } | HoldError::Several { .. } => {
                 Self::UnknownHold(why)
             }
+            HoldError::NobodyRejected { .. } | HoldError::SeveralRejected { .. } => {
+                Self::UnknownHold(why)
+            }
             HoldError::Settled { .. }
             | HoldError::LastAdministrator { .. }
+            | HoldError::NotRejected { .. }
+            | HoldError::NothingRejected
             | HoldError::NoJob { .. } => Self::NothingToDecide(why),
-            HoldError::State(_) => Self::NotKept(why),
+            HoldError::NotTakenBack(_) | HoldError::State(_) => Self::NotKept(why),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
         edit::Field,
         freshness::Freshness,
         hold_number::HoldNumber,
-        open_hold::{Ended, EndedBy, HeldPerson, OpenHold},
+        open_hold::{Became, Ended, EndedBy, HeldPerson, OpenHold},
         pause::Pause,
         preferred_server::PreferredServer,
         report::Counts,
@@ -30,7 +30,7 @@ use crate::{
     state::database::{
         RefusedAccount,
         known::{KnownChanges, KnownUser},
-        values::Written,
+        values::{RejectedRow, Written},
     },
     sync::settings::Setting,
 };
@@ -161,6 +161,7 @@ pub(super) struct PersonRow {
     pub(super) seen: Fingerprint,
     pub(super) person: HeldPerson,
     pub(super) ended_by: Option<EndedBy>,
+    pub(super) became: Option<Became>,
 }
 
 /// Reads every row, so that later reads of this database cannot fail because of its content.
@@ -431,11 +432,26 @@ pub(super) fn held_person(row: &Row<'_>) -> rusqlite::Result<PersonRow> {
         ended_by: row
             .get::<_, Option<EnumText<_>>>("ended_by")?
             .map(|EnumText(by)| by),
+        became: row
+            .get::<_, Option<EnumText<_>>>("became")?
+            .map(|EnumText(became)| became),
     })
 }
 
 /// A rejected edit of a user.
-pub(super) fn rejected(row: &Row<'_>) -> rusqlite::Result<(EntityId, String)> {
+pub(super) fn rejected(row: &Row<'_>) -> rusqlite::Result<RejectedRow> {
     let EnumText(user) = row.get("ftrack_id")?;
-    Ok((user, row.get("edit")?))
+    let at = row.get::<_, Option<Time>>("at")?;
+    let hold = row.get::<_, Option<HoldColumn>>("hold")?;
+    let who = row.get::<_, Option<JsonText<_>>>("person")?;
+    Ok(RejectedRow {
+        job: row.get("job")?,
+        user,
+        edit: row.get("edit")?,
+        hold: hold.map(|HoldColumn(hold)| hold),
+        at: at.map(|Time(at)| at),
+        by: row.get("rejected_by")?,
+        who: who.map(|JsonText(who)| who),
+        is_in_link: row.get("in_link")?,
+    })
 }

@@ -18,10 +18,9 @@ use crate::{
     model::{
         change::Fingerprint,
         hold_number::HoldNumber,
-        open_hold::{ClosedHold, EndedBy, HeldPart, HeldPerson, HoldKind, OpenHold, OpenedHold},
-        rejected::Rejected,
-        report::Approver,
-        user::EntityId,
+        open_hold::{
+            Became, ClosedHold, EndedBy, HeldPart, HeldPerson, HoldKind, OpenHold, OpenedHold,
+        },
     },
     state::{
         database::{
@@ -78,7 +77,7 @@ pub enum Holds {
 
 impl State {
     /// Gives the held parts of a run their numbers: that of the hold in which a part was seen, or a
-    /// new one. Whoever is no longer among the parts leaves, unless `stays` says otherwise.
+    /// new one. Whoever is no longer among the parts leaves where `leaves` says what became of it.
     ///
     /// # Errors
     /// It cannot be written; then the earlier state stays.
@@ -87,7 +86,7 @@ impl State {
         job: &str,
         at: DateTime<Utc>,
         (parts, first): (&[HeldPart], FirstNumber),
-        stays: impl Fn(HoldKind, &HeldPerson) -> bool,
+        leaves: impl Fn(HoldKind, &HeldPerson) -> Option<Became>,
     ) -> Result<Numbered, StateError> {
         let is_settled = self.read(|connection| {
             let is_counting = last(connection)?.is_some();
@@ -98,7 +97,7 @@ impl State {
         }
         self.write(|transaction| {
             begin_counting(transaction, first, at)?;
-            number(transaction, job, at, parts, &stays)
+            number(transaction, job, at, parts, &leaves)
         })
     }
 
@@ -123,95 +122,10 @@ impl State {
         by: EndedBy,
     ) -> Result<Option<ClosedHold>, StateError> {
         self.write(|transaction| {
-            leave(transaction, hold, seen, by)?;
+            leave(transaction, hold, seen, (by, Became::of_decision(by)))?;
             Ok(close_empty(transaction, None, at)?
                 .into_iter()
                 .find(|closed| closed.hold == hold))
-        })
-    }
-
-    /// Saves that a person rejected changes of a hold; returns the hold if nobody is left.
-    ///
-    /// # Errors
-    /// It cannot be written; then the earlier state stays.
-    pub fn reject(
-        &self,
-        of: &OpenHold,
-        at: DateTime<Utc>,
-        by: &Approver,
-        people: &BTreeMap<Fingerprint, HeldPerson>,
-    ) -> Result<Option<ClosedHold>, StateError> {
-        self.write(|transaction| {
-            let mut add = transaction.prepare(
-                "INSERT OR REPLACE INTO rejected (job, ftrack_id, edit, hold, at, rejected_by) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?;
-            for person in people.values() {
-                let user = EnumText(&person.ftrack_id);
-                for edit in Rejected::texts(person) {
-                    let (hold, at) = (Number(of.hold), Time(at));
-                    add.execute(params![of.job, user, edit, hold, at, by.to_string()])?;
-                }
-            }
-            let seen = people.keys().copied().collect();
-            leave(transaction, of.hold, &seen, EndedBy::Rejected)?;
-            let closed = close_empty(transaction, None, at)?;
-            Ok(closed.into_iter().find(|closed| closed.hold == of.hold))
-        })
-    }
-
-    /// Saves that edits of users, as texts, are not written again until their cause ends, since a
-    /// person had them undone.
-    ///
-    /// # Errors
-    /// It cannot be written; then the earlier state stays.
-    pub fn reject_undone(
-        &self,
-        job: &str,
-        at: DateTime<Utc>,
-        by: &Approver,
-        undone: &[(EntityId, String)],
-    ) -> Result<(), StateError> {
-        if undone.is_empty() {
-            return Ok(());
-        }
-        self.write(|transaction| {
-            let mut add = transaction.prepare(
-                "INSERT OR REPLACE INTO rejected (job, ftrack_id, edit, hold, at, rejected_by) \
-                 VALUES (?1, ?2, ?3, NULL, ?4, ?5)",
-            )?;
-            undone.iter().try_for_each(|(user, edit)| {
-                add.execute(params![job, EnumText(user), edit, Time(at), by.to_string()])
-                    .map(drop)
-            })
-        })
-    }
-
-    /// Saves what is still rejected; nothing is written where it is the same.
-    ///
-    /// # Errors
-    /// It cannot be written; then the earlier state stays.
-    pub fn set_rejected(
-        &self,
-        job: &str,
-        before: &Rejected,
-        now: &Rejected,
-    ) -> Result<(), StateError> {
-        if before == now {
-            return Ok(());
-        }
-        self.write(|transaction| {
-            let mut all = transaction.prepare("SELECT * FROM rejected WHERE job = ?1")?;
-            let all: Vec<(EntityId, String)> = all
-                .query_map(params![job], columns::rejected)?
-                .collect::<rusqlite::Result<_>>()?;
-            let mut end = transaction
-                .prepare("DELETE FROM rejected WHERE job = ?1 AND ftrack_id = ?2 AND edit = ?3")?;
-            all.iter()
-                .filter(|(user, edit)| !now.has_text(user, edit))
-                .try_for_each(|(user, edit)| {
-                    end.execute(params![job, EnumText(user), edit]).map(drop)
-                })
         })
     }
 
@@ -286,17 +200,6 @@ fn all(connection: &Connection) -> rusqlite::Result<Vec<OpenHold>> {
         .collect()
 }
 
-/// What people rejected of a job.
-pub(super) fn rejected(connection: &Connection, job: &str) -> rusqlite::Result<Rejected> {
-    let mut statement = connection.prepare("SELECT * FROM rejected WHERE job = ?1")?;
-    let mut rejected = Rejected::default();
-    for row in statement.query_map(params![job], columns::rejected)? {
-        let (user, edit) = row?;
-        rejected.add(user, &edit);
-    }
-    Ok(rejected)
-}
-
 /// Lets the counter go on above the numbers in a report.
 pub(super) fn count_from(connection: &Connection, given: &[HoldNumber]) -> rusqlite::Result<()> {
     let Some(highest) = given.iter().max() else {
@@ -350,7 +253,7 @@ fn number(
     job: &str,
     at: DateTime<Utc>,
     parts: &[HeldPart],
-    stays: &dyn Fn(HoldKind, &HeldPerson) -> bool,
+    leaves: &dyn Fn(HoldKind, &HeldPerson) -> Option<Became>,
 ) -> rusqlite::Result<Numbered> {
     let open = open_of(transaction, job)?;
     let known: BTreeMap<(HoldKind, Fingerprint), HoldNumber> = open
@@ -408,11 +311,13 @@ fn number(
         if held.contains(&(*of, *seen)) {
             continue;
         }
-        if stays(*of, person) {
+        match leaves(*of, person) {
             // What holds the rest of them is not known anew.
-            whys.remove(hold);
-        } else {
-            leave(transaction, *hold, &[*seen].into(), EndedBy::Cause)?;
+            None => drop(whys.remove(hold)),
+            Some(became) => {
+                let left = (EndedBy::Cause, Some(became));
+                leave(transaction, *hold, &[*seen].into(), left)?;
+            }
         }
     }
     for (hold, whys) in whys {
@@ -483,24 +388,29 @@ fn add_person(
         .map(drop)
 }
 
-fn leave(
+pub(super) fn leave(
     transaction: &Transaction<'_>,
     hold: HoldNumber,
     seen: &BTreeSet<Fingerprint>,
-    by: EndedBy,
+    (by, became): (EndedBy, Option<Became>),
 ) -> rusqlite::Result<()> {
     let mut leave = transaction.prepare_cached(
-        "UPDATE hold_people SET ended_by = ?3 WHERE hold = ?1 AND seen = ?2 AND ended_by IS NULL",
+        "UPDATE hold_people SET ended_by = ?3, became = ?4 WHERE hold = ?1 AND seen = ?2 AND ended_by IS NULL",
     )?;
     seen.iter().try_for_each(|seen| {
         leave
-            .execute(params![Number(hold), EnumText(seen), EnumText(by)])
+            .execute(params![
+                Number(hold),
+                EnumText(seen),
+                EnumText(by),
+                became.map(EnumText)
+            ])
             .map(drop)
     })
 }
 
 /// Ends the holds that hold nobody any more: by what a person did, if one did anything.
-fn close_empty(
+pub(super) fn close_empty(
     transaction: &Transaction<'_>,
     job: Option<&str>,
     at: DateTime<Utc>,
@@ -572,7 +482,14 @@ fn with_people(hold: OpenHold, people: Vec<PersonRow>) -> OpenHold {
     let mut people: Vec<HeldPerson> = people
         .into_iter()
         .filter(|row| row.ended_by.is_none() || !is_open)
-        .map(|row| row.person)
+        .map(|row| {
+            let decided = row.ended_by.and_then(Became::of_decision);
+            let became = row.became.or(decided);
+            HeldPerson {
+                became,
+                ..row.person
+            }
+        })
         .collect();
     people.sort_by(|a, b| a.username.cmp(&b.username));
     OpenHold {

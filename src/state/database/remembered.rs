@@ -18,9 +18,9 @@ use crate::{
         database::{
             State, absences, columns,
             columns::{Count, EnumText, Ids, JsonText, Time},
-            holds, jobs,
+            jobs,
             look::{Looked, look},
-            runs, stored_values,
+            rejections, runs, stored_values,
             values::{Remembered, Written},
         },
         files::StateError,
@@ -475,7 +475,7 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
             .optional()?
             .map(|Ids(ids)| ids),
         stored_otherwise: stored_values::of_job(connection, job, ftrack)?,
-        rejected: holds::rejected(connection, job)?,
+        rejected: rejections::rejected(connection, job)?,
         linked: runs::linked_before(connection, job, ftrack)?,
         has_succeeded: runs::has_succeeded(connection, job, ftrack)?,
         begun: BTreeSet::new(),

@@ -313,6 +313,26 @@ pub(super) const STEPS: &[&str] = &[
     DROP TABLE rejected;
     ALTER TABLE rejected_of_all RENAME TO rejected;
 ",
+    // What became of each person of a hold; and of what was rejected also what the links say, with who
+    // it is: who rejected it, and when, is not known of what was found there alone.
+    "
+    ALTER TABLE hold_people ADD COLUMN became TEXT;
+    CREATE TABLE rejected_with_links (
+        job          TEXT NOT NULL,
+        ftrack_id    TEXT NOT NULL,
+        edit         TEXT NOT NULL CHECK (json_valid(edit)),
+        hold         INTEGER CHECK (hold > 0),
+        at           TEXT,
+        rejected_by  TEXT,
+        person       TEXT CHECK (json_valid(person)),
+        in_link      INTEGER NOT NULL DEFAULT 0 CHECK (in_link IN (0, 1)),
+        PRIMARY KEY (job, ftrack_id, edit)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO rejected_with_links (job, ftrack_id, edit, hold, at, rejected_by)
+        SELECT job, ftrack_id, edit, hold, at, rejected_by FROM rejected;
+    DROP TABLE rejected;
+    ALTER TABLE rejected_with_links RENAME TO rejected;
+",
 ];
 
 /// What a connection is for.

@@ -11,6 +11,8 @@ use crate::{
         clocks::{Clocks, Present},
         freshness::Freshness,
         held_people::HeldPeople,
+        hold_number::HoldNumber,
+        listed_rejection::RejectedWho,
         pause::Pause,
         preferred_server::PreferredServer,
         rejected::Rejected,
@@ -211,6 +213,25 @@ impl Remembered {
         });
         settled.filter_map(|(settled, written)| (settled != *written).then_some(settled))
     }
+}
+
+/// A rejected edit of a user.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct RejectedRow {
+    pub job: String,
+    pub user: EntityId,
+    /// The edit, by the text of [`Rejected::texts`].
+    pub edit: String,
+    /// The hold that held it.
+    pub hold: Option<HoldNumber>,
+    /// When it was rejected.
+    pub at: Option<DateTime<Utc>>,
+    /// Who rejected it, in words.
+    pub by: Option<String>,
+    pub who: Option<RejectedWho>,
+    /// Whether the user's link says so: then this only says what the link means.
+    pub is_in_link: bool,
 }
 
 #[cfg(test)]

@@ -171,6 +171,17 @@ fn who_is_not_as_seen_is_refused_by_name() {
         (ended.status, ended.stdout)
     };
     assert_eq!(status, 1);
+    // What became of each.
+    let shown = json_of(&studio, &["holds", "show", &number.to_string()]);
+    let people = shown["people"].as_array().unwrap().iter();
+    let became: Vec<&str> = people
+        .map(|person| person["became"].as_str().unwrap())
+        .collect();
+    assert_eq!(became, ["not_due", "held_otherwise", "changed", "written"]);
+    let shown = studio.run(&["holds", "show", &number.to_string()]).stdout;
+    for told in ["now: no longer due\n", "now: written\n"] {
+        assert!(shown.contains(told), "{shown}");
+    }
 }
 
 #[test]

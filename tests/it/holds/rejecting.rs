@@ -16,10 +16,10 @@ use crate::{
 };
 
 /// Nothing but what was rejected holds anybody.
-const NO_LIMIT: &str = "limits = { deactivate = \"100%\" }";
+pub const NO_LIMIT: &str = "limits = { deactivate = \"100%\" }";
 
 /// The rejected edits in the link of a user.
-fn noted(studio: &Studio, username: &str) -> Vec<String> {
+pub fn noted(studio: &Studio, username: &str) -> Vec<String> {
     let id = json!(studio.user(username).id);
     let link = links(studio).into_iter().find(|(user, _)| *user == id);
     let (_, link) = link.unwrap();
@@ -29,7 +29,7 @@ fn noted(studio: &Studio, username: &str) -> Vec<String> {
         .collect()
 }
 
-fn rejected(report: &Report) -> Vec<&str> {
+pub fn rejected(report: &Report) -> Vec<&str> {
     let mut logins: Vec<&str> = report
         .changes
         .iter()
@@ -41,7 +41,7 @@ fn rejected(report: &Report) -> Vec<&str> {
     logins
 }
 
-fn reject(studio: &Studio, arguments: &[&str]) -> (i32, String) {
+pub fn reject(studio: &Studio, arguments: &[&str]) -> (i32, String) {
     let ended = studio.run(&[&["reject"], arguments].concat());
     (ended.status, ended.stdout + &ended.stderr)
 }
@@ -60,6 +60,9 @@ fn what_was_rejected_stays_so_until_its_cause_has_ended() {
     assert_eq!(holds(&studio), []);
     let shown = json_of(&studio, &["holds", "show", &number]);
     assert_eq!(shown["ended"]["by"], "rejected");
+    let people = shown["people"].as_array().unwrap().iter();
+    assert!(people.clone().all(|person| person["became"] == "rejected"));
+    assert_eq!(people.count(), 3);
     let (status, said) = reject(&studio, &[&number]);
     assert!(
         status == 1 && said.contains("is settled: rejected"),

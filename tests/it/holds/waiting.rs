@@ -53,6 +53,8 @@ fn what_a_window_holds_has_a_number_and_says_when_it_opens() {
         (1, 1)
     );
     assert_eq!(holds(&studio), []);
+    let shown = json_of(&studio, &["holds", "show", &number.to_string()]);
+    assert_eq!(shown["people"][0]["became"], "released");
 }
 
 #[test]

@@ -1,0 +1,87 @@
+//! The arguments of `holds`, `approve`, `reject` and `unreject`.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::{DaemonArgs, Format};
+use crate::model::hold_number::HoldNumber;
+
+/// `holds`
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct HoldsArgs {
+    #[command(subcommand)]
+    pub command: Option<HoldsCommand>,
+    /// List what people rejected, instead of what waits: whom, what, since when and by whom
+    #[arg(long)]
+    pub rejected: bool,
+    /// Only the holds of this job; it need not be configured any more
+    #[arg(long, global = true)]
+    pub job: Option<String>,
+    /// Output format
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// State directory, where the configuration cannot be read
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `holds show`
+#[derive(Debug, Subcommand)]
+pub enum HoldsCommand {
+    /// Show whom a hold holds, and what would be written
+    Show {
+        /// Number of the hold
+        #[arg(value_name = "N")]
+        hold: HoldNumber,
+    },
+}
+
+/// `approve N`
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct ApproveArgs {
+    /// Number of the hold, as `holds` shows it
+    #[arg(value_name = "N")]
+    pub hold: HoldNumber,
+    /// Only these people: login, mail, DN, directory id or ftrack id; the others stay held
+    #[arg(long, value_name = "WHO", num_args = 1..)]
+    pub only: Vec<String>,
+    /// Output format of the report
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+}
+
+/// `reject N`
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct RejectArgs {
+    /// Number of the hold, as `holds` shows it
+    #[arg(value_name = "N")]
+    pub hold: HoldNumber,
+    /// Only these people: login, mail, DN, directory id or ftrack id; the others stay held
+    #[arg(long, value_name = "WHO", num_args = 1..)]
+    pub only: Vec<String>,
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+}
+
+/// `unreject N`
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).multiple(true).args(["hold", "only"])))]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct UnrejectArgs {
+    /// Number of the hold that was rejected, as `holds --rejected` shows it; may be omitted where
+    /// people are named
+    #[arg(value_name = "N")]
+    pub hold: Option<HoldNumber>,
+    /// Only of these people: login, mail, DN, directory id or ftrack id
+    #[arg(long, value_name = "WHO", num_args = 1..)]
+    pub only: Vec<String>,
+    /// Job, where people are named without a number; may be omitted if only one is configured
+    #[arg(long, conflicts_with = "hold")]
+    pub job: Option<String>,
+}
