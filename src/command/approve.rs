@@ -50,7 +50,7 @@ pub async fn approve(
     drop(line);
     let report = report?;
     show_new(&report, args.format)?;
-    Ok(Exit::of_approval(&report))
+    Ok(Exit::of(&report))
 }
 
 /// `reject`: what a hold holds is not written until its cause has ended.

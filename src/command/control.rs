@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     moment, print_json, print_text,
     progress::ProgressLine,
-    sync::{nothing_changed, show_new},
+    sync::{approver, nothing_changed, show_new},
     terminal,
     terminal::Screen,
 };
@@ -128,6 +128,7 @@ pub async fn pause(
         until,
         reason: args.reason.clone(),
         only: args.only,
+        sudo_user: approver().sudo_user,
     };
     let job = daemon.pause(&job.job, &wish).await?;
     let running = match (&job.running, args.only) {
@@ -135,13 +136,17 @@ pub async fn pause(
         (Some(_), None) => "; the current run continues",
         (Some(_), Some(_)) => "; the current run goes on with what it has begun to write",
     };
-    print_text(&paused_until(
-        &job.job,
-        args.only,
-        (wish.until, zone),
-        running,
-    ))
+    let paused = paused_until(&job.job, args.only, (wish.until, zone), running);
+    let goes_on = match args.only {
+        None => format!("The daemon starts no run of it. {GOES_ON}\n"),
+        Some(_) => String::new(),
+    };
+    print_text(&format!("{paused}{goes_on}"))
 }
+
+/// What the pause of a whole job does not stop.
+pub(super) const GOES_ON: &str = "`sync` by hand and from cron, `apply` and `approve` run all the \
+                                  same; `pause --only KIND` holds a kind of change there too.";
 
 /// When a pause is to end.
 fn until_of(args: &PauseArgs, zone: Tz) -> Result<Option<DateTime<Utc>>, Stop> {

@@ -12,9 +12,9 @@ use crate::{
     config::Environment,
     daemon::{
         self, StartError,
-        scheduler::host,
         setup::{Setup, Source},
     },
+    run::host::host,
 };
 
 /// Time limit for the runs' threads to end after everything else has; a hanging disk is not waited

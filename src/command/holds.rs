@@ -22,6 +22,8 @@ use crate::{
     state::{self, Holds, Rejections},
 };
 
+mod closed;
+
 const UNUSABLE: &str = "the state database is damaged, or of an earlier version; the next run, or a \
                         start of the daemon, sets that right";
 
@@ -49,13 +51,33 @@ pub fn holds(file: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
                 hold.ended.is_none() && args.job.as_ref().is_none_or(|job| *job == hold.job)
             };
             let open: Vec<&OpenHold> = all.iter().filter(is_wanted).collect();
-            match args.format {
-                Format::Json => print_json(&open),
-                Format::Text if open.is_empty() => print_text("Nothing is held.\n"),
-                Format::Text => print(&table(&open, Screen::of_stdout())),
+            if args.format == Format::Json {
+                return print_json(&open);
             }
+            let screen = Screen::of_stdout();
+            let held = if open.is_empty() {
+                "Nothing is held.\n".to_owned()
+            } else {
+                table(&open, screen)
+            };
+            // Another folder than the configuration's has other jobs.
+            let file = args.state_dir.is_none().then_some(file);
+            let closed = closed::closed(file, &state_dir, args.job.as_deref())?;
+            print(&(held + &screen.fit(&not_now(&closed))))
         }
     }
+}
+
+/// What is not written now, whether or not a run has found it due.
+fn not_now(closed: &[String]) -> String {
+    if closed.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<String> = closed.iter().map(|line| format!("  {line}\n")).collect();
+    format!(
+        "\nNot written now, and held by a run that finds it due:\n{}",
+        lines.concat()
+    )
 }
 
 /// What people rejected, of all jobs or of one.
@@ -127,17 +149,21 @@ fn table(holds: &[&OpenHold], screen: Screen) -> String {
     let since: Vec<DateTime<Utc>> = holds.iter().map(|hold| hold.since).collect();
     let (since, zone) = readable_times(&since, &Local, "%Y-%m-%d %H:%M");
     let zone = zone.map(|zone| format!(" ({zone})")).unwrap_or_default();
-    table.set_header([
+    let opens = holds.iter().any(|hold| hold.opens_at.is_some());
+    let since_header = format!("SINCE{zone}");
+    let mut header = vec![
         "HOLD",
         "JOB",
         "KIND",
         "CHANGES",
         "HELD BY",
-        &format!("SINCE{zone}"),
+        &since_header,
         "RUNS",
-    ]);
+    ];
+    header.extend(opens.then_some("OPENS"));
+    table.set_header(header);
     for (hold, since) in holds.iter().zip(since) {
-        table.add_row([
+        let mut row = vec![
             Cell::new(hold.hold),
             Cell::new(escape_control(&hold.job)),
             Cell::new(hold.kind),
@@ -145,7 +171,10 @@ fn table(holds: &[&OpenHold], screen: Screen) -> String {
             Cell::new(hold.held_by.as_str()),
             Cell::new(since),
             Cell::new(hold.runs),
-        ]);
+        ];
+        let at = hold.opens_at.map(|at| readable_time(at, &Local));
+        row.extend(opens.then(|| Cell::new(at.unwrap_or_else(|| "by approval".to_owned()))));
+        table.add_row(row);
     }
     terminal::unbroken(&mut table, &[0]);
     let text = "\n`holds show N` shows whom; `approve N` writes it.\n";
@@ -254,12 +283,23 @@ fn in_words_of(edit: &ShownEdit) -> String {
             value(&values.old),
             value(&values.new)
         ),
-        ShownEdit::Grant { role } => format!("gives the role {role}"),
-        ShownEdit::Revoke { role } => format!("takes the role {role}"),
+        ShownEdit::Grant { role, project } => {
+            format!("gives the role {role}{}", in_project(project.as_deref()))
+        }
+        ShownEdit::Revoke { role, project } => {
+            format!("takes the role {role}{}", in_project(project.as_deref()))
+        }
+        ShownEdit::Join { group } => format!("joins the group {group}"),
+        ShownEdit::Leave { group } => format!("leaves the group {group}"),
         ShownEdit::Activate => "is_active: false -> true".to_owned(),
         ShownEdit::Deactivate => "is_active: true -> false".to_owned(),
         ShownEdit::Link => "writes the user's link".to_owned(),
     }
+}
+
+/// Where a role counts, if not in all open projects.
+fn in_project(project: Option<&str>) -> String {
+    project.map_or_else(String::new, |project| format!(" in the project {project}"))
 }
 
 fn value(value: &Value) -> String {

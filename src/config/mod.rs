@@ -25,6 +25,7 @@ mod limits;
 mod named_files;
 mod notes;
 mod retry;
+pub mod schedule;
 mod schema;
 mod secret;
 mod shape;
@@ -77,6 +78,14 @@ pub fn load(file: &Path, environment: &Environment) -> Result<Config, Findings> 
 pub fn effective(file: &Path, environment: &Environment) -> Result<EffectiveConfig, Findings> {
     checked(file, environment, SecretFiles::NotRead)
         .map(|config| EffectiveConfig(file::File::from(config)))
+}
+
+/// The configuration, for showing what it means: files of secrets are not read.
+///
+/// # Errors
+/// As for [`load`].
+pub fn without_secrets(file: &Path, environment: &Environment) -> Result<Config, Findings> {
+    checked(file, environment, SecretFiles::NotRead)
 }
 
 fn checked(

@@ -155,9 +155,11 @@ pub enum CommandError {
     NoChanges(NoChanges),
     /// The job is paused.
     #[error(
-        "{job} is paused{}{}; `resume {job}` ends the pause",
+        "{job} is paused{}{}, {}, so the daemon starts no run of it; `resume {job}` ends the pause, \
+         and `sync` by hand, `apply` and `approve` run all the same",
         until_words(pause, *zone),
-        reason_words(pause)
+        reason_words(pause),
+        pause.since_words(zone)
     )]
     Paused {
         job: String,

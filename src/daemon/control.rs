@@ -96,6 +96,9 @@ pub struct PauseRequest {
     /// Of the job's changes, only this kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<ChangeKind>,
+    /// The login of the person who called sudo, as the client's environment names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sudo_user: Option<String>,
 }
 
 /// The body of `POST /v1/jobs/{job}/resume`; may be empty.
@@ -264,13 +267,15 @@ async fn trigger(
 
 async fn pause(
     State(site): State<ControlState>,
+    Extension(peer): Extension<Peer>,
     job: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Json<JobStatus>, ApiError> {
     let job = job_name(job)?;
-    let wish: PauseRequest = parse_request(body).await?;
+    let mut wish: PauseRequest = parse_request(body).await?;
     let only = wish.only;
-    let pause = pause_of(wish, Utc::now())?;
+    let by = asked_by(peer, wish.sudo_user.take())?;
+    let pause = pause_of(wish, Utc::now(), &by)?;
     within_limit(site.commands.pause(&job, only, pause))
         .await
         .map(Json)
@@ -332,12 +337,19 @@ fn decision(
     DecisionRequest { only, sudo_user }: DecisionRequest,
 ) -> Result<HoldDecision, ApiError> {
     let hold = hold_number(hold)?;
-    let malformed = |error: &str| ApiError::new(ApiErrorCode::Malformed, error.to_owned());
-    let (Peer::User(Some(uid)), true) = (peer, sudo_user.as_ref().is_none_or(is_login)) else {
-        return Err(malformed("it is not known who asks for it"));
-    };
-    let by = Approver { uid, sudo_user };
+    let by = asked_by(peer, sudo_user)?;
     Ok(HoldDecision { hold, only, by })
+}
+
+/// Who asks for something.
+fn asked_by(peer: Peer, sudo_user: Option<String>) -> Result<Approver, ApiError> {
+    let (Peer::User(Some(uid)), true) = (peer, sudo_user.as_ref().is_none_or(is_login)) else {
+        return Err(ApiError::new(
+            ApiErrorCode::Malformed,
+            "it is not known who asks for it".to_owned(),
+        ));
+    };
+    Ok(Approver { uid, sudo_user })
 }
 
 #[allow(clippy::ptr_arg, reason = "the form that is_none_or asks for")]
@@ -400,8 +412,10 @@ pub fn pause_of(
         until,
         reason,
         only: _,
+        sudo_user: _,
     }: PauseRequest,
     now: DateTime<Utc>,
+    by: &Approver,
 ) -> Result<Pause, ApiError> {
     if until.is_some_and(|until| until <= now) {
         return Err(ApiError::new(
@@ -425,6 +439,7 @@ pub fn pause_of(
         since: now,
         until,
         reason: reason.map(|reason| escape_control(&reason).into_owned()),
+        by: Some(escape_control(&by.to_string()).into_owned()),
     })
 }
 

@@ -10,7 +10,7 @@ use std::{
 use chrono::Utc;
 use tokio::{
     runtime::Handle,
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,19 +19,23 @@ use super::{
     commands::{DaemonCommand, HoldRequest},
     core::{
         About, Core, Effect, Input, Now, View,
-        effect::{Counter, Notification, Persisted, RequestId},
+        effect::{Counter, LastRuns, Notification, Persisted, RequestId},
         summary,
     },
     heartbeat::Heartbeat,
     metrics::Metrics,
     runner::SharedProgress,
-    schedule::Due,
     scheduler::{Scheduler, Tick},
     setup::{Setup, Source},
     status::Status,
     systemd::Systemd,
 };
-use crate::{config::Config, event::daemon::DaemonEvent, run::servers::Servers, state::State};
+use crate::{
+    config::{Config, schedule::Due},
+    event::daemon::DaemonEvent,
+    run::servers::Servers,
+    state::State,
+};
 
 mod approvals;
 mod loading;
@@ -59,6 +63,11 @@ const LAST_WRITES: Duration = Duration::from_millis(500);
 pub enum Completion {
     /// Something that the core is told as it is.
     Input(Input),
+    /// What a person decided is saved: it is shown before the person is told.
+    Decided {
+        runs: BTreeMap<String, LastRuns>,
+        shown: oneshot::Sender<()>,
+    },
     /// The configuration was loaded, with what is remembered of its new jobs.
     Loaded(Result<Box<(Setup, Persisted)>, String>),
 }
@@ -235,6 +244,12 @@ impl Coordinator {
                     self.runs.remove(job);
                 }
                 self.handle(input);
+            }
+            Completion::Decided { runs, shown } => {
+                self.handle(Input::RunsSaved(runs));
+                self.publish();
+                // Whoever left before is no error.
+                let _ = shown.send(());
             }
             Completion::Loaded(Ok(loaded)) => {
                 let (setup, persisted) = *loaded;

@@ -27,7 +27,6 @@ pub mod metrics;
 pub mod places;
 pub(crate) mod readiness;
 mod runner;
-pub mod schedule;
 pub mod scheduler;
 pub(crate) mod serve;
 pub(crate) mod setup;

@@ -26,7 +26,7 @@ use tokio_cron_scheduler::{
 };
 use uuid::Uuid;
 
-use super::schedule::Schedule;
+use crate::config::schedule::Schedule;
 
 /// A message of the scheduler.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,15 +85,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How many jobs may be due at once before the crate begins to drop calls, which the next poll
 /// repeats.
 const CALLS: usize = 1024;
-
-/// This host's name, by which a splay spreads the jobs of many hosts.
-#[must_use]
-pub fn host() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
-}
 
 impl Clock {
     /// The system's clock.

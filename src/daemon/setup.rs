@@ -8,10 +8,9 @@ use super::{
     core::configuration::{Loaded, LoadedJob, LoadedServer},
     job_table::{JobRules, Reads},
     readiness::Access,
-    schedule::Schedule,
 };
 use crate::{
-    config::{Config, Credential, Directory, Environment, Ftrack, Job},
+    config::{Config, Credential, Directory, Environment, Ftrack, Job, schedule::Schedule},
     directory::DirectoryPool,
     run::{CompiledJob, CompiledRules, servers::Servers},
 };

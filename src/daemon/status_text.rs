@@ -39,9 +39,9 @@ impl StatusRow {
         let at = |time: DateTime<Utc>| readable_time(time, &zone);
         let mut notes = Vec::new();
         notes.extend(job.running.as_ref().map(|running| progress(running, zone)));
-        notes.extend(job.pause.as_ref().map(|pause| paused(pause, at)));
+        notes.extend(job.pause.as_ref().map(|pause| paused(pause, &zone)));
         let kinds = job.paused_kinds.iter();
-        notes.extend(kinds.map(|(kind, pause)| format!("{kind} {}", paused(pause, at))));
+        notes.extend(kinds.map(|(kind, pause)| format!("{kind} {}", paused(pause, &zone))));
         if let Some(backoff) = &job.backoff {
             let failures = if backoff.failures == 1 {
                 "failed once".to_owned()
@@ -92,15 +92,17 @@ impl StatusRow {
     }
 }
 
-/// That somebody paused something, until when, and why.
-fn paused(pause: &Pause, at: impl Fn(DateTime<Utc>) -> String) -> String {
-    let until = pause.until.map(|until| format!(" until {}", at(until)));
+/// That somebody paused something, until when, why, since when, and who.
+fn paused(pause: &Pause, zone: &Tz) -> String {
+    let until = pause.until.map(|until| readable_time(until, zone));
+    let until = until.map(|until| format!(" until {until}"));
     let reason = pause.reason.as_deref().map(escape_control);
     let reason = reason.map(|reason| format!(": {reason}"));
     format!(
-        "paused{}{}",
+        "paused{}{} ({})",
         until.unwrap_or_default(),
-        reason.unwrap_or_default()
+        reason.unwrap_or_default(),
+        escape_control(&pause.since_words(zone))
     )
 }
 

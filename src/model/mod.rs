@@ -50,5 +50,6 @@ pub mod summary;
 pub mod trigger;
 pub mod user;
 pub mod verdict;
+pub mod way_to_approve;
 pub mod window;
 pub mod work;

@@ -1,9 +1,12 @@
 //! A job's pause.
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-/// Since when a job is paused, until when, and why.
+use crate::model::readable_time::readable_time;
+
+/// Since when a job is paused, until when, why, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
     /// When it was paused.
@@ -12,9 +15,22 @@ pub struct Pause {
     pub until: Option<DateTime<Utc>>,
     /// The person's reason.
     pub reason: Option<String>,
+    /// Who paused it, in words; omitted where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 impl Pause {
+    /// Since when, and by whom, for people; not escaped.
+    #[must_use]
+    pub fn since_words(&self, zone: &Tz) -> String {
+        let since = readable_time(self.since, zone);
+        match &self.by {
+            Some(by) => format!("since {since}, by {by}"),
+            None => format!("since {since}"),
+        }
+    }
+
     /// Whether the pause has expired.
     #[must_use]
     pub fn is_over(&self, now: DateTime<Utc>) -> bool {

@@ -16,7 +16,7 @@ use crate::{
         change::{Change, ChangeId, Fingerprint, HeldBy},
         hold_number::HoldNumber,
         open_hold::{EndedBy, HeldPerson, OpenHold},
-        report::{Approver, ChangeResult, Report, Reported, Trigger},
+        report::{Approver, ChangeResult, Outcome, Report, Reported, Trigger},
         shown_edit::ShownEdit,
         user::EntityId,
     },
@@ -159,6 +159,25 @@ impl CompiledJob {
     }
 }
 
+/// What became of what a person approved: all of it was written, some of it, or nothing, and why not.
+pub(super) fn outcome(report: &Report) -> (Outcome, Option<String>) {
+    let changes = report.changes.iter();
+    let done = changes.filter(|change| is_done(change)).count();
+    if done > 0 && done == report.changes.len() {
+        return (Outcome::Succeeded, None);
+    }
+    if done > 0 {
+        return (Outcome::Partial, None);
+    }
+    let why = "nothing of what was approved was written: it is not as it was seen, something else \
+               holds it, or ftrack refused it";
+    (Outcome::Failed, Some(why.to_owned()))
+}
+
+fn is_done(change: &Reported) -> bool {
+    change.result == ChangeResult::Applied || change.is_so_already()
+}
+
 impl ApprovedHold {
     /// Those whose changes are not as they were seen, each with what has become of it.
     pub(super) fn refused(&self, plan: &Plan<'_>) -> Vec<Reported> {
@@ -233,8 +252,6 @@ impl RunContext<'_, LdapWork> {
         vetted: &Vetted,
     ) -> Result<(), StateError> {
         let results = self.report.changes.iter().zip(vetted.allowed());
-        let is_done =
-            |change: &Reported| change.result == ChangeResult::Applied || change.is_so_already();
         let written: BTreeMap<ChangeId, &Change> = results
             .filter(|(reported, _)| is_done(reported))
             .map(|(_, change)| (change.id, change))

@@ -2,11 +2,11 @@
 
 use chrono::Utc;
 
-use super::{RunContext, failure::Failure, only};
+use super::{RunContext, approval, failure::Failure, only};
 use crate::{
     event::Event,
     model::{
-        report::{FailureKind, Outcome, Report},
+        report::{FailureKind, Outcome, Report, Trigger},
         summary::RunSummary,
     },
     state::{State, files::StateError, journal},
@@ -21,6 +21,12 @@ impl<W> RunContext<'_, W> {
             self.report.error = Some(why);
             self.report.error_kind = Some(kind);
             self.report.retry_after = self.reader.asked_to_wait().map(|asked| asked.as_secs());
+        }
+        if self.report.trigger == Trigger::Approval && self.report.error.is_none() {
+            let (outcome, error) = approval::outcome(&self.report);
+            self.report.outcome = outcome;
+            self.report.error_kind = error.as_ref().map(|_| FailureKind::Refused);
+            self.report.error = error;
         }
         self.record_calls();
         only::access::settle(&mut self.report);

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    RunContext, failure::Failure, ldap_work::LdapWork, unsettled_changes::UnsettledChange,
+    RunContext, failure::Failure, host::host, ldap_work::LdapWork,
+    unsettled_changes::UnsettledChange,
 };
 use crate::{
+    config::schedule::Schedule,
     directory::dn::Dn,
     model::{
         change::{Action, Change, ChangeId, HeldBy},
@@ -75,19 +77,20 @@ impl RunContext<'_, LdapWork> {
     pub(super) fn look_at_pauses(&mut self, state: &State) -> Result<(), Failure> {
         let job = &self.prepared.name;
         self.paused = state.paused_kinds_now(job)?;
-        let is_of_a_person = matches!(self.report.trigger, Trigger::Manual | Trigger::Approval);
+        let is_of_a_person = is_of_a_person(self.report.trigger);
         let paused = state.pause_now(job)?;
         let paused = paused.filter(|pause| is_of_a_person && !pause.is_over(Utc::now()));
         if let Some(pause) = paused {
             let zone = self.prepared.job.timezone;
             let until = pause.until.map(|until| readable_time(until, &zone));
             let until = until.unwrap_or_else(|| format!("`resume {job}`"));
-            let reason = pause.reason.map(|reason| format!(" ({reason})"));
+            let reason = pause.reason.as_ref().map(|reason| format!(" ({reason})"));
             self.notes.push(format!(
-                "the job is paused until {until}{}; that stops the daemon alone, and a run that a \
-                 person starts goes on all the same: `pause --only KIND` holds a kind of change in \
-                 each run",
-                reason.unwrap_or_default()
+                "the job is paused until {until}{}, {}: the daemon starts no run of it, and what a \
+                 person starts (`sync`, `apply`, `approve`) runs all the same; `pause --only KIND` \
+                 holds a kind of change in each run",
+                reason.unwrap_or_default(),
+                pause.since_words(&zone)
             ));
         }
         Ok(())
@@ -100,8 +103,17 @@ impl RunContext<'_, LdapWork> {
             windows: &self.work.job.windows,
             freezes: &self.work.job.freezes,
             paused: &self.paused,
+            schedules: self.schedules(),
             zone: self.prepared.job.timezone,
         }
+    }
+
+    /// When the daemon runs the job.
+    fn schedules(&self) -> Vec<Schedule> {
+        let (name, job) = (&self.prepared.name, &self.prepared.job);
+        let host = host();
+        let all = Schedule::all_of(name, job, &host);
+        all.map(|(_, schedule)| schedule).collect()
     }
 
     /// The settings with which the people were read.
@@ -323,6 +335,19 @@ impl RunContext<'_, LdapWork> {
                 )
             })
             .collect()
+    }
+}
+
+/// Whether a person started the run, whatever is paused.
+fn is_of_a_person(trigger: Trigger) -> bool {
+    match trigger {
+        Trigger::Manual
+        | Trigger::Approval
+        | Trigger::Undo
+        | Trigger::Restore
+        | Trigger::Link
+        | Trigger::Release => true,
+        Trigger::Schedule | Trigger::Startup | Trigger::Retry | Trigger::Changes => false,
     }
 }
 

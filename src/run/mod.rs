@@ -31,6 +31,7 @@ pub mod failure;
 mod finish;
 mod grant_members;
 mod group_members;
+pub mod host;
 mod invitations;
 mod known_changes;
 mod last_known;

@@ -62,7 +62,7 @@ mod values;
 
 pub use holds::{FirstNumber, Holds, Numbered, SeenHold, all_holds};
 pub use known::{Again, KnownChanges, KnownUser, Sought};
-pub use listing::each_run;
+pub use listing::{Paused, all_pauses, each_run};
 pub use people::{all_dns, last_dns};
 pub use rejections::{Rejections, all_rejected};
 pub use remembered::{has_refusals, known};

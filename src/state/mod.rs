@@ -12,7 +12,7 @@ mod rights;
 pub mod snapshots;
 
 pub use database::{
-    Again, FirstNumber, Holds, KnownChanges, KnownUser, LinkedUsers, Numbered, RefusedAccount,
-    RejectedRow, Rejections, Remembered, SeenHold, Sought, State, Written, all_dns, all_holds,
-    all_rejected, has_refusals, known, last_dns,
+    Again, FirstNumber, Holds, KnownChanges, KnownUser, LinkedUsers, Numbered, Paused,
+    RefusedAccount, RejectedRow, Rejections, Remembered, SeenHold, Sought, State, Written, all_dns,
+    all_holds, all_pauses, all_rejected, has_refusals, known, last_dns,
 };

@@ -45,7 +45,7 @@ use limits::Limit;
 pub use limits::{LIMITED, most};
 pub use notes::{VettedNotes, notes};
 pub use put_back::put_back;
-pub use windows::{ClosedKinds, Times};
+pub use windows::{ClosedKind, ClosedKinds, Times};
 
 /// Changes that may be written, and those that are held; made only by the guard, and nothing else
 /// can be applied.

@@ -13,6 +13,7 @@ use crate::{
 mod approving;
 mod beside;
 mod rejecting;
+mod shown_at_once;
 mod taking_back;
 mod waiting;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use chrono_tz::Tz;
-use ftrack_ldap_sync::{config::CronExpression, daemon::schedule::Schedule};
+use ftrack_ldap_sync::config::{CronExpression, schedule::Schedule};
 
 /// A schedule without a splay.
 fn schedule(expression: &str, zone: Tz) -> Schedule {

@@ -5,6 +5,7 @@
 mod deleted;
 mod foreign;
 mod full_disk;
+mod limits;
 
 use std::{
     env, fs,
@@ -267,6 +268,7 @@ fn pause(reason: &str) -> Pause {
         since: "2026-01-31T10:00:00Z".parse().unwrap(),
         until: None,
         reason: Some(reason.to_owned()),
+        by: None,
     }
 }
 

@@ -8,9 +8,9 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use ftrack_ldap_sync::daemon::{
-    schedule::Schedule,
-    scheduler::{Clock, Scheduler, Tick},
+use ftrack_ldap_sync::{
+    config::schedule::Schedule,
+    daemon::scheduler::{Clock, Scheduler, Tick},
 };
 use tokio::{sync::mpsc, time::timeout};
 

@@ -11,11 +11,11 @@ use super::{
 };
 use crate::{
     config,
-    config::{Config, Job},
-    daemon::{schedule::Schedule, scheduler},
+    config::{Config, Job, schedule::Schedule},
     model::readable_time::readable_times,
     run::{
         CompiledJob, CompiledRules, LdapRules, LdapWork,
+        host::host,
         servers::{ServerError, Servers},
     },
     state::paths,
@@ -48,7 +48,7 @@ pub fn compile(config: &Arc<Config>, now: DateTime<Utc>) -> (Vec<Finding>, Optio
     let (mut findings, servers) = servers(config, now);
     let mut rules = Vec::new();
     let mut all = true;
-    let host = scheduler::host();
+    let host = host();
     for (name, job) in &config.jobs {
         let mut about = About::new(format!("job {name}"));
         let of_job = CompiledRules::new(config, name, job);

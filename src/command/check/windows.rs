@@ -1,24 +1,21 @@
 //! Whether a job runs while its windows are open, and freezes that are over.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::finding::About;
 use crate::{
-    config::Job,
-    daemon::{schedule::Schedule, scheduler},
+    config::{Job, schedule::Schedule},
     model::{
         readable_time::readable_time,
         window::{Opening, Window},
     },
+    run::host::host,
 };
-
-/// How many of a job's runs are looked at, each the first after a window opens.
-const RUNS: usize = 100;
 
 /// The findings about the windows and freezes of a job, which has findings only where it has such.
 pub fn of_job(about: &mut About, name: &str, job: &Job, now: DateTime<Utc>) {
     let Some(ldap) = job.ldap() else { return };
-    let host = scheduler::host();
+    let host = host();
     let schedules: Vec<Schedule> = Schedule::all_of(name, job, &host)
         .map(|(_, schedule)| schedule)
         .collect();
@@ -69,17 +66,7 @@ fn first_inside(
         pause: None,
         zone: schedule.zone(),
     };
-    let mut after = now;
-    for _ in 0..RUNS {
-        let due = schedule.next_after(after)?;
-        let opens = opening.opens_at(due)?;
-        if opens == due {
-            return Some(due);
-        }
-        // A run at the moment at which it opens is inside.
-        after = opens.checked_sub_signed(TimeDelta::seconds(1))?;
-    }
-    None
+    schedule.first_inside(&opening, now)
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use chrono::Utc;
 
-use super::{paused_until, until_of};
+use super::{GOES_ON, paused_until, until_of};
 use crate::{
     cli::{Exit, PauseArgs, ResumeArgs, Stop},
-    command::{job, open_state, print_text},
+    command::{job, open_state, print_text, sync::approver},
     config::{Config, Job, JobKind},
     daemon::{
         commands::CommandError,
@@ -26,22 +26,22 @@ pub(super) fn pause(config: &Config, args: &PauseArgs) -> Result<Exit, Stop> {
         until: until_of(args, job.timezone)?,
         reason: args.reason.clone(),
         only: args.only,
+        sudo_user: None,
     };
     let until = wish.until;
-    let pause = pause_of(wish, Utc::now()).map_err(|error| Stop::usage(&error.error))?;
+    let pause =
+        pause_of(wish, Utc::now(), &approver()).map_err(|error| Stop::usage(&error.error))?;
     save(config, name, args.only, Some(&pause))?;
     let counts = match args.only {
         Some(_) => {
-            "for `sync` by hand and from cron, and for the daemon when it starts. A run that is \
-             under way and has not begun to write holds it as well."
+            "for `sync` by hand and from cron, and for the daemon when it starts. A run that \
+                    is under way and has not begun to write holds it as well."
+                .to_owned()
         }
-        None => {
-            "for the daemon when it starts. `sync` by hand and from cron, `apply` and `approve` run \
-             all the same; `pause --only KIND` holds a kind of change there too."
-        }
+        None => format!("for the daemon when it starts. {GOES_ON}"),
     };
     let paused = paused_until(name, args.only, (until, job.timezone), "");
-    print_text(&format!("{paused}{}", saved(config, counts)))
+    print_text(&format!("{paused}{}", saved(config, &counts)))
 }
 
 /// Saves the end of a pause.

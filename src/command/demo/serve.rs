@@ -13,7 +13,6 @@ use crate::{
     config::Environment,
     daemon::{
         self,
-        scheduler::host,
         setup::{Setup, Source},
     },
     demo::{
@@ -22,6 +21,7 @@ use crate::{
         ftrack::Options,
         world::{PASSWORD, World},
     },
+    run::host::host,
 };
 
 /// Runs the daemon on both servers, prints how to use all three, and keeps them running until the

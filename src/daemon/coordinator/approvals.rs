@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Completion, Coordinator, requests::LAST_UPDATE_LIMIT};
+use super::{Completion, Coordinator, persistence::saved_runs, requests::LAST_UPDATE_LIMIT};
 use crate::{
     daemon::{
         commands::{ApprovalRequest, CommandError, RejectRequest, RunUpdate},
@@ -52,7 +52,7 @@ impl Coordinator {
         let on = self.context.runs.clone();
         self.context.runs.spawn_blocking(move || {
             on.block_on(async {
-                underway.execute().await;
+                underway.execute(&completions).await;
                 drop(counted);
                 // The loop may wait for the last of them.
                 let _ = completions.send(Completion::Input(Input::Second)).await;
@@ -79,7 +79,10 @@ impl Coordinator {
         let setup = Arc::clone(&self.setup);
         let cancel = self.stop_approvals.child_token();
         let on = self.context.runs.clone();
+        let completions = self.context.completions.clone();
         self.context.runs.spawn_blocking(move || {
+            // Afterwards, the hold may be settled.
+            let job = decision.job(&state);
             let work = rejected(&setup, &state, &decision, &cancel);
             let rejected = on.block_on(work).map_err(|error| match error {
                 RunStartError::Hold(error) => error.into(),
@@ -91,9 +94,23 @@ impl Coordinator {
                 | RunStartError::Misnamed(_)
                 | RunStartError::PutBack(_)) => CommandError::NotKept(error.to_string()),
             });
+            if let Ok(job) = job {
+                on.block_on(show(&state, job, &completions));
+            }
             // Whoever left before the answer is no error.
             let _ = answer.send(rejected);
         });
+    }
+}
+
+/// Lets status and metrics show what a person decided about a job's holds.
+async fn show(state: &State, job: String, completions: &mpsc::Sender<Completion>) {
+    let (shown, seen) = oneshot::channel();
+    let runs = saved_runs(state, vec![job]);
+    let decided = Completion::Decided { runs, shown };
+    // A daemon that ends shows nothing any more.
+    if completions.send(decided).await.is_ok() {
+        let _ = seen.await;
     }
 }
 
@@ -126,7 +143,7 @@ struct Underway {
 }
 
 impl Underway {
-    async fn execute(self) {
+    async fn execute(self, completions: &mpsc::Sender<Completion>) {
         let job = match self.job() {
             Ok(job) => job,
             Err(error) => {
@@ -145,6 +162,7 @@ impl Underway {
         };
         if let RunUpdate::Finished { report } = &ended {
             self.metrics.ended(report);
+            show(state, report.job.clone(), completions).await;
         }
         // Whoever does not read any more keeps nobody waiting.
         let _ = self.told.send_timeout(ended, LAST_UPDATE_LIMIT).await;

@@ -20,6 +20,7 @@ use crate::{
         job_table::PersistedJob,
     },
     event::daemon::DaemonEvent,
+    model::summary::RunSummary,
     run::{CompiledJob, failure::RunStartError},
     state::{State, files::StateError},
 };
@@ -167,17 +168,28 @@ fn keep(state: &State, write: &Write) -> Result<(), StateError> {
     }
 }
 
-/// The last runs of these jobs; what cannot be read is left to a later look.
-fn saved_runs(state: &State, jobs: Vec<String>) -> BTreeMap<String, LastRuns> {
+/// The last runs of these jobs, with the holds that wait for a person now; what cannot be read is left
+/// to a later look.
+pub(super) fn saved_runs(state: &State, jobs: Vec<String>) -> BTreeMap<String, LastRuns> {
     let of_job = |job: String| {
         let last = LastRuns {
-            run: state.last_attempt(&job).ok()?,
+            run: last_attempt(state, &job).ok()?,
             success: state.last_success(&job).ok()?.map(|run| run.finished_at),
             ..LastRuns::default()
         };
         Some((job, last))
     };
     jobs.into_iter().filter_map(of_job).collect()
+}
+
+/// The last run of a job; what waits for a person is what does so now, since people decide between
+/// runs.
+fn last_attempt(state: &State, job: &str) -> Result<Option<RunSummary>, StateError> {
+    let Some(run) = state.last_attempt(job)? else {
+        return Ok(None);
+    };
+    let open_holds = state.open_holds(job)?;
+    Ok(Some(RunSummary { open_holds, ..run }))
 }
 
 /// What cannot be read is logged, and nothing is known of it.
@@ -196,7 +208,7 @@ fn read(state: &State, interrupted: &[Arc<CompiledJob>], jobs: Vec<String>) -> P
             paused_kinds: or_log(state.paused_kinds(&job)).unwrap_or_default(),
         };
         let last_runs = LastRuns {
-            run: or_log(state.last_attempt(&job)).flatten(),
+            run: or_log(last_attempt(state, &job)).flatten(),
             success: or_log(state.last_success(&job))
                 .flatten()
                 .map(|run| run.finished_at),

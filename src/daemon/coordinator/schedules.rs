@@ -6,10 +6,8 @@ use chrono::{DateTime, Utc};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
-    daemon::{
-        schedule::Schedule,
-        scheduler::{NextTicks, Scheduler},
-    },
+    config::schedule::Schedule,
+    daemon::scheduler::{NextTicks, Scheduler},
     event::daemon::DaemonEvent,
 };
 

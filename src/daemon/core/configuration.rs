@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use crate::daemon::{job_table::JobRules, readiness::Access, schedule::Schedule};
+use crate::{
+    config::schedule::Schedule,
+    daemon::{job_table::JobRules, readiness::Access},
+};
 
 /// A configuration that was loaded.
 #[derive(Debug, Clone)]

@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 
 use super::configuration::Loaded;
 use crate::{
+    config::schedule::Due,
     daemon::{
         commands::{CommandError, RunUpdate, Wish},
         job_table::{OutageChange, PersistedJob, StartRun},
         readiness::{Access, ProbeResult},
-        schedule::Due,
     },
     event::{AlreadyLogged, LoggedBefore, daemon::DaemonEvent},
     model::{

@@ -11,8 +11,8 @@ use super::{
     job_table::{JobTable, TickEffect},
     lockouts::Lockouts,
     readiness::{Access, Readiness},
-    schedule::Due,
 };
+use crate::config::schedule::Due;
 use crate::state::RefusedAccount;
 
 mod commands;

@@ -1,6 +1,7 @@
 //! Runs: which ones begin, and what follows when one has ended.
 
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
@@ -164,7 +165,7 @@ impl Core {
         }
     }
 
-    /// Takes over runs that another process made since.
+    /// Takes over runs that another process made since, and what people decided about holds.
     pub(super) fn on_runs_saved(&mut self, saved: BTreeMap<String, LastRuns>) {
         let jobs: BTreeSet<String> = self.jobs.names().map(str::to_owned).collect();
         for (job, LastRuns { run, success, .. }) in saved {
@@ -173,9 +174,18 @@ impl Core {
             };
             let past = self.last_runs.entry(job).or_default();
             // Ids follow the order of the runs, whatever the clock shows.
-            if past.run.as_ref().is_none_or(|past| past.run < run.run) {
-                past.run = Some(run);
-                past.success = past.success.max(success);
+            match past
+                .run
+                .as_mut()
+                .map(|known| (known.run.cmp(&run.run), known))
+            {
+                // People decide about holds between runs.
+                Some((Ordering::Equal, known)) => known.open_holds = run.open_holds,
+                Some((Ordering::Greater, _)) => {}
+                Some((Ordering::Less, _)) | None => {
+                    past.run = Some(run);
+                    past.success = past.success.max(success);
+                }
             }
         }
     }

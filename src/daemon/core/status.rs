@@ -5,9 +5,9 @@ use chrono_tz::Tz;
 
 use super::Core;
 use crate::{
+    config::schedule::Due,
     daemon::{
         commands::CommandError,
-        schedule::Due,
         status::{ConfigStatus, JobPhase, JobStatus, Running, Status},
     },
     model::{backoff::Backoff, readable_time::readable_time},

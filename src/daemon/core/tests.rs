@@ -11,11 +11,11 @@ use super::{
     effect::{Command, Counter, LastRuns, Notice, Persisted, Reply, RequestId, RunOutcome, Write},
 };
 use crate::{
+    config::schedule::{Due, Schedule},
     daemon::{
         commands::{RunUpdate, Wish},
         job_table::{JobRules, OutageChange, PersistedJob, Reads},
         readiness::{Access, ProbeResult},
-        schedule::{Due, Schedule},
         status::Status,
     },
     model::{
@@ -108,6 +108,7 @@ fn pause(until: Option<&str>) -> Pause {
         since: at("2026-01-01T00:00:00Z"),
         until: until.map(at),
         reason: None,
+        by: None,
     }
 }
 

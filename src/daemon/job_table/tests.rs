@@ -56,6 +56,7 @@ fn pause(until: Option<i64>) -> Pause {
         since: at(0),
         until: until.map(at),
         reason: None,
+        by: None,
     }
 }
 

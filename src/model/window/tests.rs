@@ -155,6 +155,7 @@ fn the_end_of_a_pause_that_only_a_person_ends_is_not_known() {
         since: at("2026-01-01T00:00:00Z"),
         until: None,
         reason: None,
+        by: None,
     };
     let paused = |pause: &Pause| {
         let opening = Opening {
@@ -284,6 +285,7 @@ proptest! {
             since: from,
             until: Some(from + TimeDelta::minutes(minutes)),
             reason: None,
+ by: None,
         });
         let opening = Opening {
             windows: &windows,

@@ -306,6 +306,7 @@ pub(super) fn pause(row: &Row<'_>) -> rusqlite::Result<Pause> {
         since: row.get("since").map(|Time(time)| time)?,
         until: row.get::<_, Option<Time>>("until")?.map(|Time(time)| time),
         reason: row.get("reason")?,
+        by: row.get("paused_by")?,
     })
 }
 

@@ -15,7 +15,8 @@ use crate::{model::set_aside::SetAside, state::files::StateError};
 const KEPT: usize = 3;
 
 /// What is not in the reports.
-const LOST: &str = "the history and the delays after failures were restored from the reports; \
+const LOST: &str = "the history, the delays after failures and what limits count were restored from \
+                    the reports; \
                     pauses are lost, so a paused job runs again, and a paused kind of change is \
                     written again (`pause` it again), and so is the time since when people have been missing, so `deactivate_after` starts again";
 

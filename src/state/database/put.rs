@@ -1,10 +1,10 @@
-//! Writes what holds jobs up.
+//! Writes what holds jobs up, and what limits count.
 
 use rusqlite::{Connection, params};
 
 use super::{
-    columns::{EnumText, Time},
-    values::RefusedAccount,
+    columns::{Count, EnumText, Time},
+    values::{RefusedAccount, Written},
 };
 use crate::model::{backoff::Backoff, change_kind::ChangeKind, pause::Pause};
 
@@ -54,6 +54,7 @@ pub(super) fn put_pause(
         since,
         until,
         reason,
+        by,
     }) = pause
     else {
         return connection
@@ -61,8 +62,9 @@ pub(super) fn put_pause(
             .map(drop);
     };
     connection.execute(
-        "INSERT OR REPLACE INTO pauses (job, since, until, reason) VALUES (?1, ?2, ?3, ?4)",
-        params![job, Time(*since), until.map(Time), reason],
+        "INSERT OR REPLACE INTO pauses (job, since, until, reason, paused_by) VALUES (?1, ?2, ?3, \
+         ?4, ?5)",
+        params![job, Time(*since), until.map(Time), reason, by],
     )?;
     Ok(())
 }
@@ -77,6 +79,7 @@ pub(super) fn put_paused_kind(
         since,
         until,
         reason,
+        by,
     }) = pause
     else {
         return connection
@@ -87,9 +90,16 @@ pub(super) fn put_paused_kind(
             .map(drop);
     };
     connection.execute(
-        "INSERT OR REPLACE INTO paused_kinds (job, kind, since, until, reason) VALUES (?1, ?2, ?3, \
-         ?4, ?5)",
-        params![job, EnumText(kind), Time(*since), until.map(Time), reason],
+        "INSERT OR REPLACE INTO paused_kinds (job, kind, since, until, reason, paused_by) VALUES \
+         (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            job,
+            EnumText(kind),
+            Time(*since),
+            until.map(Time),
+            reason,
+            by
+        ],
     )?;
     Ok(())
 }
@@ -125,4 +135,31 @@ pub(super) fn put_refusal(
         ],
     )?;
     Ok(())
+}
+
+/// Saves how much of a kind a run wrote without approval.
+pub(super) fn put_written(
+    connection: &Connection,
+    job: &str,
+    written: &Written,
+) -> rusqlite::Result<()> {
+    let Written {
+        run,
+        kind,
+        at,
+        number,
+        since,
+        is_settled,
+    } = written;
+    let (at, at_ftrack, since) = (Time(at.here), at.ftrack.map(Time), Time(*since));
+    let (kind, number) = (EnumText(kind), Count(*number));
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO written (job, run, kind, at, at_ftrack, number, since, settled) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            job, run, kind, at, at_ftrack, number, since, is_settled
+        ])
+        .map(drop)
 }

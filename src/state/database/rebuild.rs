@@ -1,21 +1,28 @@
-//! Adds to a database what is in the reports: the runs, and the back-offs after failed ones.
+//! Adds to a database what is in the reports: the runs, the back-offs after failed ones, and what the
+//! limits count.
 
 use std::{collections::BTreeMap, path::Path};
 
+use chrono::{TimeDelta, Utc};
 use rusqlite::Connection;
 
 use crate::{
     config::{Config, Job},
     model::{
         backoff::{AFTER_REFUSAL, Backoff, Failed, Retry},
-        report::FailureKind,
+        change_kind::ChangeKind,
+        report::{FailureKind, Report, Trigger},
         summary::RunSummary,
     },
     state::{
-        database::{corruption, holds, put, runs, values::RefusedAccount},
+        database::{
+            corruption, holds, put, runs,
+            values::{RefusedAccount, Written},
+        },
         files::StateError,
         history::History,
     },
+    sync::guard::LIMITED,
 };
 
 /// Everything that is in the reports.
@@ -26,6 +33,8 @@ pub(super) fn from_reports(
 ) -> Result<(), StateError> {
     let names = History::new(&config.state_dir).runs(None)?;
     add(connection, &names, config).map_err(|error| corruption::failed("write", path, &error))?;
+    count_written(connection, &names, config)
+        .map_err(|error| corruption::failed("write", path, &error))?;
     hold_up(connection, config).map_err(|error| corruption::failed("write", path, &error))
 }
 
@@ -71,6 +80,75 @@ fn add(
         holds::count_from(&transaction, &run.hold_numbers)?;
     }
     transaction.commit()
+}
+
+/// Counts for the limits what the reports of late say that was written without a person's approval;
+/// of deactivations, the links tell it, also of runs without a report.
+fn count_written(
+    connection: &mut Connection,
+    all: &[(String, String)],
+    config: &Config,
+) -> rusqlite::Result<()> {
+    let history = History::new(&config.state_dir);
+    let now = Utc::now();
+    let is_of_late = |job: &str, run: &str| {
+        let limits = config
+            .jobs
+            .get(job)
+            .and_then(Job::ldap)
+            .map(|job| &job.limits);
+        let per = limits.and_then(|limits| TimeDelta::from_std(limits.per).ok());
+        let ended = history.summary(job, run).ok().map(|run| run.finished_at);
+        ended
+            .zip(per)
+            .is_some_and(|(ended, per)| now.signed_duration_since(ended) < per)
+    };
+    let transaction = connection.transaction()?;
+    for (run, job) in all.iter().filter(|(run, job)| is_of_late(job, run)) {
+        // What cannot be read is left out, as in the history.
+        let Ok(report) = history.load(job, run) else {
+            continue;
+        };
+        for written in counted(&report) {
+            put::put_written(&transaction, job, &written)?;
+        }
+    }
+    transaction.commit()
+}
+
+/// What limits count of a run, but its deactivations.
+fn counted(report: &Report) -> Vec<Written> {
+    let is_approved = match report.trigger {
+        Trigger::Approval | Trigger::Link | Trigger::Release | Trigger::Undo | Trigger::Restore => {
+            true
+        }
+        Trigger::Schedule
+        | Trigger::Manual
+        | Trigger::Startup
+        | Trigger::Retry
+        | Trigger::Changes => report.approved_by.is_some(),
+    };
+    if is_approved || report.dry_run {
+        return Vec::new();
+    }
+    // No limit holds the creates of a first contact.
+    let is_first = report.ftrack.owned == 0;
+    let kinds = LIMITED.into_iter().filter(|kind| {
+        *kind != ChangeKind::Deactivate && !(is_first && *kind == ChangeKind::Create)
+    });
+    let counted = kinds.map(|kind| Written {
+        run: report.run.clone(),
+        kind,
+        at: report.finished_at.into(),
+        number: report
+            .changes
+            .iter()
+            .map(|change| change.number_written(kind))
+            .sum(),
+        since: report.finished_at,
+        is_settled: true,
+    });
+    counted.filter(|written| written.number > 0).collect()
 }
 
 /// Delays jobs whose last run failed, as the daemon would have, and servers that refused the

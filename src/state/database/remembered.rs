@@ -20,7 +20,7 @@ use crate::{
             columns::{Count, EnumText, Ids, JsonText, Time},
             jobs,
             look::{Looked, look},
-            rejections, runs, stored_values,
+            put, rejections, runs, stored_values,
             values::{Remembered, Written},
         },
         files::StateError,
@@ -76,26 +76,8 @@ impl State {
                 ),
                 params![job, oldest(here), oldest(ftrack.unwrap_or(here))],
             )?;
-            let mut add = transaction.prepare(
-                "INSERT OR REPLACE INTO written (job, run, kind, at, at_ftrack, number, since, \
-                 settled) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?;
-            all.iter().try_for_each(|written| {
-                let Written {
-                    run,
-                    kind,
-                    at,
-                    number,
-                    since,
-                    is_settled,
-                } = written;
-                let (at, at_ftrack, since) = (Time(at.here), at.ftrack.map(Time), Time(*since));
-                let (kind, number) = (EnumText(kind), Count(*number));
-                add.execute(params![
-                    job, run, kind, at, at_ftrack, number, since, is_settled
-                ])
-                .map(drop)
-            })
+            all.iter()
+                .try_for_each(|written| put::put_written(transaction, job, written))
         })
     }
 

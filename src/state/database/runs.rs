@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 use crate::{
     config,
     model::{
-        report::{FailureKind, Outcome},
+        report::{FailureKind, Outcome, Trigger},
         summary::RunSummary,
     },
     state::{
@@ -258,6 +258,8 @@ pub(super) fn failures_at_the_end(
         match run.outcome {
             Outcome::Succeeded | Outcome::Partial | Outcome::Held => break,
             Outcome::Failed if run.error_kind == Some(FailureKind::Stopped) => {}
+            // That nothing of a hold could be written delays no run.
+            Outcome::Failed if run.trigger == Trigger::Approval => {}
             Outcome::Failed => failures.push(run),
         }
     }

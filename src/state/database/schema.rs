@@ -333,6 +333,10 @@ pub(super) const STEPS: &[&str] = &[
     DROP TABLE rejected;
     ALTER TABLE rejected_with_links RENAME TO rejected;
 ",
+    "
+    ALTER TABLE pauses ADD COLUMN paused_by TEXT;
+    ALTER TABLE paused_kinds ADD COLUMN paused_by TEXT;
+",
 ];
 
 /// What a connection is for.

@@ -198,6 +198,7 @@ fn what_is_kept_comes_back_after_a_restart() {
         since: at("2026-01-31T10:00:00Z"),
         until: Some(DateTime::<Utc>::MAX_UTC),
         reason: Some("moving house".into()),
+        by: Some("uid 7".into()),
     };
     let refused = RefusedAccount {
         mark: Some("5e884898".into()),

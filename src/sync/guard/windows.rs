@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::{
+    config::schedule::Schedule,
     model::{
         change::{Action, Change, HeldBy, Hold},
         change_kind::ChangeKind,
@@ -15,13 +16,14 @@ use crate::{
         pause::Pause,
         readable_time::readable_time,
         reason::Cause,
+        way_to_approve::BY_NUMBER,
         window::{Closed, Freeze, Opening, Window},
     },
     sync::guard::Verdict,
 };
 
 /// When the changes of a job may be written, by kind.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "some fields are self-explanatory")]
 pub struct Times<'a> {
     pub job: &'a str,
@@ -29,8 +31,22 @@ pub struct Times<'a> {
     pub freezes: &'a [Freeze],
     /// The kinds that a person paused.
     pub paused: &'a BTreeMap<ChangeKind, Pause>,
+    /// When the job runs by itself; never, where there is none.
+    pub schedules: Vec<Schedule>,
     /// The time zone of the job.
     pub zone: Tz,
+}
+
+/// What is not written at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct ClosedKind {
+    pub kind: ChangeKind,
+    pub by: HeldBy,
+    /// Why, and what writes it later, as text.
+    pub why: String,
+    /// When it may be written again.
+    pub opens_at: Option<DateTime<Utc>>,
 }
 
 /// The kinds that may not be written at one moment, and why.
@@ -55,7 +71,39 @@ impl Times<'_> {
         }
     }
 
+    /// The kinds that may not be written at this time.
+    #[must_use]
+    pub fn closed_kinds_at(&self, now: DateTime<Utc>) -> Vec<ClosedKind> {
+        let closed = ChangeKind::ALL.into_iter().filter_map(|kind| {
+            let windows = self.windows.get(&kind).map_or(&[][..], Vec::as_slice);
+            self.closed(kind, windows, now)
+        });
+        closed.collect()
+    }
+
     fn hold(&self, kind: ChangeKind, windows: &[Window], now: DateTime<Utc>) -> Option<Hold> {
+        let ClosedKind {
+            kind: _,
+            by,
+            why,
+            opens_at,
+        } = self.closed(kind, windows, now)?;
+        let approval = if by == HeldBy::Paused {
+            // The approval of a hold ends no pause.
+            "`plan --out FILE`, then `apply FILE`"
+        } else {
+            BY_NUMBER
+        };
+        let why = format!("{why}, or a person's approval: {approval}");
+        Some(Hold { by, why, opens_at })
+    }
+
+    fn closed(
+        &self,
+        kind: ChangeKind,
+        windows: &[Window],
+        now: DateTime<Utc>,
+    ) -> Option<ClosedKind> {
         let freezes = self.freezes.iter();
         let opening = Opening {
             windows,
@@ -65,28 +113,38 @@ impl Times<'_> {
             pause: self.paused.get(&kind),
             zone: self.zone,
         };
-        let closed = opening.closed_at(now)?;
-        let opens_at = opening.opens_at(now);
-        let (by, why) = match closed {
+        let (by, why) = match opening.closed_at(now)? {
             Closed::Paused(pause) => (HeldBy::Paused, self.paused(kind, pause)),
             Closed::Frozen(freeze) => (HeldBy::Freeze, frozen(kind, freeze)),
             Closed::OutsideWindows => (HeldBy::Window, outside(kind, windows)),
         };
+        let opens_at = opening.opens_at(now);
         let opens = match opens_at {
-            Some(time) => format!(
+            Some(time) if self.runs_inside(&opening, now) => format!(
                 "the first run from {} on writes it",
+                readable_time(time, &self.zone)
+            ),
+            Some(time) => format!(
+                "it may be written from {} on, but no scheduled run is inside, so only `sync` by \
+                 hand then writes it",
                 readable_time(time, &self.zone)
             ),
             None if by == HeldBy::Paused => "the first run after that writes it".to_owned(),
             None => "no run in sight writes it".to_owned(),
         };
-        let approval = match closed {
-            // The approval of a hold ends no pause.
-            Closed::Paused(_) => "`plan --out FILE`, then `apply FILE`",
-            Closed::Frozen(_) | Closed::OutsideWindows => "`approve N`, as `holds` numbers it",
-        };
-        let why = format!("{why}; {opens}, or a person's approval: {approval}");
-        Some(Hold { by, why, opens_at })
+        Some(ClosedKind {
+            kind,
+            by,
+            why: format!("{why}; {opens}"),
+            opens_at,
+        })
+    }
+
+    /// Whether the job runs while this is open; one without a schedule may, whenever a person runs it.
+    fn runs_inside(&self, opening: &Opening<'_>, now: DateTime<Utc>) -> bool {
+        let mut schedules = self.schedules.iter();
+        let is_inside = |schedule: &Schedule| schedule.first_inside(opening, now).is_some();
+        self.schedules.is_empty() || schedules.any(is_inside)
     }
 
     fn paused(&self, kind: ChangeKind, pause: &Pause) -> String {
@@ -96,7 +154,8 @@ impl Times<'_> {
         };
         let reason = in_parentheses(pause.reason.as_deref());
         format!(
-            "a person paused {kind}{until}{reason}, and `resume {} --only {kind}` ends that",
+            "a person paused {kind}{until}{reason}, {}, and `resume {} --only {kind}` ends that",
+            pause.since_words(&self.zone),
             self.job
         )
     }

@@ -104,6 +104,7 @@ fn the_page_shows_each_job_and_nothing_in_it_is_markup() {
         since: at("2026-01-01T00:00:00Z"),
         until: Some(at("2026-01-05T11:00:00Z")),
         reason: Some("<img src=x onerror=alert(1)>".into()),
+        by: Some("<b>eva</b>".into()),
     });
     let mut now = status(vec![bad, job("nightly")]);
     now.config.error = Some("<b>line 3</b>".into());
@@ -125,7 +126,8 @@ fn the_page_shows_each_job_and_nothing_in_it_is_markup() {
         "&lt;script&gt;",
         "&amp;",
         "\\u{202e}\\u{a}",
-        "paused until 2026-01-05 12:00:00 CET: &lt;img src=x onerror=alert(1)&gt;",
+        "paused until 2026-01-05 12:00:00 CET: &lt;img src=x onerror=alert(1)&gt; (since 2026-01-01 \
+         01:00:00 CET, by &lt;b&gt;eva",
         "&lt;b&gt;line 3&lt;",
         "nightly",
         "never",

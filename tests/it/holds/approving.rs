@@ -7,7 +7,7 @@ use ftrack_ldap_sync::{
     demo::ftrack::CallKind,
     model::{
         change::HeldBy,
-        report::{ChangeResult, Report, Trigger},
+        report::{ChangeResult, Outcome, Report, Trigger},
     },
 };
 use serde_json::json;
@@ -22,7 +22,19 @@ use crate::{
 /// `approve` with these arguments: its exit status and its report.
 fn approve(studio: &Studio, hold: u64, arguments: &[&str]) -> (i32, Report) {
     let ended = studio.run(&line(&hold.to_string(), arguments));
-    (ended.status, ended.report())
+    let report = ended.report();
+    assert_eq!(ended.status, status_of(&report), "{report:#?}");
+    (ended.status, report)
+}
+
+/// The exit status and the outcome of an approval say the same.
+pub fn status_of(report: &Report) -> i32 {
+    match report.outcome {
+        Outcome::Succeeded => 0,
+        Outcome::Partial => 4,
+        Outcome::Failed => 1,
+        Outcome::Held => panic!("{report:#?}"),
+    }
 }
 
 fn line<'a>(hold: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
@@ -221,6 +233,10 @@ fn a_value_that_changed_since_is_refused() {
         "{report:#?}"
     );
     assert_eq!(report.changes.len(), 2);
+    let error = report.error.unwrap();
+    assert!(error.starts_with("nothing of what was approved was written"));
+    // It says nothing of the servers: later runs go on.
+    assert_eq!(studio.sync().outcome, Outcome::Held);
 }
 
 #[test]

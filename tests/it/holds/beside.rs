@@ -13,7 +13,7 @@ use ftrack_ldap_sync::{
 };
 use serde_json::json;
 
-use super::{holds, json_of, left, only_hold};
+use super::{approving::status_of, holds, json_of, left, only_hold};
 use crate::{
     crash::LIMIT,
     daemon::{Daemon, must},
@@ -27,7 +27,9 @@ const LEADS: &str = "cn=leads,ou=groups,dc=studio,dc=test";
 
 fn approved(studio: &Studio, hold: u64) -> (i32, Report) {
     let ended = studio.run(&["approve", &hold.to_string(), "--format", "json"]);
-    (ended.status, ended.report())
+    let report = ended.report();
+    assert_eq!(ended.status, status_of(&report), "{report:#?}");
+    (ended.status, report)
 }
 
 /// The number of the open hold of this: what holds, and what kind.

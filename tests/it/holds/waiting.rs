@@ -1,6 +1,6 @@
 //! What windows, freezes and pauses hold has numbers as well, and waits for no person.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use ftrack_ldap_sync::model::report::Outcome;
 
 use super::{holds, json_of, left, numbers, only_hold, synced, text, times};
@@ -44,6 +44,15 @@ fn what_a_window_holds_has_a_number_and_says_when_it_opens() {
     assert!(opens_at > Utc::now(), "{opens_at}");
     let words = studio.run(&["holds", "show", &number.to_string()]).stdout;
     assert!(words.contains("opens at "), "{words}");
+    // Also the list says so, and what else is not written now.
+    let list = studio.run(&["holds"]).stdout;
+    for told in [
+        "OPENS",
+        "Not written now, and held by a run that finds it due:\n  artists: deactivate: it is outside \
+         of windows.deactivate",
+    ] {
+        assert!(list.contains(told), "{list}");
+    }
 
     // Once the window is open it is written, and the hold has ended.
     with_window(&mut studio, &open());
@@ -112,4 +121,82 @@ fn an_approval_of_what_is_paused_ends_no_pause() {
         "rejected"
     );
     assert!(daemon.stop().0.success());
+}
+
+#[test]
+fn what_is_closed_is_said_before_a_run_has_held_anything() {
+    let mut studio = left(&[0]);
+    assert_eq!(studio.run(&["holds"]).stdout, "Nothing is held.\n");
+    let pause = [
+        "pause",
+        "artists",
+        "--only",
+        "deactivate",
+        "--reason",
+        "odd",
+        "--until",
+        "2h",
+    ];
+    assert_eq!(studio.run(&pause).status, 0);
+    with_window(&mut studio, &closed());
+    let today = Utc::now().date_naive();
+    studio.job += &format!(
+        "\n[[jobs.artists.freezes]]\nfrom = \"{today}\"\nto = \"2099-12-31\"\nwhat = [\"revoke\"]\n"
+    );
+    let said = studio.run(&["holds"]).stdout;
+    assert!(
+        said.starts_with("Nothing is held.\n\nNot written now"),
+        "{said}"
+    );
+    for told in [
+        "  artists: deactivate: a person paused deactivate until ",
+        "(odd), since ",
+        "  artists: revoke: revoke is frozen from ",
+        "the first run from 2100-01-01 00:00:00 UTC on writes it",
+    ] {
+        assert!(said.contains(told), "{said}");
+    }
+    // Of another folder, the pauses are known alone.
+    let state = studio.state_dir();
+    let said = studio
+        .run(&["holds", "--state-dir", state.to_str().unwrap()])
+        .stdout;
+    assert!(
+        said.contains("paused deactivate") && !said.contains("frozen"),
+        "{said}"
+    );
+    assert_eq!(json_of(&studio, &["holds"]), serde_json::json!([]));
+    assert_eq!(
+        studio.run(&["holds", "--job", "other"]).stdout,
+        "Nothing is held.\n"
+    );
+    assert_eq!(studio.run(&["resume", "--only", "deactivate"]).status, 0);
+    let said = studio.run(&["holds"]).stdout;
+    assert!(
+        said.contains("it is outside of windows.deactivate"),
+        "{said}"
+    );
+}
+
+#[test]
+fn where_no_run_is_inside_of_a_window_that_is_said() {
+    let hour = |hours: i64| {
+        (Utc::now() + TimeDelta::hours(hours))
+            .format("%H")
+            .to_string()
+    };
+    for (runs_at, is_inside) in [(hour(2), true), (hour(14), false)] {
+        let mut studio = left(&[0]);
+        let window = format!("{}:00-{}:30", hour(2), hour(2));
+        studio.job = format!(
+            "schedule = \"10 {} * * *\"\nwindows = {{ deactivate = [{window:?}] }}",
+            runs_at.trim_start_matches('0').parse::<u32>().unwrap_or(0)
+        );
+        let report = studio.sync();
+        let why = report.changes[0].error.as_deref().unwrap();
+        let written =
+            why.contains("the first run from ") && why.contains(":00:00 UTC on writes it");
+        let alone = why.contains("but no scheduled run is inside, so only `sync` by hand then");
+        assert_eq!((written, alone), (is_inside, !is_inside), "{why}");
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
-use ftrack_ldap_sync::daemon::schedule::Schedule;
+use ftrack_ldap_sync::config::schedule::Schedule;
 use proptest::{prelude::*, sample};
 
 const EXPRESSIONS: [&str; 16] = [

@@ -49,7 +49,7 @@ const PURE: &[&str] = &[
     "daemon::lockouts",
     "daemon::readiness",
     "daemon::job_table",
-    "daemon::schedule",
+    "config::schedule",
 ];
 
 /// What I/O, clocks and logs are made of.

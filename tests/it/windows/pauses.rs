@@ -267,16 +267,44 @@ fn a_pause_of_the_whole_job_stops_the_daemon_alone_and_a_run_by_hand_says_so() {
     );
     let report = studio.sync();
     assert_eq!(report.counts.created, 2);
+    let by = format!(", by uid {}", rustix::process::getuid().as_raw());
     let warned = |report: &Report| {
         let mut warnings = report.warnings.iter();
         warnings.any(|warning| {
-            warning.starts_with("the job is paused until `resume artists` (a move); ")
+            warning.starts_with("the job is paused until `resume artists` (a move), since ")
+                && warning.contains(&format!("{by}: the daemon starts no run of it, and what a"))
+                && warning.contains("(`sync`, `apply`, `approve`) runs all the same")
         })
     };
     assert!(warned(&report), "{report:#?}");
+    let held = must(&studio, 0, &["holds"]).stdout;
+    assert!(
+        held.contains("artists: paused until `resume artists` (a move), since ")
+            && held.contains(&by),
+        "{held}"
+    );
     let daemon = Daemon::start(&studio);
     assert_eq!(job(&studio)["phase"], "paused");
-    must(&studio, 1, &["trigger"]);
+    assert_eq!(job(&studio)["pause"]["by"], by[", by ".len()..]);
+    let status = must(&studio, 0, &["status"]).stdout;
+    assert!(
+        status.contains("artists: paused: a move (since ") && status.contains(&by),
+        "{status}"
+    );
+    let refused = must(&studio, 1, &["trigger"]).stderr;
+    assert!(
+        refused.contains("`sync` by hand, `apply` and `approve` run all the same")
+            && refused.contains(&by),
+        "{refused}"
+    );
+    must(&studio, 0, &["resume"]);
+    // Also where the daemon pauses it, which knows who asks.
+    let said = must(&studio, 0, &["pause"]).stdout;
+    assert!(
+        said.contains("`sync` by hand and from cron, `apply` and `approve` run all the same"),
+        "{said}"
+    );
+    assert_eq!(job(&studio)["pause"]["by"], by[", by ".len()..]);
     must(&studio, 0, &["resume"]);
     assert!(!warned(
         &must(&studio, 0, &["trigger", "--format", "json"]).report()

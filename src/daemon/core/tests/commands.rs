@@ -17,7 +17,13 @@ fn a_pause_is_done_when_it_is_kept() {
     assert_eq!(daemon.phase("a"), "paused");
     assert_eq!(daemon.tick("a"), NONE);
     let refused = daemon.trigger("a");
-    assert_eq!(refused, ["reply 2: a is paused; `resume a` ends the pause"]);
+    assert_eq!(
+        refused,
+        [
+            "reply 2: a is paused, since 2026-01-01 00:00:00 UTC, so the daemon starts no run of it; \
+             `resume a` ends the pause, and `sync` by hand, `apply` and `approve` run all the same"
+        ]
+    );
     let job = "a".to_owned();
     assert_eq!(
         daemon.command(Command::Resume { job, only: None }),

@@ -20,6 +20,7 @@ fn what_holds_jobs_up_is_put_into_the_new_one_as_the_daemon_knows_it() {
         since: at("2026-01-31T10:00:00Z"),
         until: None,
         reason: None,
+        by: None,
     };
     let refused = RefusedAccount {
         mark: None,

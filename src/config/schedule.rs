@@ -19,7 +19,10 @@ use chrono::{DateTime, NaiveDateTime, Offset, SubsecRound, TimeDelta, TimeZone, 
 use chrono_tz::{GapInfo, Tz};
 use uuid::Uuid;
 
-use crate::config::{CronExpression, Job};
+use crate::{
+    config::{job::Job, value::CronExpression},
+    model::window::Opening,
+};
 
 /// When a job is due.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +65,9 @@ impl Due {
         }
     }
 }
+
+/// How many runs are looked at, each the first after something opens.
+const RUNS: usize = 100;
 
 /// What the hour field contains, which determines the handling of clock changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +152,26 @@ impl Schedule {
     /// All moments after this one at which the job is due.
     pub fn occurrences(&self, after: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> + '_ {
         iter::successors(self.next_after(after), |last| self.next_after(*last))
+    }
+
+    /// The first moment after this one at which the job is due and this is open; none in a long time.
+    #[must_use]
+    pub fn first_inside(
+        &self,
+        opening: &Opening<'_>,
+        after: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let mut after = after;
+        for _ in 0..RUNS {
+            let due = self.next_after(after)?;
+            let opens = opening.opens_at(due)?;
+            if opens == due {
+                return Some(due);
+            }
+            // A run at the moment at which it opens is inside.
+            after = opens.checked_sub_signed(TimeDelta::seconds(1))?;
+        }
+        None
     }
 
     /// Whether the job was due after its last run started and up to now.

@@ -1,0 +1,14 @@
+//! How a person approves what is held: a run gives it a number; a plan is no run, and its file is
+//! applied.
+
+/// Of what a run holds.
+pub const BY_NUMBER: &str = "`holds` shows its number, `approve N` writes it";
+
+/// Of what a plan shows as held.
+const BY_PLAN: &str = "`plan --out FILE`, then `apply FILE`";
+
+/// A text about what a run holds, as a plan says it.
+#[must_use]
+pub fn in_plan(why: &str) -> String {
+    why.replace(BY_NUMBER, BY_PLAN)
+}
