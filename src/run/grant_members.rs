@@ -15,6 +15,7 @@ use crate::{
     model::{
         change::{HeldBy, Hold},
         grant::GrantName,
+        way_to_approve::BY_NUMBER,
     },
     sync::{
         decide::{Evidence, Matched},
@@ -157,8 +158,7 @@ fn still_member(server: &str, what: &str, is_first: bool) -> Hold {
     } else {
         let why = format!(
             "{server} still shows the person as a member of the {what}'s groups; the {what} is taken \
-             once all servers agree, or with a person's approval: `plan --out FILE`, then `apply \
-             FILE`"
+             once all servers agree, or with a person's approval: {BY_NUMBER}"
         );
         Hold::new(HeldBy::Replica, why)
     }

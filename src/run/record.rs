@@ -20,6 +20,7 @@ use crate::{
         stored_value,
         stored_value::StoredOtherwise,
         user::Current,
+        way_to_approve::in_plan,
     },
     state::journal::Line,
     sync::{decision::Plan, desired::Mapped, guard::Vetted},
@@ -102,6 +103,10 @@ impl<W> RunContext<'_, W> {
         for change in &mut changes {
             change.person = people.of(change.action, &change.ftrack_id);
             change.work = self.work_of(change.action, &change.ftrack_id);
+            if self.report.dry_run {
+                // What it would hold has no number.
+                change.error = change.error.take().map(|why| in_plan(&why));
+            }
         }
         self.report.changes = changes;
         let mut seen = BTreeSet::new();
@@ -110,7 +115,10 @@ impl<W> RunContext<'_, W> {
         }
         self.report.skipped = plan.skipped();
         self.report.warnings = std::mem::take(&mut self.notes);
-        self.report.warnings.extend(plan.warnings());
+        let warnings = plan.warnings().into_iter();
+        let is_dry = self.report.dry_run;
+        let warnings = warnings.map(|why| if is_dry { in_plan(&why) } else { why });
+        self.report.warnings.extend(warnings);
         self.unsettled = plan.unsettled.len();
         self.count(plan.unchanged());
         let of = self.name();

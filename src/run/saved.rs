@@ -19,6 +19,7 @@ use crate::{
         report::{ChangeResult, DirectoryPart, FtrackPart, LastKnown, Reported},
         shown_edit::ShownEdit,
         user::EntityId,
+        way_to_approve::in_plan,
         work::Work,
     },
     sync::{
@@ -242,7 +243,7 @@ impl SavedPlan {
         for Held { change, hold } in vetted.held() {
             parts.entry(change.id).or_default().push(Planned {
                 change: change.into(),
-                held: Some(hold.why.clone()),
+                held: Some(in_plan(&hold.why)),
                 held_by: Some(hold.by),
                 opens_at: hold.opens_at,
             });
@@ -256,7 +257,12 @@ impl SavedPlan {
             ftrack: None,
             changes: in_order.flatten().collect(),
             skipped: plan.skipped(),
-            warnings: plan.warnings().into_iter().chain(fall).collect(),
+            warnings: plan
+                .warnings()
+                .iter()
+                .map(|warning| in_plan(warning))
+                .chain(fall)
+                .collect(),
         }
     }
 
@@ -365,6 +371,7 @@ impl SavedPlan {
             let planned = self.changes.iter();
             planned.filter(|planned| planned.change.id == change.id)
         };
+        let why = in_plan(&hold.why);
         let is_seen = match hold.by {
             HeldBy::Limit | HeldBy::Administrator | HeldBy::Window | HeldBy::Freeze => true,
             HeldBy::Rejected => shown().any(|planned| planned.is_rejected(change)),
@@ -378,16 +385,11 @@ impl SavedPlan {
             | HeldBy::Paused => shown().any(|planned| planned.held_by == Some(hold.by)),
             // Roles that the user was given since were not seen.
             HeldBy::Adoption if change.action == Action::Adopt => shown().any(|planned| {
-                (planned.held_by, planned.held.as_deref()) == (Some(hold.by), Some(&*hold.why))
+                (planned.held_by, planned.held.as_deref()) == (Some(hold.by), Some(&*why))
             }),
             HeldBy::Adoption => shown().any(|planned| planned.held_by == Some(hold.by)),
         };
-        (!is_seen).then(|| {
-            format!(
-                "{} {:?} is held now: {}",
-                change.action, change.username, hold.why
-            )
-        })
+        (!is_seen).then(|| format!("{} {:?} is held now: {why}", change.action, change.username))
     }
 
     /// What the plan showed as rejected, and is so no more: that was not approved.

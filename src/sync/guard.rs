@@ -18,6 +18,7 @@ use crate::{
         preferred_server::LONG_ENOUGH_TOLD,
         rejected::Rejected,
         user::EntityId,
+        way_to_approve::BY_NUMBER,
         work::WorkOfUsers,
     },
 };
@@ -385,7 +386,7 @@ fn doubtful_grant(plan: &Plan<'_>, change: &Change, grant: &Grant) -> Option<Hol
 
 /// Roles and memberships of administrators and protected users, and roles that make administrators.
 fn guarded_grant(plan: &Plan<'_>, change: &Change, grant: &Grant) -> Option<Hold> {
-    let way_out = "review it with `plan --out FILE`, then approve with `apply FILE`";
+    let way_out = format!("review it, and approve it: {BY_NUMBER}");
     let why = match plan.guarded.get(&change.ftrack_id) {
         Some(reason) => {
             let noun = grant.noun();
@@ -418,7 +419,7 @@ fn of_a_changed_setting(bounds: &Bounds<'_>, change: &Change, edit: &Edit) -> Op
     let cause = settings::cause(&bounds.changed, change, edit).or_else(earlier)?;
     let why = format!(
         "the configuration changed ({cause}), which may explain it; if it is meant, \
-         approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = \
+         approve it: {BY_NUMBER}; or else take it back; config_change = \
          \"apply\" applies such changes without asking"
     );
     Some(Hold::new(HeldBy::Configuration, why))
@@ -439,19 +440,18 @@ fn of_a_replica(plan: &Plan<'_>, change: &Change) -> Option<Hold> {
             let why = match why {
                 MayLag::NotPreferred => format!(
                     "{server} is not the preferred server and may lag behind; the next reading of \
-                     the preferred server releases it, or a person's approval: `plan --out FILE`, \
-                     then `apply FILE`"
+                     the preferred server releases it, or a person's approval: {BY_NUMBER}"
                 ),
                 MayLag::NewlyFirst(former) => format!(
                     "{server} comes first in the DNS in place of {former}, and may lag behind; the \
                      next reading of {former} releases it, or a person's approval, after which \
                      {server} counts as the preferred server, as it does after {LONG_ENOUGH_TOLD}: \
-                     `plan --out FILE`, then `apply FILE`"
+                     {BY_NUMBER}"
                 ),
                 MayLag::LagsBehind(lag) => format!(
                     "{server} lags behind: {lag}; the next reading of a server that does not releases \
                      it, or a person's approval, after which what this server shows counts: \
-                     `plan --out FILE`, then `apply FILE`"
+                     {BY_NUMBER}"
                 ),
             };
             Some(Hold::new(HeldBy::Replica, why))
@@ -463,8 +463,8 @@ fn of_a_replica(plan: &Plan<'_>, change: &Change) -> Option<Hold> {
 fn guarded(plan: &Plan<'_>, change: &Change) -> Option<Hold> {
     let reason = plan.guarded.get(&change.ftrack_id)?;
     let why = format!(
-        "{reason}, whose login, mail and activity change only with a person's approval; review it \
-         with `plan --out FILE`, then approve with `apply FILE`"
+        "{reason}, whose login, mail and activity change only with a person's approval; review it, \
+         and approve it: {BY_NUMBER}"
     );
     Some(Hold::new(HeldBy::Protected, why))
 }

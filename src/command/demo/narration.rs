@@ -159,9 +159,9 @@ pub fn after(chapter: Chapter, story: &Story) -> String {
         Chapter::HalfGone => "The job may deactivate 10% at once; more than that looks like a \
                               mistake. So the deactivations are held and nobody lost access, \
                               while the harmless changes were written. The exit status 3 tells \
-                              the monitoring. If it were intended, a person would save the plan \
-                              with `plan --out FILE`, review it, and write exactly that with \
-                              `apply FILE`."
+                              the monitoring. If it were intended, a person would look at it with \
+                              `holds show N`, and write exactly that with `approve N`: `holds` \
+                              shows the number."
             .to_owned(),
         Chapter::BadDay => "Missing from one answer does not mean deleted: only a complete answer \
                             can prove that. So the run failed, reported why, and wrote nothing."

@@ -130,8 +130,10 @@ pub(in crate::run) fn settle(report: &mut Report) {
             if !becomes_active {
                 person.what_to_do = Some(match change.result {
                     ChangeResult::Held => approve(change.held_by),
+                    ChangeResult::Rejected => format!(
+                        "take the rejection back (`unreject --only WHO`) and run it again, or {BY_HAND}"
+                    ),
                     ChangeResult::Applied
-                    | ChangeResult::Rejected
                     | ChangeResult::Failed
                     | ChangeResult::Unsettled
                     | ChangeResult::Unconfirmed

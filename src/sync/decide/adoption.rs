@@ -10,6 +10,7 @@ use crate::{
         link::LinkFound,
         reason::{ByHand, MatchedBy, Reason},
         user::User,
+        way_to_approve::BY_NUMBER,
     },
     sync::{decision::Who, desired::Identified, matching::created_id, written::Stage},
 };
@@ -119,9 +120,11 @@ impl<'a> Decider<'a, '_> {
 fn late_adoption() -> Hold {
     Hold::new(
         HeldBy::Adoption,
-        "an existing user would become the person's after the job's first contact; if the user is \
-         the person's, approve it: `plan --out FILE`, then `apply FILE`; users.adopt_always = true \
-         adopts without asking",
+        format!(
+            "an existing user would become the person's after the job's first contact; if the user \
+             is the person's, approve it: {BY_NUMBER}; users.adopt_always = true adopts without \
+             asking"
+        ),
     )
 }
 
@@ -140,8 +143,7 @@ fn adoption_with_roles(user: &User) -> Hold {
     };
     let why = format!(
         "the user {:?} has security roles beyond those of a new user ({}{others}), which would \
-         become the person's; if the user is the person's, approve it: `plan --out FILE`, then \
-         `apply FILE`; a role that every new user gets belongs in ftrack.default_roles",
+         become the person's; if the user is the person's, approve it: {BY_NUMBER}; a role that every new user gets belongs in ftrack.default_roles",
         user.username,
         named.join(", ")
     );

@@ -10,6 +10,7 @@ use crate::{
         grant::Grant,
         link::Link,
         user::User,
+        way_to_approve::BY_NUMBER,
     },
     sync::{grants, grants::GrantDifferences, matching::Match, owner::Owner},
 };
@@ -81,7 +82,7 @@ impl Decider<'_, '_> {
             let why = format!(
                 "the person's entry does not show an attribute by which the {}'s groups may have \
                  members: can the bind account read it? If the person left the groups, approve it: \
-                 `plan --out FILE`, then `apply FILE`",
+                 {BY_NUMBER}",
                 grant.noun()
             );
             Hold::new(HeldBy::Doubt, why)

@@ -11,6 +11,7 @@ use crate::{
         readable_time::readable_time,
         reason::{JobPart, LeftJob, Reason},
         user::User,
+        way_to_approve::BY_NUMBER,
     },
     sync::owner::Owner,
 };
@@ -47,9 +48,11 @@ impl Subject<'_, '_> {
         {
             return Some(Hold::new(
                 HeldBy::Doubt,
-                "the user's link is not signed with the current link key: it was written before \
-                 the key was set, with another key, or by somebody else; if the key was just set \
-                 or changed, approve it: `plan --out FILE`, then `apply FILE`",
+                format!(
+                    "the user's link is not signed with the current link key: it was written \
+                     before the key was set, with another key, or by somebody else; if the key was \
+                     just set or changed, approve it: {BY_NUMBER}"
+                ),
             ));
         }
         match self.owner? {

@@ -11,6 +11,7 @@ use crate::{
         link::Link,
         reason::Reason,
         user::{EntityId, User},
+        way_to_approve::BY_NUMBER,
     },
     sync::{
         desired::{DesiredValue, Identified, Person, SkippedEntry},
@@ -93,7 +94,7 @@ impl Decider<'_, '_> {
             "the entry {dn:?} has the name of the entry of the user {login:?} (directory id \
              {gone}), but not its id, and cannot be used: {reason}. It was most likely deleted and \
              made again: correct the entry; or, if the person is gone, approve the deactivation \
-             (`plan --out FILE`, then `apply FILE`)",
+             ({BY_NUMBER})",
             dn = &*entry.dn,
             login = &*user.username,
             gone = link.id,
@@ -208,7 +209,7 @@ fn second_users(creates: usize, seconds: &[(EntityId, &str, &str)]) -> String {
     format!(
         "{count} of {creates} people to be created {have}, and would get a second user ({}{more}): set users.adopt = \"email\", with which they get the \
          one they have, and look at `plan` again; or, if they should get a new one, approve it: \
-         `plan --out FILE`, then `apply FILE`",
+         {BY_NUMBER}",
         named.join(", ")
     )
 }

@@ -8,6 +8,7 @@ use crate::{
         change_kind::ChangeKind,
         held_people::HeldPeople,
         link::Activity,
+        way_to_approve::BY_NUMBER,
     },
     sync::{
         decision::Plan,
@@ -92,7 +93,7 @@ impl<'a> Limit<'a> {
         let earlier = || {
             let why = format!(
                 "it was more than limits.{} allows in an earlier run, and time alone does not \
-                 release it; review it with `plan --out FILE`, then approve with `apply FILE`",
+                 release it; review it, and approve it: {BY_NUMBER}",
                 self.kind
             );
             Hold::new(HeldBy::Limit, with_clocks(why, self.clocks))
@@ -201,8 +202,8 @@ fn too_many(kind: ChangeKind, (wanted, before): (usize, usize), most: usize) -> 
         (many, "are")
     };
     format!(
-        "{wanted} {noun}{before} {verb} more than limits.{kind} allows ({most}); review them with \
-         `plan --out FILE`, then approve with `apply FILE`"
+        "{wanted} {noun}{before} {verb} more than limits.{kind} allows ({most}); review them, and \
+         approve: {BY_NUMBER}"
     )
 }
 
