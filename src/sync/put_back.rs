@@ -19,7 +19,7 @@ use crate::model::{
     edit::{Attribute, Edit, Field, Values},
     entry::DirectoryId,
     grant::Grant,
-    link::{Link, Signature},
+    link::{Activity, Link, Signature},
     link_notes::EditDigest,
     reason::{Cause, Reason},
     rejected::Rejected,
@@ -396,6 +396,18 @@ pub fn given_back(then: Link) -> Link {
             ..then.sent.clone()
         },
         ..then
+    }
+}
+
+/// What the link says of a user that is inactive again: as it was then; but a deactivation by the
+/// program has this time, by which it is known who did it when the run is killed.
+#[must_use]
+pub fn inactive_again(then: Activity, since: &str) -> Activity {
+    match then {
+        Activity::Deactivating { .. } | Activity::Deactivated { .. } => Activity::Deactivated {
+            since: since.to_owned(),
+        },
+        Activity::Settled | Activity::Activating | Activity::Released | Activity::Unlinked => then,
     }
 }
 

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{
     custom::equal,
     put_back::{
-        Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, given_back, untouchable,
-        user, value,
+        Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, given_back,
+        inactive_again, untouchable, user, value,
     },
 };
 use crate::model::{
@@ -292,7 +292,13 @@ fn fields_back<'a>(
             Edit::Activate => goal.link.activity = activity_then(then, Activity::Settled),
             Edit::Deactivate => {
                 let since = restoring.now.to_rfc3339_opts(SecondsFormat::Millis, true);
-                goal.link.activity = activity_then(then, Activity::Deactivated { since });
+                let then = activity_then(
+                    then,
+                    Activity::Deactivated {
+                        since: since.clone(),
+                    },
+                );
+                goal.link.activity = inactive_again(then, &since);
                 goal.again.push(activated_again());
             }
             Edit::Set { .. } | Edit::Grant(_) | Edit::Revoke(_) | Edit::Link => {}
@@ -313,7 +319,8 @@ fn fields_back<'a>(
 /// which shows else that somebody did it by hand.
 fn settle(then: &SnapshotUser, goal: &mut Goal<'_>) {
     let is_open = match (&goal.link.activity, goal.user.is_active) {
-        (Activity::Deactivating { .. }, _) | (Activity::Deactivated { .. }, true) => true,
+        (Activity::Deactivating { .. }, _)
+        | (Activity::Deactivated { .. } | Activity::Activating, true) => true,
         (
             Activity::Settled
             | Activity::Activating
@@ -324,6 +331,18 @@ fn settle(then: &SnapshotUser, goal: &mut Goal<'_>) {
         ) => false,
     };
     let activity = activity_then(then, goal.link.activity.clone());
+    let activity = match (&goal.link.activity, goal.user.is_active) {
+        (Activity::Deactivating { since }, false) => inactive_again(activity, since),
+        (
+            Activity::Deactivating { .. }
+            | Activity::Settled
+            | Activity::Activating
+            | Activity::Released
+            | Activity::Unlinked
+            | Activity::Deactivated { .. },
+            _,
+        ) => activity,
+    };
     if is_open && activity != goal.link.activity {
         goal.link.activity = activity;
         write_link(goal);
@@ -362,7 +381,7 @@ fn activity_then(then: &SnapshotUser, without: Activity) -> Activity {
         then.link.link().map(|link| &link.activity),
         then.is_active(),
     ) {
-        (Some(Activity::Deactivating { .. }), true) => Activity::Settled,
+        (Some(Activity::Deactivating { .. } | Activity::Activating), true) => Activity::Settled,
         (Some(Activity::Deactivating { since }), false) => Activity::Deactivated {
             since: since.clone(),
         },
@@ -382,8 +401,10 @@ fn newcomers<'a>(
         let Some(link) = user.link.link() else {
             continue;
         };
+        // One that is inactive was ended by a restore that was interrupted.
+        let is_open = user.is_active || matches!(link.activity, Activity::Deactivating { .. });
         let is_new = *link.source == *guarding.source
-            && user.is_active
+            && is_open
             && restoring.snapshot.user(&user.id).is_none();
         if !is_new || !restoring.is_wanted(None, Some(user)) {
             continue;
@@ -398,12 +419,23 @@ fn newcomers<'a>(
             put_back.leave(&user.username, why);
             continue;
         }
-        let since = restoring.now.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let (edit, since) = match &link.activity {
+            Activity::Deactivating { since } if !user.is_active => (Edit::Link, since.clone()),
+            Activity::Deactivating { .. }
+            | Activity::Settled
+            | Activity::Activating
+            | Activity::Released
+            | Activity::Unlinked
+            | Activity::Deactivated { .. } => {
+                let now = restoring.now.to_rfc3339_opts(SecondsFormat::Millis, true);
+                (Edit::Deactivate, now)
+            }
+        };
         put_back.add(Goal {
             user,
             dn: None,
             id: link.id.clone(),
-            edits: vec![Edit::Deactivate],
+            edits: vec![edit],
             before: Some(link.clone()),
             link: Link {
                 activity: Activity::Deactivated { since },

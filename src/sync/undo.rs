@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{
     custom::equal,
     put_back::{
-        Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, given_back, untouchable,
-        user, value,
+        Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, given_back,
+        inactive_again, untouchable, user, value,
     },
 };
 use crate::model::{
@@ -180,10 +180,7 @@ impl<'a> OneUser<'a, '_> {
         match (self.user.is_active, &goal.link.activity) {
             (true, _) => {
                 goal.edits.push(Edit::Deactivate);
-                let since = self
-                    .undoing
-                    .now
-                    .to_rfc3339_opts(SecondsFormat::Millis, true);
+                let since = self.now();
                 goal.link.activity = Activity::Deactivated { since };
             }
             // An undo that was interrupted got so far.
@@ -248,7 +245,7 @@ impl<'a> OneUser<'a, '_> {
             }
             Ok(edit) => {
                 if *field == Field::IsActive {
-                    goal.link.activity = self.activity_before(&edit);
+                    goal.link.activity = self.activity_before(&edit, &self.now());
                 }
                 goal.edits.push(edit);
                 let values = Values {
@@ -263,14 +260,12 @@ impl<'a> OneUser<'a, '_> {
     /// The activity is as it was before the run, by hand or by an undo that was interrupted; so is
     /// the link to be, which shows else that somebody did it by hand.
     fn settle(&self, goal: &mut Goal<'a>) {
-        let edit = match (&goal.link.activity, self.user.is_active) {
-            (Activity::Deactivating { .. }, _) | (Activity::Deactivated { .. }, true) => {
-                if self.user.is_active {
-                    Edit::Activate
-                } else {
-                    Edit::Deactivate
-                }
+        let (edit, since) = match (&goal.link.activity, self.user.is_active) {
+            (Activity::Deactivating { since }, false) => (Edit::Deactivate, since.clone()),
+            (Activity::Deactivating { since } | Activity::Deactivated { since }, true) => {
+                (Edit::Activate, since.clone())
             }
+            (Activity::Activating, true) => (Edit::Activate, self.now()),
             (
                 Activity::Settled
                 | Activity::Activating
@@ -280,7 +275,7 @@ impl<'a> OneUser<'a, '_> {
                 _,
             ) => return,
         };
-        goal.link.activity = self.activity_before(&edit);
+        goal.link.activity = self.activity_before(&edit, &since);
         goal.edits.push(Edit::Link);
         if let Some(values) = self.change.fields.get(&Field::IsActive) {
             let values = values.clone();
@@ -319,22 +314,24 @@ impl<'a> OneUser<'a, '_> {
         before.link.link()
     }
 
-    /// What the link said of the activity before the run changed it.
-    fn activity_before(&self, edit: &Edit) -> Activity {
+    fn now(&self) -> String {
+        let now = self.undoing.now;
+        now.to_rfc3339_opts(SecondsFormat::Millis, true)
+    }
+
+    /// What the link said of the activity before the run changed it; of a user that the program
+    /// deactivates again, since when.
+    fn activity_before(&self, edit: &Edit, since: &str) -> Activity {
         match (edit, self.link_before().map(|link| &link.activity)) {
             // To be deactivated still: the next run would do it.
-            (Edit::Activate, Some(Activity::Deactivating { .. }) | None) => Activity::Settled,
-            (_, Some(Activity::Deactivating { since })) => Activity::Deactivated {
-                since: since.clone(),
-            },
-            (_, Some(activity)) => activity.clone(),
+            (Edit::Activate, Some(Activity::Deactivating { .. } | Activity::Activating) | None) => {
+                Activity::Settled
+            }
+            (Edit::Activate, Some(activity)) => activity.clone(),
+            (_, Some(activity)) => inactive_again(activity.clone(), since),
             // The snapshot is gone; the program undoes only what it did, so it was the program.
             (_, None) => Activity::Deactivated {
-                since: self
-                    .undoing
-                    .report
-                    .started_at
-                    .to_rfc3339_opts(SecondsFormat::Millis, true),
+                since: since.to_owned(),
             },
         }
     }
