@@ -125,7 +125,8 @@ impl CompiledJob {
             let purpose = Purpose::Hold(decision.clone());
             self.run(state, Trigger::Approval, purpose, cancel, progress)
         };
-        self.once_free(cancel, begin, || ()).await
+        self.once_free(cancel, begin, || progress(Progress::WaitingForRun))
+            .await
     }
 
     /// The people of a hold of this job that a person approved.

@@ -93,7 +93,8 @@ impl CompiledJob {
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Report, RunStartError> {
         let begin = || self.put_back_now(state, order, cancel, progress);
-        self.once_free(cancel, begin, || ()).await
+        self.once_free(cancel, begin, || progress(Progress::WaitingForRun))
+            .await
     }
 
     async fn put_back_now(
