@@ -357,11 +357,14 @@ impl JobTable {
     pub fn standing(&self, name: &str, now: DateTime<Utc>) -> Option<JobState<'_>> {
         let job = self.jobs.get(name)?;
         let put_off = job.put_off(now);
+        let elsewhere_since = job.elsewhere_since(now);
         let phase = match (job.running(), job.pause(), job.next(), job.backoff()) {
             (Some(_), ..) => JobPhase::Running,
             (None, Some(_), ..) => JobPhase::Paused,
             (None, None, Some(_), _) if put_off.is_none() => JobPhase::Waiting,
             (None, None, _, Some(backoff)) if backoff.suspended => JobPhase::Suspended,
+            // Nothing failed.
+            (None, None, Some(_), None) if elsewhere_since.is_some() => JobPhase::Waiting,
             (None, None, Some(_), _) | (None, None, _, Some(_)) => JobPhase::BackingOff,
             (None, None, None, None) => JobPhase::Idle,
         };
@@ -372,6 +375,7 @@ impl JobTable {
             paused_kinds: &job.paused_kinds,
             backoff: job.backoff(),
             put_off,
+            elsewhere_since,
             ticks_skipped: job.ticks_skipped,
         })
     }
@@ -446,6 +450,8 @@ pub struct JobState<'a> {
     pub backoff: Option<&'a Backoff>,
     /// Until when a queued run is delayed.
     pub put_off: Option<DateTime<Utc>>,
+    /// Since when a queued run waits for another program that runs the job.
+    pub elsewhere_since: Option<DateTime<Utc>>,
     /// Ticks during a run.
     pub ticks_skipped: u64,
 }

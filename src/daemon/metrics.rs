@@ -350,6 +350,7 @@ impl Scrape {
             next_run,
             next_changes: _,
             last_changes: _,
+            elsewhere_since: _,
             running,
             pause,
             paused_kinds,

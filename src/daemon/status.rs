@@ -89,6 +89,10 @@ pub struct JobStatus {
     /// The pauses of single kinds of change; omitted where there are none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub paused_kinds: BTreeMap<ChangeKind, Pause>,
+    /// Since when a run of it waits for another program that runs it, such as a command of a person;
+    /// omitted where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere_since: Option<DateTime<Utc>>,
     /// Its failures in a row.
     pub backoff: Option<Backoff>,
     /// Its last run that ended.
@@ -105,7 +109,8 @@ pub struct JobStatus {
 pub enum JobPhase {
     /// It waits for its schedule.
     Idle,
-    /// It is to run, and waits for another run on its directory, or for a free slot.
+    /// It is to run, and waits for another run on its directory, for a free slot, or for another
+    /// program that runs it.
     Waiting,
     /// A run is in progress.
     Running,

@@ -61,6 +61,10 @@ impl StatusRow {
                 beginning(&backoff.error)
             ));
         }
+        notes.extend(job.elsewhere_since.map(|since| {
+            let since = at(since);
+            format!("another program has been running this job since {since}")
+        }));
         notes.extend(changes(job, at));
         let last = job.last_run.as_ref();
         notes.extend(last.and_then(not_written));

@@ -79,6 +79,7 @@ fn job(name: &str) -> JobStatus {
         next_run: Some(at("2030-01-01T00:00:00Z")),
         next_changes: None,
         last_changes: None,
+        elsewhere_since: None,
         running: None,
         pause: None,
         paused_kinds: BTreeMap::new(),

@@ -78,7 +78,7 @@ impl Core {
                     None => (view.next_tick)(job),
                 }
             }
-            (JobPhase::Waiting, None) => Some(now),
+            (JobPhase::Waiting, None) => standing.put_off.or(Some(now)),
             (JobPhase::Idle | JobPhase::Running | JobPhase::Paused, None) => (view.next_tick)(job),
         };
         let next_changes = match (standing.phase, standing.pause) {
@@ -105,6 +105,7 @@ impl Core {
             }),
             pause: standing.pause.cloned(),
             paused_kinds: standing.paused_kinds.clone(),
+            elsewhere_since: standing.elsewhere_since,
             backoff: standing.backoff.cloned(),
             last_run: past.and_then(|past| past.run.clone()),
             last_success: past.and_then(|past| past.success),

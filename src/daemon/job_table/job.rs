@@ -271,6 +271,14 @@ impl Job {
         })
     }
 
+    /// Since when what is queued waits for another program that runs the job.
+    pub(super) fn elsewhere_since(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let elsewhere = self.blocks.elsewhere().filter(|_| self.is_elsewhere(now));
+        self.next()
+            .and(elsewhere)
+            .map(|RunElsewhere { since, .. }| since)
+    }
+
     /// Until when what is queued is put off.
     pub(super) fn put_off(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let elsewhere = self

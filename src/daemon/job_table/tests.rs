@@ -270,7 +270,18 @@ fn what_another_program_runs_is_tried_again_and_said_once() {
         Some(OutageChange::Elsewhere)
     );
     assert!(job_table.start(at(2), free).is_empty());
+    let standing = job_table.standing("a", at(2)).unwrap();
+    assert_eq!(
+        (standing.phase, standing.elsewhere_since, standing.put_off),
+        (JobPhase::Waiting, Some(at(1)), Some(at(31))),
+        "nothing failed"
+    );
     assert_eq!(names(&job_table.start(at(31), free)), ["a"]);
+    let standing = job_table.standing("a", at(31)).unwrap();
+    assert_eq!(
+        (standing.phase, standing.elsewhere_since),
+        (JobPhase::Running, None)
+    );
     for second in (31..3600 + 60).step_by(30) {
         assert_eq!(job_table.ended("a", RunEnd::Busy, at(second), 0.0), None);
         assert!(job_table.stuck(at(second), |_| None).is_empty());
