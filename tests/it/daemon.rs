@@ -2,6 +2,7 @@
 //! socket.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod by_hand;
 mod clocks;
 pub mod control;
 mod credentials;
