@@ -49,6 +49,7 @@ mod odd_directory;
 mod official_clients;
 mod only;
 mod people;
+mod put_back;
 mod quiet;
 mod readme;
 mod real_directory;
