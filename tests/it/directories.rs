@@ -8,6 +8,7 @@ mod ds389;
 mod examples;
 mod groups;
 mod happenings;
+mod roles;
 pub mod servers;
 mod troubles;
 mod views;
@@ -239,6 +240,7 @@ fn follow(directory: &RealDirectory) {
     drop(changes);
     several_mails(directory, &proxy);
     groups::follow(directory, &proxy, views);
+    roles::follow(directory, &proxy);
     troubles::follow(directory, &proxy);
     if directory.kind.is_active_directory() {
         domain::from_the_root(directory);
