@@ -30,6 +30,7 @@ pub mod link_notes;
 pub mod listed_rejection;
 pub mod observed;
 pub mod open_hold;
+pub mod own_links;
 pub mod pause;
 pub mod picture;
 pub mod preferred_server;

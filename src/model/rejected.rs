@@ -9,6 +9,7 @@ use crate::model::{
     link::Signature,
     link_notes::EditDigest,
     open_hold::HeldPerson,
+    own_links::OwnLinks,
     reason::Cause,
     shown_edit::ShownEdit,
     user::{Current, EntityId},
@@ -24,17 +25,13 @@ impl Rejected {
         self.0.insert((user, EditDigest::of(edit)));
     }
 
-    /// Adds what the links of a source's users say. A link that cannot be verified says nothing:
+    /// Adds what the links of a job's users say. A link that cannot be verified says nothing:
     /// everything that concerns its user is held.
-    pub fn add_links(&mut self, current: &Current, source: &str) {
-        let links = current.users.iter().filter_map(|user| {
-            let link = user.link.link()?;
-            let is_said = &*link.source == source && link.signature != Signature::Invalid;
-            is_said.then_some((&user.id, link))
-        });
-        for (user, link) in links {
+    pub fn add_links(&mut self, current: &Current, own: &OwnLinks) {
+        let links = own.users(current);
+        for (user, link) in links.filter(|(_, link)| link.signature != Signature::Invalid) {
             let rejected = link.notes.rejected().iter();
-            self.0.extend(rejected.map(|edit| (user.clone(), *edit)));
+            self.0.extend(rejected.map(|edit| (user.id.clone(), *edit)));
         }
     }
 
@@ -115,9 +112,9 @@ impl Rejected {
 
     /// Those that the links of these users do not say.
     #[must_use]
-    pub fn without_links(&self, current: &Current, source: &str) -> Self {
+    pub fn without_links(&self, current: &Current, own: &OwnLinks) -> Self {
         let mut said = Self::default();
-        said.add_links(current, source);
+        said.add_links(current, own);
         Self(self.0.difference(&said.0).cloned().collect())
     }
 

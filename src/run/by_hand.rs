@@ -28,6 +28,7 @@ use crate::{
         decision::{Decision, Outcome, Plan, Who},
         guard,
         guard::ClosedKinds,
+        put_back::elsewhere,
     },
 };
 
@@ -188,7 +189,8 @@ impl<'a> RunContext<'a, LdapWork> {
         self.record_phase(RunPhase::Ftrack, began.elapsed());
         self.record_current(&current, began.elapsed());
         let earlier = self.confirm_earlier(state, &remembered, &current).await?;
-        let plan = self.ending(&current, remembered.directory.as_deref())?;
+        self.own = self.known_links(&remembered, &current)?;
+        let plan = self.ending(&current)?;
         let vetted = guard::give(&plan, &ClosedKinds::default());
         self.record_plan(&plan, &vetted);
         let writer: Writer = match aim {
@@ -210,15 +212,11 @@ impl<'a> RunContext<'a, LdapWork> {
     }
 
     /// What ends the links that a person asked to end.
-    fn ending<'c>(
-        &self,
-        current: &'c Current,
-        directory: Option<&str>,
-    ) -> Result<Plan<'c>, Failure> {
+    fn ending<'c>(&self, current: &'c Current) -> Result<Plan<'c>, Failure> {
         let (decisions, notices) = match &self.asked {
             Some(Asked::Unlink { user }) => self.unlinking(current, user)?,
             Some(Asked::Release) => {
-                let Released { users, notices } = self.released(current, directory)?;
+                let Released { users, notices } = self.released(current);
                 let users = users.into_iter();
                 (
                     users.map(|(user, link)| release(user, link)).collect(),
@@ -227,11 +225,7 @@ impl<'a> RunContext<'a, LdapWork> {
             }
             Some(Asked::Link { .. }) | None => (Vec::new(), Vec::new()),
         };
-        let links = || {
-            let users = current.users.iter();
-            users.filter_map(|user| Some((user, user.link.link()?)))
-        };
-        let owned = || links().filter(|(_, link)| link.source == self.work.rules.source);
+        let owned = || self.own.users(current);
         Ok(Plan {
             decisions,
             notices,
@@ -255,7 +249,10 @@ impl<'a> RunContext<'a, LdapWork> {
         let user = user_named(&current.users, name).map_err(&refused)?;
         let name = &*user.username;
         let link = match &user.link {
-            LinkFound::Link(link) if link.source == self.work.rules.source => link,
+            LinkFound::Link(link) if self.own.has(link) => link,
+            LinkFound::Link(link) | LinkFound::Unlinked(link) if self.own.is_elsewhere(link) => {
+                return Err(refused(format!("the user {name:?}: {}", elsewhere(link))));
+            }
             LinkFound::Link(link) => return Err(refused(self.of_another_job(name, link))),
             // That it is signed anew is left to do.
             LinkFound::Unlinked(link) if link.signature == Signature::Invalid => link,
@@ -302,48 +299,24 @@ impl<'a> RunContext<'a, LdapWork> {
         }
     }
 
-    /// The users of the job, all of one directory: another installation may have the same source.
-    fn released<'c>(
-        &self,
-        current: &'c Current,
-        directory: Option<&str>,
-    ) -> Result<Released<'c>, Failure> {
+    /// The users of the job, all of its directory: another installation may have the same source.
+    fn released<'c>(&self, current: &'c Current) -> Released<'c> {
         let source = &self.work.rules.source;
-        let ties = || {
-            current
-                .users
-                .iter()
-                .filter_map(|user| Some((user, user.link.tie()?)))
-        };
-        let own = || ties().filter(|(_, link)| link.source == *source);
-        let links = || own().filter(|(user, _)| user.link.link().is_some());
-        let of_link = || links().find_map(|(_, link)| link.directory.as_deref());
-        let is_of = |known: Option<&str>, link: &Link| match (&link.directory, known) {
-            (Some(of_link), Some(known)) => **of_link == *known,
-            (None, _) | (_, None) => true,
-        };
-        let known = directory.or_else(of_link);
-        let (users, others): (Vec<_>, Vec<_>) = links().partition(|(_, link)| is_of(known, link));
-        if directory.is_none() && !others.is_empty() {
-            return Err(Failure::refused(format!(
-                "release: the links of the source {source:?} name several directories, and no run \
-                 on this state directory has read the job's, so it is not known whose they are: run \
-                 `sync` first; nothing was written",
-            )));
-        }
-        let unlinked = own()
-            .filter(|(user, _)| user.link.unlinked().is_some())
-            .count();
+        let users: Vec<_> = self.own.users(current).collect();
+        let links = current.users.iter().filter_map(|user| user.link.link());
+        let others = links.filter(|link| self.own.is_elsewhere(link)).count();
+        let marks = current.users.iter().filter_map(|user| user.link.unlinked());
+        let unlinked = marks.filter(|link| self.own.has(link)).count();
         let mut notices = vec![format!(
             "{} users are handed back, and stay as they are in ftrack, with their roles and \
              memberships; a later sync of the job is a first contact again: it adopts users by \
              users.adopt, and takes back those that it once created",
             users.len()
         )];
-        if !others.is_empty() {
+        if others > 0 {
             notices.push(format!(
                 "{} users of the source {source:?} belong to another directory, and keep their links",
-                others.len()
+                others
             ));
         }
         if unlinked > 0 {
@@ -351,7 +324,7 @@ impl<'a> RunContext<'a, LdapWork> {
                 "{unlinked} users were unlinked from their people by `unlink`, and stay so"
             ));
         }
-        Ok(Released { users, notices })
+        Released { users, notices }
     }
 
     /// What the job owns once its users are released, for the runs after this one.

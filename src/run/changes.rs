@@ -32,6 +32,7 @@ use crate::{
         desired::{Desired, DesiredValue, Mapped},
         guard::Vetted,
         matching::possible_ids,
+        owner::Owners,
         several,
     },
 };
@@ -217,9 +218,8 @@ impl RunContext<'_, LdapWork> {
                 "the settings are others than those of the last run".to_owned()
             ));
         }
-        remembered
-            .rejected
-            .add_links(&current, &self.work.rules.source);
+        self.own = Owners::own_links(&desired, &current, &self.work.rules);
+        remembered.rejected.add_links(&current, &self.own);
         let past = (&remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
         self.look_at_work(&plan).await;

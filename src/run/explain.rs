@@ -21,6 +21,7 @@ use crate::{
         entry::DirectoryId,
         explanation::{ExplainedUser, Explanation, Step, StepName, Verdict},
         id::IdAttribute,
+        own_links::OwnLinks,
         reason::ByHand,
         report::{ChangeResult, Reported},
         user::{Current, User},
@@ -160,10 +161,11 @@ impl RunContext<'_, LdapWork> {
         let mut remembered = self.counting_unsettled(remembered)?;
         self.paused.clone_from(&remembered.paused);
         let current = self.all_users().await?;
-        remembered.users_before = Some(users_before(&current, &self.work.rules.source));
-        remembered
-            .rejected
-            .add_links(&current, &self.work.rules.source);
+        // Where it is not known whose they are, they may be the job's.
+        let own = self.known_links(&remembered, &current);
+        let own = own.unwrap_or_else(|_| OwnLinks::new(&self.work.rules.source, []));
+        remembered.users_before = Some(users_before(&current, &own));
+        remembered.rejected.add_links(&current, &own);
         let mut trace = Trace::default();
         let named = users_named(&current, who);
         let found = self.search(who, &named, &mut trace).await?;

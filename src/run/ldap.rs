@@ -37,6 +37,7 @@ use crate::{
         desired::Desired,
         guard,
         guard::{Approval, Held, Lifted, Seen, Vetted, VettedNotes},
+        owner::Owners,
         settings::Settings,
     },
 };
@@ -107,9 +108,8 @@ impl RunContext<'_, LdapWork> {
         let desired = self.desired(reading, &current)?;
         let desired = Box::pin(self.with_pictures(desired, &request)).await;
         let settings = self.settings(&desired);
-        remembered
-            .rejected
-            .add_links(&current, &self.work.rules.source);
+        self.own = Owners::own_links(&desired, &current, &self.work.rules);
+        remembered.rejected.add_links(&current, &self.own);
         let past = (&remembered, &settings);
         let plan = Box::pin(self.decide(&desired, &current, past, &request)).await?;
         let plan = self.restricted(plan, &current)?;
@@ -169,8 +169,7 @@ impl RunContext<'_, LdapWork> {
             let rejected = self.end_rejections(state, past.0, read, &held)?;
             let is_complete = desired.is_of_everybody() && plan.replica.is_none();
             if is_complete && approval == Approval::None {
-                let source = &self.work.rules.source;
-                notes = notes.with_rejected((current, source), &rejected, &vetted);
+                notes = notes.with_rejected((current, &self.own), &rejected, &vetted);
             }
         }
         let approved = of_hold.map(|(hold, refused)| {
@@ -309,9 +308,8 @@ impl RunContext<'_, LdapWork> {
         let desired = self.desired(reading, &current)?;
         let desired = Box::pin(self.with_pictures(desired, &request)).await;
         let settings = self.settings(&desired);
-        remembered
-            .rejected
-            .add_links(&current, &self.work.rules.source);
+        let own = Owners::own_links(&desired, &current, &self.work.rules);
+        remembered.rejected.add_links(&current, &own);
         let remembered = &remembered;
         let past = (remembered, &settings);
         let plan = Box::pin(self.decide(&desired, &current, past, &request)).await?;

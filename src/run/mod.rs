@@ -43,6 +43,7 @@ mod memory;
 mod numbering;
 mod observe;
 mod only;
+mod own_links;
 pub mod people;
 mod pictures;
 mod preferred_server;
@@ -68,6 +69,7 @@ use crate::{
         change_kind::ChangeKind,
         clocks::Clocks,
         entry::DirectoryId,
+        own_links::OwnLinks,
         pause::Pause,
         report::{
             Approver, Counts, FtrackPart, Observed, Outcome, Report, Reported, RunPhase, Trigger,
@@ -220,6 +222,8 @@ struct RunContext<'a, W> {
     given_to: Option<DirectoryId>,
     /// People of the directory without an active user, whom the plan cannot help.
     unsettled: usize,
+    /// Which links are the job's, once that is known.
+    own: OwnLinks,
     /// What people carry who are due to be deactivated, as far as that was found out.
     carried: Arc<WorkOfUsers>,
     reader: Reader,
@@ -531,6 +535,7 @@ impl<'a, W> RunContext<'a, W> {
             asked: purpose.asked().cloned(),
             given_to: None,
             unsettled: 0,
+            own: OwnLinks::default(),
             carried: Arc::default(),
             reader,
         };

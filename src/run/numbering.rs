@@ -124,7 +124,7 @@ impl RunContext<'_, LdapWork> {
         let now = before.still(plan.changes(), |id| {
             plan.proposals_rejected.contains(id) || (is_partial && !is_told(id))
         });
-        let in_state = now.without_links(current, &self.work.rules.source);
+        let in_state = now.without_links(current, &self.own);
         let users: HashMap<&EntityId, &User> =
             current.users.iter().map(|user| (&user.id, user)).collect();
         let due: Vec<HeldPerson> = held

@@ -121,10 +121,12 @@ impl RunContext<'_, LdapWork> {
         current: &Current,
         remembered: &Remembered,
     ) -> Result<Vec<PersonUser>, PlanError> {
+        let own = self.known_links(remembered, current);
+        let own = own.map_err(|error| PlanError::Read(error.to_string()))?;
         let users = current.users.iter();
         let of_job: Vec<(&User, &Link)> = users
             .filter_map(|user| Some((user, user.link.tie()?)))
-            .filter(|(_, link)| link.source == self.work.rules.source)
+            .filter(|(_, link)| own.has(link))
             .collect();
         let ids = of_job.iter().map(|(_, link)| link.id.as_str());
         let (state_dir, job) = (&self.prepared.config.state_dir, &self.prepared.name);

@@ -309,12 +309,14 @@ impl RunContext<'_, LdapWork> {
         self.look_at_pauses(state)?;
         let closed = self.times().closed_at(self.clocks().here);
         let work = self.work;
+        self.own = self.known_links(&remembered, &current)?;
+        let own = self.own.clone();
         let is_api_user = |login: &str| work.rules.is_api_user(login);
         let guarded = |user: &_| work.rules.guarded(user);
         let guarding = Guarding {
             is_api_user: &is_api_user,
             guarded: &guarded,
-            source: &work.rules.source,
+            own: &own,
         };
         // To the millisecond, as links have it.
         let now = self.clocks().latest().trunc_subsecs(3);

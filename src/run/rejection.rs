@@ -27,7 +27,7 @@ use crate::{
         session::{Until, Writer},
         write::WriteLimits,
     },
-    model::{rejected::Rejected, report::Trigger, user::Current},
+    model::{own_links::OwnLinks, rejected::Rejected, report::Trigger, user::Current},
     state::{
         State,
         history::History,
@@ -149,24 +149,22 @@ impl RunContext<'_, LdapWork> {
     /// stays in the state.
     async fn write_rejected(&mut self, state: &State, writer: &Writer) -> Result<(), Failure> {
         let current = self.all_users().await?;
-        let source = &*self.work.rules.source;
-        let mut rejected = state
-            .remembered(&self.prepared.name, self.reader.server())?
-            .rejected;
-        rejected.add_links(&current, source);
-        self.write_links(&current, &rejected, writer).await
+        let remembered = state.remembered(&self.prepared.name, self.reader.server())?;
+        let own = self.known_links(&remembered, &current)?;
+        let mut rejected = remembered.rejected;
+        rejected.add_links(&current, &own);
+        self.write_links((&current, &own), &rejected, writer).await
     }
 
     /// Lets the links of the job's users say that this is rejected, and nothing else.
     pub(super) async fn write_links(
         &mut self,
-        current: &Current,
+        (current, own): (&Current, &OwnLinks),
         rejected: &Rejected,
         writer: &Writer,
     ) -> Result<(), Failure> {
-        let source = &*self.work.rules.source;
         let none = Vetted::none();
-        let notes = VettedNotes::default().with_rejected((current, source), rejected, &none);
+        let notes = VettedNotes::default().with_rejected((current, own), rejected, &none);
         let until = Until {
             deadline: self.until.deadline,
             cancel: self.until.cancel.clone(),

@@ -31,7 +31,7 @@ impl RunContext<'_, LdapWork> {
             .iter()
             .map(|change| &change.ftrack_id)
             .collect();
-        let users = snapshot::users_of(current, &self.work.rules.source, &changed);
+        let users = snapshot::users_of(current, &self.own, &changed);
         let directory = self.report.directory.as_ref();
         let is_part = directory.is_some_and(|directory| directory.changes.is_some());
         let extent = if is_part {

@@ -60,19 +60,21 @@ impl CompiledJob {
         let failed = |Failure { why, .. }: Failure| HoldError::NotTakenBack(why);
         let current = context.all_users().await.map_err(failed)?;
         let rows = state.rejected_rows(&self.name)?;
-        let source = &*context.work.rules.source;
+        let remembered = state.remembered(&self.name, context.reader.server())?;
+        let own = context.known_links(&remembered, &current);
+        let own = own.map_err(|error| failed(error.into()))?;
         let mut rejected = Rejected::default();
         for row in rows.iter().filter(|row| !row.is_in_link) {
             rejected.add(row.user.clone(), &row.edit);
         }
-        rejected.add_links(&current, source);
+        rejected.add_links(&current, &own);
         let chosen = chosen(order, (&rows, &rejected), &current)?;
-        if work.job.mode == Mode::Observe && chosen.without_links(&current, source) != chosen {
+        if work.job.mode == Mode::Observe && chosen.without_links(&current, &own) != chosen {
             let job = self.name.clone();
             return Err(OnlyObserves { job }.into());
         }
         let rest = rejected.without(&chosen);
-        let written = Box::pin(context.write_links(&current, &rest, &writer)).await;
+        let written = Box::pin(context.write_links((&current, &own), &rest, &writer)).await;
         written.map_err(failed)?;
         state.forget_rejected(&self.name, &chosen)?;
         Ok(logins(&chosen.users(), &rows, &current))

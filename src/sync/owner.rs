@@ -6,7 +6,8 @@ use std::{
 };
 
 use crate::model::{
-    entry::DirectoryId, id::IdAttribute, link::Link, reason::JobPart, user::Current,
+    entry::DirectoryId, id::IdAttribute, link::Link, own_links::OwnLinks, reason::JobPart,
+    user::Current,
 };
 
 use super::{
@@ -62,6 +63,12 @@ pub struct OtherDirectory {
 /// name of that job.
 pub type LeftGroups = BTreeMap<String, BTreeSet<DirectoryId>>;
 
+/// How many links name a directory, and of how many of them the people are in a reading.
+type Weight = (usize, usize);
+
+/// The same of several directories, by their ids.
+type Weights = BTreeMap<Arc<str>, Weight>;
+
 /// Evaluates the links in ftrack, for one reading of one job.
 #[derive(Debug)]
 pub struct Owners<'a> {
@@ -89,32 +96,55 @@ impl<'a> Owners<'a> {
             before: BTreeSet::new(),
             left_groups: LeftGroups::new(),
         };
-        let Some(now) = desired.directory() else {
-            return Ok(owners);
-        };
-        // What changed does not tell whose people most of them are.
-        if !desired.is_of_everybody() {
-            return Ok(owners);
-        }
-        let mut directories = owners.directories(current);
-        let (links_now, known_now) = directories.remove(now).unwrap_or_default();
-        for (directory, (links, known)) in directories {
-            if known * 2 > links {
-                owners.before.insert(directory);
+        let (others, (links_now, known_now)) = owners.weigh(current);
+        for (directory, (links, known)) in others {
             // A remainder with the former directory id does not outweigh the links that an approval
             // rewrote.
-            } else if remembered == Some(&*directory)
-                && (known + known_now) * 2 <= links + links_now
-            {
+            if remembered == Some(&*directory) && (known + known_now) * 2 <= links + links_now {
                 return Err(OtherDirectory {
                     before: directory.to_string(),
-                    now: now.to_string(),
+                    now: desired
+                        .directory()
+                        .map(ToString::to_string)
+                        .unwrap_or_default(),
                     links,
                     known,
                 });
             }
         }
         Ok(owners)
+    }
+
+    /// The links of the job, as a reading shows them.
+    #[must_use]
+    pub fn own_links(desired: &'a Desired, current: &Current, rules: &'a Rules) -> OwnLinks {
+        let mut owners = Self {
+            desired,
+            rules,
+            before: BTreeSet::new(),
+            left_groups: LeftGroups::new(),
+        };
+        owners.weigh(current);
+        let now = desired.directory();
+        let former = owners.before.iter().filter(|_| now.is_some());
+        let all = now.into_iter().chain(former);
+        OwnLinks::new(&rules.source, all.map(|directory| &**directory))
+    }
+
+    /// Finds the former ids of the directory; returns of each other one how many links name it and of
+    /// how many of those the people are in this reading, and the same of this one.
+    fn weigh(&mut self, current: &Current) -> (Weights, Weight) {
+        // What changed does not tell whose people most of them are.
+        let is_of_everybody = self.desired.is_of_everybody();
+        let Some(now) = self.desired.directory().filter(|_| is_of_everybody) else {
+            return (Weights::new(), Weight::default());
+        };
+        let mut directories = self.directories(current);
+        let of_now = directories.remove(now).unwrap_or_default();
+        let is_former = |(_, (links, known)): &(Arc<str>, Weight)| known * 2 > *links;
+        let (former, others): (Weights, Weights) = directories.into_iter().partition(is_former);
+        self.before = former.into_keys().collect();
+        (others, of_now)
     }
 
     /// The same, where it is known who left the groups of other jobs.
@@ -128,8 +158,8 @@ impl<'a> Owners<'a> {
 
     /// How many links of this source name each directory, and how many of their people are in this
     /// reading; only of active users, since people who left over the years are in none.
-    fn directories(&self, current: &Current) -> BTreeMap<Arc<str>, (usize, usize)> {
-        let mut directories: BTreeMap<Arc<str>, (usize, usize)> = BTreeMap::new();
+    fn directories(&self, current: &Current) -> Weights {
+        let mut directories = Weights::new();
         let active = current.users.iter().filter(|user| user.is_active);
         let links = active
             .filter_map(|user| user.link.link())
@@ -152,6 +182,19 @@ impl<'a> Owners<'a> {
             }
         }
         directories
+    }
+
+    /// Whether a link is this job's.
+    #[must_use]
+    pub fn is_ours(&self, link: &Link) -> bool {
+        link.source == self.rules.source
+            && match self.of(link, None) {
+                Owner::Ours | Owner::OursBefore => true,
+                Owner::Left { .. }
+                | Owner::Sibling { .. }
+                | Owner::NoJob { .. }
+                | Owner::OtherDirectory { .. } => false,
+            }
     }
 
     /// The directory's former id, where it differs from the present one.

@@ -21,6 +21,7 @@ use crate::model::{
     grant::Grant,
     link::{Activity, Link, Signature},
     link_notes::EditDigest,
+    own_links::OwnLinks,
     reason::{Cause, Reason},
     rejected::Rejected,
     sent::{Invitation, Sent},
@@ -31,6 +32,16 @@ use crate::model::{
 /// Why a user is left alone whose link a person ended.
 pub const UNLINKED: &str =
     "a person unlinked the user, so nothing is put back: `link` gives it to somebody again";
+
+/// Why a user is left alone whose link names another directory.
+#[must_use]
+pub fn elsewhere(link: &Link) -> String {
+    let directory = link.directory.as_deref().unwrap_or_default();
+    format!(
+        "its link is of another directory ({directory}), most likely another installation's, so it is \
+         left alone"
+    )
+}
 
 /// What one user gets back.
 #[derive(Debug)]
@@ -71,8 +82,8 @@ pub struct Guarding<'g> {
     pub is_api_user: &'g dyn Fn(&str) -> bool,
     /// Why login, mail, activity and roles of a user are protected, if they are.
     pub guarded: &'g dyn Fn(&User) -> Option<&'static str>,
-    /// The source of the job's links.
-    pub source: &'g str,
+    /// Which links are the job's.
+    pub own: &'g OwnLinks,
 }
 
 impl<'a> PutBack<'a> {
@@ -253,12 +264,7 @@ fn facts<'a>(current: &Current, guarding: Guarding<'_>) -> Plan<'a> {
         user.administrator && user.is_active && !(guarding.is_api_user)(&user.username)
     };
     let administrators = current.users.iter().filter(stays);
-    let links = || {
-        let users = current.users.iter();
-        users.filter_map(|user| Some((user, user.link.link()?)))
-    };
-    let is_own = |(_, link): &(&User, &Link)| *link.source == *guarding.source;
-    let owned = || links().filter(is_own);
+    let owned = || guarding.own.users(current);
     Plan {
         active_administrators: administrators.map(|user| user.id.clone()).collect(),
         owned: owned().count(),
@@ -268,6 +274,7 @@ fn facts<'a>(current: &Current, guarding: Guarding<'_>) -> Plan<'a> {
             .iter()
             .filter(|user| user.link.tie().is_some())
             .count(),
+        notices: guarding.own.notice(current).into_iter().collect(),
         ..Plan::default()
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     custom::equal,
     put_back::{
-        Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, given_back,
+        Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, elsewhere, given_back,
         inactive_again, untouchable, user, value,
     },
 };
@@ -185,10 +185,16 @@ fn owner(
     restoring: &Restoring<'_, '_>,
     guarding: Guarding<'_>,
 ) -> Result<Owner, Option<String>> {
-    let is_own = |link: &Link| *link.source == *guarding.source;
+    let own = guarding.own;
+    let is_own = |link: &Link| own.has(link);
     let left = |why: &str| Err(Some(why.to_owned()));
+    let tie = user.link.tie().or_else(|| then.link.link());
+    if let Some(link) = tie.filter(|link| own.is_elsewhere(link)) {
+        return Err(Some(elsewhere(link)));
+    }
     match (&then.link, &user.link) {
-        (LinkThen::Link(then), LinkFound::Link(now)) if is_own(then) && is_own(now) => {
+        // The directory may have got another id since.
+        (LinkThen::Link(then), LinkFound::Link(now)) if own.is_of_source(then) && is_own(now) => {
             if then.id != now.id {
                 return left("the user is another person's by now");
             }
@@ -398,15 +404,19 @@ fn newcomers<'a>(
     put_back: &mut PutBack<'a>,
 ) {
     for user in &restoring.current.users {
-        let Some(link) = user.link.link() else {
+        let Some(link) = user.link.link().filter(|link| guarding.own.has(link)) else {
             continue;
         };
         // One that is inactive was ended by a restore that was interrupted.
         let is_open = user.is_active || matches!(link.activity, Activity::Deactivating { .. });
-        let is_new = *link.source == *guarding.source
-            && is_open
-            && restoring.snapshot.user(&user.id).is_none();
+        let is_new = is_open && restoring.snapshot.user(&user.id).is_none();
         if !is_new || !restoring.is_wanted(None, Some(user)) {
+            continue;
+        }
+        if link.directory.is_none() {
+            let why = "its link does not tell of which directory it is, so it may be another \
+                       installation's";
+            put_back.leave(&user.username, why);
             continue;
         }
         if let Some(why) = untouchable(user, guarding) {

@@ -247,6 +247,12 @@ impl Settings {
         Self(settings)
     }
 
+    /// The id of the directory that was read.
+    #[must_use]
+    pub fn directory(&self) -> Option<&str> {
+        self.0.get(&Setting::Directory).map(String::as_str)
+    }
+
     /// Those of an earlier run, as they were saved.
     pub fn saved(settings: impl IntoIterator<Item = (Setting, String)>) -> Self {
         Self(settings.into_iter().collect())

@@ -8,6 +8,7 @@ use super::put_back::value;
 use crate::model::{
     edit::Field,
     link::{LinkFound, Signature},
+    own_links::OwnLinks,
     snapshot::{LinkThen, SnapshotUser},
     user::{Current, EntityId, User},
 };
@@ -30,12 +31,16 @@ pub fn readable(current: &Current) -> BTreeSet<Field> {
     OWN.into_iter().chain(custom).chain(grants).collect()
 }
 
-/// The users of a source, and those of these ids, as they are; ordered by id.
+/// The users of a job, and those of these ids, as they are; ordered by id.
 #[must_use]
-pub fn users_of(current: &Current, source: &str, also: &BTreeSet<&EntityId>) -> Vec<SnapshotUser> {
+pub fn users_of(
+    current: &Current,
+    own: &OwnLinks,
+    also: &BTreeSet<&EntityId>,
+) -> Vec<SnapshotUser> {
     let is_own = |user: &&User| {
         let link = user.link.link();
-        link.is_some_and(|link| *link.source == *source) || also.contains(&user.id)
+        link.is_some_and(|link| own.has(link)) || also.contains(&user.id)
     };
     let fields = readable(current);
     let users = current.users.iter().filter(is_own);

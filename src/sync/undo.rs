@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     custom::equal,
     put_back::{
-        Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, given_back,
+        Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, elsewhere, given_back,
         inactive_again, untouchable, user, value,
     },
 };
@@ -130,7 +130,12 @@ struct OneUser<'a, 'r> {
 impl<'a> OneUser<'a, '_> {
     fn put_back(&self, written: &BTreeSet<&Field>, put_back: &mut PutBack<'a>) {
         let link = match &self.user.link {
-            LinkFound::Link(link) if *link.source == *self.guarding.source => Some(&**link),
+            LinkFound::Link(link) if self.guarding.own.has(link) => Some(&**link),
+            LinkFound::Link(link) | LinkFound::Unlinked(link)
+                if self.guarding.own.is_elsewhere(link) =>
+            {
+                return put_back.leave(&self.user.username, elsewhere(link));
+            }
             LinkFound::Absent | LinkFound::OfAnotherUser
                 if self.taken_away().is_some() && written.contains(&Field::Link) =>
             {
@@ -385,7 +390,7 @@ impl<'a> OneUser<'a, '_> {
     fn taken_away(&self) -> Option<Link> {
         let values = self.change.fields.get(&Field::Link)?;
         let link = link_of(&self.user.id, &values.old)?;
-        let is_own = *link.source == *self.guarding.source;
+        let is_own = self.guarding.own.has(&link);
         (values.new.is_null() && is_own).then_some(link)
     }
 }

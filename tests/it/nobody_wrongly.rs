@@ -7,6 +7,7 @@ mod guarded;
 mod installations;
 mod learnt;
 mod replicas;
+mod same_source;
 mod second_look;
 mod together;
 mod unknown;

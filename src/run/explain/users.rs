@@ -8,6 +8,7 @@ use crate::{
         explanation::ExplainedUser,
         fold::fold,
         link::Link,
+        own_links::OwnLinks,
         user::{Current, User},
     },
     run::{RunContext, ldap_work::LdapWork},
@@ -92,16 +93,14 @@ pub(super) fn user_of_person<'c>(
 }
 
 /// The users of a job, as the limits count them.
-pub(super) fn users_before(current: &Current, source: &str) -> UsersBefore {
-    let linked = || {
-        let users = current.users.iter();
-        users.filter_map(|user| Some((user, user.link.link()?)))
-    };
-    let owned = || linked().filter(|(_, link)| *link.source == *source);
+pub(super) fn users_before(current: &Current, own: &OwnLinks) -> UsersBefore {
+    let linked = current.users.iter();
+    let linked = linked.filter(|user| user.link.link().is_some());
+    let owned = || own.users(current);
     UsersBefore {
         owned: owned().count(),
         owned_active: owned().filter(|(user, _)| user.is_active).count(),
-        linked: linked().count(),
+        linked: linked.count(),
         deactivated_at: Vec::new(),
     }
 }

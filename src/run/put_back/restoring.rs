@@ -8,6 +8,7 @@ use crate::{
     ftrack::{read::ReadCurrent, session::Writer},
     model::{
         fold::fold,
+        own_links::OwnLinks,
         reason::Reason,
         snapshot::{Snapshot, SnapshotExtent},
         user::{Current, User},
@@ -119,7 +120,7 @@ impl RunContext<'_, FtrackLdapJob> {
             is_api_user: &is_api_user,
             guarded: &guarded,
             // Links belong to other jobs, and stay.
-            source: "",
+            own: &OwnLinks::default(),
         };
         let put_back = restore::restore_of_all(restoring, guarding);
         let reason = format!(

@@ -70,7 +70,7 @@ impl<'a> Matched<'a> {
     pub(super) fn given_before(&self, user: &User) -> Given {
         let before = user.link.unlinked();
         before
-            .filter(|before| before.source == self.rules.source)
+            .filter(|before| self.owners.is_ours(before))
             .map(|before| before.given.clone())
             .unwrap_or_default()
     }
@@ -181,7 +181,7 @@ impl<'a> Matched<'a> {
     fn is_settled(&self, before: &Link) -> bool {
         let mut users = self.current.users.iter();
         let has_user = users.any(|user| user.link.link().is_some_and(|link| link.id == before.id));
-        let is_ours = before.source == self.rules.source;
+        let is_ours = self.owners.is_ours(before);
         has_user || is_ours && self.desired.is_of_everybody() && self.desired.lacks(&before.id)
     }
 }

@@ -57,7 +57,7 @@ impl<'a> Matched<'a> {
     pub(super) fn given_grants(&self) -> usize {
         let links = self.current.users.iter();
         let links = links.filter_map(|user| user.link.link());
-        let own = links.filter(|link| link.source == self.rules.source);
+        let own = links.filter(|link| self.owners.is_ours(link));
         own.map(|link| link.given.len()).sum()
     }
 }

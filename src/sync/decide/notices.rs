@@ -10,6 +10,7 @@ use crate::{
     directory::LostGroup,
     model::{
         edit::{Edit, Values},
+        own_links::left_alone,
         preferred_server::LONG_ENOUGH_TOLD,
         readable_time::readable_time,
         user::User,
@@ -168,12 +169,7 @@ impl Decider<'_, '_> {
             ));
         }
         if owned.elsewhere > 0 {
-            self.plan.notices.push(format!(
-                "{} users have links of this job's source from another directory, probably \
-                 another installation's, and are left alone; give one of the two jobs another \
-                 source",
-                owned.elsewhere
-            ));
+            self.plan.notices.push(left_alone(owned.elsewhere));
         }
     }
 

@@ -8,6 +8,7 @@ use crate::{
         change_kind::ChangeKind,
         edit::Edit,
         link::{Link, Signature},
+        own_links::OwnLinks,
         reason::Reason,
         rejected::Rejected,
         user::Current,
@@ -26,19 +27,16 @@ impl VettedNotes {
         &self.0
     }
 
-    /// The same, with what a person rejected of the users of a source, and not what was rejected and
-    /// has ended. A link that cannot be verified is left as it is.
+    /// The same, with what a person rejected of the users of a job, and not what was rejected and has
+    /// ended. A link that cannot be verified is left as it is, and so is every other job's.
     #[must_use]
     pub fn with_rejected(
         mut self,
-        (current, source): (&Current, &str),
+        (current, own): (&Current, &OwnLinks),
         rejected: &Rejected,
         vetted: &Vetted,
     ) -> Self {
-        for user in &current.users {
-            let Some(link) = user.link.link().filter(|link| &*link.source == source) else {
-                continue;
-            };
+        for (user, link) in own.users(current) {
             let notes = link.notes.with_rejected(rejected.of_user(&user.id));
             if notes.rejected() == link.notes.rejected() || link.signature == Signature::Invalid {
                 continue;

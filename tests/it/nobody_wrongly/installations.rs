@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Another office: a studio with a directory and a state of its own, and the ftrack of the first.
-fn office<'a>(first: &Studio, uids: impl IntoIterator<Item = &'a str>) -> Studio {
+pub(super) fn office<'a>(first: &Studio, uids: impl IntoIterator<Item = &'a str>) -> Studio {
     let office = Studio::empty();
     for uid in uids {
         office.tree().add(person(uid, "Given", uid)).unwrap();
