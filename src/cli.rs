@@ -484,6 +484,8 @@ impl Exit {
     #[must_use]
     pub fn of(report: &Report) -> Self {
         match report.outcome {
+            // Whom a run was for, and whose access was to end, waits for a person, whatever holds it.
+            Outcome::Succeeded if report.named.iter().any(|person| person.due) => Self::Held,
             Outcome::Succeeded => Self::Done,
             Outcome::Partial => Self::Partial,
             Outcome::Held => Self::Held,

@@ -18,6 +18,9 @@ pub struct NamedPerson {
     pub had_access: bool,
     /// Whether the user is active after it, as far as that is known.
     pub has_access: bool,
+    /// Whether the access was to end by what the directory shows, and has not.
+    #[serde(default)]
+    pub due: bool,
     /// Why, as text.
     pub reason: String,
     /// How to end the access, where the person still has it; null otherwise.

@@ -172,6 +172,11 @@ impl RunContext<'_, LdapWork> {
                 notes = notes.with_rejected((current, &self.own), &rejected, &vetted);
             }
         }
+        if !self.prepared.only.is_empty() {
+            // Whoever waits is to be found in a hold, whichever run it was.
+            let read = (plan, desired, current);
+            self.number_holds(state, read, (&vetted, &held), approval)?;
+        }
         let approved = of_hold.map(|(hold, refused)| {
             self.add_refused(refused, plan.unchanged());
             hold

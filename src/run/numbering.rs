@@ -1,6 +1,6 @@
 //! Gives what a run holds its numbers, and tells once of each hold that it began or ended.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{RunContext, failure::Failure, ldap_work::LdapWork};
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     },
     state::{FirstNumber, Remembered, State},
     sync::{
-        decision::Plan,
+        decision::{Plan, Who},
         desired::Desired,
         guard::{Approval, Held, Vetted},
     },
@@ -45,7 +45,15 @@ impl RunContext<'_, LdapWork> {
                 part
             })
             .collect();
+        let named = self.named(plan);
         let stays = |of: HoldKind, person: &HeldPerson| match approval {
+            // Nothing is known of those whom the run is not for.
+            _ if named
+                .as_ref()
+                .is_some_and(|named| !named.contains(&*person.directory_id)) =>
+            {
+                true
+            }
             // What is not in the plan that was approved is none of this run's business.
             Approval::Given => true,
             // A reading of a replica releases nobody.
@@ -98,6 +106,17 @@ impl RunContext<'_, LdapWork> {
             self.closed(closed);
         }
         Ok(())
+    }
+
+    /// The directory ids of those whom the run is for; none where it is for everybody.
+    fn named<'p>(&self, plan: &'p Plan<'_>) -> Option<BTreeSet<&'p str>> {
+        let decisions = plan.decisions.iter();
+        let ids = decisions.filter_map(|decision| match decision.who {
+            Who::Person((id, _)) => Some(id.as_str()),
+            Who::Entry(entry) => entry.id.as_ref().map(DirectoryId::as_str),
+            Who::User(user) => user.link.link().map(|link| link.id.as_str()),
+        });
+        (!self.prepared.only.is_empty()).then(|| ids.collect())
     }
 
     /// Forgets what was rejected and whose cause has ended, so that it is judged anew when it arises

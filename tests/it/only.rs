@@ -1,6 +1,8 @@
 //! `sync --only WHO…`: what concerns some people alone is written.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod dismissed;
+
 use std::fs;
 
 use ftrack_ldap_sync::{
@@ -157,15 +159,15 @@ fn whoever_keeps_access_is_named_with_why_and_what_to_do() {
     let all = [waits, disabled, closed, present, gone, new];
     let all: String = all.iter().map(told).collect();
     assert_snapshot!(all, @r"
-    0
-    ada still has access, because the person has been missing since [time], in 1 complete read, and users.deactivate_after is not over
+    3
+    ada still has access: the person has been missing since [time], in 1 complete read, and users.deactivate_after is not over
       To end it: users.deactivate_after counts for everybody, and no command passes it for one person: deactivate the user in ftrack by hand, which the program then leaves so, or shorten that time.
-    0
-    ada still has access, because the person's account has been disabled in the directory since [time], in 1 complete read, and users.disabled_after is not over
+    3
+    ada still has access: the person's account has been disabled in the directory since [time], in 1 complete read, and users.disabled_after is not over
       To end it: users.disabled_after counts for everybody, and no command passes it for one person: deactivate the user in ftrack by hand, which the program then leaves so, or shorten that time.
-    0
-    ada still has access, because the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held: deactivate is frozen from 2020-01-01 to 2999-01-01; the first run from [time] on writes it, or a person's approval: `approve N`, as `holds` numbers it
-      To end it: approve what holds it (`approve N --only WHO`, where `holds` lists it; else `plan --out FILE`, then `apply FILE`), or deactivate the user in ftrack by hand, which the program then leaves so.
+    3
+    ada still has access: the person is still in the directory, but the entry is outside of the job's search bases and scope; the deactivation is held: deactivate is frozen from 2020-01-01 to 2999-01-01; the first run from [time] on writes it, or a person's approval: `approve N`, as `holds` numbers it
+      To end it: `approve 1 --only ada` writes it for this person alone; or deactivate the user in ftrack by hand, which the program then leaves so.
     0
     ada still has access, because the user has the directory's values
       To end it: the directory shows the person among the job's people, who may sign in: disable the account there and name the person again, or deactivate the user in ftrack by hand, which the program then leaves so.

@@ -52,9 +52,27 @@ pub(super) fn before(
         ftrack_id: user.map(|user| user.id.clone()).or(created),
         had_access: has_access,
         has_access,
+        due: has_access && told.is_some_and(|decision| stays_active(&decision.reason)),
         reason: told.map_or_else(String::new, |decision| decision.reason.to_string()),
         what_to_do: told.map(|decision| what_to_do(decision)),
     }
+}
+
+/// Whether a user stays active although its person is missing from the directory or may not sign in.
+fn stays_active(reason: &Reason) -> bool {
+    matches!(
+        reason,
+        Reason::MissingSince(_)
+            | Reason::DisabledSince(_)
+            | Reason::DisabledStays(_)
+            | Reason::Released
+            | Reason::ReleasedBefore
+            | Reason::ReleasedDisabled
+            | Reason::UntouchableLeft(_)
+            | Reason::DeactivateOff
+            | Reason::SharedLink
+            | Reason::NotAsked
+    )
 }
 
 /// How to end the access of somebody about whom this was decided.
@@ -75,17 +93,34 @@ fn what_to_do(decision: &Decision<'_>) -> String {
     }
 }
 
-/// How to write what is held.
-fn approve(by: Option<HeldBy>) -> String {
-    let plan = "`plan --out FILE`, then `apply FILE`";
-    match by {
-        Some(HeldBy::Paused) => format!("approve what is paused ({plan}), or {BY_HAND}"),
-        Some(by) if by.ends_by_approval() => format!(
-            "approve what holds it (`approve N --only WHO`, where `holds` lists it; else {plan}), or \
-             {BY_HAND}"
+/// How to write what is held of a person.
+fn approve(change: &Reported) -> String {
+    let plan = "`plan --out FILE`, then `apply FILE`, which writes everything that is held";
+    match (change.held_by, change.hold) {
+        (Some(HeldBy::Paused), _) => format!("approve what is paused ({plan}), or {BY_HAND}"),
+        (Some(by), Some(number)) if by.ends_by_approval() => format!(
+            "`approve {number} --only {}` writes it for this person alone; or {BY_HAND}",
+            change.username
         ),
-        Some(_) | None => BY_HAND.to_owned(),
+        // A dry run opens no hold.
+        (Some(by), None) if by.ends_by_approval() => format!(
+            "the same command without --dry-run names the number with which it can be approved for \
+             this person alone; or {BY_HAND}"
+        ),
+        (Some(_) | None, _) => BY_HAND.to_owned(),
     }
+}
+
+/// How to write what a person rejected.
+fn take_back(change: &Reported) -> String {
+    format!(
+        "`unreject --only {}` takes the rejection back, and then name the person again; or {BY_HAND}",
+        change.username
+    )
+}
+
+fn is_planned(change: &Reported) -> bool {
+    change.result == ChangeResult::Planned
 }
 
 /// Puts into a report what became of the people whom the run was for.
@@ -104,6 +139,11 @@ pub(in crate::run) fn settle(report: &mut Report) {
             Some((change, values.new == Value::Bool(true)))
         });
         if let Some((change, becomes_active)) = activity {
+            let what = if becomes_active {
+                "activation"
+            } else {
+                "deactivation"
+            };
             person.reason.clone_from(&change.reason);
             match change.result {
                 ChangeResult::Applied => person.has_access = becomes_active,
@@ -115,9 +155,13 @@ pub(in crate::run) fn settle(report: &mut Report) {
                 }
                 ChangeResult::Held => {
                     let why = change.hold().unwrap_or_default();
-                    person.reason.push_str(&format!("; it is held: {why}"));
+                    let text = format!("; the {what} is held: {why}");
+                    person.reason.push_str(&text);
                 }
-                ChangeResult::Rejected => person.reason.push_str("; a person rejected it"),
+                ChangeResult::Rejected => {
+                    let text = format!("; a person rejected the {what}, or had one undone");
+                    person.reason.push_str(&text);
+                }
                 ChangeResult::Planned
                 | ChangeResult::Failed
                 | ChangeResult::Unsettled
@@ -128,11 +172,10 @@ pub(in crate::run) fn settle(report: &mut Report) {
                 }
             }
             if !becomes_active {
+                person.due = person.has_access && !(*dry_run && is_planned(change));
                 person.what_to_do = Some(match change.result {
-                    ChangeResult::Held => approve(change.held_by),
-                    ChangeResult::Rejected => format!(
-                        "take the rejection back (`unreject --only WHO`) and run it again, or {BY_HAND}"
-                    ),
+                    ChangeResult::Held => approve(change),
+                    ChangeResult::Rejected => take_back(change),
                     ChangeResult::Applied
                     | ChangeResult::Failed
                     | ChangeResult::Unsettled
@@ -142,6 +185,7 @@ pub(in crate::run) fn settle(report: &mut Report) {
             }
         }
         if !person.has_access {
+            person.due = false;
             person.what_to_do = None;
         }
     }

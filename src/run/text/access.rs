@@ -15,6 +15,7 @@ pub(super) fn write(text: &mut String, report: &Report) {
             ftrack_id: _,
             had_access,
             has_access,
+            due,
             reason,
             what_to_do,
         } = person;
@@ -29,8 +30,9 @@ pub(super) fn write(text: &mut String, report: &Report) {
             (true, false) => (green(), "has no access any more"),
             (false, false) => (yellow(), "has no access"),
         };
+        let because = if *due { ":" } else { ", because" };
         let told = format!(
-            "{}, because {}",
+            "{}{because} {}",
             paint(style, &format!("{} {has}", escape_control(&who))),
             escape_control(reason)
         );
