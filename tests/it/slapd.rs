@@ -97,7 +97,7 @@ impl Setup {
         Self {
             ldif: ldif.into(),
             certificate: Certificate::Good,
-            global: String::new(),
+            global: "moduleload ppolicy\n".into(),
             database: String::new(),
             access: String::new(),
             export: None,

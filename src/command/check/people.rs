@@ -160,7 +160,9 @@ pub fn tell(
     }
     no_people(about, counted);
     groups(about, counted, &reading, &work.job.member_of);
-    disabled(about, counted, &work.job.account(kind), reading.accounts());
+    let account = work.job.account(kind);
+    unknown_flag(about, &account, schema);
+    disabled(about, counted, &account, reading.accounts());
     match Desired::new(reading, &work.job.limits) {
         // The cause is told already.
         Err(_) if about.has_failed() => {}
@@ -364,6 +366,27 @@ fn groups(about: &mut About, counted: &Counted, reading: &Reading<Mapped>, membe
             "correct the groups, the search bases or the filter",
         );
     }
+}
+
+/// An attribute that the server's kind suggests, and that its schema does not have: nobody can ever count
+/// as disabled by it.
+fn unknown_flag(about: &mut About, rule: &AccountRule, schema: Option<&Schema>) {
+    let flag = rule.flag.map(DisabledFlag::attribute);
+    let Some((flag, _)) = flag
+        .zip(schema)
+        .filter(|(flag, schema)| schema.find(flag).is_none())
+    else {
+        return;
+    };
+    about.warn(
+        "disabled",
+        format!(
+            "the directory's schema has no attribute {flag}, so nobody can ever count as disabled by \
+             it"
+        ),
+        "set the job's disabled to a filter of those who may not sign in, or to \"never\" where \
+         the directory disables nobody; an OpenLDAP server has it with its module ppolicy",
+    );
 }
 
 /// Who may not sign in by the job's rule; without one, whose entries show it all the same.

@@ -308,3 +308,22 @@ fn a_busy_server_keeps_nobody_from_binding_to_the_next() {
 fn address(slapd: &Slapd) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, slapd.url().port().unwrap()))
 }
+
+#[test]
+fn a_schema_that_cannot_show_who_may_not_sign_in() {
+    let mut setup = Setup::new(crate::directory::people(3));
+    setup.global = String::new();
+    let slapd = setup.start();
+    let mut world = World::over(&slapd);
+    let (trouble, status) = world.check(&[]).only_trouble();
+    assert_eq!(status, 0);
+    assert!(
+        trouble.contains("the directory's schema has no attribute pwdAccountLockedTime, so nobody")
+            && trouble.starts_with("warn disabled about"),
+        "{trouble}"
+    );
+    for disabled in ["never", "(employeeType=gone)"] {
+        world.job = format!("disabled = {disabled:?}");
+        assert_eq!(world.check(&[]).trouble(), [] as [String; 0]);
+    }
+}
