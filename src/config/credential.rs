@@ -28,6 +28,8 @@ const READERS: usize = 4;
 pub struct Credential {
     loaded: Secret,
     file: Option<PathBuf>,
+    /// The file of the configuration in which it stands itself, where it does.
+    stands_in: Option<PathBuf>,
     /// Bounds the threads that wait for a file that does not answer.
     readers: Arc<Semaphore>,
 }
@@ -80,8 +82,21 @@ impl Credential {
         Self {
             loaded,
             file,
+            stands_in: None,
             readers,
         }
+    }
+
+    /// The same, which stands in this file of the configuration itself, if it is one.
+    pub(super) fn standing_in(self, stands_in: Option<PathBuf>) -> Self {
+        Self { stands_in, ..self }
+    }
+
+    /// The file of the configuration in which the secret stands itself; none where it is in a file of its
+    /// own, or in the environment.
+    #[must_use]
+    pub fn stands_in(&self) -> Option<&Path> {
+        self.stands_in.as_deref()
     }
 
     /// The file of the secret, if it has one of its own.

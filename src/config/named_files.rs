@@ -33,9 +33,9 @@ pub fn secret(
             None
         }
         (Some(credential), None) => Secret::checked(credential.loaded().clone())
-            .map(Credential::from)
             .map_err(|problem| notes.find(&key, problem))
-            .ok(),
+            .ok()
+            .map(|secret| Credential::from(secret).standing_in(notes.file(&key))),
         (None, Some(path)) if places.secrets == SecretFiles::NotRead => {
             Some(Credential::unread(places.find(&path)))
         }

@@ -84,6 +84,14 @@ impl Notes {
         }
     }
 
+    /// The file in which a value stands; none where a variable sets it.
+    pub fn file(&self, key: &KeyPath) -> Option<PathBuf> {
+        match self.place(key) {
+            Place::File { path, line: _ } => Some(path),
+            Place::Variable(_) => None,
+        }
+    }
+
     /// The names of the tables in a table, such as those of the jobs.
     pub fn names_in(&self, table: &str) -> BTreeSet<String> {
         let within = self.places.keys().map(KeyPath::keys);

@@ -37,11 +37,14 @@ pub fn of_program(about: &mut About, config: &Config, now: DateTime<Utc>) {
         certificates.push((key("ca_file"), &directory.ca_file));
         certificates.push((key("client_cert_file"), &directory.client_cert_file));
     }
-    for (key, file) in secrets.into_iter().filter_map(|(key, secret)| {
-        let file = Credential::file(secret)?;
-        Some((key, file))
-    }) {
-        secret_file(about, &key, file);
+    for (key, secret) in &secrets {
+        if let Some(file) = Credential::file(secret) {
+            secret_file(about, key, file);
+        }
+        if let Some(file) = secret.stands_in() {
+            let key = key.strip_suffix("_file").unwrap_or(key);
+            secret_file(about, key, file);
+        }
     }
     for (key, file) in certificates {
         if let Some(file) = file {

@@ -1,6 +1,6 @@
 //! Settings that are valid, and probably not what is intended.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use serde_json::json;
 
@@ -56,6 +56,32 @@ fn secrets_that_everybody_can_read() {
         assert!(advice.starts_with('/') && advice.ends_with(file), "{found}");
     }
     world.mode = 0o640;
+    assert_eq!(trouble(&world), [] as [String; 0]);
+}
+
+#[test]
+fn a_secret_in_a_configuration_that_everybody_can_read() {
+    let mut world = World::at("ldaps://ldap.studio.test");
+    world.bind = "bind_dn = \"cn=sync\"\nbind_password = \"a secret of nobody\"".into();
+    let file = world.config();
+    let chmod = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+    chmod(0o644);
+    let found = trouble(&world);
+    let [found] = found.as_slice() else {
+        panic!("{found:#?}")
+    };
+    let wanted = format!(
+        "warn secret about configuration: every user of this machine can read {}, of \
+         directories.studio.bind_password;",
+        file.display()
+    );
+    assert!(found.starts_with(&wanted), "{found}");
+    assert!(found.ends_with("config.toml"), "{found}");
+    chmod(0o640);
+    assert_eq!(trouble(&world), [] as [String; 0]);
+    // Where nothing secret stands in it, everybody may.
+    world.bind = World::at("ldaps://ldap.studio.test").bind;
+    chmod(0o644);
     assert_eq!(trouble(&world), [] as [String; 0]);
 }
 
