@@ -33,7 +33,7 @@ pub async fn link(
         who: named(&args.who, "WHO")?,
         user: named(&args.user, "USER")?,
     };
-    let (name, _) = job(config, args.job.as_deref())?;
+    let name = job_of_option(config, args.job.as_deref())?;
     run(config, name, (asked, args.dry_run), args.format, cancel).await
 }
 
@@ -49,7 +49,7 @@ pub async fn unlink(
     let asked = Asked::Unlink {
         user: named(&args.user, "USER")?,
     };
-    let (name, _) = job(config, args.job.as_deref())?;
+    let name = job_of_option(config, args.job.as_deref())?;
     run(config, name, (asked, args.dry_run), args.format, cancel).await
 }
 
@@ -94,6 +94,19 @@ fn named(text: &str, what: &str) -> Result<String, Stop> {
         return Err(Stop::usage(&format!("{what} is empty")));
     }
     Ok(text.to_owned())
+}
+
+/// The job of the option, or the only one; the names stand before it, so that it is not one of them.
+fn job_of_option<'c>(config: &'c Config, named: Option<&str>) -> Result<&'c str, Stop> {
+    match job(config, named) {
+        Ok((name, _)) => Ok(name),
+        Err(stop) if named.is_some() => Err(stop),
+        Err(Stop { exit, lines }) => {
+            let lines = lines.into_iter();
+            let lines = lines.map(|line| format!("{line}, with --job")).collect();
+            Err(Stop { exit, lines })
+        }
+    }
 }
 
 async fn run(

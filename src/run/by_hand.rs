@@ -24,7 +24,7 @@ use crate::{
     },
     state::State,
     sync::{
-        decide::{GivenUser, Matched, user_named},
+        decide::{GivenUser, Matched, NotGiven, user_named},
         decision::{Decision, Outcome, Plan, Who},
         guard,
         guard::ClosedKinds,
@@ -143,9 +143,11 @@ impl<'a> RunContext<'a, LdapWork> {
         let Some(Asked::Link { who, user }) = &self.asked else {
             return Ok(matched);
         };
-        let (matched, id) = matched
-            .giving(GivenUser { who, user })
-            .map_err(Failure::refused)?;
+        let given = matched.giving(GivenUser { who, user });
+        let (matched, id) = given.map_err(|error| match error {
+            NotGiven::Misnamed(_) => self.misnamed(error),
+            NotGiven::Refused(_) => Failure::refused(error),
+        })?;
         self.given_to = Some(id);
         Ok(matched)
     }
@@ -191,6 +193,7 @@ impl<'a> RunContext<'a, LdapWork> {
         let earlier = self.confirm_earlier(state, &remembered, &current).await?;
         self.own = self.known_links(&remembered, &current)?;
         let plan = self.ending(&current)?;
+        self.begin()?;
         let vetted = guard::give(&plan, &ClosedKinds::default());
         self.record_plan(&plan, &vetted);
         let writer: Writer = match aim {
@@ -212,9 +215,14 @@ impl<'a> RunContext<'a, LdapWork> {
     }
 
     /// What ends the links that a person asked to end.
-    fn ending<'c>(&self, current: &'c Current) -> Result<Plan<'c>, Failure> {
+    fn ending<'c>(&mut self, current: &'c Current) -> Result<Plan<'c>, Failure> {
         let (decisions, notices) = match &self.asked {
-            Some(Asked::Unlink { user }) => self.unlinking(current, user)?,
+            Some(Asked::Unlink { user }) => {
+                let user = user_named(&current.users, user);
+                let user = user
+                    .map_err(|why| self.misnamed(format!("unlink: {why}; nothing was written")))?;
+                self.unlinking(current, user)?
+            }
             Some(Asked::Release) => {
                 let Released { users, notices } = self.released(current);
                 let users = users.into_iter();
@@ -243,10 +251,9 @@ impl<'a> RunContext<'a, LdapWork> {
     fn unlinking<'c>(
         &self,
         current: &'c Current,
-        name: &str,
+        user: &'c User,
     ) -> Result<(Vec<Decision<'c>>, Vec<String>), Failure> {
         let refused = |why: String| Failure::refused(format!("unlink: {why}; nothing was written"));
-        let user = user_named(&current.users, name).map_err(&refused)?;
         let name = &*user.username;
         let link = match &user.link {
             LinkFound::Link(link) if self.own.has(link) => link,

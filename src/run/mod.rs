@@ -343,7 +343,7 @@ impl CompiledJob {
                 }
                 let is_observing = mode == Mode::Observe && !context.report.dry_run;
                 context.report.observed = is_observing.then(Observed::default);
-                if self.only.is_empty() {
+                if self.only.is_empty() && context.asked.is_none() {
                     context.begin()?;
                 }
                 // On the heap: both kinds of runs in one value exceed a thread's stack in a debug

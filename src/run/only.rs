@@ -2,7 +2,7 @@
 //! what concerns these people is written. Nothing else is remembered of it than of a run that only
 //! observes, so that the next run judges everybody as if this one had not been.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use super::{RunContext, failure::Failure, ldap_work::LdapWork};
 use crate::{
@@ -16,6 +16,15 @@ use crate::{
 };
 
 pub(super) mod access;
+
+impl<W> RunContext<'_, W> {
+    /// Somebody is named whom nobody knows, or several: then it was no run.
+    pub(super) fn misnamed(&mut self, why: impl fmt::Display) -> Failure {
+        let failure = Failure::refused(why);
+        self.misnamed = Some(failure.why.clone());
+        failure
+    }
+}
 
 impl RunContext<'_, LdapWork> {
     /// Whether the run is for everybody.
@@ -40,11 +49,8 @@ impl RunContext<'_, LdapWork> {
         if self.is_for_everybody() {
             return Ok(plan);
         }
-        let restricted = self.only_of(plan, current);
-        if let Err(failure) = &restricted {
-            self.misnamed = Some(failure.why.clone());
-        }
-        restricted
+        self.only_of(plan, current)
+            .map_err(|Failure { why, .. }| self.misnamed(why))
     }
 
     fn only_of<'p>(&mut self, plan: Plan<'p>, current: &Current) -> Result<Plan<'p>, Failure> {

@@ -35,6 +35,7 @@ use crate::{
     },
     state::{
         Remembered, State, Written,
+        files::StateError,
         history::History,
         lock::JobLock,
         snapshots::{SnapshotError, Snapshots},
@@ -128,21 +129,21 @@ impl CompiledJob {
                 let (mut context, writer) =
                     RunContext::start(self, &**work, trigger, &purpose, history, cancel, progress);
                 context.ordered(order);
-                context.begin()?;
+                context.begin_unless_named(order)?;
                 let writer = (!order.dry_run).then_some(&writer);
                 let ended = context.execute_put_back(state, (order, target), writer);
                 let ended = Box::pin(ended).await;
-                Ok(context.finish(ended, state))
+                context.end_put_back(ended, state)
             }
             Work::FtrackLdap(work) => {
                 let (mut context, writer) =
                     RunContext::start(self, work, trigger, &purpose, history, cancel, progress);
                 context.ordered(order);
-                context.begin()?;
+                context.begin_unless_named(order)?;
                 let writer = (!order.dry_run).then_some(&writer);
                 let ended = context.execute_restore_of_all((order, target), writer);
                 let ended = Box::pin(ended).await;
-                Ok(context.finish(ended, state))
+                context.end_put_back(ended, state)
             }
         }
     }
@@ -198,6 +199,26 @@ impl CompiledJob {
 }
 
 impl<W> RunContext<'_, W> {
+    /// Where people are named, it is no run before they are known.
+    fn begin_unless_named(&mut self, order: &PutBackOrder) -> Result<(), StateError> {
+        if order.only.is_empty() {
+            self.begin()?;
+        }
+        Ok(())
+    }
+
+    fn end_put_back(
+        mut self,
+        ended: Result<(), Failure>,
+        state: &State,
+    ) -> Result<Report, RunStartError> {
+        if let Some(why) = self.misnamed.take() {
+            return Err(RunStartError::Misnamed(why));
+        }
+        self.begin()?;
+        Ok(self.finish(ended, state))
+    }
+
     /// Notes in the report who wants what.
     fn ordered(&mut self, order: &PutBackOrder) {
         self.report.only.clone_from(&order.only);
@@ -346,6 +367,7 @@ impl RunContext<'_, LdapWork> {
                 )
             }
         };
+        self.begin()?;
         let reason = Reason::PutBack(reason.into());
         let judged = (guarding, &reason, &closed);
         let to_write = self.vetted_put_back(put_back, &current, judged).await?;

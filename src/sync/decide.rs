@@ -61,7 +61,7 @@ mod successors;
 mod unfit;
 mod unsettled;
 
-pub use given::{GivenUser, user_named};
+pub use given::{GivenUser, NotGiven, user_named};
 use noted::Waiting;
 use owned::OwnedUsers;
 use subject::Subject;

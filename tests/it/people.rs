@@ -48,6 +48,16 @@ fn refused(studio: &Studio, arguments: &[&str]) -> String {
     report.error.unwrap()
 }
 
+/// A command that names somebody whom nobody knows, or several: no run, and nothing is written.
+fn misnamed(studio: &Studio, arguments: &[&str]) -> String {
+    let (users, runs) = (studio.ftrack().users(), studio.reports().len());
+    let ended = studio.run(arguments);
+    assert_eq!((ended.status, &*ended.stdout), (2, ""), "{}", ended.stderr);
+    assert_eq!(studio.ftrack().users(), users);
+    assert_eq!(studio.reports().len(), runs);
+    ended.stderr
+}
+
 /// The link of a user as it is stored; null where there is none.
 fn link(studio: &Studio, username: &str) -> Value {
     let user = studio.user(username);

@@ -152,9 +152,13 @@ fn only_some_people_and_nobody_unknown() {
     assert_eq!(logins(&report, Action::Update), ["bob"]);
     assert_eq!(studio.user("cyd").first_name.unwrap(), "Vandal");
     assert_eq!(studio.user("ada").last_name.unwrap(), "New");
-    let report = put_back(&studio, &["restore", &run.run, "--only", "nobody"]);
-    assert_eq!(report.outcome, Outcome::Failed);
-    assert!(report.error.unwrap().contains("names nobody"));
+    let runs = studio.reports().len();
+    for command in ["restore", "undo"] {
+        let ended = studio.run(&[command, &run.run, "--only", "nobody"]);
+        assert_eq!(ended.status, 2, "{}{}", ended.stdout, ended.stderr);
+        assert!(ended.stderr.contains("names nobody"), "{}", ended.stderr);
+        assert_eq!(studio.reports().len(), runs, "it was no run");
+    }
 }
 
 #[test]

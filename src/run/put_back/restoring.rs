@@ -46,18 +46,18 @@ impl RunContext<'_, LdapWork> {
             only: &order.only,
             now,
         };
-        known(&restoring)?;
+        known(&restoring).map_err(|error| self.misnamed(error))?;
         Ok(restore::restore(restoring, guarding))
     }
 }
 
 /// Refuses names that neither the snapshot nor ftrack has.
-fn known(restoring: &Restoring<'_, '_>) -> Result<(), Failure> {
+fn known(restoring: &Restoring<'_, '_>) -> Result<(), PutBackError> {
     restoring.unknown().map_or(Ok(()), |who| {
-        Err(Failure::refused(PutBackError::Nobody {
+        Err(PutBackError::Nobody {
             what: format!("the snapshot {}", restoring.snapshot.head.snapshot),
             who: who.to_owned(),
-        }))
+        })
     })
 }
 
@@ -112,7 +112,8 @@ impl RunContext<'_, FtrackLdapJob> {
             only: &order.only,
             now: self.clocks().latest(),
         };
-        known(&restoring)?;
+        known(&restoring).map_err(|error| self.misnamed(error))?;
+        self.begin()?;
         let api_user = fold(&config.ftrack.api_user).into_owned();
         let is_api_user = |login: &str| fold(login) == api_user;
         let guarded = |user: &User| user.administrator.then_some("it is an administrator");

@@ -31,8 +31,14 @@ pub struct GivenUser<'g> {
 
 /// Why a user cannot be given to a person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("link: {0}; nothing was written")]
-pub struct NotGiven(String);
+pub enum NotGiven {
+    /// Whom or which user is meant cannot be told from the name.
+    #[error("link: {0}; nothing was written")]
+    Misnamed(String),
+    /// The person does not get the user.
+    #[error("link: {0}; nothing was written")]
+    Refused(String),
+}
 
 impl<'a> Matched<'a> {
     /// The same, but for one person, whose user is the one that is given; and who that is.
@@ -42,7 +48,7 @@ impl<'a> Matched<'a> {
     /// is never changed.
     pub fn giving(mut self, given: GivenUser<'_>) -> Result<(Self, DirectoryId), NotGiven> {
         let place = self.person_named(given.who)?;
-        let user = user_named(&self.current.users, given.user).map_err(NotGiven)?;
+        let user = user_named(&self.current.users, given.user).map_err(NotGiven::Misnamed)?;
         let Some((identified, found)) = self
             .desired
             .people()
@@ -110,7 +116,7 @@ impl<'a> Matched<'a> {
                     .map(|(_, (_, person))| &*person.dn);
                 let names: BTreeSet<&str> = names.collect();
                 let names: Vec<&str> = names.into_iter().collect();
-                Err(NotGiven(format!(
+                Err(NotGiven::Misnamed(format!(
                     "{who:?} may be {}: name the person by the DN or the directory id",
                     names.join(" or ")
                 )))
@@ -141,14 +147,14 @@ impl<'a> Matched<'a> {
                 return Ok(());
             }
         };
-        Err(NotGiven(why))
+        Err(NotGiven::Refused(why))
     }
 
     /// Whether a user has no owner, and may get this one.
     fn may_be_given(&self, id: &DirectoryId, user: &User) -> Result<(), NotGiven> {
         let name = &*user.username;
         if let Some(why) = self.rules.untouchable(user) {
-            return Err(NotGiven(format!(
+            return Err(NotGiven::Refused(format!(
                 "the user {name:?} is never changed: {why}"
             )));
         }
@@ -173,7 +179,7 @@ impl<'a> Matched<'a> {
             ),
             LinkFound::Unreadable => format!("the link of the user {name:?} cannot be read"),
         };
-        Err(NotGiven(why))
+        Err(NotGiven::Refused(why))
     }
 
     /// Whether nothing follows for the person whom a user was unlinked from, if the user becomes
@@ -187,7 +193,7 @@ impl<'a> Matched<'a> {
 }
 
 fn nobody(who: &str) -> NotGiven {
-    NotGiven(format!(
+    NotGiven::Misnamed(format!(
         "none of the job's people has the login, mail address, DN or directory id {who:?}; \
          `explain` says why"
     ))

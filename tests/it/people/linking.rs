@@ -9,7 +9,7 @@ use ftrack_ldap_sync::{
 };
 use serde_json::{Value, json};
 
-use super::{by_hand, done, link, number_of_users, refused};
+use super::{by_hand, done, link, misnamed, number_of_users, refused};
 use crate::{
     daemon::Daemon,
     rules::{account, give_role, logins, make_administrator},
@@ -107,6 +107,19 @@ fn a_dry_run_shows_it_and_writes_nothing() {
 }
 
 #[test]
+fn where_there_are_several_jobs_the_option_is_named() {
+    let situation = newcomer().config(
+        "[jobs.others]\ndirectory = \"studio\"\nsearch_bases = [\"ou=others,dc=studio,dc=test\"]\n",
+    );
+    for arguments in [&["link", "ada", "countess"] as &[&str], &["unlink", "bob"]] {
+        let wrong = situation.run(arguments);
+        assert_eq!(wrong.status, 2, "{}", wrong.stdout);
+        assert!(wrong.stderr.contains("--job"), "{}", wrong.stderr);
+        assert!(wrong.stderr.contains("artists, others"), "{}", wrong.stderr);
+    }
+}
+
+#[test]
 fn it_is_refused_when_either_side_has_a_link() {
     let situation = newcomer();
     let error = refused(&situation, &["link", "ada", "bob"]);
@@ -143,11 +156,12 @@ fn who_is_not_there_or_not_known_for_certain_gets_nothing() {
         ("ada", "nobody", "no user in ftrack"),
         ("shared@studio.test", "countess", "may be"),
         ("ada", "countess@studio.test", "may be"),
-        ("ada", "ldap-sync", "API user"),
     ] {
-        let error = refused(&situation, &["link", who, user]);
+        let error = misnamed(&situation, &["link", who, user]);
         assert!(error.contains(why), "{who} {user}: {error}");
     }
+    let error = refused(&situation, &["link", "ada", "ldap-sync"]);
+    assert!(error.contains("API user"), "{error}");
     for (arguments, why) in [
         (&["link", "", "countess"] as &[&str], "WHO is empty"),
         (&["link", "ada", " "], "USER is empty"),
@@ -252,8 +266,8 @@ fn it_waits_for_the_daemons_run_and_is_done_beside_it() {
     let waiting = situation.start(&["link", "bob2", "countess", "--format", "json"]);
     gate.open();
     let ended = crate::studio::Ended::of(waiting.wait_with_output().unwrap());
-    assert_eq!(ended.status, 1, "{}", ended.stderr);
-    assert!(ended.report().error.unwrap().contains("bob2"));
+    assert_eq!(ended.status, 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("bob2"), "{}", ended.stderr);
     assert!(triggered.wait_with_output().unwrap().status.success());
     assert_eq!(situation.user("cyd").email.unwrap(), "other@studio.test");
     assert!(daemon.stop().0.success());

@@ -12,7 +12,7 @@ use ftrack_ldap_sync::{
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use super::{done, link, number_of_users, refused};
+use super::{done, link, misnamed, number_of_users, refused};
 use crate::{
     rules::{account, add_config, by_hand, leave},
     situations::Situation,
@@ -113,12 +113,13 @@ fn it_is_refused_where_there_is_nothing_to_end() {
     let situation = Situation::synced(&["ada"]).stranger("nobodys");
     for (user, why) in [
         ("nobodys", "nobody's of any job"),
-        ("nobody", "no user in ftrack"),
         ("ldap-sync", "nobody's of any job"),
     ] {
         let error = refused(&situation, &["unlink", user]);
         assert!(error.contains(why), "{error}");
     }
+    let error = misnamed(&situation, &["unlink", "nobody"]);
+    assert!(error.contains("no user in ftrack"), "{error}");
     let report = done(&situation, &["unlink", "ada", "--dry-run"]);
     assert_eq!((report.changes.len(), report.ftrack.write_calls), (1, 0));
     done(&situation, &["unlink", "ada"]);
