@@ -16,6 +16,9 @@ pub use by_hand::ByHand;
 pub use parts::{Contested, ContestedValue, JobPart, LeftJob, MatchedBy};
 use words::{left_job, moved_to_job, several_ids, several_users};
 
+/// Why a user is not adopted where `users.adopt` forbids it.
+pub const ADOPT_NEVER: &str = "it is not this job's, and users.adopt is \"never\"";
+
 /// Why a change is made, an entry is skipped, or a user is left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
@@ -33,6 +36,8 @@ pub enum Reason {
     RoleGone,
     /// This program began to create the user, and did not finish.
     AdoptBegun,
+    /// The user has the id of one that this program creates for the person, and no owner.
+    AdoptCreated,
     /// The user has no owner, and the rule `users.adopt` matches it.
     AdoptMatched(Box<(Box<str>, MatchedBy)>),
     /// The person left the search bases of another job, and the user follows.
@@ -219,6 +224,7 @@ impl Reason {
             | Self::OtherRoles
             | Self::RoleGone
             | Self::AdoptBegun
+            | Self::AdoptCreated
             | Self::AdoptMatched(_)
             | Self::LeftJob(_)
             | Self::LeftJobInactive(_)
@@ -339,6 +345,9 @@ impl Reason {
             Self::RoleGone => "the user's link names a role or membership that is gone",
             Self::AdoptBegun => {
                 "this program began to create the user in a run that was interrupted"
+            }
+            Self::AdoptCreated => {
+                "this program created the user for the person, or began to, and it has no link now"
             }
             Self::Completed => "the change that an earlier run began is complete",
             Self::Unsigned => "the user's link needs a signature",
@@ -521,6 +530,7 @@ impl fmt::Display for Reason {
             | Self::OtherRoles
             | Self::RoleGone
             | Self::AdoptBegun
+            | Self::AdoptCreated
             | Self::Completed
             | Self::Unsigned
             | Self::LinkIncomplete

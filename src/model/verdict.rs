@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::reason::Reason;
+use crate::model::reason::{ADOPT_NEVER, Reason};
 
 /// What a run does about somebody, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -170,11 +170,13 @@ impl Reason {
             | Self::ClaimedBy(_)
             | Self::LinkOfAnother(_)
             | Self::SeveralAdoptable(_)
-            | Self::NotAdopted(_)
             | Self::Contested(_)
             | Self::UsernameTaken(_)
             | Self::SharedLink => Verdict::Collision,
-            Self::OwnUsername(_)
+            Self::NotAdopted(refused) if refused.1 == ADOPT_NEVER => Verdict::NotOwned,
+            // What it is, an administrator perhaps, is why it never becomes anybody's.
+            Self::NotAdopted(_)
+            | Self::OwnUsername(_)
             | Self::ProtectedUsername(_)
             | Self::Untouchable(_)
             | Self::UntouchableLeft(_) => Verdict::Protected,
@@ -206,6 +208,7 @@ impl Reason {
             | Self::OtherRoles
             | Self::RoleGone
             | Self::AdoptBegun
+            | Self::AdoptCreated
             | Self::AdoptMatched(_)
             | Self::LeftJob(_)
             | Self::LeftJobInactive(_)

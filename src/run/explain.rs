@@ -406,7 +406,9 @@ impl RunContext<'_, LdapWork> {
             verdict,
             reason,
             changes: parts,
-            user: user.map(user_of),
+            user: user
+                .or_else(|| reasons::not_adopted(decision, current))
+                .map(user_of),
         }
     }
 }

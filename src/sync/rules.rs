@@ -13,7 +13,7 @@ use crate::{
     model::{
         grant::GrantName,
         link::Signature,
-        reason::Cause,
+        reason::{ADOPT_NEVER, Cause},
         server_kind::ServerKind,
         user::{Current, EntityId, UNTOUCHABLE, User},
     },
@@ -334,7 +334,7 @@ impl Rules {
     #[must_use]
     pub fn adoption_refused(&self, user: &User) -> Option<&'static str> {
         self.never_adopted(user).or(match self.users.adopt {
-            Adopt::Never => Some("it is not this job's, and users.adopt is \"never\""),
+            Adopt::Never => Some(ADOPT_NEVER),
             Adopt::Username | Adopt::Email => None,
         })
     }

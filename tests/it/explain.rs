@@ -437,3 +437,17 @@ fn values_that_do_not_fit_are_named_and_so_are_pictures() {
     let map = steps.iter().filter(|step| step.step == StepName::Map);
     assert!(map.clone().any(|step| !step.passed), "{steps:#?}");
 }
+
+#[test]
+fn whose_login_an_administrator_has_is_told_so() {
+    let situation = Situation::of(&["ada", "admin"]);
+    let explained = situation.explain(&["admin"]).unwrap();
+    assert_eq!(explained.verdict.as_str(), "protected");
+    let user = explained.ftrack.unwrap();
+    assert_eq!((&*user.username, user.administrator), ("admin", Some(true)));
+    let text = situation.run(&["explain", "admin"]).stdout;
+    assert!(text.contains("administrators are never adopted"), "{text}");
+    assert!(text.contains("is not adopted"), "{text}");
+    assert!(!text.contains("no user\n"), "{text}");
+    assert!(!text.contains("somebody else"), "{text}");
+}

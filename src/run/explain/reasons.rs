@@ -42,10 +42,17 @@ impl RunContext<'_, LdapWork> {
             );
         }
         match holder(decision, current) {
-            Some(holder) => format!(
-                "ftrack has no user of the person's own; {} ({}) is that of somebody else",
-                holder.username, holder.id
-            ),
+            Some(holder) => {
+                let what = if matches!(decision.reason, Reason::NotAdopted(_)) {
+                    "is not adopted"
+                } else {
+                    "is that of somebody else"
+                };
+                format!(
+                    "ftrack has no user of the person's own; {} ({}) {what}",
+                    holder.username, holder.id
+                )
+            }
             None => "ftrack has no user for the person".to_owned(),
         }
     }
@@ -108,12 +115,22 @@ impl RunContext<'_, LdapWork> {
     }
 }
 
+/// The user that has what a person asks for, and is not adopted.
+pub(super) fn not_adopted<'c>(decision: &Decision<'_>, current: &'c Current) -> Option<&'c User> {
+    let is_not_adopted = matches!(decision.reason, Reason::NotAdopted(_));
+    holder(decision, current).filter(|_| is_not_adopted)
+}
+
 /// The user that has the login that a person asks for.
 fn holder<'c>(decision: &Decision<'_>, current: &'c Current) -> Option<&'c User> {
-    let Reason::UsernameTaken(taken) = &decision.reason else {
+    let login = if let Reason::UsernameTaken(taken) = &decision.reason {
+        &taken.0
+    } else if let Reason::NotAdopted(refused) = &decision.reason {
+        &refused.0
+    } else {
         return None;
     };
-    let login = fold(&taken.0).into_owned();
+    let login = fold(login).into_owned();
     let mut users = current.users.iter();
     users.find(|user| fold(&user.username) == login)
 }

@@ -70,7 +70,8 @@ impl<'a> Decider<'a, '_> {
         let reason = match by {
             _ if is_given => Reason::ByHand(ByHand::Linked),
             Some(by) if !is_begun => Reason::AdoptMatched(Box::new((user.username.clone(), by))),
-            Some(_) | None => Reason::AdoptBegun,
+            Some(_) | None if self.matched.known.begun.contains(&user.id) => Reason::AdoptBegun,
+            Some(_) | None => Reason::AdoptCreated,
         };
         let subject = Subject {
             user,

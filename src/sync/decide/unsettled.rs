@@ -93,6 +93,7 @@ impl Reason {
             | Self::OtherRoles
             | Self::RoleGone
             | Self::AdoptBegun
+            | Self::AdoptCreated
             | Self::AdoptMatched(_)
             | Self::LeftJob(_)
             | Self::LeftJobInactive(_)

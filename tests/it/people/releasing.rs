@@ -60,6 +60,12 @@ fn a_later_sync_is_a_first_contact_again() {
         by_hand(studio, "user3", &json!({"username": "user3x"}));
     });
     done(&situation, &RELEASE);
+    let planned = situation.plan_text();
+    assert!(
+        planned.contains("= adopt") && !planned.contains("interrupted"),
+        "{planned}"
+    );
+    assert!(planned.contains("it has no link now"), "{planned}");
     let report = situation.sync();
     assert_eq!(report.outcome, Outcome::Succeeded, "{report:#?}");
     assert_eq!((report.counts.adopted, report.counts.created), (8, 0));

@@ -220,10 +220,10 @@ fn a_user_that_a_cut_off_run_began_is_adopted_but_neither_as_administrator_nor_a
     Plan for artists: 2 to adopt, 1 entry skipped
 
       = adopt      ada  uid=ada,ou=people,dc=studio,dc=test
-          this program began to create the user in a run that was interrupted
+          this program created the user for the person, or began to, and it has no link now
 
       = adopt      bob  uid=bob,ou=people,dc=studio,dc=test
-          this program began to create the user in a run that was interrupted
+          this program created the user for the person, or began to, and it has no link now
 
       1 entry skipped:
         uid=cyd,ou=people,dc=studio,dc=test
@@ -375,10 +375,10 @@ fn a_user_that_a_cut_off_run_began_is_held_when_somebody_gave_it_a_role() {
     Plan for artists: 2 to adopt, 1 of them held
 
       = adopt      ada  uid=ada,ou=people,dc=studio,dc=test
-          this program began to create the user in a run that was interrupted
+          this program created the user for the person, or began to, and it has no link now
 
       = adopt      bob HELD  uid=bob,ou=people,dc=studio,dc=test
-          this program began to create the user in a run that was interrupted
+          this program created the user for the person, or began to, and it has no link now
 
       1 change is held: the user "bob" has security roles beyond those of a new user ("Project Manager"), which would become the person's; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; a role that every new user gets belongs in ftrack.default_roles
 
