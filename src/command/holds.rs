@@ -6,7 +6,12 @@ use chrono::{DateTime, Local, Utc};
 use comfy_table::Cell;
 use serde_json::Value;
 
-use super::{print, print_json, print_text, runs::state_dir, terminal, terminal::Screen};
+use super::{
+    print, print_json, print_text,
+    runs::{check_job, state_dir},
+    terminal,
+    terminal::Screen,
+};
 use crate::{
     cli::{Exit, Format, HoldsArgs, HoldsCommand, Stop},
     escape::escape_control,
@@ -19,7 +24,7 @@ use crate::{
         shown_edit::ShownEdit,
     },
     run::{failure::in_words, text},
-    state::{self, Holds, Rejections},
+    state::{self, Holds, Rejections, history::History},
 };
 
 mod closed;
@@ -34,6 +39,7 @@ const UNUSABLE: &str = "the state database is damaged, or of an earlier version;
 /// The state cannot be read, or there is no such hold.
 pub fn holds(file: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
     let state_dir = state_dir(file, args.state_dir.as_deref(), "the holds are")?;
+    check_job(&History::new(&state_dir), args.job.as_deref(), file)?;
     let all = known(&state_dir)?;
     match &args.command {
         Some(HoldsCommand::Show { hold }) => {

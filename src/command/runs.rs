@@ -10,7 +10,7 @@ use crate::{
     cli::{Exit, Format, RunsArgs, RunsCommand, Stop},
     config::{self, Environment},
     escape::escape_control,
-    model::{change::Action, readable_time::readable_times, summary::RunSummary},
+    model::{change::Action, readable_time::readable_times, report::Trigger, summary::RunSummary},
     run::{
         text,
         text::{group_changes, role_changes},
@@ -83,7 +83,7 @@ pub(super) fn state_dir(file: &Path, named: Option<&Path>, what: &str) -> Result
 }
 
 /// A job may have runs and not be configured any more, or be configured and have no runs yet.
-fn check_job(history: &History, job: Option<&str>, file: &Path) -> Result<(), Stop> {
+pub(super) fn check_job(history: &History, job: Option<&str>, file: &Path) -> Result<(), Stop> {
     let Some(job) = job else { return Ok(()) };
     let mut known = history.jobs().map_err(|error| Stop::failed(&error))?;
     known.extend(config::job_names(file, &Environment::of_process()));
@@ -125,14 +125,14 @@ fn list(history: &History, args: &RunsArgs) -> Result<Exit, Stop> {
     let none = || {
         let is_empty = history.runs(None).is_ok_and(|runs| runs.is_empty());
         if is_empty {
-            "No saved runs yet.\n"
+            "No saved runs yet.\n".to_owned()
         } else {
-            "No saved run matches.\n"
+            format!("No saved run matches{}.\n", on_day(args, &filter))
         }
     };
     match args.format {
         Format::Json => print_json(&runs)?,
-        Format::Text if runs.is_empty() && damaged.is_empty() => print_text(none())?,
+        Format::Text if runs.is_empty() && damaged.is_empty() => print_text(&none())?,
         Format::Text => {
             print(&table(&runs, Screen::of_stdout()))?;
             print_text(&left_out(runs.len(), all, limit))?
@@ -189,6 +189,13 @@ fn filter(args: &RunsArgs, now: DateTime<Utc>) -> Result<RunFilter, Stop> {
         outcomes: args.outcome.clone(),
         person: args.person.clone(),
     })
+}
+
+/// The day that is meant by a word such as `friday`; empty where no day is.
+fn on_day(args: &RunsArgs, filter: &RunFilter) -> String {
+    let day = filter.since.filter(|_| args.on.is_some());
+    let day = day.map(|day| day.with_timezone(&Local).format("%A, %Y-%m-%d"));
+    day.map_or_else(String::new, |day| format!(" on {day}"))
 }
 
 /// Each run with times in the zone of this machine. What it did is on the same line, or, where it
@@ -296,7 +303,21 @@ fn what(run: &RunSummary) -> String {
         (false, true) => "observed: ",
         (false, false) => "",
     };
-    format!("{dry}{}", what.join(", "))
+    format!("{}{dry}{}", by_word(run.trigger), what.join(", "))
+}
+
+/// What a person asked for beside a run as ever.
+fn by_word(trigger: Trigger) -> String {
+    match trigger {
+        Trigger::Approval | Trigger::Link | Trigger::Release | Trigger::Undo | Trigger::Restore => {
+            format!("{}: ", trigger.as_str())
+        }
+        Trigger::Schedule
+        | Trigger::Manual
+        | Trigger::Startup
+        | Trigger::Retry
+        | Trigger::Changes => String::new(),
+    }
 }
 
 fn in_words(counts: &[(usize, &str)]) -> Vec<(usize, String)> {

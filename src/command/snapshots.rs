@@ -7,7 +7,12 @@ use comfy_table::{Cell, CellAlignment};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{print, print_json, print_text, runs::state_dir, terminal, terminal::Screen};
+use super::{
+    print, print_json, print_text,
+    runs::{check_job, state_dir},
+    terminal,
+    terminal::Screen,
+};
 use crate::{
     cli::{Exit, Format, SnapshotsArgs, SnapshotsCommand, Stop},
     escape::escape_control,
@@ -18,7 +23,10 @@ use crate::{
         readable_time::{readable_time, readable_times},
         snapshot::{LinkThen, Snapshot, SnapshotExtent, SnapshotHead, SnapshotUser},
     },
-    state::snapshots::{ListedSnapshots, SnapshotError, Snapshots},
+    state::{
+        history::History,
+        snapshots::{ListedSnapshots, SnapshotError, Snapshots},
+    },
 };
 
 /// A snapshot, for scripts.
@@ -46,6 +54,7 @@ struct Listed<'a> {
 /// The state directory cannot be read, or there is no such snapshot.
 pub fn snapshots(file: &Path, args: &SnapshotsArgs) -> Result<Exit, Stop> {
     let state_dir = state_dir(file, args.state_dir.as_deref(), "the snapshots are")?;
+    check_job(&History::new(&state_dir), args.job.as_deref(), file)?;
     let saved = Snapshots::new(&state_dir);
     match &args.command {
         Some(SnapshotsCommand::Show { snapshot, person }) => {

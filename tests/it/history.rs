@@ -233,7 +233,10 @@ fn who_was_deactivated_on_a_day_and_why_is_one_command() {
     let one = printed(&studio, &["--changes", "--limit", "1"]);
     assert!(one.ends_with("\n1 of 3 changes.\n"), "{one}");
     let none = printed(&studio, &["--changes", "--on", "yesterday"]);
-    assert_eq!(none, "No saved run wrote such a change.\n");
+    assert!(
+        none.starts_with("No saved run wrote such a change on "),
+        "{none}"
+    );
     let json = printed(
         &studio,
         &["--changes", "--kind", "deactivate", "--format", "json"],
@@ -309,4 +312,53 @@ fn a_report_is_shown_with_when_it_began_and_who_started_it() {
         "{shown}"
     );
     assert!(line.contains(&uid.to_string()));
+}
+
+#[test]
+fn a_job_that_is_none_is_refused_by_every_list() {
+    let (studio, _) = studio();
+    for list in ["runs", "holds", "snapshots"] {
+        let config = studio.config();
+        let wrong = run_with(&config, &[list, "--job", "artist"]);
+        assert_eq!((wrong.status, &*wrong.stdout), (2, ""), "{list}");
+        assert!(
+            wrong.stderr.contains("there is no job") && wrong.stderr.contains("are artists"),
+            "{}",
+            wrong.stderr
+        );
+        let right = run_with(&config, &[list, "--job", "artists"]);
+        assert_eq!(right.status, 0, "{}", right.stderr);
+    }
+}
+
+#[test]
+fn what_a_person_asked_for_is_marked_and_the_day_that_is_meant_is_said() {
+    let (studio, [created, ..]) = studio();
+    let undone = studio.run(&["undo", "last"]);
+    assert_eq!(undone.status, 0, "{}", undone.stderr);
+    let config = studio.config();
+    let listed = run_with(&config, &["runs"]).stdout;
+    let line = listed.lines().nth(1).unwrap();
+    assert!(line.contains(" undo: 1 reactivated"), "{listed}");
+    let first = listed.lines().find(|line| line.contains(&created)).unwrap();
+    assert!(
+        first.contains(" 2 created") && !first.contains("manual"),
+        "{listed}"
+    );
+
+    let yesterday = chrono::Utc::now().date_naive().pred_opt().unwrap();
+    let shown = yesterday.format("%A, %Y-%m-%d").to_string();
+    for (arguments, said) in [
+        (
+            &["runs", "--on", "yesterday"] as &[&str],
+            "No saved run matches on ",
+        ),
+        (
+            &["runs", "--changes", "--on", "yesterday"],
+            "No saved run wrote such a change on ",
+        ),
+    ] {
+        let ended = run_with(&config, arguments);
+        assert_eq!(ended.stdout, format!("{said}{shown}.\n"));
+    }
 }

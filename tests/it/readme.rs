@@ -194,7 +194,7 @@ fn each_question_of_three_in_the_morning_is_answered_by_one_command() {
     let commands = commands_of("## Three in the morning");
     let told = [
         "liu.wei in artists: nothing is to be done",
-        "No saved run wrote such a change.",
+        "No saved run wrote such a change on Tuesday, ",
         "deactivate of artists is paused until",
         "deactivate of artists is resumed",
         "process ",

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Local, Utc};
 use serde::Serialize;
 
-use super::{if_whole, print_json, print_text};
+use super::{if_whole, on_day, print_json, print_text};
 use crate::{
     cli::{Exit, Format, RunsArgs, Stop},
     escape::escape_control,
@@ -61,7 +61,10 @@ pub(super) fn list(history: &History, filter: &RunFilter, args: &RunsArgs) -> Re
     all.truncate(args.limit.unwrap_or(usize::MAX));
     match args.format {
         Format::Json => print_json(&all)?,
-        Format::Text if all.is_empty() => print_text("No saved run wrote such a change.\n")?,
+        Format::Text if all.is_empty() => {
+            let day = on_day(args, &filter);
+            print_text(&format!("No saved run wrote such a change{day}.\n"))?
+        }
         Format::Text => {
             let mut text = of_all(&all);
             if number > all.len() {
