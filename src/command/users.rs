@@ -89,7 +89,8 @@ fn table(people: &[PersonUser], screen: Screen) -> String {
         "ENTRY",
     ]);
     for person in people {
-        let dn = person.dn.as_deref().unwrap_or(&person.directory_id);
+        let id = || format!("id {}", person.directory_id);
+        let entry = person.dn.clone().unwrap_or_else(id);
         let protected = match (person.protected, person.administrator) {
             (_, true) => "administrator",
             (true, false) => "yes",
@@ -103,7 +104,7 @@ fn table(people: &[PersonUser], screen: Screen) -> String {
             Cell::new(escape_control(
                 &[&*person.roles, &person.groups].concat().join(", "),
             )),
-            Cell::new(escape_control(dn)),
+            Cell::new(escape_control(&entry)),
         ]);
     }
     terminal::unbroken(&mut table, &[0, 1]);

@@ -35,7 +35,8 @@ pub struct PersonUser {
     pub state: UserState,
     /// When the program deactivated the user; null where it did not.
     pub deactivated_at: Option<DateTime<Utc>>,
-    /// Since when the person has been missing from the directory, as the last run knew it.
+    /// Since when the person has been missing from the directory, of somebody whose user is active
+    /// still, as the last run knew it.
     pub missing_since: Option<DateTime<Utc>>,
     /// Since when the person may not sign in, of somebody whose user is active still.
     pub disabled_since: Option<DateTime<Utc>>,
@@ -142,8 +143,8 @@ impl RunContext<'_, LdapWork> {
                 active: user.is_active,
                 state: UserState::of(&link.activity, user.is_active),
                 deactivated_at: link.activity.deactivated_at(),
-                missing_since: since(&remembered.absences, link),
-                disabled_since: since(&remembered.disabled, link),
+                missing_since: waiting(user, since(&remembered.absences, link)),
+                disabled_since: waiting(user, since(&remembered.disabled, link)),
                 protected: self.is_protected(user, link),
                 administrator: user.administrator,
                 roles,
@@ -161,6 +162,11 @@ impl RunContext<'_, LdapWork> {
         let recorded = link.protected;
         is_guarded || recorded.unwrap_or_else(|| self.work.rules.is_protected(&user.username))
     }
+}
+
+/// A time from which on somebody is waited for, as long as there is something to end.
+fn waiting(user: &User, since: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    since.filter(|_| user.is_active)
 }
 
 fn since(known: &Absences, link: &Link) -> Option<DateTime<Utc>> {

@@ -445,11 +445,12 @@ fn summary(report: &Report) -> String {
         .as_deref()
         .is_some_and(journal::is_in_the_middle);
     if report.dry_run || report.observed.is_some() && report.error.is_none() {
-        return format!(
-            "Nothing was written. {}; {} unchanged.",
-            capital(&planned(&report.changes, counts.skipped)),
-            counts.unchanged
-        );
+        let unchanged = match counts.unchanged {
+            0 => String::new(),
+            number => format!("; {number} unchanged"),
+        };
+        let planned = capital(&planned(&report.changes, counts.skipped));
+        return format!("Nothing was written. {planned}{unchanged}.");
     }
     let changes = report.changes.iter();
     let without_seat = changes.filter(|change| change.result == ChangeResult::Unsettled);

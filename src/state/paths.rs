@@ -27,7 +27,21 @@ pub fn can_keep(path: &Path) -> Result<(), StateError> {
 /// There is no such directory, nothing can be written in it, or something else than a file has that
 /// name.
 pub fn can_replace(path: &Path) -> Result<(), StateError> {
-    can_keep(place(path)?.0.path())
+    let (folder, _) = place(path)?;
+    can_keep(folder.path()).map_err(|error| not_writable(path, error.source))
+}
+
+/// A file that a person names lies anywhere: what is to be known of the state's files is not of it.
+fn not_writable(path: &Path, source: io::Error) -> StateError {
+    let is_unexplained = source.get_ref().is_none();
+    let source = match source.kind() {
+        kind @ io::ErrorKind::PermissionDenied if is_unexplained => io::Error::new(
+            kind,
+            "permission denied: name a file in a directory of your own",
+        ),
+        _ => source,
+    };
+    StateError::new("write", path, source)
 }
 
 /// Replaces a file that a person names by this content, or creates it: after a crash or on a full
@@ -40,12 +54,12 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), StateError> {
     let (folder, name) = place(path)?;
     folder
         .replace(name, content)
-        .map_err(|error| StateError::new("write", path, error.source))
+        .map_err(|error| not_writable(path, error.source))
 }
 
 /// The directory of a file that a person names, and the file's name.
 fn place(path: &Path) -> Result<(Folder, &OsStr), StateError> {
-    let wrong = |source| StateError::new("write", path, source);
+    let wrong = |source| not_writable(path, source);
     let Some(name) = path.file_name() else {
         return Err(wrong(io::ErrorKind::IsADirectory.into()));
     };

@@ -589,3 +589,14 @@ fn a_plan_file_that_is_none_is_refused_and_not_waited_for() {
     );
     assert!(!std::fs::symlink_metadata(&pipe).unwrap().is_file());
 }
+
+#[test]
+fn where_a_plan_cannot_be_saved_nothing_else_is_blamed() {
+    let studio = Studio::of(&["ada"]);
+    // Where not even root may make a file.
+    let ended = studio.run(&["plan", "--out", "/sys/plan.json"]);
+    assert_eq!(ended.status, 1, "{}", ended.stdout);
+    let said = &ended.stderr;
+    assert!(said.contains("cannot write /sys/plan.json: "), "{said}");
+    assert!(!said.contains("state directory"), "{said}");
+}

@@ -142,7 +142,15 @@ pub(super) fn values(text: &mut String, change: &Reported) {
         last_known(text, person, change.dn.as_deref());
     }
     for (field, values) in &change.fields {
-        if *field != Field::Link {
+        if *field == Field::Thumbnail {
+            // What is known of a picture is a digest.
+            let what = if values.old.is_null() {
+                "a picture"
+            } else {
+                "another picture"
+            };
+            line(text, &format!("      {}: {what}", field.name()));
+        } else if *field != Field::Link {
             let old = if values.old.is_null() {
                 String::new()
             } else {

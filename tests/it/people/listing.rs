@@ -121,6 +121,11 @@ fn the_people_of_a_job_are_listed_with_their_users() {
         )
     );
     assert_eq!(csv.lines().count(), 9);
+    // Where no run knows where the entry is, what stands there is called what it is.
+    let gus = listed[6]["directory_id"].as_str().unwrap();
+    std::fs::remove_dir_all(situation.state_dir()).unwrap();
+    let without = users(&situation, &[]).stdout;
+    assert!(without.contains(&format!(" id {gus}")), "{without}");
 }
 
 #[test]
@@ -161,4 +166,20 @@ fn a_list_of_nobody_or_of_no_job_says_so() {
     );
     let wrong = situation.run(&["users", "nojob"]);
     assert_eq!(wrong.status, 2, "{}", wrong.stderr);
+}
+
+#[test]
+fn who_is_inactive_is_not_waited_for() {
+    let situation = Situation::synced(&["ada", "bob", "cyd"])
+        .job("users.absent_after = \"30d\"\nlimits.deactivate = 2")
+        .after_sync();
+    for uid in ["ada", "bob"] {
+        situation.tree().remove(&dn(uid)).unwrap();
+    }
+    situation.sync();
+    by_hand(&situation, "ada", &json!({"is_active": false}));
+    situation.sync();
+    let listed = listed(&situation);
+    assert_eq!(listed[0]["missing_since"], Value::Null, "{listed:#?}");
+    assert_ne!(listed[1]["missing_since"], Value::Null, "{listed:#?}");
 }
