@@ -298,6 +298,21 @@ impl Change {
         link
     }
 
+    /// Whether the user becomes the job's or the person's by it, and was another one's or nobody's.
+    #[must_use]
+    pub fn takes_over(&self) -> bool {
+        let is_anothers =
+            |before: &Link| before.source != self.link.source || before.id != self.link.id;
+        self.action == Action::Adopt || self.before.as_ref().is_some_and(is_anothers)
+    }
+
+    /// Whether the user was another person's.
+    #[must_use]
+    pub fn is_for_another_person(&self) -> bool {
+        let before = self.before.as_ref();
+        before.is_some_and(|before| before.id != self.link.id)
+    }
+
     /// Whether it writes nothing but what the user's link says beside who owns the user.
     #[must_use]
     pub fn is_note(&self) -> bool {

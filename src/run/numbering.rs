@@ -19,6 +19,7 @@ use crate::{
         decision::{Plan, Who},
         desired::Desired,
         guard::{Approval, Held, Vetted},
+        put_back, undecided,
     },
 };
 
@@ -120,8 +121,8 @@ impl RunContext<'_, LdapWork> {
     }
 
     /// Forgets what was rejected and whose cause has ended, so that it is judged anew when it arises
-    /// again; returns what is still rejected. A reading of a replica ends nothing. The state forgets what
-    /// links say.
+    /// again; returns what is still rejected. A reading of a replica ends nothing, and neither does one
+    /// that decides nothing about the user. The state forgets what links say.
     pub(super) fn end_rejections(
         &self,
         state: &State,
@@ -134,14 +135,16 @@ impl RunContext<'_, LdapWork> {
             return Ok(before.clone());
         }
         let is_told = |id: &EntityId| {
-            let mut users = current.users.iter();
-            let user = users.find(|user| user.id == *id);
+            let user = put_back::user(current, id);
             let link = user.and_then(|user| user.link.link());
             link.is_some_and(|link| desired.tells_of(&link.id))
         };
         let is_partial = !desired.is_of_everybody();
+        let undecided = undecided::users(plan, desired, current, &self.work.rules.source);
         let now = before.still(plan.changes(), |id| {
-            plan.proposals_rejected.contains(id) || (is_partial && !is_told(id))
+            plan.proposals_rejected.contains(id)
+                || undecided.contains(id)
+                || (is_partial && !is_told(id))
         });
         let in_state = now.without_links(current, &self.own);
         let users: HashMap<&EntityId, &User> =

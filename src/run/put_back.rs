@@ -338,6 +338,7 @@ impl RunContext<'_, LdapWork> {
             is_api_user: &is_api_user,
             guarded: &guarded,
             own: &own,
+            signature: work.rules.signature,
         };
         // To the millisecond, as links have it.
         let now = self.clocks().latest().trunc_subsecs(3);
@@ -347,9 +348,11 @@ impl RunContext<'_, LdapWork> {
                 let report = self.history.load(&report.job, &report.run);
                 let report = report.map_err(Failure::refused)?;
                 let before = self.snapshot_before(&report.run);
+                let later = self.later_runs(&report.run)?;
                 let undoing = undo::Undoing {
                     report: &report,
                     before: before.as_ref(),
+                    later: &later,
                     current: &current,
                     stored: &remembered.stored_otherwise,
                     only: &order.only,

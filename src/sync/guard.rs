@@ -324,11 +324,23 @@ fn of_rejected(rejected: &Rejected, change: &Change) -> Verdict {
     let why = "a person rejected it, so it is not written until its cause has ended";
     let hold = Hold::new(HeldBy::Rejected, why);
     for (place, edit) in change.edits.iter().enumerate() {
-        match (change.action, edit) {
+        match edit {
             _ if !rejected.has(change, edit) => {}
-            // Nothing is written to a user that does not become the person's.
-            (Action::Adopt, Edit::Link) => verdict.hold_all(change, &hold),
-            (_, _) => verdict.hold(change, place, &hold),
+            // Nothing is written to a user that does not become the person's, or the job's.
+            Edit::Link if change.takes_over() => verdict.hold_all(change, &hold),
+            // What was rejected of the former person is none of the new one's.
+            Edit::Set { .. }
+            | Edit::Activate
+            | Edit::Deactivate
+            | Edit::Grant(_)
+            | Edit::Revoke(_)
+                if change.is_for_another_person() => {}
+            Edit::Link
+            | Edit::Set { .. }
+            | Edit::Activate
+            | Edit::Deactivate
+            | Edit::Grant(_)
+            | Edit::Revoke(_) => verdict.hold(change, place, &hold),
         }
     }
     verdict

@@ -43,6 +43,9 @@ pub fn elsewhere(link: &Link) -> String {
     )
 }
 
+/// Why a user is left alone that another person of the job has by now.
+pub const ANOTHERS: &str = "the user is another person's by now, so nothing is put back";
+
 /// What one user gets back.
 #[derive(Debug)]
 pub struct Goal<'a> {
@@ -84,6 +87,8 @@ pub struct Guarding<'g> {
     pub guarded: &'g dyn Fn(&User) -> Option<&'static str>,
     /// Which links are the job's.
     pub own: &'g OwnLinks,
+    /// Whether the links that are written are signed.
+    pub signature: Signature,
 }
 
 impl<'a> PutBack<'a> {
@@ -156,9 +161,12 @@ impl<'a> PutBack<'a> {
         let unknown = "no active administrator is visible in ftrack, so anybody may be one";
         let mut again = Vec::new();
         let mut drafts = Vec::new();
-        for goal in self.goals {
+        for mut goal in self.goals {
             let guarded = (guarding.guarded)(goal.user);
-            let recorded = goal.before.as_ref().and_then(|link| link.protected);
+            // Of a user whose link is gone, the one that it gets back.
+            let recorded = goal.before.as_ref().unwrap_or(&goal.link).protected;
+            // Reports and snapshots do not tell.
+            goal.link.signature = guarding.signature;
             let guarded = guarded.or((recorded == Some(true)).then_some(PROTECTED));
             if let Some(why) = guarded.or(is_blind.then_some(unknown)) {
                 plan.guarded.insert(goal.user.id.clone(), why);
@@ -172,7 +180,7 @@ impl<'a> PutBack<'a> {
             }
             let texts = goal.again.iter().map(|(_, text)| text.clone());
             again.extend(texts.map(|text| (goal.user.id.clone(), text)));
-            let goal = goal.with_notes();
+            let goal = goal.with_notes(guarding.own);
             drafts.push((goal.user, change(goal, reason)));
         }
         let changes: Vec<&Change> = drafts.iter().map(|(_, change)| change).collect();
@@ -206,9 +214,9 @@ fn login<'g>(goal: &'g Goal<'_>) -> Option<&'g str> {
 }
 
 impl Goal<'_> {
-    /// The same; the link that stays says also what the next run must not do again.
-    fn with_notes(mut self) -> Self {
-        if self.row == LinkRow::Deleted {
+    /// The same; a link of the job that stays says also what the next run must not do again.
+    fn with_notes(mut self, own: &OwnLinks) -> Self {
+        if self.row == LinkRow::Deleted || !own.has(&self.link) {
             return self;
         }
         let digests = self.again.iter().map(|(_, text)| EditDigest::of(text));
@@ -416,6 +424,33 @@ pub fn inactive_again(then: Activity, since: &str) -> Activity {
         },
         Activity::Settled | Activity::Activating | Activity::Released | Activity::Unlinked => then,
     }
+}
+
+/// Whether two links are of the same person: ids that servers generate identify people everywhere.
+#[must_use]
+pub fn is_same_person(one: &Link, other: &Link) -> bool {
+    let is_everywhere = one.attribute.is_universal() && other.attribute.is_universal();
+    let is_same_directory = match (&one.directory, &other.directory) {
+        (Some(one), Some(other)) => one == other,
+        (None, _) | (_, None) => true,
+    };
+    one.id == other.id && (is_everywhere || is_same_directory)
+}
+
+/// The login of another user that the person of a link has, or was unlinked from.
+#[must_use]
+pub fn other_user<'c>(link: &Link, user: &User, current: &'c Current) -> Option<&'c str> {
+    let has_it = |other: &&User| {
+        let tie = other.link.tie();
+        let is_tied = tie.is_some_and(|tie| is_same_person(tie, link));
+        let is_claimed = current.claims.get(&link.id) == Some(&other.id);
+        other.id != user.id && (is_tied || is_claimed)
+    };
+    current
+        .users
+        .iter()
+        .find(has_it)
+        .map(|user| &*user.username)
 }
 
 /// The user with this id.

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{
     custom::equal,
     put_back::{
-        Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, elsewhere, given_back,
-        inactive_again, untouchable, user, value,
+        ANOTHERS, Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, elsewhere,
+        given_back, inactive_again, other_user, untouchable, user, value,
     },
 };
 use crate::model::{
@@ -157,7 +157,10 @@ pub fn restore<'a>(restoring: Restoring<'a, '_>, guarding: Guarding<'_>) -> PutB
         if let Some(row) = of_link {
             goal.edits.retain(|edit| *edit != Edit::Link);
             let link = Field::Link;
-            if row == LinkRow::Deleted {
+            // What took the user over would do it again.
+            let is_given_up =
+                |before: &Link| row == LinkRow::Deleted || before.source != goal.link.source;
+            if goal.before.as_ref().is_some_and(is_given_up) {
                 let values = Values {
                     old: Value::Null,
                     new: Value::Bool(true),
@@ -196,7 +199,7 @@ fn owner(
         // The directory may have got another id since.
         (LinkThen::Link(then), LinkFound::Link(now)) if own.is_of_source(then) && is_own(now) => {
             if then.id != now.id {
-                return left("the user is another person's by now");
+                return left(ANOTHERS);
             }
             Ok((Some((**now).clone()), (**now).clone(), None))
         }
@@ -204,7 +207,7 @@ fn owner(
             // Another job had it.
             let row = (then.id == now.id).then_some(LinkRow::Kept);
             row.map_or_else(
-                || left("the user is another person's by now"),
+                || left(ANOTHERS),
                 |row| {
                     let link = Link {
                         notes: now.notes.clone(),
@@ -220,15 +223,9 @@ fn owner(
             &*now.source
         ))),
         (LinkThen::Link(then), LinkFound::Absent | LinkFound::OfAnotherUser) if is_own(then) => {
-            let mut users = restoring.current.users.iter();
-            let other = users.find(|other| {
-                let link = other.link.link();
-                link.is_some_and(|link| is_own(link) && link.id == then.id)
-            });
-            match other {
+            match other_user(then, user, restoring.current) {
                 Some(other) => Err(Some(format!(
-                    "its link is gone, and its person has the user {:?} by now",
-                    other.username
+                    "its link is gone, and its person has the user {other:?} by now"
                 ))),
                 None => {
                     let link = Link {

@@ -7,15 +7,17 @@ use serde_json::Value;
 
 use super::{
     custom::equal,
+    later::{LaterRuns, written},
     put_back::{
-        Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, elsewhere, given_back,
-        inactive_again, untouchable, user, value,
+        ANOTHERS, Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, elsewhere,
+        given_back, inactive_again, is_same_person, other_user, untouchable, user, value,
     },
 };
 use crate::model::{
     change::{Action, LinkRow},
     edit::{Edit, Field, Values},
     fold::fold,
+    given::{Given, GrantId},
     link::{Activity, Link, LinkFound},
     link_notes::EditDigest,
     report::{ChangeResult, Report, Reported},
@@ -32,6 +34,8 @@ pub struct Undoing<'a, 'r> {
     pub report: &'r Report,
     /// What ftrack had before the run; none where it is gone.
     pub before: Option<&'r Snapshot>,
+    /// What runs after it wrote.
+    pub later: &'r LaterRuns,
     /// What ftrack has.
     pub current: &'a Current,
     /// The values that ftrack stores otherwise than they were written.
@@ -104,21 +108,6 @@ pub fn undo<'a>(undoing: Undoing<'a, '_>, guarding: Guarding<'_>) -> PutBack<'a>
     put_back
 }
 
-/// The fields of a change that its run wrote, or may have written.
-fn written(change: &Reported) -> BTreeSet<&Field> {
-    match change.result {
-        ChangeResult::Applied | ChangeResult::Unconfirmed => change.fields.keys().collect(),
-        // The link is written first, and is no value.
-        ChangeResult::Failed | ChangeResult::Unsettled => {
-            let fields = change.fields.keys();
-            fields
-                .filter(|field| change.written.contains(*field) || **field == Field::Link)
-                .collect()
-        }
-        ChangeResult::Held | ChangeResult::Rejected | ChangeResult::Planned => BTreeSet::new(),
-    }
-}
-
 /// A change of the run, and the user as it is now.
 struct OneUser<'a, 'r> {
     undoing: Undoing<'a, 'r>,
@@ -130,7 +119,12 @@ struct OneUser<'a, 'r> {
 impl<'a> OneUser<'a, '_> {
     fn put_back(&self, written: &BTreeSet<&Field>, put_back: &mut PutBack<'a>) {
         let link = match &self.user.link {
-            LinkFound::Link(link) if self.guarding.own.has(link) => Some(&**link),
+            LinkFound::Link(link) if self.guarding.own.has(link) => {
+                if !self.is_of_change(link) {
+                    return put_back.leave(&self.user.username, ANOTHERS);
+                }
+                Some(&**link)
+            }
             LinkFound::Link(link) | LinkFound::Unlinked(link)
                 if self.guarding.own.is_elsewhere(link) =>
             {
@@ -153,6 +147,15 @@ impl<'a> OneUser<'a, '_> {
         let Some(after) = link.cloned().or_else(|| self.taken_away()) else {
             return;
         };
+        if link.is_none()
+            && let Some(other) = other_user(&after, self.user, self.undoing.current)
+        {
+            let why = format!(
+                "its link is gone, and its person has the user {other:?} by now, so nothing is put \
+                 back"
+            );
+            return put_back.leave(&self.user.username, why);
+        }
         let mut goal = Goal {
             user: self.user,
             dn: self.change.dn.clone(),
@@ -242,6 +245,13 @@ impl<'a> OneUser<'a, '_> {
             }
             return;
         }
+        if let Some(later) = self.undoing.later.last(&self.user.id, field) {
+            let why = format!(
+                "{name} was written by the later run {later} as well, so it is not put back: undo \
+                 that run first"
+            );
+            return put_back.leave(who, why);
+        }
         match edit(self.user, field, (now, old.clone()), self.undoing.current) {
             Err(why) => put_back.leave(who, format!("{name}: {why}")),
             Ok(Edit::Revoke(grant)) if !goal.link.given.contains(&grant.id()) => {
@@ -253,11 +263,17 @@ impl<'a> OneUser<'a, '_> {
                     goal.link.activity = self.activity_before(&edit, &self.now());
                 }
                 goal.edits.push(edit);
-                let values = Values {
-                    old: old.clone(),
-                    new: new.clone(),
-                };
-                goal.again.extend(self.again(field, values));
+                // Also what later runs wrote that was put back before.
+                let later = self.undoing.later.put_back(&self.user.id, field);
+                for new in [new].into_iter().chain(later) {
+                    let values = Values {
+                        old: old.clone(),
+                        new: new.clone(),
+                    };
+                    if !equal(old, new) {
+                        goal.again.extend(self.again(field, values));
+                    }
+                }
             }
         }
     }
@@ -364,13 +380,29 @@ impl<'a> OneUser<'a, '_> {
                 goal.edits.push(Edit::Link);
                 goal.link = given_back(then);
             }
-            (None, Some(_)) if old.is_null() => put(LinkRow::Deleted),
+            (None, Some(_)) if old.is_null() => {
+                put(LinkRow::Deleted);
+                self.name_what_stays(goal, put_back);
+            }
             (None, Some(_)) => put_back.leave(
                 &self.user.username,
                 "it was unlinked before, and its link stays: `unlink` ends it again",
             ),
-            (Some(then), Some(by_run)) if then.source != by_run.source => {
+            (Some(then), Some(by_run))
+                if (then.source != by_run.source || !is_same_person(&then, &by_run))
+                    && goal
+                        .before
+                        .as_ref()
+                        .is_some_and(|now| is_same_person(now, &by_run)) =>
+            {
+                if let Some(other) = other_user(&then, self.user, self.undoing.current) {
+                    let why = format!(
+                        "the person whose it was has the user {other:?} by now, so the link stays"
+                    );
+                    return put_back.leave(&self.user.username, why);
+                }
                 put(LinkRow::Kept);
+                goal.id = then.id.clone();
                 let (notes, sent) = (
                     mem::take(&mut goal.link.notes),
                     mem::take(&mut goal.link.sent),
@@ -383,6 +415,38 @@ impl<'a> OneUser<'a, '_> {
             }
             // What a link says beside whose the user is stays as complete as it is.
             (_, _) => {}
+        }
+    }
+
+    /// Whether a link of the job is of the person whom the change is about, or from whom the run took
+    /// the user over.
+    fn is_of_change(&self, link: &Link) -> bool {
+        let Some(person) = &self.change.directory_id else {
+            return true;
+        };
+        let of_run = self.change.fields.get(&Field::Link).into_iter();
+        let of_run = of_run.flat_map(|Values { old, new }| [old, new]);
+        let mut of_run = of_run.filter_map(|shown| link_of(&self.user.id, shown));
+        link.id.as_str() == &**person || of_run.any(|known| known.id == link.id)
+    }
+
+    /// Names what the job gave to a user that loses its link, and does not take: nobody knows of it
+    /// any more.
+    fn name_what_stays(&self, goal: &Goal<'a>, put_back: &mut PutBack<'a>) {
+        let is_taken = |id: &GrantId| {
+            let mut edits = goal.edits.iter();
+            edits.any(|edit| matches!(edit, Edit::Revoke(grant) if grant.id() == *id))
+        };
+        let stays = goal.link.given.iter().filter(|id| !is_taken(id));
+        let stays: Given = stays.cloned().collect();
+        let (roles, groups) = self.undoing.current.names_of(&stays);
+        let names = [roles, groups].concat();
+        if !names.is_empty() {
+            let why = format!(
+                "its link is taken away, and it keeps what later runs gave it: {}",
+                names.join(", ")
+            );
+            put_back.leave(&self.user.username, why);
         }
     }
 

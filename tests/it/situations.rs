@@ -15,6 +15,7 @@ mod disabled;
 mod edits;
 pub mod ftrack_groups;
 mod groups;
+mod handed_back;
 mod invitations;
 mod jobs;
 mod jobs_of_groups;

@@ -28,6 +28,7 @@ mod interrupted;
 mod last;
 mod properties;
 mod refused;
+mod since;
 
 /// What a person sees of the users, by id; the links are the program's own business.
 pub fn seen(studio: &Studio) -> BTreeMap<String, Account> {

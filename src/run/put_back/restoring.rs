@@ -10,6 +10,7 @@ use crate::{
         fold::fold,
         own_links::OwnLinks,
         reason::Reason,
+        report::Report,
         snapshot::{Snapshot, SnapshotExtent},
         user::{Current, User},
     },
@@ -22,6 +23,7 @@ use crate::{
     state::snapshots::Snapshots,
     sync::{
         guard::{ClosedKinds, VettedNotes},
+        later::LaterRuns,
         put_back::{Guarding, PutBack},
         restore,
         restore::{Restoring, WrittenSince},
@@ -69,20 +71,39 @@ impl<W> RunContext<'_, W> {
         before: Option<&str>,
     ) -> Result<WrittenSince, Failure> {
         let mut since = WrittenSince::default();
+        let is_since =
+            |run: &str| *run >= *snapshot.head.run && before.is_none_or(|before| *run < *before);
+        self.each_run(is_since, |report| since.add(report))?;
+        Ok(since)
+    }
+
+    /// What runs of the job wrote after this one.
+    pub(super) fn later_runs(&mut self, run: &str) -> Result<LaterRuns, Failure> {
+        let mut later = LaterRuns::than(run);
+        self.each_run(|other| *other > *run, |report| later.add(report))?;
+        Ok(later)
+    }
+
+    /// Shows the reports of some of the job's runs, in the order of the runs.
+    fn each_run(
+        &mut self,
+        is_meant: impl Fn(&str) -> bool,
+        mut show: impl FnMut(&Report),
+    ) -> Result<(), Failure> {
         let mut runs = self.history.runs(Some(&self.prepared.name))?;
-        runs.retain(|(run, _)| {
-            *run >= snapshot.head.run && before.is_none_or(|before| run.as_str() < before)
-        });
+        runs.retain(|(run, _)| is_meant(run));
         runs.reverse();
         for (run, job) in runs {
             match self.history.load(&job, &run) {
-                Ok(report) => since.add(&report),
+                Ok(report) => show(&report),
+                // The report of this run is not there yet.
+                Err(_) if run == self.report.run => {}
                 Err(error) => self.notes.push(format!(
                     "what the run {run} wrote is not known, so later runs may do it again: {error}"
                 )),
             }
         }
-        Ok(since)
+        Ok(())
     }
 }
 
@@ -122,6 +143,7 @@ impl RunContext<'_, FtrackLdapJob> {
             guarded: &guarded,
             // Links belong to other jobs, and stay.
             own: &OwnLinks::default(),
+            signature: self.reader.signer().signature(),
         };
         let put_back = restore::restore_of_all(restoring, guarding);
         let reason = format!(

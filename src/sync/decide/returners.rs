@@ -10,6 +10,7 @@ use super::{Decider, Matched};
 use crate::{
     model::{
         change::{HeldBy, Hold},
+        edit::Edit,
         entry::DirectoryId,
         link::{Activity, Link},
         user::User,
@@ -194,9 +195,9 @@ impl<'a> Decider<'a, '_> {
                 let Some(draft) = self.changes.get(before) else {
                     return;
                 };
-                let mut edits = draft.change.edits.iter();
                 let rejected = self.matched.known.rejected;
-                if edits.any(|edit| rejected.has(&draft.change, edit)) {
+                // Whose the user is makes the proposal; what else was rejected was of the former person.
+                if rejected.has(&draft.change, &Edit::Link) {
                     self.changes.truncate(before);
                     self.plan.holds.remove(&user.id);
                     self.plan.proposals_rejected.insert(user.id.clone());

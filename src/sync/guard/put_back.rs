@@ -4,7 +4,7 @@
 use super::{ClosedKinds, LastAdministrator, Verdict, Vetted, settle};
 use crate::{
     model::{
-        change::{Change, HeldBy, Hold},
+        change::{Change, HeldBy, Hold, LinkRow},
         edit::{Attribute, Edit},
     },
     sync::decision::Plan,
@@ -27,9 +27,26 @@ pub fn put_back(plan: &Plan<'_>, closed: &ClosedKinds) -> Vetted {
             }
         }
         closed.judge_paused(change, &mut verdict);
+        keep_the_link(change, &mut verdict);
         (change, verdict)
     });
     settle(judged)
+}
+
+/// A user keeps the link that it would lose, as long as a pause keeps what the job gave it: without the
+/// link nobody would know who gave it.
+fn keep_the_link(change: &Change, verdict: &mut Verdict) {
+    if change.row != LinkRow::Deleted {
+        return;
+    }
+    let paused = verdict.held.iter();
+    let mut paused = paused.filter(|(_, hold)| hold.by == HeldBy::Paused);
+    let Some((_, hold)) = paused.next().cloned() else {
+        return;
+    };
+    if let Some(place) = change.edits.iter().position(|edit| *edit == Edit::Link) {
+        verdict.hold(change, place, &hold);
+    }
 }
 
 /// What holds an edit. Every kind of edit has its rule here.

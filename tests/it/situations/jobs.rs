@@ -13,9 +13,9 @@ use crate::{
     studio::{Studio, dn, person},
 };
 
-const EVERYBODY: &str = "(objectClass=inetOrgPerson)";
+pub(super) const EVERYBODY: &str = "(objectClass=inetOrgPerson)";
 const SUFFIX: &str = "dc=studio,dc=test";
-const LONDON: &str = "ou=london,dc=studio,dc=test";
+pub(super) const LONDON: &str = "ou=london,dc=studio,dc=test";
 
 /// The configuration of a second job, with these bases and this filter, on a table of its own or
 /// the same.
@@ -45,7 +45,7 @@ pub(super) fn beside(uids: &[&str], table: &str, bases: &str, filter: &str) -> S
 }
 
 /// With a unit in London, in which these people are.
-fn with_london(situation: Situation, uids: &[&str]) -> Situation {
+pub(super) fn with_london(situation: Situation, uids: &[&str]) -> Situation {
     let unit = TreeEntry::new(LONDON)
         .with("objectClass", "organizationalUnit")
         .with("ou", "london");
