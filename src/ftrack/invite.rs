@@ -16,7 +16,7 @@ use super::{
     user_state::users_a_call,
 };
 use crate::model::{
-    link::{Link, LinkFound},
+    link::{Link, LinkFound, Signature},
     sent::{Invitation, Sent},
     user::EntityId,
 };
@@ -101,7 +101,9 @@ async fn noted(
             let LinkFound::Link(link) = reader.signer().verified(&parent_id, link) else {
                 continue;
             };
-            if link.sent.invitation == Some(Invitation::Asked) {
+            // What somebody else wrote is not signed.
+            let is_own = link.signature != Signature::Invalid;
+            if is_own && link.sent.invitation == Some(Invitation::Asked) {
                 links.insert(parent_id, (*link, made_by));
             }
         }

@@ -16,7 +16,7 @@ use super::{
     session::{Destination, Until, Writer},
 };
 use crate::model::{
-    link::{Link, LinkFound},
+    link::{Link, LinkFound, Signature},
     picture::{ImageForm, PictureDigest, UnfitPicture},
     sent::Sent,
     user::EntityId,
@@ -101,6 +101,8 @@ async fn finish(
         .await
         .map_err(|error| error.to_string())?
         .filter(|(link, _)| link.source == expected.source && link.id == expected.id)
+        // What somebody else wrote is not signed.
+        .filter(|(link, _)| link.signature != Signature::Invalid)
         .ok_or_else(|| "the user's link is another one meanwhile".to_owned())?;
     let link = Link {
         sent: Sent {

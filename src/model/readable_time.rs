@@ -66,6 +66,19 @@ mod tests {
     }
 
     #[test]
+    fn a_time_that_no_clock_shows_is_written_all_the_same() {
+        let west = FixedOffset::west_opt(12 * 3600).unwrap();
+        let east = FixedOffset::east_opt(14 * 3600).unwrap();
+        for time in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            for zone in [west, east] {
+                assert_ne!(readable_time(time, &zone), "");
+            }
+            assert_ne!(readable_time(time, &Stockholm), "");
+            assert_ne!(readable_time(time, &chrono::Local), "");
+        }
+    }
+
+    #[test]
     fn the_zone_of_several_times_is_named_once_unless_clocks_change_between_them() {
         let form = "%Y-%m-%d %H:%M";
         let times = [

@@ -348,7 +348,7 @@ impl RunContext<'_, LdapWork> {
                 let report = self.history.load(&report.job, &report.run);
                 let report = report.map_err(Failure::refused)?;
                 let before = self.snapshot_before(&report.run);
-                let later = self.later_runs(&report.run)?;
+                let later = self.later_runs(&report)?;
                 let undoing = undo::Undoing {
                     report: &report,
                     before: before.as_ref(),

@@ -10,11 +10,13 @@ use crate::model::{
     user::EntityId,
 };
 
-/// What runs after one run wrote, and which of that was put back since.
+/// What runs after one run wrote to its users, and which of that was put back since.
 #[derive(Debug)]
 pub struct LaterRuns {
     /// The run that is undone.
     run: String,
+    /// The users that it changed.
+    users: BTreeSet<EntityId>,
     writes: BTreeMap<(EntityId, Field), Vec<LaterWrite>>,
     /// Of each undo, the run that it put back or, as the undo of an undo, did again.
     undone: BTreeMap<String, Undone>,
@@ -36,9 +38,11 @@ struct Undone {
 impl LaterRuns {
     /// Of no run after this one yet.
     #[must_use]
-    pub fn than(run: &str) -> Self {
+    pub fn than(report: &Report) -> Self {
+        let users = report.changes.iter();
         Self {
-            run: run.to_owned(),
+            run: report.run.clone(),
+            users: users.map(|change| change.ftrack_id.clone()).collect(),
             writes: BTreeMap::new(),
             undone: BTreeMap::new(),
         }
@@ -56,7 +60,8 @@ impl LaterRuns {
         if undone.as_ref().is_some_and(|undone| undone.run == self.run) {
             return;
         }
-        for change in &report.changes {
+        let changes = report.changes.iter();
+        for change in changes.filter(|change| self.users.contains(&change.ftrack_id)) {
             for field in written(change) {
                 let Some(values) = change.fields.get(field) else {
                     continue;

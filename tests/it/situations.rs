@@ -13,6 +13,7 @@ mod conflicts;
 mod custom;
 mod disabled;
 mod edits;
+mod forged;
 pub mod ftrack_groups;
 mod groups;
 mod handed_back;

@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod grants;
+mod guarded;
 mod interrupted;
 mod last;
 mod properties;

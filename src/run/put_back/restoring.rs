@@ -78,9 +78,9 @@ impl<W> RunContext<'_, W> {
     }
 
     /// What runs of the job wrote after this one.
-    pub(super) fn later_runs(&mut self, run: &str) -> Result<LaterRuns, Failure> {
-        let mut later = LaterRuns::than(run);
-        self.each_run(|other| *other > *run, |report| later.add(report))?;
+    pub(super) fn later_runs(&mut self, report: &Report) -> Result<LaterRuns, Failure> {
+        let mut later = LaterRuns::than(report);
+        self.each_run(|run| *run > *report.run, |report| later.add(report))?;
         Ok(later)
     }
 
@@ -96,8 +96,6 @@ impl<W> RunContext<'_, W> {
         for (run, job) in runs {
             match self.history.load(&job, &run) {
                 Ok(report) => show(&report),
-                // The report of this run is not there yet.
-                Err(_) if run == self.report.run => {}
                 Err(error) => self.notes.push(format!(
                     "what the run {run} wrote is not known, so later runs may do it again: {error}"
                 )),

@@ -22,7 +22,7 @@ use crate::{
 const NO_LIMIT: &str = "limits = { deactivate = \"100%\", rename = \"100%\", reactivate = \"100%\", revoke = \"100%\", create = \"100%\" }";
 
 /// A synced studio without limits.
-fn synced(uids: &[&str]) -> Studio {
+pub(super) fn synced(uids: &[&str]) -> Studio {
     let mut studio = Studio::of(uids);
     studio.job = NO_LIMIT.into();
     studio.sync();
@@ -30,14 +30,14 @@ fn synced(uids: &[&str]) -> Studio {
 }
 
 /// The link of a user as it is stored; null where there is none.
-fn link(studio: &Studio, login: &str) -> Value {
+pub(super) fn link(studio: &Studio, login: &str) -> Value {
     let user = studio.user(login);
     let link = user.metadata.get("ftrack-ldap-sync");
     link.map_or(Value::Null, |link| serde_json::from_str(link).unwrap())
 }
 
 /// A command that is done.
-fn done(studio: &Studio, arguments: &[&str]) {
+pub(super) fn done(studio: &Studio, arguments: &[&str]) {
     let ended = studio.run(arguments);
     assert_eq!(ended.status, 0, "{}{}", ended.stdout, ended.stderr);
 }
@@ -344,7 +344,7 @@ fn a_rejected_deactivation_stays_so_while_it_has_to_wait_for_something_else() {
 }
 
 /// A studio whose links are signed.
-fn signed(uids: &[&str]) -> Studio {
+pub(super) fn signed(uids: &[&str]) -> Studio {
     let mut studio = Studio::of(uids);
     studio.ftrack_settings = "link_key = \"a-key-that-signs-the-links-0123\"".into();
     studio.job = NO_LIMIT.into();
