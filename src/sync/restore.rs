@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use super::{
     custom::equal,
+    later::written,
     put_back::{
         ANOTHERS, Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, elsewhere,
         given_back, inactive_again, other_user, untouchable, user, value,
     },
 };
 use crate::model::{
-    change::LinkRow,
+    change::{Action, LinkRow},
     edit::{Edit, Field, Values},
     entry::DirectoryId,
     fold::fold,
@@ -22,15 +23,19 @@ use crate::model::{
     link::{Activity, Form, Link, LinkFound, Signature},
     link_notes::{EditDigest, LinkNotes},
     reason::Cause,
-    report::{ChangeResult, Report},
-    sent::Sent,
+    report::Report,
+    sent::{Invitation, Sent},
     snapshot::{LinkThen, Snapshot, SnapshotExtent, SnapshotUser},
     user::{Current, EntityId, User},
 };
 
 /// What runs of the job wrote since a snapshot was taken: of each field the last value.
 #[derive(Debug, Default)]
-pub struct WrittenSince(BTreeMap<(EntityId, Field), (Value, Option<Cause>)>);
+pub struct WrittenSince {
+    values: BTreeMap<(EntityId, Field), (Value, Option<Cause>)>,
+    /// The users that they created.
+    created: BTreeSet<EntityId>,
+}
 
 impl WrittenSince {
     /// Adds what a run wrote; the reports come in the order of their runs.
@@ -39,14 +44,20 @@ impl WrittenSince {
             return;
         }
         for change in &report.changes {
-            let is_written = |field: &Field| match change.result {
-                ChangeResult::Applied | ChangeResult::Unconfirmed => true,
-                ChangeResult::Failed | ChangeResult::Unsettled => change.written.contains(field),
-                ChangeResult::Held | ChangeResult::Rejected | ChangeResult::Planned => false,
-            };
-            for (field, values) in change.fields.iter().filter(|(field, _)| is_written(field)) {
+            let mut is_written = false;
+            for field in written(change)
+                .into_iter()
+                .filter(|field| **field != Field::Link)
+            {
+                let Some(values) = change.fields.get(field) else {
+                    continue;
+                };
+                is_written = true;
                 let of = (change.ftrack_id.clone(), field.clone());
-                self.0.insert(of, (values.new.clone(), change.cause));
+                self.values.insert(of, (values.new.clone(), change.cause));
+            }
+            if is_written && change.action == Action::Create {
+                self.created.insert(change.ftrack_id.clone());
             }
         }
     }
@@ -54,11 +65,11 @@ impl WrittenSince {
     /// The users that were changed.
     #[must_use]
     pub fn users(&self) -> BTreeSet<EntityId> {
-        self.0.keys().map(|(user, _)| user.clone()).collect()
+        self.values.keys().map(|(user, _)| user.clone()).collect()
     }
 
     fn again(&self, user: &EntityId, field: &Field, then: &Value) -> Vec<(Field, String)> {
-        let Some((new, cause)) = self.0.get(&(user.clone(), field.clone())) else {
+        let Some((new, cause)) = self.values.get(&(user.clone(), field.clone())) else {
             return Vec::new();
         };
         if equal(then, new) {
@@ -230,6 +241,8 @@ fn owner(
                 None => {
                     let link = Link {
                         notes: LinkNotes::default(),
+                        // What was due then may have been sent since.
+                        sent: sent_since(&then.sent),
                         ..given_back((**then).clone())
                     };
                     Ok((None, link, Some(LinkRow::Kept)))
@@ -260,6 +273,19 @@ fn owner(
             | LinkFound::OfAnotherUser
             | LinkFound::Unreadable,
         ) => Err(None),
+    }
+}
+
+/// What was sent for a user whose link comes back: what was due then may have been sent since, and none
+/// is better than two.
+fn sent_since(then: &Sent) -> Sent {
+    let invitation = then.invitation.map(|sent| match sent {
+        Invitation::Due | Invitation::Asked => Invitation::Unknown,
+        Invitation::Sent | Invitation::Refused | Invitation::Unknown => sent,
+    });
+    Sent {
+        invitation,
+        ..then.clone()
     }
 }
 
@@ -393,8 +419,8 @@ fn activity_then(then: &SnapshotUser, without: Activity) -> Activity {
     }
 }
 
-/// Users of the job that came since the snapshot: those that the program created are deactivated,
-/// never deleted, and those that it adopted are left alone.
+/// Users of the job that came since the snapshot: those that the job created are deactivated, never
+/// deleted, and all others are left alone: they were somebody's, whom the snapshot does not tell of.
 fn newcomers<'a>(
     restoring: &Restoring<'a, '_>,
     guarding: Guarding<'_>,
@@ -420,9 +446,9 @@ fn newcomers<'a>(
             put_back.leave(&user.username, why);
             continue;
         }
-        if !user.id.is_of_version_5() {
-            let why = "the job adopted it after the snapshot, which does not have it: `undo` puts \
-                       the run back that did";
+        if !restoring.since.created.contains(&user.id) {
+            let why = "the job adopted it or took it over after the snapshot, which does not have \
+                       it: `undo` puts the run back that did";
             put_back.leave(&user.username, why);
             continue;
         }

@@ -262,7 +262,7 @@ fn an_adoption_is_put_back_whole() {
 }
 
 const GROUP: &str = "cn=leads,ou=groups,dc=studio,dc=test";
-const ROLE: &str = "Project Manager";
+pub const ROLE: &str = "Project Manager";
 
 /// A studio in which a group of these people gives a role.
 pub fn with_role(uids: &[&str], members: &[&str]) -> Studio {

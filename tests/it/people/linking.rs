@@ -329,3 +329,46 @@ fn a_run_of_changes_after_it_knows_the_user() {
     assert_eq!(report.changes, [], "{report:#?}");
     assert_eq!(situation.user("ada").email.unwrap(), "other@studio.test");
 }
+
+#[test]
+fn an_administrator_gets_no_role_by_it_and_nobody_becomes_one() {
+    use crate::undo::{ROLE, set_members, with_role};
+    for role in [ROLE, "Administrator"] {
+        let mut studio = with_role(&["bob", "cyd"], &["bob"]);
+        studio.sync();
+        studio.tree().add(person("ada", "Ada", "Lovelace")).unwrap();
+        let user = Account {
+            is_active: true,
+            ..account("countess")
+        };
+        studio.ftrack().add_user(&user).unwrap();
+        let id = studio.user("countess").id;
+        if role == ROLE {
+            make_administrator(&studio, "countess");
+        } else {
+            studio.job = studio.job.replace(ROLE, role);
+        }
+        set_members(&studio, &["ada"]);
+        let before = studio.user("countess").roles;
+        let (_, report) = by_hand(&studio, &["link", "ada", &id]);
+        let now = studio
+            .ftrack()
+            .users()
+            .into_iter()
+            .find(|user| user.id == id);
+        assert_eq!(now.unwrap().roles, before, "{role}: {report:#?}");
+    }
+}
+
+#[test]
+fn who_may_not_sign_in_gets_no_user() {
+    let situation = newcomer()
+        .job("disabled = \"(employeeType=locked)\"\n")
+        .then(|studio| {
+            let tree = studio.tree();
+            tree.replace(&dn("ada"), "employeeType", &["locked"])
+                .unwrap();
+        });
+    let error = refused(&situation, &["link", "ada", "countess"]);
+    assert!(error.contains("may not sign in"), "{error}");
+}

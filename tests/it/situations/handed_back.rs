@@ -7,7 +7,10 @@ use super::{
     Situation,
     jobs::{EVERYBODY, LONDON, beside, sync, with_london},
 };
-use crate::{studio::dn, undo::put_back};
+use crate::{
+    studio::{dn, person},
+    undo::{left, put_back},
+};
 
 /// Somebody moved from the bases of one job to those of another, which took the user over.
 fn taken_over() -> (Situation, Report) {
@@ -68,4 +71,39 @@ fn by_a_restore() {
     let report = put_back(&situation, &["restore", &run.run]);
     assert_eq!(report.outcome, Outcome::Succeeded, "{report:#?}");
     is_left_alone(&situation);
+}
+
+#[test]
+fn a_user_that_came_from_another_job_since_the_snapshot_keeps_its_access() {
+    let situation = with_london(
+        beside(&["ada", "bob"], "studio", LONDON, EVERYBODY),
+        &["lou"],
+    );
+    sync(&situation, "artists");
+    sync(&situation, "others");
+    let lou = format!("uid=lou,{LONDON}");
+    situation.tree().replace(&lou, "sn", &["New"]).unwrap();
+    let before = sync(&situation, "others");
+    assert_eq!(before.counts.updated, 1);
+    let moved = format!("uid=bob,{LONDON}");
+    situation.tree().rename(&dn("bob"), &moved).unwrap();
+    assert_eq!(sync(&situation, "others").counts.updated, 1);
+    situation.tree().add(person("eve", "Given", "eve")).unwrap();
+    let eve = format!("uid=eve,{LONDON}");
+    situation.tree().rename(&dn("eve"), &eve).unwrap();
+    assert_eq!(sync(&situation, "others").counts.created, 1);
+    let report = put_back(&situation, &["restore", &before.run]);
+    assert_eq!(report.outcome, Outcome::Succeeded, "{report:#?}");
+    assert!(situation.user("bob").is_active, "another job created it");
+    assert!(
+        !situation.user("eve").is_active,
+        "this job created it since"
+    );
+    let named = left(&report);
+    assert!(
+        named
+            .iter()
+            .any(|(who, why)| *who == "bob" && why.contains("took it over")),
+        "{named:?}"
+    );
 }

@@ -1,9 +1,9 @@
 //! What an undo or a restore never touches, whoever orders it.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use ftrack_ldap_sync::{
-    demo::ftrack::Account,
+    demo::ftrack::{Account, CallKind},
     model::{
         change::{Action, HeldBy},
         report::{ChangeResult, FailureKind, Outcome, Report},
@@ -17,8 +17,8 @@ use super::{
     undo, with_role,
 };
 use crate::{
-    rules::{account, by_hand, give_role, leave, logins, make_administrator},
-    studio::{Studio, dn, person},
+    rules::{account, approve, by_hand, give_role, leave, logins, make_administrator},
+    studio::{Ended, Studio, dn, person},
 };
 
 /// What holds each change of a report.
@@ -190,12 +190,28 @@ fn a_role_that_somebody_else_gave_since_stays() {
     studio.sync();
     set_members(&studio, &["ada", "bob"]);
     let run = studio.sync();
+    // Somebody takes it, the program forgets that it gave it, and somebody gives it again.
+    let ftrack = studio.ftrack();
+    let id = studio.user("ada").id;
+    for row in ftrack.rows("UserSecurityRole").unwrap() {
+        if row["user_id"] == json!(id) {
+            let role = &row["security_role_id"];
+            let roles = ftrack.rows("SecurityRole").unwrap();
+            if roles
+                .iter()
+                .any(|known| known["id"] == *role && known["name"] == ROLE)
+            {
+                ftrack
+                    .remove("UserSecurityRole", &json!([row["id"]]))
+                    .unwrap();
+            }
+        }
+    }
     set_members(&studio, &["bob"]);
-    studio.sync();
     assert_eq!(managers(&studio), ["bob"]);
+    studio.sync();
     give_role(&studio, "ada", ROLE);
     let row = json!({"is_all_open_projects": true, "is_all_projects": true});
-    let ftrack = studio.ftrack();
     ftrack
         .change("UserSecurityRole", &json!(["role-of-ada"]), &row)
         .unwrap();
@@ -210,11 +226,14 @@ fn lost_state_does_nothing_again() {
     let before = super::seen(&studio);
     let run = studio.sync();
     undo(&studio, &run);
-    // Values alone come into the link with the next run.
-    nothing_is_done_again(&studio);
+    // The links say it at once.
     fs::remove_file(studio.state_dir().join("state.db")).unwrap();
     let report = studio.sync();
-    assert_eq!(report.ftrack.write_calls, 0, "{report:#?}");
+    let mut changes = report.changes.iter();
+    assert!(
+        changes.all(|change| change.result == ChangeResult::Rejected),
+        "{report:#?}"
+    );
     let mut now = super::seen(&studio);
     now.remove(&studio.user("gus").id);
     assert_eq!(now, before);
@@ -318,4 +337,42 @@ fn what_a_forged_link_says_was_rejected_is_not_believed() {
     };
     assert_eq!(result("ada"), (ChangeResult::Rejected, None));
     assert_eq!(result("bob"), (ChangeResult::Held, Some(HeldBy::Doubt)));
+    // And it is not signed by the way.
+    assert_eq!(link(&studio, "bob"), forged);
+}
+
+#[test]
+fn a_role_that_makes_an_administrator_is_not_given_back() {
+    let mut studio = with_role(&["ada", "bob", "cyd"], &["ada", "bob"]);
+    studio.job = studio.job.replace(ROLE, "Administrator");
+    studio.sync();
+    approve(&studio);
+    let is_one = |login: &str| studio.user(login).roles.contains("Administrator");
+    assert!(is_one("ada") && is_one("bob"));
+    set_members(&studio, &["bob"]);
+    studio.sync();
+    let run = approve(&studio);
+    assert!(!is_one("ada"));
+    let report = undo(&studio, &run);
+    assert_eq!(held(&report), [("ada", Some(HeldBy::Protected))]);
+    assert!(!is_one("ada"));
+}
+
+#[test]
+fn who_became_an_administrator_while_it_reads_stays_active() {
+    let studio = eventful();
+    let run = studio.sync();
+    // Nobody loses access by this one, so that the administrators are not looked at once more.
+    let calm = ["undo", &run.run, "--only", "ada", "--dry-run"];
+    let read = put_back(&studio, &calm).ftrack.read_calls;
+    studio.ftrack().forget();
+    let gate =
+        studio.hold_when(move |call| call.kind == CallKind::Read && call.number_of_kind > read);
+    let program = studio.start(&["undo", &run.run, "--only", "gus", "--format", "json"]);
+    assert!(gate.wait_for(1, Duration::from_secs(30)));
+    make_administrator(&studio, "gus");
+    gate.open();
+    let report = Ended::of(program.wait_with_output().unwrap()).report();
+    assert_eq!(held(&report), [("gus", Some(HeldBy::Protected))]);
+    assert!(studio.user("gus").is_active);
 }
