@@ -12,7 +12,7 @@ use ftrack_ldap_sync::{
 use serde_json::json;
 
 use super::{
-    NO_LIMIT, ROLE, eventful, left, managers, nothing_is_done_again, put_back, set_members,
+    NO_LIMIT, ROLE, eventful, left, managers, put_back, set_members,
     since::{done, link, signed, synced},
     undo, with_role,
 };
