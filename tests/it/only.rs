@@ -166,7 +166,7 @@ fn whoever_keeps_access_is_named_with_why_and_what_to_do() {
     ada still has access: the person's account has been disabled in the directory since [time], in 1 complete read, and users.disabled_after is not over
       To end it: users.disabled_after counts for everybody, and no command passes it for one person: deactivate the user in ftrack by hand, which the program then leaves so, or shorten that time.
     3
-    ada still has access: the person is still in the directory, but the entry is outside of the job's search bases and scope; the deactivation is held: deactivate is frozen from 2020-01-01 to 2999-01-01; the first run from [time] on writes it, or a person's approval: `approve N`, as `holds` numbers it
+    ada still has access: the person is still in the directory, but the entry is outside of the job's search bases and scope; the deactivation is held: deactivate is frozen from 2020-01-01 to 2999-01-01; the first run from [time] on writes it, or a person's approval: `holds` shows its number, `approve N` writes it
       To end it: `approve 1 --only ada` writes it for this person alone; or deactivate the user in ftrack by hand, which the program then leaves so.
     0
     ada still has access, because the user has the directory's values

@@ -132,7 +132,7 @@ fn whoever_hides_whether_the_account_is_disabled_gets_no_access_without_a_person
           is_active: true -> false
           the person's account ended on 2026-01-01
 
-      1 change is held: 1 deactivation, and 1 written within limits.per before, is more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE`
+      1 change is held: 1 deactivation, and 1 written within limits.per before, is more than limits.deactivate allows (1); review them, and approve: `plan --out FILE`, then `apply FILE`
 
       Warnings:
         1 of 2 people have no mail address in the directory, so ftrack gets none from it: health
@@ -225,7 +225,7 @@ fn a_kind_that_changed_explains_leavers_better_than_they_do() {
           is_active: true -> false
           the person is no longer in the directory, as complete reads show
 
-      1 change is held: the configuration changed (kind of the directory), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+      1 change is held: the configuration changed (kind of the directory), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
     "#);
 }
 

@@ -380,6 +380,6 @@ fn a_value_that_is_to_be_written_always_again_may_be_emptied_only_with_an_approv
           last_name: L -> (empty)
           the directory has other values
 
-      1 change is held: the configuration changed (attributes.full_name), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+      1 change is held: the configuration changed (attributes.full_name), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
     "#);
 }

@@ -149,7 +149,7 @@ fn a_rule_that_is_new_or_changed_deactivates_nobody_without_a_person() {
           is_active: true -> false
           the person's account is disabled in the directory
 
-      1 change is held: the configuration changed (disabled), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+      1 change is held: the configuration changed (disabled), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
     "#);
     assert_eq!(situation.sync().outcome, Outcome::Held);
     // Whoever is disabled later is judged as ever.
@@ -177,7 +177,7 @@ fn a_rule_that_is_new_or_changed_deactivates_nobody_without_a_person() {
           is_active: false -> true
           the job finds the person again; this program deactivated the user on [time]
 
-      2 changes are held: the configuration changed (disabled), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+      2 changes are held: the configuration changed (disabled), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
     "#);
 }
 
@@ -208,9 +208,9 @@ fn whoever_waits_is_held_when_the_time_is_over_where_a_setting_explains_it() {
           is_active: true -> false
           the person is still in the directory, but the entry no longer matches the job's filter
 
-      2 changes are held: the configuration changed (disabled), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+      2 changes are held: the configuration changed (disabled), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
 
-      1 change is held: the configuration changed (filter), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+      1 change is held: the configuration changed (filter), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
     "#);
     situation.sync();
     assert!(

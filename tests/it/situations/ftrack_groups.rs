@@ -447,8 +447,8 @@ fn memberships_of_administrators_and_protected_users_wait_for_a_person() {
     let mut lines: Vec<String> = whys(&report).lines().map(str::to_owned).collect();
     lines.sort();
     assert_snapshot!(lines.join("\n"), @"
-    protected: it is an administrator, whose memberships change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
-    protected: it is protected by users.protect, whose memberships change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
+    protected: it is an administrator, whose memberships change only with a person's approval; review it, and approve it: `holds` shows its number, `approve N` writes it
+    protected: it is protected by users.protect, whose memberships change only with a person's approval; review it, and approve it: `holds` shows its number, `approve N` writes it
     ");
     assert_eq!(approve(&situation).counts.group_changes, 2);
     situation.sync_changes_nothing();

@@ -314,7 +314,7 @@ fn other_groups_are_a_changed_configuration() {
           is_active: true -> false
           the person is still in the directory, but is in none of the groups of the job's member_of
 
-      1 change is held: the configuration changed (member_of), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+      1 change is held: the configuration changed (member_of), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
     "#);
     assert_eq!(situation.sync().outcome, Outcome::Held);
     assert_eq!(approve(&situation).counts.deactivated, 1);

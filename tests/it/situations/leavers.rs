@@ -78,7 +78,7 @@ fn a_protected_user_whose_person_is_gone_is_held_for_a_person() {
           is_active: true -> false
           the person is still in the directory, but the entry is outside of the job's search bases and scope
 
-      1 change is held: it is protected by users.protect, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
+      1 change is held: it is protected by users.protect, whose login, mail and activity change only with a person's approval; review it, and approve it: `plan --out FILE`, then `apply FILE`
     ");
     let report = situation.sync();
     assert_eq!(
@@ -91,7 +91,7 @@ fn a_protected_user_whose_person_is_gone_is_held_for_a_person() {
           is_active: true -> false
           the person is still in the directory, but the entry is outside of the job's search bases and scope
 
-      1 change is held: it is protected by users.protect, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
+      1 change is held: it is protected by users.protect, whose login, mail and activity change only with a person's approval; review it, and approve it: `holds` shows its number, `approve N` writes it
 
     1 unchanged, 1 held.
     ");

@@ -43,7 +43,7 @@ fn a_protected_user_stays_protected_under_another_login() {
           is_active: true -> false
           the person is still in the directory, but the entry is outside of the job's search bases and scope
 
-      1 change is held: it is protected by users.protect, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
+      1 change is held: it is protected by users.protect, whose login, mail and activity change only with a person's approval; review it, and approve it: `plan --out FILE`, then `apply FILE`
     ");
     // When the patterns change, the logins of that day decide.
     let situation = situation

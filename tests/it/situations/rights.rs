@@ -149,7 +149,7 @@ fn a_pattern_protects_in_every_case_of_every_alphabet() {
           is_active: true -> false
           the person is no longer in the directory, as complete reads show
 
-      3 changes are held: it is protected by users.protect, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
+      3 changes are held: it is protected by users.protect, whose login, mail and activity change only with a person's approval; review it, and approve it: `plan --out FILE`, then `apply FILE`
     ");
     let report = situation.sync();
     let held = report.changes.iter().filter_map(|change| change.held_by);

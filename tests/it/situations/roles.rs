@@ -295,8 +295,8 @@ fn more_roles_than_the_limit_allows_are_held_until_a_person_approves() {
     let report = situation.sync();
     assert_eq!((report.outcome, report.counts.held), (Outcome::Held, 2));
     assert_snapshot!(whys(&report), @"
-    limit: 2 revoked roles or memberships are more than limits.revoke allows (1); review them with `plan --out FILE`, then approve with `apply FILE`
-    limit: 2 revoked roles or memberships are more than limits.revoke allows (1); review them with `plan --out FILE`, then approve with `apply FILE`
+    limit: 2 revoked roles or memberships are more than limits.revoke allows (1); review them, and approve: `holds` shows its number, `approve N` writes it
+    limit: 2 revoked roles or memberships are more than limits.revoke allows (1); review them, and approve: `holds` shows its number, `approve N` writes it
     ");
     assert_eq!(situation.ftrack().counters().write_calls, 0);
     // Time alone does not release them, and one fewer neither.
@@ -391,7 +391,7 @@ fn roles_of_administrators_wait_for_a_person() {
     assert_eq!(situation.sync().counts.role_changes, 0);
     let report = situation.sync();
     assert_eq!((report.outcome, report.counts.held), (Outcome::Held, 1));
-    assert_snapshot!(whys(&report), @r#"protected: the role "Administrator" makes an administrator, which takes a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`"#);
+    assert_snapshot!(whys(&report), @r#"protected: the role "Administrator" makes an administrator, which takes a person's approval; review it, and approve it: `holds` shows its number, `approve N` writes it"#);
     approve(&situation);
     assert_eq!(
         roles(&situation, "ada"),
@@ -404,8 +404,8 @@ fn roles_of_administrators_wait_for_a_person() {
     let mut lines: Vec<String> = whys(&report).lines().map(str::to_owned).collect();
     lines.sort();
     assert_snapshot!(lines.join("\n"), @r#"
-    protected: it is an administrator, whose roles change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
-    protected: the role "Administrator" makes an administrator, which takes a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
+    protected: it is an administrator, whose roles change only with a person's approval; review it, and approve it: `holds` shows its number, `approve N` writes it
+    protected: the role "Administrator" makes an administrator, which takes a person's approval; review it, and approve it: `holds` shows its number, `approve N` writes it
     "#);
 }
 
@@ -578,7 +578,7 @@ fn whoever_is_a_member_on_another_server_keeps_the_role() {
     let report = situation.sync();
     assert_eq!((report.counts.role_changes, report.counts.held), (0, 1));
     let why = whys(&report).replace(&other.directory_url, "ldap://other");
-    assert_snapshot!(why, @"replica: ldap://other still shows the person as a member of the role's groups; the role is taken once all servers agree, or with a person's approval: `plan --out FILE`, then `apply FILE`");
+    assert_snapshot!(why, @"replica: ldap://other still shows the person as a member of the role's groups; the role is taken once all servers agree, or with a person's approval: `holds` shows its number, `approve N` writes it");
     set_members(&other, "leads", &["bob"]);
     assert_eq!(situation.sync().counts.role_changes, 1);
     situation.sync_changes_nothing();
@@ -592,7 +592,7 @@ fn changed_groups_of_a_role_hold_what_they_would_take() {
     let situation = situation.job(&LEADS.replace("cn=leads", "cn=others"));
     let report = situation.sync();
     assert_eq!((report.counts.role_changes, report.counts.held), (1, 1));
-    assert_snapshot!(whys(&report), @r#"configuration: the configuration changed (roles), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking"#);
+    assert_snapshot!(whys(&report), @r#"configuration: the configuration changed (roles), which may explain it; if it is meant, approve it: `holds` shows its number, `approve N` writes it; or else take it back; config_change = "apply" applies such changes without asking"#);
     // A role that is not configured any more is nobody's.
     let situation = situation.job("");
     situation.sync_changes_nothing();

@@ -40,7 +40,7 @@ fn whom_a_changed_filter_leaves_out_is_held_and_later_leavers_are_not() {
           is_active: true -> false
           the person is still in the directory, but the entry no longer matches the job's filter
 
-      1 change is held: the configuration changed (filter), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+      1 change is held: the configuration changed (filter), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
     "#);
     assert_eq!(situation.sync().outcome, Outcome::Held);
     // The next reading has the same filter as the one before it, and holds the same people.
@@ -57,7 +57,7 @@ fn whom_a_changed_filter_leaves_out_is_held_and_later_leavers_are_not() {
           is_active: true -> false
           the person is still in the directory, but the entry is outside of the job's search bases and scope
 
-      1 change is held: the configuration changed (filter), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+      1 change is held: the configuration changed (filter), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
     "#);
     situation.sync();
     assert_snapshot!(situation.users(), @r#"
@@ -125,9 +125,9 @@ fn what_a_changed_mapping_would_rename_or_empty_is_held_and_the_rest_is_written(
           is_active: true -> false
           the person is no longer in the directory, as complete reads show
 
-      2 changes are held: the configuration changed (attributes.email), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+      2 changes are held: the configuration changed (attributes.email), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
 
-      2 changes are held: the configuration changed (attributes.username), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+      2 changes are held: the configuration changed (attributes.username), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
 
       Warnings:
         nobody has a value for attributes.email ("labeledURI"): check the name, and whether the bind account may read it
@@ -152,7 +152,7 @@ fn other_bases_and_another_account_are_named() {
           is_active: true -> false
           the person is still in the directory, but the entry is outside of the job's search bases and scope
 
-      1 change is held: the configuration changed (scope), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+      1 change is held: the configuration changed (scope), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
     "#);
 }
 
