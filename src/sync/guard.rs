@@ -456,14 +456,14 @@ fn of_a_replica(plan: &Plan<'_>, change: &Change) -> Option<Hold> {
                 ),
                 MayLag::NewlyFirst(former) => format!(
                     "{server} comes first in the DNS in place of {former}, and may lag behind; the \
-                     next reading of {former} releases it, or a person's approval, after which \
-                     {server} counts as the preferred server, as it does after {LONG_ENOUGH_TOLD}: \
-                     {BY_NUMBER}"
+                     next reading of {former} releases it, or a person's approval: {BY_NUMBER}; once a \
+                     person applied a plan, {server} counts \
+                     as the preferred server, as it does after {LONG_ENOUGH_TOLD}"
                 ),
                 MayLag::LagsBehind(lag) => format!(
                     "{server} lags behind: {lag}; the next reading of a server that does not releases \
-                     it, or a person's approval, after which what this server shows counts: \
-                     {BY_NUMBER}"
+                     it, or a person's approval: {BY_NUMBER}; once a person applied a \
+                     plan, what this server shows counts"
                 ),
             };
             Some(Hold::new(HeldBy::Replica, why))
