@@ -7,25 +7,32 @@ mod two_jobs;
 use std::collections::BTreeMap;
 
 use ftrack_ldap_sync::demo::ftrack::Account;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{studio::Studio, undo::seen};
 
-/// The users as a person sees them, with the roles that are for all open projects: one for none, which
-/// a call that was cut off leaves, gives nothing.
+/// The users as a person sees them, with their roles: by name those for all open projects, and those for
+/// one with `@` before it. One for none, which a call that was cut off leaves, gives nothing.
 pub fn in_effect(studio: &Studio) -> BTreeMap<String, Account> {
     let mut seen = seen(studio);
-    let names = studio.ftrack().rows("SecurityRole").unwrap();
-    for row in studio.ftrack().rows("UserSecurityRole").unwrap() {
-        let role = names
-            .iter()
-            .find(|role| role["id"] == row["security_role_id"]);
-        let name = role.and_then(|role| role["name"].as_str()).unwrap();
-        let user = row["user_id"].as_str().unwrap();
-        if let Some(user) = seen.get_mut(user)
-            && row["is_all_open_projects"] != json!(true)
-        {
-            user.roles.remove(name);
+    let rows = |of: &str| studio.ftrack().rows(of).unwrap();
+    let (names, projects) = (rows("SecurityRole"), rows("Project"));
+    let name = |rows: &[Value], id: &Value| {
+        let row = rows.iter().find(|row| row["id"] == *id);
+        row.and_then(|row| row["name"].as_str()).unwrap().to_owned()
+    };
+    seen.values_mut().for_each(|user| user.roles.clear());
+    for row in rows("UserSecurityRole") {
+        let Some(user) = seen.get_mut(row["user_id"].as_str().unwrap()) else {
+            continue;
+        };
+        let role = name(&names, &row["security_role_id"]);
+        let of_row = rows("UserSecurityRoleProject").into_iter();
+        let of_row = of_row.filter(|on| on["user_security_role_id"] == row["id"]);
+        let on = of_row.map(|on| format!("{role}@{}", name(&projects, &on["project_id"])));
+        user.roles.extend(on);
+        if row["is_all_open_projects"] == json!(true) {
+            user.roles.insert(role);
         }
     }
     seen

@@ -21,6 +21,7 @@ use crate::{
     crash::{Effect, after_first_write, kill_at, late, moment},
     faults::{cases, owned},
     rules::{by_hand, come_back, give_role, leave},
+    situations::ftrack_groups::join_by_hand,
     studio::{Studio, dn, person},
     undo::{left, nothing_is_done_again, put_back},
 };
@@ -71,10 +72,11 @@ fn set_members(studio: &Studio, uids: &[&str]) {
     studio.tree().replace(GROUP, "member", &members).unwrap();
 }
 
-/// The active users with the role; whoever is deactivated keeps it.
-fn managers(studio: &Studio) -> Vec<String> {
+/// The active users with a role or in a group; whoever is deactivated keeps it.
+fn with(studio: &Studio, given: &str) -> Vec<String> {
     let users = in_effect(studio).into_values();
-    let with = users.filter(|user| user.is_active && user.roles.contains(ROLE));
+    let has = |user: &Account| user.roles.contains(given) || user.groups.contains(given);
+    let with = users.filter(|user| user.is_active && has(user));
     with.map(|user| user.username)
         .collect::<BTreeSet<_>>()
         .into_iter()
@@ -90,10 +92,18 @@ struct Changed {
 
 fn changed(crash: &Crash) -> Changed {
     let mut studio = Studio::of(&PEOPLE).end_to_end();
-    studio.job = format!("roles = {{ {ROLE:?} = [{GROUP:?}] }}\n{NO_LIMIT}");
+    let on_show = format!("{{ groups = [{GROUP:?}], projects = [\"show_a\"] }}");
+    studio.job = format!(
+        "roles = {{ {ROLE:?} = [{GROUP:?}], User = {on_show} }}\ngroups = {{ Lighting = [{GROUP:?}] \
+         }}\n{NO_LIMIT}"
+    );
     studio.ftrack_settings = format!("batch_size = {}", crash.batch_size);
     let ftrack = studio.ftrack();
     ftrack.change_rules(|rules| rules.atomicity = crash.atomicity);
+    let group = json!({"id": "g-light", "name": "Lighting"});
+    ftrack.insert("Group", &group).unwrap();
+    let project = json!({"id": "p-show_a", "name": "show_a", "is_private": false});
+    ftrack.insert("Project", &project).unwrap();
     let tree = studio.tree();
     let groups = TreeEntry::new("ou=groups,dc=studio,dc=test");
     tree.add(groups.with("objectClass", "organizationalUnit"))
@@ -107,6 +117,7 @@ fn changed(crash: &Crash) -> Changed {
     let row = json!({"is_all_open_projects": true, "is_all_projects": true});
     let key = json!(["role-of-fay"]);
     ftrack.change("UserSecurityRole", &key, &row).unwrap();
+    join_by_hand(&studio, "fay", "g-light");
     leave(&studio, "eve");
     studio.sync();
 
@@ -124,7 +135,9 @@ fn changed(crash: &Crash) -> Changed {
         (counts.created, counts.deactivated, counts.reactivated),
         (1, 1, 1)
     );
-    assert_eq!(managers(&studio), ["bobby", "dan", "fay", "gus"]);
+    for given in [ROLE, "User@show_a", "Lighting"] {
+        assert_eq!(with(&studio, given), ["bobby", "dan", "fay", "gus"]);
+    }
     Changed {
         studio,
         before,
@@ -155,6 +168,17 @@ fn killed(changed: &Changed, crash: &Crash) -> bool {
     killed
 }
 
+/// The last run of the job, also one that was killed and has no report yet.
+fn last_run(studio: &Studio) -> String {
+    let ended = studio.reports().into_iter().map(|report| report.run);
+    let journals = std::fs::read_dir(studio.state_dir().join("journals/artists")).unwrap();
+    let cut = journals.map(|journal| {
+        let journal = journal.unwrap().path();
+        journal.file_stem().unwrap().to_str().unwrap().to_owned()
+    });
+    ended.chain(cut).max().unwrap()
+}
+
 /// Nobody has two users, and nobody's user has lost its link.
 fn assert_nobody_is_orphaned(studio: &Studio) {
     let owned = owned(studio);
@@ -170,18 +194,18 @@ fn assert_nothing_was_done_twice(studio: &Studio) {
         if applied.entity_type == "Metadata" {
             continue;
         }
-        for (attribute, change) in &applied.changes {
-            let what = (
-                applied.entity_type.clone(),
-                applied.key.clone(),
-                applied.action.clone(),
-                format!("{attribute} {}", change.new),
-            );
-            let is_no_change = change.old == change.new;
-            assert!(
-                is_no_change || done.insert(what.clone()),
-                "twice: {what:?} {applied:?}"
-            );
+        let news = applied.changes.iter();
+        let news = news.filter(|(_, change)| change.old != change.new);
+        let news = news.map(|(attribute, change)| format!("{attribute} {}", change.new));
+        let mut news: Vec<String> = news.collect();
+        // An operation on a role is one thing.
+        if applied.entity_type != "User" {
+            news = vec![news.join(", ")];
+        }
+        for new in news {
+            let (kind, key) = (applied.entity_type.clone(), applied.key.clone());
+            let what = (kind, key, applied.action.clone(), new);
+            assert!(done.insert(what.clone()), "twice: {what:?} {applied:?}");
         }
     }
 }
@@ -200,13 +224,19 @@ fn is_rightly_ended(changed: &Changed, report: &Report) {
 }
 
 /// What the program gave and took is known as such, once the causes of what was put back have ended.
-fn roles_are_known(studio: &Studio) {
+fn what_was_given_is_known(studio: &Studio) {
     set_members(studio, &["ada", "dan"]);
     assert_eq!(studio.sync().outcome, Outcome::Succeeded);
-    assert_eq!(managers(studio), ["ada", "dan", "fay"]);
+    assert_eq!(with(studio, "User@show_a"), ["ada", "dan"]);
+    for given in [ROLE, "Lighting"] {
+        assert_eq!(with(studio, given), ["ada", "dan", "fay"], "{given}");
+    }
     set_members(studio, &["dan"]);
     assert_eq!(studio.sync().outcome, Outcome::Succeeded);
-    assert_eq!(managers(studio), ["dan", "fay"]);
+    assert_eq!(with(studio, "User@show_a"), ["dan"]);
+    for given in [ROLE, "Lighting"] {
+        assert_eq!(with(studio, given), ["dan", "fay"], "{given}");
+    }
 }
 
 /// A link may name a role that a call was to give which was cut off; the next run forgets it, and
@@ -235,8 +265,8 @@ proptest! {
         is_rightly_ended(&changed, &report);
         assert_nothing_was_done_twice(studio);
         late::pass_time(studio);
-        nothing_is_done_again(studio);
-        roles_are_known(studio);
+        links_settle(studio);
+        what_was_given_is_known(studio);
     }
 
     #[test]
@@ -261,13 +291,13 @@ proptest! {
             prop_assert_eq!(&after, &at_kill, "{:#?}", report);
         }
         late::pass_time(studio);
-        nothing_is_done_again(studio);
+        links_settle(studio);
         if was_killed {
             assert_it_is_told(&changed, &crash, &report);
         }
         let report = put_back(studio, &[crash.command, &changed.run.run]);
         is_rightly_ended(&changed, &report);
-        nothing_is_done_again(studio);
+        links_settle(studio);
     }
 
     #[test]
@@ -277,7 +307,7 @@ proptest! {
         do_by_hand(studio, &crash);
         let before = in_effect(studio);
         killed(&changed, &crash);
-        let report = put_back(studio, &["undo", "last"]);
+        let report = put_back(studio, &["undo", &last_run(studio)]);
         prop_assert_eq!(report.outcome, Outcome::Succeeded, "{:#?}", report);
         prop_assert_eq!(in_effect(studio), before, "{:#?}", report);
         assert_nobody_is_orphaned(studio);
