@@ -80,77 +80,14 @@ impl Reason {
 
     /// Whether a person has to settle for whom the user is.
     pub(super) fn needs_a_person(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::SeveralUsers(_)
-            | Self::SeveralAdoptable(_)
-            | Self::ClaimedBy(_)
-            | Self::LinkOfAnother(_)
-            | Self::Contested(_)
-            | Self::UsernameTaken(_) => true,
-            Self::InStep
-            | Self::NoUser
-            | Self::OtherValues
-            | Self::OtherRoles
-            | Self::RoleGone
-            | Self::AdoptBegun
-            | Self::AdoptCreated
-            | Self::AdoptMatched(_)
-            | Self::LeftJob(_)
-            | Self::LeftJobInactive(_)
-            | Self::FromNoJob(_)
-            | Self::ByHand(_)
-            | Self::Unlinked(_)
-            | Self::Completed
-            | Self::Unsigned
-            | Self::LinkIncomplete
-            | Self::Protection
-            | Self::Back(_)
-            | Self::SeatRefused
-            | Self::ReactivatedAndBack
-            | Self::DeactivationDone
-            | Self::Released
-            | Self::Absent
-            | Self::FilteredOut
-            | Self::NotAMember
-            | Self::OutsideBases
-            | Self::Unlocated
-            | Self::Disabled
-            | Self::Ended(_)
-            | Self::DisabledElsewhere
-            | Self::PutBack(_)
-            | Self::ReleasedDisabled
-            | Self::DisabledWithoutUser
-            | Self::EndedWithoutUser(_)
-            | Self::DisabledNotAdopted(_)
-            | Self::DisabledInactive
-            | Self::EndedInactive(_)
-            | Self::DisabledStays(_)
-            | Self::DisabledSince(_)
-            | Self::NoId
-            | Self::TooLarge
-            | Self::SeveralIds(_)
-            | Self::AliasEntry
-            | Self::MissingValue(_)
-            | Self::InvalidValue(_)
-            | Self::NotAdopted(_)
-            | Self::OwnUsername(_)
-            | Self::ProtectedUsername(_)
-            | Self::CreateOff
-            | Self::Untouchable(_)
-            | Self::UntouchableLeft(_)
-            | Self::OfJob(_)
-            | Self::EntrySkipped
-            | Self::DeactivatedByHand
-            | Self::ReactivateOff
-            | Self::OtherIdAttribute
-            | Self::LeftInactive
-            | Self::ReleasedBefore
-            | Self::DeactivateOff
-            | Self::MissingSince(_)
-            | Self::SharedLink
-            | Self::FoundById(_)
-            | Self::MovedToJob(_)
-            | Self::NotAsked => false,
-        }
+                | Self::SeveralAdoptable(_)
+                | Self::ClaimedBy(_)
+                | Self::LinkOfAnother(_)
+                | Self::Contested(_)
+                | Self::UsernameTaken(_)
+        )
     }
 }
