@@ -403,11 +403,19 @@ impl<'a> OneUser<'a, '_> {
                 }
                 put(LinkRow::Kept);
                 goal.id = then.id.clone();
+                let is_of_activity =
+                    |edit: &Edit| matches!(edit, Edit::Activate | Edit::Deactivate);
+                let activity = if goal.edits.iter().any(is_of_activity) {
+                    goal.link.activity.clone()
+                } else {
+                    then.activity.clone()
+                };
                 let (notes, sent) = (
                     mem::take(&mut goal.link.notes),
                     mem::take(&mut goal.link.sent),
                 );
                 goal.link = Link {
+                    activity,
                     notes,
                     sent,
                     ..then
