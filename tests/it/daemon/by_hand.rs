@@ -1,7 +1,10 @@
 //! What people do beside a running daemon: a run of the job is waited for, or said to be in the way;
 //! the daemon knows when another program runs its job, and goes on afterwards.
 
-use std::io::{BufRead, BufReader, Write};
+use std::{
+    io::{BufRead, BufReader, Write},
+    time::{Duration, Instant},
+};
 
 use ftrack_ldap_sync::{
     daemon::commands::RunUpdate,
@@ -96,8 +99,14 @@ fn a_run_of_the_daemon_is_waited_for_but_no_longer_than_a_run_may_take() {
         assert!(gate.wait_for(1, LIMIT), "{what:?}");
         let users = studio.ftrack().users();
         // The daemon has read the configuration before this.
-        studio.job = format!("time_limit = \"1s\"\n{RARELY}");
+        studio.job = format!("time_limit = \"3s\"\n{RARELY}");
+        let began = Instant::now();
         let refused = ended(start(&studio, by_hand));
+        let waits = by_hand.trigger != Trigger::Release;
+        assert!(
+            !waits || began.elapsed() >= Duration::from_secs(3),
+            "{what:?}"
+        );
         assert_eq!(
             (refused.status, &*refused.stdout),
             (1, ""),
@@ -113,7 +122,6 @@ fn a_run_of_the_daemon_is_waited_for_but_no_longer_than_a_run_may_take() {
         );
         assert_eq!(studio.ftrack().users(), users, "{what:?}");
         studio.job = RARELY.into();
-        let waits = by_hand.trigger != Trigger::Release;
         if by_hand.arguments[0] == "link" {
             // The run has read the directory.
             eve_joins(&studio);
