@@ -178,7 +178,6 @@ fn who_is_inactive_is_not_waited_for() {
     }
     situation.sync();
     by_hand(&situation, "ada", &json!({"is_active": false}));
-    situation.sync();
     let listed = listed(&situation);
     assert_eq!(listed[0]["missing_since"], Value::Null, "{listed:#?}");
     assert_ne!(listed[1]["missing_since"], Value::Null, "{listed:#?}");
