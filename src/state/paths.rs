@@ -33,13 +33,14 @@ pub fn can_replace(path: &Path) -> Result<(), StateError> {
 
 /// A file that a person names lies anywhere: what is to be known of the state's files is not of it.
 fn not_writable(path: &Path, source: io::Error) -> StateError {
-    let is_unexplained = source.get_ref().is_none();
-    let source = match source.kind() {
-        kind @ io::ErrorKind::PermissionDenied if is_unexplained => io::Error::new(
-            kind,
+    let is_refused = source.kind() == io::ErrorKind::PermissionDenied;
+    let source = if is_refused && source.get_ref().is_none() {
+        io::Error::new(
+            source.kind(),
             "permission denied: name a file in a directory of your own",
-        ),
-        _ => source,
+        )
+    } else {
+        source
     };
     StateError::new("write", path, source)
 }
