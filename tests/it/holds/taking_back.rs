@@ -71,7 +71,7 @@ fn what_was_rejected_is_listed_and_taken_back() {
         studio.sync();
     }
     let other = studio.run(&["holds", "--rejected", "--job", "other"]);
-    assert_eq!(other.status, 2, "{}", other.stdout);
+    assert_eq!((other.status, other.stdout.as_str()), (2, ""));
 
     studio.job = NO_LIMIT.into();
     let (status, said) = unreject(&studio, &[&hold, "--only", "USER0@studio.test"]);

@@ -153,7 +153,7 @@ fn a_server_that_was_restored_waits_for_a_person_once() {
     assert_eq!(all_held(&report).len(), 2, "{report:#?}");
     let why = report.changes[0].error.clone().unwrap();
     assert!(
-        why.contains("after which what this server shows counts"),
+        why.contains("once a person applied a plan, what this server shows counts"),
         "{why}"
     );
     let report = approve(&studio);
