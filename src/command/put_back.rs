@@ -64,10 +64,13 @@ fn undone(config: &Config, args: &UndoArgs) -> Result<(String, String), Stop> {
     let last = history.last_that_wrote(args.job.as_deref());
     let last = last.map_err(runs::stop)?;
     if last.trigger == Trigger::Undo {
+        let undo = history.load(&last.job, &last.run).map_err(runs::stop)?;
         return Err(Stop::usage(&format!(
-            "the last run that wrote anything, {}, is an undo itself: to put back what it wrote, say \
-             `undo {}`; `runs` lists the runs before it",
-            last.run, last.run
+            "the last run that wrote anything, {}, is an undo itself. `undo {}` finishes it, where it \
+             was interrupted; `undo {}` puts back what it wrote; `runs` lists the runs before it",
+            undo.run,
+            undo.undoes.as_deref().unwrap_or_default(),
+            undo.run
         )));
     }
     Ok((last.run, last.job))

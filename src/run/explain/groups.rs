@@ -56,7 +56,7 @@ impl RunContext<'_, LdapWork> {
             memberships.is_some_and(|memberships| memberships.of_grants.contains(&position))
         };
         let mut position = 0_u32;
-        let mut told = Vec::new();
+        let mut lines = Vec::new();
         for mapped in self.work.job.mapped_groups() {
             let mut of = Vec::new();
             for group in mapped.groups {
@@ -76,11 +76,11 @@ impl RunContext<'_, LdapWork> {
             for name in &mapped.names {
                 let grant = current.grants.iter().find(|grant| grant.is_named(name));
                 let has = user.zip(grant).map(|(user, grant)| of_user(user, grant));
-                told.push(format!("{name}: {membership}{}", has.unwrap_or_default()));
+                lines.push(format!("{name}: {membership}{}", has.unwrap_or_default()));
             }
         }
         if memberships.is_some_and(|memberships| memberships.is_unclear) {
-            told.push(
+            lines.push(
                 "the person may be in more groups, since the entry does not show an attribute by \
                  which they name members (uid, primaryGroupID)"
                     .to_owned(),
@@ -88,13 +88,13 @@ impl RunContext<'_, LdapWork> {
         }
         let gives = self.work.job.gives_anything();
         if gives && !self.work.rules.users.update {
-            told.push(
+            lines.push(
                 "users.update is false, so no role or membership is given or taken".to_owned(),
             );
         } else if gives && user.is_some_and(|user| !user.is_active) {
-            told.push("an inactive user keeps its roles and memberships as they are".to_owned());
+            lines.push("an inactive user keeps its roles and memberships as they are".to_owned());
         }
-        told
+        lines
     }
 
     /// Adds whether the person may sign in, and by which rule.

@@ -107,9 +107,7 @@ fn a_begun_create_is_finished_and_is_no_create() {
         "{report:#?}"
     );
     assert!(
-        report.changes[0]
-            .reason
-            .contains("began to create the user"),
+        report.changes[0].reason.contains("it has no link now"),
         "{report:#?}"
     );
     assert_eq!(activity(&studio, "user02"), "settled");
