@@ -287,9 +287,9 @@ pub struct RunsArgs {
     /// List all runs
     #[arg(long, conflicts_with = "limit")]
     pub all: bool,
-    /// Output format
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    /// Output format; `html`, `markdown` and `csv` of `runs show` alone
+    #[arg(long, global = true, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
     /// State directory, where the configuration cannot be read
     #[arg(long, global = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
@@ -453,6 +453,21 @@ pub enum Format {
     Text,
     /// For programs
     Json,
+}
+
+/// Output format of a report on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// A page in one file, for a browser or a mail
+    Html,
+    /// For a ticket or a wiki
+    Markdown,
+    /// Each value that changes, for spreadsheets
+    Csv,
 }
 
 /// Exit statuses; scripts rely on the numbers.

@@ -1,16 +1,24 @@
 //! `runs` and `runs show`: the history of runs.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+};
 
-use chrono::{DateTime, Local, Utc};
+use chrono::{DateTime, Local, TimeZone, Utc};
 use comfy_table::{Cell, CellAlignment};
 
 use super::{moment, print, print_json, print_text, terminal::Screen};
 use crate::{
-    cli::{Exit, Format, RunsArgs, RunsCommand, Stop},
+    cli::{Exit, ReportFormat, RunsArgs, RunsCommand, Stop},
     config::{self, Environment},
     escape::escape_control,
-    model::{change::Action, readable_time::readable_times, report::Trigger, summary::RunSummary},
+    model::{
+        change::Action,
+        readable_time::readable_times,
+        report::{Report, Trigger},
+        summary::RunSummary,
+    },
     run::{
         text,
         text::{group_changes, role_changes},
@@ -48,14 +56,39 @@ pub fn runs(file: &Path, args: &RunsArgs) -> Result<Exit, Stop> {
         Some(RunsCommand::Show { run }) => {
             let report = history.find(run, args.job.as_deref()).map_err(stop)?;
             let zone = config::job_zone(file, &Environment::of_process(), &report.job);
-            match (args.format, zone) {
-                (Format::Json, _) => print_json(&report),
-                (Format::Text, Some(zone)) => print_text(&text::whole(&report, &zone)),
-                (Format::Text, None) => print_text(&text::whole(&report, &Local)),
+            match zone {
+                Some(zone) => show(&report, args.format, &zone),
+                None => show(&report, args.format, &Local),
             }
         }
         None if args.changes => changes::list(&history, &filter(args, Utc::now())?, args),
         None => list(&history, args),
+    }
+}
+
+fn show<Z: TimeZone<Offset: Display>>(
+    report: &Report,
+    format: ReportFormat,
+    zone: &Z,
+) -> Result<Exit, Stop> {
+    let page = |page: Result<String, minijinja::Error>| page.map_err(|error| Stop::failed(&error));
+    match format {
+        ReportFormat::Json => print_json(report),
+        ReportFormat::Text => print_text(&text::whole(report, zone)),
+        ReportFormat::Html => print(&page(text::page::html(report, zone))?),
+        ReportFormat::Markdown => print(&page(text::page::markdown(report, zone))?),
+        ReportFormat::Csv => print(&text::csv::report(report)),
+    }
+}
+
+/// Whether a list is for programs; a page or a table is only that of a report.
+fn is_json(format: ReportFormat) -> Result<bool, Stop> {
+    match format {
+        ReportFormat::Text => Ok(false),
+        ReportFormat::Json => Ok(true),
+        ReportFormat::Html | ReportFormat::Markdown | ReportFormat::Csv => Err(Stop::usage(
+            "a list of runs is text or json; html, markdown and csv show one report: `runs show RUN`",
+        )),
     }
 }
 
@@ -113,6 +146,7 @@ pub(super) fn stop(error: HistoryError) -> Stop {
 }
 
 fn list(history: &History, args: &RunsArgs) -> Result<Exit, Stop> {
+    let is_json = is_json(args.format)?;
     let filter = filter(args, Utc::now())?;
     let limit = if args.all {
         usize::MAX
@@ -130,10 +164,10 @@ fn list(history: &History, args: &RunsArgs) -> Result<Exit, Stop> {
             format!("No saved run matches{}.\n", on_day(args, &filter))
         }
     };
-    match args.format {
-        Format::Json => print_json(&runs)?,
-        Format::Text if runs.is_empty() && damaged.is_empty() => print_text(&none())?,
-        Format::Text => {
+    match is_json {
+        true => print_json(&runs)?,
+        false if runs.is_empty() && damaged.is_empty() => print_text(&none())?,
+        false => {
             print(&table(&runs, Screen::of_stdout()))?;
             print_text(&left_out(runs.len(), all, limit))?
         }

@@ -15,7 +15,10 @@ use crate::{
     config::Config,
     escape::escape_control,
     model::readable_time::readable_time,
-    run::people::{PersonUser, UserState},
+    run::{
+        people::{PersonUser, UserState},
+        text::csv,
+    },
 };
 
 /// What the columns of the CSV are called, which are those of the JSON.
@@ -49,7 +52,7 @@ pub async fn users(
     let people = known(config, name, cancel).await?;
     match args.format {
         ListFormat::Json => print_json(&people),
-        ListFormat::Csv => print(&csv(&people)),
+        ListFormat::Csv => print(&table_of(&people)),
         ListFormat::Text if people.is_empty() => print_text(&format!(
             "No user in ftrack has a link of the job {}.\n",
             escape_control(name)
@@ -142,12 +145,11 @@ fn summary(people: &[PersonUser]) -> String {
     )
 }
 
-/// RFC 4180, with a header. A cell that a spreadsheet would take for a formula begins with an
-/// apostrophe.
-fn csv(people: &[PersonUser]) -> String {
-    let mut text = record(COLUMNS.map(Cow::Borrowed));
+/// With a header.
+fn table_of(people: &[PersonUser]) -> String {
+    let mut text = csv::record(&COLUMNS.map(Cow::Borrowed));
     for person in people {
-        text.push_str(&record(cells(person)));
+        text.push_str(&csv::record(&cells(person)));
     }
     text
 }
@@ -193,46 +195,4 @@ fn cells(person: &PersonUser) -> [Cow<'_, str>; 14] {
         Cow::Owned(roles.join("; ")),
         Cow::Owned(groups.join("; ")),
     ]
-}
-
-fn record(cells: [Cow<'_, str>; 14]) -> String {
-    let cells: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
-    cells.join(",") + "\r\n"
-}
-
-/// One cell, on one line whatever is in it.
-fn quoted(cell: &str) -> String {
-    let shown = escape_control(cell);
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
-    let apostrophe = if is_formula { "'" } else { "" };
-    if is_formula || shown.contains(['"', ',', ';', '\'']) {
-        format!("\"{apostrophe}{}\"", shown.replace('"', "\"\""))
-    } else {
-        shown.into_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn a_cell_stays_one_cell_and_is_no_formula() {
-        for (cell, written) in [
-            ("ada", "ada"),
-            ("", ""),
-            ("uid=ada,dc=test", "\"uid=ada,dc=test\""),
-            ("say \"hi\"", "\"say \"\"hi\"\"\""),
-            ("=1+1", "\"'=1+1\""),
-            ("-ada", "\"'-ada\""),
-            ("@SUM(A1)", "\"'@SUM(A1)\""),
-            ("+49", "\"'+49\""),
-            ("\t=1", "\"'\\u{9}=1\""),
-            ("two\nlines", "two\\u{a}lines"),
-            ("\u{1b}[2J", "\\u{1b}[2J"),
-            ("a;b", "\"a;b\""),
-        ] {
-            assert_eq!(quoted(cell), written);
-        }
-    }
 }

@@ -22,8 +22,10 @@ use crate::{
 
 mod access;
 mod changes;
+pub mod csv;
 mod explained;
 mod observed;
+pub mod page;
 mod whole;
 mod why;
 mod work;
@@ -31,6 +33,9 @@ mod work;
 pub use explained::{commands, explained};
 pub use whole::whole;
 pub use work::work;
+
+/// The width of what a line of [`facts`] is about, with the blanks around it.
+const ABOUT: usize = 13;
 
 /// How much of a plan or report is shown; what is left out is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +62,32 @@ impl Extent {
 #[must_use]
 pub fn report(report: &Report, extent: Extent) -> String {
     let mut text = String::new();
+    line(&mut text, &headline(report));
+    if let Some(error) = &report.error {
+        line(
+            &mut text,
+            &format!("  {}", paint(red(), &escape_control(error))),
+        );
+    }
+    facts(&mut text, report);
+    if let Some(observed) = &report.observed {
+        observed::write(&mut text, observed, extent);
+    }
+    let changes = changes::write(&mut text, &report.changes, extent);
+    held(&mut text, &report.changes, extent);
+    let skipped = skipped(&mut text, &report.skipped, extent);
+    let warnings = warnings(&mut text, &report.warnings, &report.changes, extent);
+    text.push('\n');
+    end(&mut text, report);
+    if matches!(extent, Extent::Rows(_)) && (changes, skipped, warnings) != (0, 0, 0) {
+        let all = format!("`runs show {}` shows the rest.", report.run);
+        line(&mut text, &all);
+    }
+    text
+}
+
+/// Which run it was, and how it ended.
+fn headline(report: &Report) -> String {
     let seconds = report
         .finished_at
         .signed_duration_since(report.started_at)
@@ -72,66 +103,39 @@ pub fn report(report: &Report, extent: Extent) -> String {
         outcome_style(report.outcome),
         &format!("{}{alarm}", report.outcome.as_str()),
     );
-    line(
-        &mut text,
-        &format!(
-            "Run {} of {}{dry}: {outcome} in {seconds:.1} s",
-            report.run, report.job
-        ),
-    );
-    if let Some(error) = &report.error {
-        line(
-            &mut text,
-            &format!("  {}", paint(red(), &escape_control(error))),
-        );
-    }
-    put_back(&mut text, report);
+    format!(
+        "Run {} of {}{dry}: {outcome} in {seconds:.1} s",
+        report.run, report.job
+    )
+}
+
+/// What the run was for, and what it read: lines that begin with what they are about, in a column of
+/// [`ABOUT`] characters.
+fn facts(text: &mut String, report: &Report) {
+    put_back(text, report);
     if !report.only.is_empty() {
         let only = report.only.iter().map(|who| escape_control(who));
         let only: Vec<_> = only.collect();
-        line(&mut text, &format!("  only       {}", only.join(", ")));
+        line(text, &format!("  only       {}", only.join(", ")));
     }
     if let Some(approver) = &report.approved_by {
         let approver = escape_control(&approver.to_string()).into_owned();
-        line(&mut text, &format!("  approved   by {approver}"));
+        line(text, &format!("  approved   by {approver}"));
     }
     if !is_interrupted(report) {
-        why::not_all(&mut text, report);
+        why::not_all(text, report);
     }
     if let Some(directory) = &report.directory {
         if was_waited_for(report, directory) {
-            read(&mut text, directory);
+            read(text, directory);
         } else {
-            line(
-                &mut text,
-                "  directory  not read, since the run failed before",
-            );
+            line(text, "  directory  not read, since the run failed before");
         }
     }
-    ftrack_line(&mut text, report);
+    ftrack_line(text, report);
     if let Some(builtin) = &report.builtin {
-        builtin_line(&mut text, builtin);
+        builtin_line(text, builtin);
     }
-    if let Some(observed) = &report.observed {
-        observed::write(&mut text, observed, extent);
-    }
-    let changes = changes::write(&mut text, &report.changes, extent);
-    held(&mut text, &report.changes, extent);
-    let skipped = skipped(&mut text, &report.skipped, extent);
-    let warnings = warnings(&mut text, &report.warnings, &report.changes, extent);
-    text.push('\n');
-    line(&mut text, &summary(report));
-    if report.trigger.puts_back() && !report.dry_run && report.ftrack.write_calls > 0 {
-        let again = "The next run does not do it again: what was put back counts as rejected, until \
-                     its cause ends.";
-        line(&mut text, again);
-    }
-    access::write(&mut text, report);
-    if matches!(extent, Extent::Rows(_)) && (changes, skipped, warnings) != (0, 0, 0) {
-        let all = format!("`runs show {}` shows the rest.", report.run);
-        line(&mut text, &all);
-    }
-    text
 }
 
 /// What a person had put back.
@@ -360,19 +364,27 @@ fn seats(text: &mut String, ftrack: &FtrackPart) {
 /// How many changes fit on a screen; after more of them the headline is repeated.
 const ON_A_SCREEN: usize = 8;
 
-/// Why changes are held, each reason once.
-fn held(text: &mut String, changes: &[Reported], extent: Extent) {
+/// How many changes are held for each reason.
+fn reasons_held(changes: &[Reported]) -> Vec<(String, &str)> {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for reason in changes.iter().filter_map(Reported::hold) {
         *reasons.entry(reason).or_default() += 1;
     }
+    let reasons = reasons.into_iter();
+    let reasons = reasons.map(|(reason, count)| {
+        let what = format!("{} held", several(count, "change is", "changes are"));
+        (what, reason)
+    });
+    reasons.collect()
+}
+
+/// Why changes are held, each reason once.
+fn held(text: &mut String, changes: &[Reported], extent: Extent) {
+    let reasons = reasons_held(changes);
     let few = extent.few();
     let more = reasons.len().saturating_sub(few);
-    for (reason, count) in reasons.into_iter().take(few) {
-        let what = paint(
-            magenta(),
-            &format!("{} held", several(count, "change is", "changes are")),
-        );
+    for (what, reason) in reasons.into_iter().take(few) {
+        let what = paint(magenta(), &what);
         line(text, &format!("\n  {what}: {}", escape_control(reason)));
     }
     if more > 0 {
@@ -435,6 +447,17 @@ fn users(changes: &[Reported], is_so: &dyn Fn(&Reported) -> bool) -> usize {
         .map(|change| &change.ftrack_id)
         .collect::<BTreeSet<_>>()
         .len()
+}
+
+/// What came of it, in the last lines.
+fn end(text: &mut String, report: &Report) {
+    line(text, &summary(report));
+    if report.trigger.puts_back() && !report.dry_run && report.ftrack.write_calls > 0 {
+        let again = "The next run does not do it again: what was put back counts as rejected, until \
+                     its cause ends.";
+        line(text, again);
+    }
+    access::write(text, report);
 }
 
 /// The last line of a report: what was really written.
@@ -540,14 +563,19 @@ fn skipped(text: &mut String, skipped: &[Skipped], extent: Extent) -> usize {
     and_more(text, skipped.len(), extent)
 }
 
+/// The warnings but those that say why changes are held, which are shown with these.
+fn further<'w>(warnings: &'w [String], changes: &[Reported]) -> Vec<&'w String> {
+    let held: BTreeSet<&str> = changes.iter().filter_map(Reported::hold).collect();
+    let warnings = warnings.iter();
+    warnings
+        .filter(|warning| !held.contains(warning.as_str()))
+        .collect()
+}
+
 /// Writes the warnings but those that are the reason of a held change, which is shown; returns how
 /// many are left out.
 fn warnings(text: &mut String, warnings: &[String], changes: &[Reported], extent: Extent) -> usize {
-    let held: BTreeSet<&str> = changes.iter().filter_map(Reported::hold).collect();
-    let warnings: Vec<&String> = warnings
-        .iter()
-        .filter(|warning| !held.contains(warning.as_str()))
-        .collect();
+    let warnings = further(warnings, changes);
     if warnings.is_empty() {
         return 0;
     }

@@ -53,6 +53,7 @@ mod put_back;
 mod quiet;
 mod readme;
 mod real_directory;
+mod report_pages;
 mod resolver;
 mod restore;
 mod rules;

@@ -3,9 +3,9 @@
 use chrono::{DateTime, Local, Utc};
 use serde::Serialize;
 
-use super::{if_whole, on_day, print_json, print_text};
+use super::{if_whole, is_json, on_day, print_json, print_text};
 use crate::{
-    cli::{Exit, Format, RunsArgs, Stop},
+    cli::{Exit, RunsArgs, Stop},
     escape::escape_control,
     model::{
         readable_time::readable_times,
@@ -28,6 +28,7 @@ struct WrittenChange {
 /// # Errors
 /// The history cannot be read.
 pub(super) fn list(history: &History, filter: &RunFilter, args: &RunsArgs) -> Result<Exit, Stop> {
+    let is_json = is_json(args.format)?;
     let filter = RunFilter {
         changed: false,
         ..filter.clone()
@@ -59,13 +60,13 @@ pub(super) fn list(history: &History, filter: &RunFilter, args: &RunsArgs) -> Re
     }
     let number = all.len();
     all.truncate(args.limit.unwrap_or(usize::MAX));
-    match args.format {
-        Format::Json => print_json(&all)?,
-        Format::Text if all.is_empty() => {
+    match is_json {
+        true => print_json(&all)?,
+        false if all.is_empty() => {
             let day = on_day(args, &filter);
             print_text(&format!("No saved run wrote such a change{day}.\n"))?
         }
-        Format::Text => {
+        false => {
             let mut text = of_all(&all);
             if number > all.len() {
                 text.push_str(&format!("\n{} of {number} changes.\n", all.len()));

@@ -7,7 +7,7 @@ use crate::{
     escape::escape_control,
     model::{
         change::Action,
-        edit::Field,
+        edit::{Field, Values},
         reason::Cause,
         report::{ChangeResult, LastKnown, Reported},
     },
@@ -36,7 +36,7 @@ pub(super) fn write(text: &mut String, changes: &[Reported], extent: Extent) -> 
 }
 
 /// The changes of one kind, by login.
-fn of_action(changes: &[Reported], action: Action) -> Vec<&Reported> {
+pub(super) fn of_action(changes: &[Reported], action: Action) -> Vec<&Reported> {
     let mut of_action: Vec<&Reported> = changes
         .iter()
         .filter(|change| change.action == action)
@@ -89,21 +89,22 @@ pub(super) fn one_change(text: &mut String, change: &Reported) {
         &format!("      {}", paint(dim(), &escape_control(&change.reason))),
     );
     carried(text, change);
-    // Many changes are held for the same reason, which is shown once for all.
+    for remark in remarks(change) {
+        let is_error = change.error.as_ref() == Some(remark);
+        let style = if is_error { red() } else { yellow() };
+        line(
+            text,
+            &format!("      {}", paint(style, &escape_control(remark))),
+        );
+    }
+}
+
+/// What is to be known of a change, and why it failed. Many are held for the same reason, which is
+/// shown once for all.
+pub(super) fn remarks(change: &Reported) -> impl Iterator<Item = &String> {
     let hold = change.hold();
-    let is_shown = |text: &&String| hold != Some(text.as_str());
-    if let Some(note) = change.note.as_ref().filter(is_shown) {
-        line(
-            text,
-            &format!("      {}", paint(yellow(), &escape_control(note))),
-        );
-    }
-    if let Some(error) = change.error.as_ref().filter(is_shown) {
-        line(
-            text,
-            &format!("      {}", paint(red(), &escape_control(error))),
-        );
-    }
+    let both = change.note.iter().chain(&change.error);
+    both.filter(move |text| hold != Some(text.as_str()))
 }
 
 /// What a change does to whom, without why.
@@ -115,15 +116,9 @@ pub(super) fn values(text: &mut String, change: &Reported) {
         Action::Reactivate => ('^', green()),
         Action::Deactivate => ('-', red()),
     };
-    let hold = change.hold();
-    let result = match change.result {
-        ChangeResult::Planned | ChangeResult::Held if hold.is_some() => paint(magenta(), " HELD"),
-        ChangeResult::Applied | ChangeResult::Planned | ChangeResult::Held => String::new(),
-        ChangeResult::Rejected => paint(dim(), " REJECTED"),
-        ChangeResult::Failed => paint(red(), " FAILED"),
-        ChangeResult::Unsettled => paint(yellow(), " NO SEAT"),
-        ChangeResult::Unconfirmed => paint(red(), " UNCONFIRMED"),
-    };
+    let result = result(change).map_or_else(String::new, |(style, result)| {
+        format!(" {}", paint(style, result))
+    });
     let dn = match &change.dn {
         Some(dn) => format!("  {}", escape_control(dn)),
         None if change.cause == Some(Cause::Absent) => "  not in the directory".to_owned(),
@@ -138,35 +133,47 @@ pub(super) fn values(text: &mut String, change: &Reported) {
             paint(Style::new().bold(), &escape_control(&change.username))
         ),
     );
-    if let Some(person) = &change.person {
-        last_known(text, person, change.dn.as_deref());
+    let person = change.person.as_ref();
+    if let Some(known) = person.and_then(|person| last_known(person, change.dn.as_deref())) {
+        line(text, &format!("      person: {known}"));
     }
     for (field, values) in &change.fields {
-        if *field == Field::Thumbnail {
-            // What is known of a picture is a digest.
-            let what = if values.old.is_null() {
-                "a picture"
-            } else {
-                "another picture"
-            };
-            line(text, &format!("      {}: {what}", field.name()));
-        } else if *field != Field::Link {
-            let old = if values.old.is_null() {
-                String::new()
-            } else {
-                format!("{} -> ", value(&values.old))
-            };
-            line(
-                text,
-                &format!("      {}: {old}{}", field.name(), value(&values.new)),
-            );
+        if let Some((old, new)) = old_and_new(field, values) {
+            let old = old.map_or_else(String::new, |old| format!("{old} -> "));
+            line(text, &format!("      {}: {old}{new}", field.name()));
         }
+    }
+}
+
+/// What became of a change that is not simply written.
+pub(super) fn result(change: &Reported) -> Option<(Style, &'static str)> {
+    match change.result {
+        ChangeResult::Planned | ChangeResult::Held if change.hold().is_some() => {
+            Some((magenta(), "HELD"))
+        }
+        ChangeResult::Applied | ChangeResult::Planned | ChangeResult::Held => None,
+        ChangeResult::Rejected => Some((dim(), "REJECTED")),
+        ChangeResult::Failed => Some((red(), "FAILED")),
+        ChangeResult::Unsettled => Some((yellow(), "NO SEAT")),
+        ChangeResult::Unconfirmed => Some((red(), "UNCONFIRMED")),
+    }
+}
+
+/// The old value, where there is one, and the new one; nothing of a link, which is the program's own.
+pub(super) fn old_and_new(field: &Field, values: &Values) -> Option<(Option<String>, String)> {
+    let is_new = values.old.is_null();
+    match field {
+        Field::Link => None,
+        // What is known of a picture is a digest.
+        Field::Thumbnail if is_new => Some((None, "a picture".to_owned())),
+        Field::Thumbnail => Some((None, "another picture".to_owned())),
+        _ => Some(((!is_new).then(|| value(&values.old)), value(&values.new))),
     }
 }
 
 /// Who a missing person is: name, mail, and last DN unless that is the one now, as far as they are
 /// known.
-fn last_known(text: &mut String, person: &LastKnown, now: Option<&str>) {
+pub(super) fn last_known(person: &LastKnown, now: Option<&str>) -> Option<String> {
     let LastKnown {
         name,
         email,
@@ -179,12 +186,7 @@ fn last_known(text: &mut String, person: &LastKnown, now: Option<&str>) {
         .filter_map(|known| known.as_deref())
         .filter(|known| !known.is_empty())
         .collect();
-    if !known.is_empty() {
-        line(
-            text,
-            &format!("      person: {}", escape_control(&known.join(", "))),
-        );
-    }
+    (!known.is_empty()).then(|| escape_control(&known.join(", ")).into_owned())
 }
 
 fn value(value: &serde_json::Value) -> String {
