@@ -167,7 +167,17 @@ pub(super) fn old_and_new(field: &Field, values: &Values) -> Option<(Option<Stri
         // What is known of a picture is a digest.
         Field::Thumbnail if is_new => Some((None, "a picture".to_owned())),
         Field::Thumbnail => Some((None, "another picture".to_owned())),
-        _ => Some(((!is_new).then(|| value(&values.old)), value(&values.new))),
+        Field::Username
+        | Field::FirstName
+        | Field::LastName
+        | Field::Email
+        | Field::IsActive
+        | Field::UserType
+        | Field::Invitation
+        | Field::Custom(_)
+        | Field::Role(_)
+        | Field::ProjectRole { .. }
+        | Field::Group(_) => Some(((!is_new).then(|| value(&values.old)), value(&values.new))),
     }
 }
 
