@@ -19,7 +19,7 @@ def configs(slapd, studio, teams):
     plain = measure.config(slapd, studio)
     text = plain.read_text()
     whole = FOLDER / "whole.toml"
-    custom = "".join(f', "custom.{name}" = "{name}"' for name in CUSTOM)
+    custom = "".join(f', "custom_attributes.{name}" = "{name}"' for name in CUSTOM)
     groups = "".join(f'"Teams/team {number}" = ["cn=team {number},{BASE}"]\n' for number in range(1, teams + 1))
     whole.write_text(
         text.replace("/state", "/state/whole").replace('last_name = "sn"', 'last_name = "sn"' + custom)
