@@ -100,7 +100,30 @@ impl Snapshot {
     }
 }
 
+/// That a user did not have what a job gives.
+static NOT_GIVEN: Value = Value::Null;
+
 impl SnapshotUser {
+    /// The value of a field; none of one that was not read, or where the field has no value in the
+    /// snapshot. What the user did not have of what a job gives is not in it.
+    #[must_use]
+    pub fn value(&self, field: &Field) -> Option<&Value> {
+        let absent = match field {
+            Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_) => Some(&NOT_GIVEN),
+            Field::Username
+            | Field::FirstName
+            | Field::LastName
+            | Field::Email
+            | Field::IsActive
+            | Field::UserType
+            | Field::Invitation
+            | Field::Thumbnail
+            | Field::Custom(_)
+            | Field::Link => None,
+        };
+        self.fields.get(field).or(absent)
+    }
+
     /// The text of a field; none where it had none.
     #[must_use]
     pub fn text(&self, field: &Field) -> Option<&str> {

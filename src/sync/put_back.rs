@@ -300,39 +300,69 @@ pub fn untouchable(user: &User, guarding: Guarding<'_>) -> Option<&'static str> 
     }
 }
 
-/// The value of a field of a user; none of one that is not read. Of what the job gives, whether the
-/// user has exactly this: a role for all open projects is none for one of them.
-#[must_use]
-pub fn value(user: &User, field: &Field, current: &Current) -> Option<Value> {
-    let is_read = match field {
-        Field::Custom(key) => current
-            .custom_attributes
-            .iter()
-            .any(|(known, _)| known == key),
-        Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_) => {
-            let grant = grant(field, current)?;
-            let has = match &**grant {
-                Grant::Role(_) | Grant::ProjectRole { .. } => user.grants.has(grant),
-                // Whoever made the membership.
-                Grant::Group(_) => user.grants.covers(grant),
-            };
-            return Some(if has { grant.value() } else { Value::Null });
-        }
-        Field::Username
-        | Field::FirstName
-        | Field::LastName
-        | Field::Email
-        | Field::IsActive
-        | Field::UserType
-        | Field::Invitation
-        | Field::Thumbnail
-        | Field::Link => true,
-    };
-    became::value(Some(user), field, current).filter(|_| is_read)
+/// What a job gives and takes, by column: there may be hundreds, of each of all users.
+#[derive(Debug)]
+pub struct Columns<'c> {
+    current: &'c Current,
+    grants: BTreeMap<Field, &'c Arc<Grant>>,
 }
 
-fn grant<'c>(field: &Field, current: &'c Current) -> Option<&'c Arc<Grant>> {
-    current.grants.iter().find(|grant| grant.field() == *field)
+impl<'c> Columns<'c> {
+    /// Those of what was read.
+    #[must_use]
+    pub fn of(current: &'c Current) -> Self {
+        let grants = current.grants.iter();
+        Self {
+            current,
+            grants: grants.map(|grant| (grant.field(), grant)).collect(),
+        }
+    }
+
+    /// The value of a field of a user; none of one that is not read. Of what the job gives, whether the
+    /// user has exactly this: a role for all open projects is none for one of them.
+    #[must_use]
+    pub fn value(&self, user: &User, field: &Field) -> Option<Value> {
+        let is_read = match field {
+            Field::Custom(key) => self
+                .current
+                .custom_attributes
+                .iter()
+                .any(|(known, _)| known == key),
+            Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_) => {
+                let grant = self.grants.get(field)?;
+                return Some(if has(user, grant) {
+                    grant.value()
+                } else {
+                    Value::Null
+                });
+            }
+            Field::Username
+            | Field::FirstName
+            | Field::LastName
+            | Field::Email
+            | Field::IsActive
+            | Field::UserType
+            | Field::Invitation
+            | Field::Thumbnail
+            | Field::Link => true,
+        };
+        became::value(Some(user), field, self.current).filter(|_| is_read)
+    }
+
+    /// The columns of what a user has of what the job gives, with the values.
+    pub fn given(&self, user: &User) -> impl Iterator<Item = (&Field, Value)> {
+        let grants = self.grants.iter();
+        let given = grants.filter(|(_, grant)| has(user, grant));
+        given.map(|(field, grant)| (field, grant.value()))
+    }
+}
+
+/// Whether a user has exactly this; of a membership, whoever made it.
+fn has(user: &User, grant: &Grant) -> bool {
+    match grant {
+        Grant::Role(_) | Grant::ProjectRole { .. } => user.grants.has(grant),
+        Grant::Group(_) => user.grants.covers(grant),
+    }
 }
 
 /// What brings a field of a user from one value to another.
@@ -343,13 +373,14 @@ pub fn edit(
     user: &User,
     field: &Field,
     (from, to): (Value, Value),
-    current: &Current,
+    columns: &Columns<'_>,
 ) -> Result<Edit, &'static str> {
     let attribute = match field {
         Field::IsActive if to == true => return Ok(Edit::Activate),
         Field::IsActive => return Ok(Edit::Deactivate),
         Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_) => {
-            let grant = grant(field, current).ok_or("the job does not give it any more")?;
+            let grant = columns.grants.get(field);
+            let grant = *grant.ok_or("the job does not give it any more")?;
             return match (to.is_null(), user.grants.has(grant)) {
                 (true, false) => Err("somebody else made the membership, so it stays"),
                 (true, true) => Ok(Edit::Revoke(Arc::clone(grant))),

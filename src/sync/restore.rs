@@ -9,8 +9,8 @@ use super::{
     custom::equal,
     later::written,
     put_back::{
-        ANOTHERS, Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, elsewhere,
-        given_back, inactive_again, other_user, untouchable, user, value,
+        ANOTHERS, Columns, Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit,
+        elsewhere, given_back, inactive_again, other_user, untouchable, user,
     },
 };
 use crate::model::{
@@ -132,6 +132,7 @@ fn is_named(who: &str, then: Option<&SnapshotUser>, now: Option<&User>) -> bool 
 #[must_use]
 pub fn restore<'a>(restoring: Restoring<'a, '_>, guarding: Guarding<'_>) -> PutBack<'a> {
     let mut put_back = PutBack::default();
+    let columns = Columns::of(restoring.current);
     for then in &restoring.snapshot.users {
         let now = user(restoring.current, &then.ftrack_id);
         if !restoring.is_wanted(Some(then), now) {
@@ -164,7 +165,7 @@ pub fn restore<'a>(restoring: Restoring<'a, '_>, guarding: Guarding<'_>) -> PutB
             row: of_link.unwrap_or_default(),
             again: Vec::new(),
         };
-        fields_back(&restoring, then, &mut goal, &mut put_back);
+        fields_back((&restoring, &columns), then, &mut goal, &mut put_back);
         if let Some(row) = of_link {
             goal.edits.retain(|edit| *edit != Edit::Link);
             let link = Field::Link;
@@ -290,15 +291,15 @@ fn sent_since(then: &Sent) -> Sent {
 }
 
 fn fields_back<'a>(
-    restoring: &Restoring<'a, '_>,
+    (restoring, columns): (&Restoring<'a, '_>, &Columns<'_>),
     then: &SnapshotUser,
     goal: &mut Goal<'a>,
     put_back: &mut PutBack<'a>,
 ) {
     let who = &goal.user.username;
     let managed = restoring.snapshot.head.managed.iter();
-    for (field, was) in managed.filter_map(|field| Some((field, then.fields.get(field)?))) {
-        let Some(now) = value(goal.user, field, restoring.current) else {
+    for (field, was) in managed.filter_map(|field| Some((field, then.value(field)?))) {
+        let Some(now) = columns.value(goal.user, field) else {
             let why = "the job does not manage it any more";
             put_back.leave(who, format!("{}: {why}", field.name()));
             continue;
@@ -310,7 +311,7 @@ fn fields_back<'a>(
             stays(restoring, field, was, goal);
             continue;
         }
-        let edit = match edit(goal.user, field, (now, was.clone()), restoring.current) {
+        let edit = match edit(goal.user, field, (now, was.clone()), columns) {
             Ok(edit) => edit,
             Err(why) => {
                 put_back.leave(who, format!("{}: {why}", field.name()));
@@ -484,6 +485,7 @@ fn newcomers<'a>(
 /// snapshot was created, and is deactivated.
 #[must_use]
 pub fn restore_of_all<'a>(restoring: Restoring<'a, '_>, guarding: Guarding<'_>) -> PutBack<'a> {
+    let columns = Columns::of(restoring.current);
     let mut put_back = PutBack::default();
     for id in restoring.since.users() {
         let (then, now) = (restoring.snapshot.user(&id), user(restoring.current, &id));
@@ -511,7 +513,7 @@ pub fn restore_of_all<'a>(restoring: Restoring<'a, '_>, guarding: Guarding<'_>) 
         };
         match then {
             Some(then) => {
-                fields_back(&restoring, then, &mut goal, &mut put_back);
+                fields_back((&restoring, &columns), then, &mut goal, &mut put_back);
                 goal.edits.retain(|edit| *edit != Edit::Link);
                 goal.link.activity = goal
                     .before

@@ -1,10 +1,8 @@
 //! Takes a snapshot of what was read of ftrack. No I/O.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use serde_json::Value;
-
-use super::put_back::value;
+use super::put_back::Columns;
 use crate::model::{
     edit::Field,
     link::{LinkFound, Signature},
@@ -22,13 +20,18 @@ const OWN: [Field; 5] = [
     Field::IsActive,
 ];
 
+/// The values that a reading shows of each user, beside what the job gives.
+fn of_everybody(current: &Current) -> Vec<Field> {
+    let custom = current.custom_attributes.iter();
+    let custom = custom.map(|(key, _)| Field::Custom(key.clone()));
+    OWN.into_iter().chain(custom).collect()
+}
+
 /// The fields that a reading shows of each user.
 #[must_use]
 pub fn readable(current: &Current) -> BTreeSet<Field> {
-    let custom = current.custom_attributes.iter();
-    let custom = custom.map(|(key, _)| Field::Custom(key.clone()));
     let grants = current.grants.iter().map(|grant| grant.field());
-    OWN.into_iter().chain(custom).chain(grants).collect()
+    of_everybody(current).into_iter().chain(grants).collect()
 }
 
 /// The users of a job, and those of these ids, as they are; ordered by id.
@@ -42,29 +45,29 @@ pub fn users_of(
         let link = user.link.link();
         link.is_some_and(|link| own.has(link)) || also.contains(&user.id)
     };
-    let fields = readable(current);
-    let users = current.users.iter().filter(is_own);
-    users.map(|user| as_it_is(user, &fields, current)).collect()
+    as_they_are(current.users.iter().filter(is_own), current)
 }
 
 /// Every user, as it is; ordered by id.
 #[must_use]
 pub fn everybody(current: &Current) -> Vec<SnapshotUser> {
-    let fields = readable(current);
-    let users = current.users.iter();
-    users.map(|user| as_it_is(user, &fields, current)).collect()
+    as_they_are(current.users.iter(), current)
 }
 
-fn as_it_is(user: &User, fields: &BTreeSet<Field>, current: &Current) -> SnapshotUser {
-    let fields = fields.iter();
-    let fields: BTreeMap<Field, Value> = fields
-        .filter_map(|field| Some((field.clone(), value(user, field, current)?)))
-        .collect();
-    SnapshotUser {
-        ftrack_id: user.id.clone(),
-        fields,
-        link: link_then(&user.link),
-    }
+fn as_they_are<'c>(users: impl Iterator<Item = &'c User>, current: &Current) -> Vec<SnapshotUser> {
+    let (fields, columns) = (of_everybody(current), Columns::of(current));
+    let as_it_is = |user: &User| {
+        let values = fields
+            .iter()
+            .filter_map(|field| Some((field, columns.value(user, field)?)));
+        let all = values.chain(columns.given(user));
+        SnapshotUser {
+            ftrack_id: user.id.clone(),
+            fields: all.map(|(field, value)| (field.clone(), value)).collect(),
+            link: link_then(&user.link),
+        }
+    };
+    users.map(as_it_is).collect()
 }
 
 /// A link as a snapshot keeps it.

@@ -9,8 +9,8 @@ use super::{
     custom::equal,
     later::{LaterRuns, written},
     put_back::{
-        ANOTHERS, Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit, elsewhere,
-        given_back, inactive_again, is_same_person, other_user, untouchable, user, value,
+        ANOTHERS, Columns, Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit,
+        elsewhere, given_back, inactive_again, is_same_person, other_user, untouchable, user,
     },
 };
 use crate::model::{
@@ -76,6 +76,7 @@ pub fn is_about(change: &Reported, who: &str) -> bool {
 #[must_use]
 pub fn undo<'a>(undoing: Undoing<'a, '_>, guarding: Guarding<'_>) -> PutBack<'a> {
     let mut put_back = PutBack::default();
+    let columns = Columns::of(undoing.current);
     let is_wanted = |change: &&Reported| {
         let Undoing { only, current, .. } = undoing;
         let now = user(current, &change.ftrack_id);
@@ -99,6 +100,7 @@ pub fn undo<'a>(undoing: Undoing<'a, '_>, guarding: Guarding<'_>) -> PutBack<'a>
         }
         let one = OneUser {
             undoing,
+            columns: &columns,
             guarding,
             change,
             user,
@@ -111,6 +113,7 @@ pub fn undo<'a>(undoing: Undoing<'a, '_>, guarding: Guarding<'_>) -> PutBack<'a>
 /// A change of the run, and the user as it is now.
 struct OneUser<'a, 'r> {
     undoing: Undoing<'a, 'r>,
+    columns: &'r Columns<'a>,
     guarding: Guarding<'r>,
     change: &'r Reported,
     user: &'a User,
@@ -226,7 +229,7 @@ impl<'a> OneUser<'a, '_> {
             | Field::Group(_)
             | Field::Link => {}
         }
-        let Some(now) = value(self.user, field, self.undoing.current) else {
+        let Some(now) = self.columns.value(self.user, field) else {
             return put_back.leave(who, format!("{name}: the job does not manage it any more"));
         };
         if equal(&now, old) {
@@ -252,7 +255,7 @@ impl<'a> OneUser<'a, '_> {
             );
             return put_back.leave(who, why);
         }
-        match edit(self.user, field, (now, old.clone()), self.undoing.current) {
+        match edit(self.user, field, (now, old.clone()), self.columns) {
             Err(why) => put_back.leave(who, format!("{name}: {why}")),
             Ok(Edit::Revoke(grant)) if !goal.link.given.contains(&grant.id()) => {
                 let why = format!("{name}: somebody else gave it since, so it stays");
