@@ -161,7 +161,7 @@ impl Kdc {
             )
         };
         let mut setup = Setup::new((0..10).map(person).collect::<String>());
-        setup.global = format!(
+        setup.global += &format!(
             "authz-regexp \"^uid=ldap-sync,.*cn=gssapi,cn=auth$\" \"{}\"\n{lines}\n",
             crate::slapd::SYNC_DN
         );
