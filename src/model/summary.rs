@@ -111,35 +111,9 @@ impl RunSummary {
     /// Whether the run wrote any change of a user, as far as its report tells.
     #[must_use]
     pub fn has_written(&self) -> bool {
-        let Counts {
-            created,
-            updated,
-            deactivated,
-            reactivated,
-            adopted,
-            role_changes,
-            group_changes,
-            failed,
-            unconfirmed,
-            unchanged: _,
-            skipped: _,
-            held: _,
-            rejected: _,
-            unsettled: _,
-        } = self.counts;
-        let counted = [
-            created,
-            updated,
-            deactivated,
-            reactivated,
-            adopted,
-            role_changes,
-            group_changes,
-            // A part of it may be written.
-            failed,
-            unconfirmed,
-        ];
-        !self.dry_run && !self.observed && counted.iter().any(|count| *count > 0)
+        // Of a change that failed, a part may be written.
+        let may_be_written = self.counts.failed + self.counts.unconfirmed;
+        !self.dry_run && !self.observed && self.counts.changed() + may_be_written > 0
     }
 
     /// The summary of a report.
