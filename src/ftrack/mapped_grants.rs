@@ -2,7 +2,7 @@
 //! it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -13,6 +13,7 @@ use super::{
     page::list,
     query,
     query::Listing,
+    roles::{Holders, marked_roles, members},
     row::{HeldRoleRow, MembershipRow, ProjectOfRoleRow, ProjectRow, RoleRow, Row},
     session::{Reader, Until},
     text::some_names,
@@ -36,7 +37,7 @@ const ACTIVE: &str = "active";
 const IDS_A_CALL: usize = 400;
 
 /// What users have, by user.
-pub(super) type Held = BTreeMap<EntityId, HeldGrants>;
+pub(super) type Held = HashMap<EntityId, HeldGrants>;
 
 /// What a job gives and takes, by its names at ftrack.
 #[derive(Debug, Clone, Copy, Default)]
@@ -249,22 +250,65 @@ impl Ids {
     }
 }
 
-/// Who has what of this. For which other single projects somebody has a role is not read.
+/// Who has what of all that is mapped, and who has roles that say something about them.
+pub(super) struct Holdings {
+    pub grants: Vec<Arc<Grant>>,
+    pub held: Held,
+    pub holders: Holders,
+}
+
+/// Reads which roles, projects and groups that is, and who has what of it. For which other single
+/// projects somebody has a role is not read.
 ///
 /// # Errors
-/// Those of [`Reader::read_call`].
+/// Those of [`mapped_grants`] and of [`marked_roles`].
 pub(super) async fn of_everybody(
     reader: &Reader,
-    grants: &[Arc<Grant>],
+    names: GrantNames<'_>,
+    default_roles: &[String],
     until: &Until,
-) -> Result<Held, FtrackError> {
-    let ids = Ids::of(grants);
-    let (roles, projects, memberships) = tokio::try_join!(
-        lists(reader, &ids.roles, query::mapped_roles_held, until),
+) -> Result<Holdings, FtrackError> {
+    let (marked, grants) = tokio::try_join!(
+        marked_roles(reader, names.administrator_roles, default_roles, until),
+        mapped_grants(reader, names, until),
+    )?;
+    let marked = marked.unwrap_or_default();
+    let ids = Ids::of(&grants);
+    // Most mapped roles are marked ones as well: whoever has one is read once.
+    let roles: BTreeSet<EntityId> = ids
+        .roles
+        .iter()
+        .chain(marked.further.keys())
+        .cloned()
+        .collect();
+    let holders_of = if ids.roles.is_empty() {
+        query::holders_of
+    } else {
+        query::holders_and_projects_of
+    };
+    let administrators = async {
+        if marked.of_administrators.is_empty() {
+            return Ok(Vec::new());
+        }
+        members(reader, &marked.of_administrators, until).await
+    };
+    let (administrators, roles, projects, memberships) = tokio::try_join!(
+        administrators,
+        lists::<HeldRoleRow>(reader, &roles, holders_of, until),
         lists(reader, &ids.projects, query::roles_for_projects, until),
         lists(reader, &ids.groups, query::memberships_in, until),
     )?;
-    Ok(held(&ids, roles, projects, memberships))
+    let holders = Holders::of(administrators, &marked, (&roles, &ids.roles));
+    let is_mapped = |row: &HeldRoleRow| {
+        let role = row.security_role_id.as_ref();
+        role.is_some_and(|role| ids.roles.contains(role))
+    };
+    let roles = roles.into_iter().filter(is_mapped).collect();
+    Ok(Holdings {
+        held: held(&ids, roles, projects, memberships),
+        grants,
+        holders,
+    })
 }
 
 /// What of this some users have, also for other single projects.
@@ -312,18 +356,47 @@ async fn lists<R: Row>(
     Ok(rows)
 }
 
-/// What a user has, while it is put together.
+/// What a user has, while it is put together: of few things, so that they are looked through.
 #[derive(Default)]
 struct Collected {
-    roles: BTreeMap<EntityId, CollectedRole>,
-    groups: BTreeMap<EntityId, HeldGroup>,
+    roles: Vec<CollectedRole>,
+    groups: Vec<HeldGroup>,
 }
 
-#[derive(Default)]
 struct CollectedRole {
+    role: EntityId,
     is_on_all_open: bool,
     projects: BTreeSet<EntityId>,
     is_on_others: bool,
+}
+
+impl Collected {
+    fn role(&mut self, role: EntityId) -> &mut CollectedRole {
+        match self.roles.iter().position(|held| held.role == role) {
+            Some(place) => &mut self.roles[place],
+            None => self.roles.push_mut(CollectedRole {
+                role,
+                is_on_all_open: false,
+                projects: BTreeSet::new(),
+                is_on_others: false,
+            }),
+        }
+    }
+
+    fn add_group(&mut self, group: EntityId, is_own: bool) {
+        let mut known = self.groups.iter_mut();
+        match known.find(|held| held.group == group) {
+            Some(held) => {
+                held.is_own |= is_own;
+                held.is_others |= !is_own;
+            }
+            None => self.groups.push(HeldGroup {
+                group,
+                is_own,
+                is_others: !is_own,
+            }),
+        }
+    }
 }
 
 fn held(
@@ -332,17 +405,17 @@ fn held(
     projects: Vec<ProjectOfRoleRow>,
     memberships: Vec<MembershipRow>,
 ) -> Held {
-    let mut on_projects: BTreeMap<EntityId, Vec<Option<EntityId>>> = BTreeMap::new();
+    let mut on_projects: HashMap<EntityId, Vec<Option<EntityId>>> = HashMap::new();
     for row in projects {
         let of_role = on_projects.entry(row.user_security_role_id).or_default();
         of_role.push(row.project_id);
     }
-    let mut all: BTreeMap<EntityId, Collected> = BTreeMap::new();
+    let mut all: HashMap<EntityId, Collected> = HashMap::new();
     for row in roles {
         let (Some(user), Some(role)) = (row.user_id, row.security_role_id) else {
             continue;
         };
-        let held = all.entry(user).or_default().roles.entry(role).or_default();
+        let held = all.entry(user).or_default().role(role);
         held.is_on_all_open |= row.is_all_open_projects.unwrap_or_default();
         for project in on_projects.remove(&row.id).unwrap_or_default() {
             match project.filter(|project| ids.projects.contains(project)) {
@@ -356,30 +429,27 @@ fn held(
             continue;
         };
         let is_own = row.id == membership_id(&user, &group);
-        let of_user = all.entry(user).or_default();
-        let held = of_user.groups.entry(group.clone()).or_insert(HeldGroup {
-            group,
-            is_own: false,
-            is_others: false,
-        });
-        held.is_own |= is_own;
-        held.is_others |= !is_own;
+        all.entry(user).or_default().add_group(group, is_own);
     }
     let users = all.into_iter();
     users.map(|(user, held)| (user, held.into())).collect()
 }
 
+/// Each sorted by id.
 impl From<Collected> for HeldGrants {
-    fn from(Collected { roles, groups }: Collected) -> Self {
-        let roles = roles.into_iter().map(|(role, held)| HeldRole {
-            role,
+    fn from(mut collected: Collected) -> Self {
+        let Collected { roles, groups } = &mut collected;
+        roles.sort_unstable_by(|one, other| one.role.cmp(&other.role));
+        groups.sort_unstable_by(|one, other| one.group.cmp(&other.group));
+        let roles = collected.roles.into_iter().map(|held| HeldRole {
+            role: held.role,
             is_on_all_open: held.is_on_all_open,
             projects: held.projects.into_iter().collect(),
             is_on_others: held.is_on_others,
         });
         Self {
             roles: roles.collect(),
-            groups: groups.into_values().collect(),
+            groups: collected.groups.into(),
         }
     }
 }

@@ -175,11 +175,11 @@ pub fn roles_with_types() -> Listing {
     )
 }
 
-/// Who has which of these roles, and whether for all open projects.
+/// The same, and whether for all open projects.
 #[must_use]
-pub fn mapped_roles_held(roles: &[EntityId]) -> Listing {
+pub fn holders_and_projects_of(roles: &[EntityId]) -> Listing {
     Listing {
-        what: "holders of the job's security roles",
+        what: "holders of security roles",
         text: format!(
             "select id, user_id, security_role_id, is_all_open_projects from UserSecurityRole where \
              security_role_id in ({}) order by id",

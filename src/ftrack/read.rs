@@ -22,7 +22,7 @@ use super::{
     custom::{Custom, custom_values, known_attributes},
     error::{FtrackError, FtrackErrorKind},
     mapped_grants,
-    mapped_grants::{Held, mapped_grants},
+    mapped_grants::{Held, Holdings, mapped_grants},
     page::list,
     query, roles,
     roles::Holders,
@@ -111,19 +111,18 @@ async fn once(
         missing_groups,
         administrator_roles,
     };
-    let of_grants = async {
-        let grants = mapped_grants(reader, wanted, until).await?;
-        let held = mapped_grants::of_everybody(reader, &grants, until).await?;
-        Ok((grants, held))
-    };
-    let (users, links, user_types, holders, custom, (grants, held)) = tokio::try_join!(
+    let (users, links, user_types, custom, holdings) = tokio::try_join!(
         list::<UserRow>(reader, &users, until),
         list::<LinkRow>(reader, &links, until),
         user_types(reader, until),
-        roles::holders(reader, administrator_roles, default_roles, until),
         custom_values(reader, custom_attributes, until),
-        of_grants,
+        mapped_grants::of_everybody(reader, wanted, default_roles, until),
     )?;
+    let Holdings {
+        grants,
+        held,
+        holders,
+    } = holdings;
     if users.is_empty() {
         // At least the API user exists. Unseen users would be created a second time.
         let reason = "the list is empty; grant the key's role read access to it".to_owned();

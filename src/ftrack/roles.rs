@@ -1,7 +1,10 @@
 //! Reads the security roles, and who has which: administrators, and users who have more than the
 //! roles that every new user gets.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     error::{FtrackError, FtrackErrorKind},
@@ -34,6 +37,22 @@ impl Holders {
         self.administrators.binary_search(user).is_ok()
     }
 
+    /// Those who have these roles, by all rows for the marked roles and for others that were asked for.
+    pub fn of(
+        administrators: Vec<EntityId>,
+        marked: &MarkedRoles,
+        (rows, others): (&[HeldRoleRow], &BTreeSet<EntityId>),
+    ) -> Self {
+        let is_further = |row: &&HeldRoleRow| {
+            let role = row.security_role_id.as_ref();
+            role.is_none_or(|role| marked.further.contains_key(role) || !others.contains(role))
+        };
+        Self {
+            administrators,
+            further: named_holders(rows.iter().filter(is_further), &marked.further),
+        }
+    }
+
     /// The further roles of a user.
     pub fn further_roles(&self, user: &EntityId) -> Box<[Arc<str>]> {
         let start = self.further.partition_point(|(id, _)| id < user);
@@ -45,36 +64,8 @@ impl Holders {
     }
 }
 
-/// Who has the administrator roles, and who has roles that are neither these nor the default ones.
-/// Nothing is read where no administrator role is named.
-///
-/// # Errors
-/// Those of [`administrators`].
-pub(super) async fn holders(
-    reader: &Reader,
-    administrator_roles: &[String],
-    default_roles: &[String],
-    until: &Until,
-) -> Result<Holders, FtrackError> {
-    let Some(Roles {
-        of_administrators,
-        further,
-    }) = roles(reader, administrator_roles, default_roles, until).await?
-    else {
-        return Ok(Holders::default());
-    };
-    let (administrators, further) = tokio::try_join!(
-        members(reader, &of_administrators, until),
-        further_holders(reader, &further, until),
-    )?;
-    Ok(Holders {
-        administrators,
-        further,
-    })
-}
-
-/// The same where of other roles than the administrators' only those of some users matter: the
-/// administrators are all.
+/// Who has the administrator roles, and of other roles, which some users have. Nothing is read where
+/// no administrator role is named.
 ///
 /// # Errors
 /// Those of [`administrators`].
@@ -85,10 +76,10 @@ pub(super) async fn holders_among(
     users: &[EntityId],
     until: &Until,
 ) -> Result<Holders, FtrackError> {
-    let Some(Roles {
+    let Some(MarkedRoles {
         of_administrators,
         further,
-    }) = roles(reader, administrator_roles, default_roles, until).await?
+    }) = marked_roles(reader, administrator_roles, default_roles, until).await?
     else {
         return Ok(Holders::default());
     };
@@ -97,31 +88,36 @@ pub(super) async fn holders_among(
     for users in users.chunks(users_a_call(reader)) {
         rows.extend(list::<HeldRoleRow>(reader, &query::roles_of(users), until).await?);
     }
-    let is_further = |row: &HeldRoleRow| {
+    let is_further = |row: &&HeldRoleRow| {
         let role = row.security_role_id.as_ref();
         role.is_none_or(|role| further.contains_key(role))
     };
-    rows.retain(is_further);
+    let rows = rows.iter().filter(is_further);
     Ok(Holders {
         administrators,
         further: named_holders(rows, &further),
     })
 }
 
-/// The roles of a server, as far as they matter.
-struct Roles {
-    of_administrators: Vec<EntityId>,
+/// The roles of a server that say something about who has them.
+#[derive(Debug, Default)]
+pub(super) struct MarkedRoles {
+    /// Those that make administrators.
+    pub of_administrators: Vec<EntityId>,
     /// With their names: neither those nor the ones that every new user gets.
-    further: BTreeMap<EntityId, Arc<str>>,
+    pub further: BTreeMap<EntityId, Arc<str>>,
 }
 
 /// The roles that matter; none where no administrator role is named, and nothing is read.
-async fn roles(
+///
+/// # Errors
+/// Those of [`Reader::read_call`]; [`FtrackErrorKind::UnusableGrant`] when a role does not exist.
+pub(super) async fn marked_roles(
     reader: &Reader,
     administrator_roles: &[String],
     default_roles: &[String],
     until: &Until,
-) -> Result<Option<Roles>, FtrackError> {
+) -> Result<Option<MarkedRoles>, FtrackError> {
     if administrator_roles.is_empty() {
         return Ok(None);
     }
@@ -139,37 +135,23 @@ async fn roles(
             (role.id.clone(), name.into())
         })
         .collect();
-    Ok(Some(Roles {
+    Ok(Some(MarkedRoles {
         of_administrators,
         further,
     }))
 }
 
-/// Users with the name of each of these roles that they have.
-async fn further_holders(
-    reader: &Reader,
-    roles: &BTreeMap<EntityId, Arc<str>>,
-    until: &Until,
-) -> Result<Vec<(EntityId, Arc<str>)>, FtrackError> {
-    if roles.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids: Vec<EntityId> = roles.keys().cloned().collect();
-    let rows = list::<HeldRoleRow>(reader, &query::holders_of(&ids), until).await?;
-    Ok(named_holders(rows, roles))
-}
-
-fn named_holders(
-    rows: Vec<HeldRoleRow>,
+/// Users with the name of each role that they have; the id of one that is not among these roles.
+fn named_holders<'r>(
+    rows: impl Iterator<Item = &'r HeldRoleRow>,
     roles: &BTreeMap<EntityId, Arc<str>>,
 ) -> Vec<(EntityId, Arc<str>)> {
     let mut holders: Vec<(EntityId, Arc<str>)> = rows
-        .into_iter()
         .filter_map(|row| {
-            let role = row.security_role_id;
-            let name = role.as_ref().and_then(|role| roles.get(role)).cloned();
-            let id = || role.as_ref().map_or("unknown", EntityId::as_str).into();
-            Some((row.user_id?, name.unwrap_or_else(id)))
+            let role = row.security_role_id.as_ref();
+            let name = role.and_then(|role| roles.get(role)).cloned();
+            let id = || role.map_or("unknown", EntityId::as_str).into();
+            Some((row.user_id.clone()?, name.unwrap_or_else(id)))
         })
         .collect();
     holders.sort_unstable();
@@ -252,7 +234,11 @@ fn administrator_ids(
     names.iter().map(id).collect()
 }
 
-async fn members(
+/// The users who have one of these roles, sorted.
+///
+/// # Errors
+/// Those of [`Reader::read_call`].
+pub(super) async fn members(
     reader: &Reader,
     roles: &[EntityId],
     until: &Until,

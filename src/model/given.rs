@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::entity_id::EntityId;
 
 /// A role or a membership of a user, by ids.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub enum GrantId {
     /// A security role for all open projects.

@@ -141,6 +141,26 @@ impl Grant {
         }
     }
 
+    /// Whether this is what links note of it.
+    #[must_use]
+    pub fn has_id(&self, id: &GrantId) -> bool {
+        match (self, id) {
+            (Self::Role(role), GrantId::Role(id)) => role.id == *id,
+            (
+                Self::ProjectRole { role, project },
+                GrantId::ProjectRole {
+                    role: id,
+                    project: of,
+                },
+            ) => role.id == *id && project.id == *of,
+            (Self::Group(group), GrantId::Group(id)) => group.id == *id,
+            (
+                Self::Role(_) | Self::ProjectRole { .. } | Self::Group(_),
+                GrantId::Role(_) | GrantId::ProjectRole { .. } | GrantId::Group(_),
+            ) => false,
+        }
+    }
+
     /// Its column in plans and reports.
     #[must_use]
     pub fn field(&self) -> Field {
@@ -256,6 +276,21 @@ pub struct HeldGroup {
     pub is_others: bool,
 }
 
+impl HeldRole {
+    /// For all open projects, and for each single one.
+    fn ids(&self) -> impl Iterator<Item = GrantId> {
+        let on_all = self
+            .is_on_all_open
+            .then(|| GrantId::Role(self.role.clone()));
+        let projects = self.projects.iter();
+        let on_projects = projects.map(|project| GrantId::ProjectRole {
+            role: self.role.clone(),
+            project: project.clone(),
+        });
+        on_all.into_iter().chain(on_projects)
+    }
+}
+
 impl HeldGrants {
     /// What the user has of a role.
     #[must_use]
@@ -269,11 +304,22 @@ impl HeldGrants {
         self.groups.iter().find(|held| held.group == *group)
     }
 
+    /// All that the user has by itself, whoever gave it.
+    pub fn ids(&self) -> impl Iterator<Item = GrantId> {
+        let groups = self.groups.iter();
+        let groups = groups.map(|held| GrantId::Group(held.group.clone()));
+        self.roles.iter().flat_map(HeldRole::ids).chain(groups)
+    }
+
     /// Whether the user has exactly this, as the program gives it: of a role for one project, by
     /// itself; of a membership, one that nobody else made.
     #[must_use]
     pub fn has(&self, grant: &Grant) -> bool {
-        self.has_id(&grant.id())
+        match grant {
+            Grant::Role(role) => self.is_on_all_open(role),
+            Grant::ProjectRole { role, project } => self.is_on(&role.id, &project.id),
+            Grant::Group(group) => self.is_own_member(&group.id),
+        }
     }
 
     /// The same of what a link notes.
@@ -281,11 +327,20 @@ impl HeldGrants {
     pub fn has_id(&self, grant: &GrantId) -> bool {
         match grant {
             GrantId::Role(role) => self.role(role).is_some_and(|held| held.is_on_all_open),
-            GrantId::ProjectRole { role, project } => self
-                .role(role)
-                .is_some_and(|held| held.projects.binary_search(project).is_ok()),
-            GrantId::Group(group) => self.group(group).is_some_and(|held| held.is_own),
+            GrantId::ProjectRole { role, project } => self.is_on(role, project),
+            GrantId::Group(group) => self.is_own_member(group),
         }
+    }
+
+    /// Whether the user has a role for this project by itself.
+    fn is_on(&self, role: &EntityId, project: &EntityId) -> bool {
+        self.role(role)
+            .is_some_and(|held| held.projects.binary_search(project).is_ok())
+    }
+
+    /// Whether the membership of a group that the program makes is there.
+    fn is_own_member(&self, group: &EntityId) -> bool {
+        self.group(group).is_some_and(|held| held.is_own)
     }
 
     /// Whether the user has what this gives: of a role for one project, also by having it for all open

@@ -100,7 +100,7 @@ impl Current {
     pub fn names_of(&self, given: &Given) -> (Vec<String>, Vec<String>) {
         let (mut roles, mut groups) = (Vec::new(), Vec::new());
         for id in given.iter() {
-            let known = self.grants.iter().find(|grant| grant.id() == *id);
+            let known = self.grants.iter().find(|grant| grant.has_id(id));
             let name = known.map_or_else(|| id.to_string(), |grant| grant.name());
             match id {
                 GrantId::Role(_) | GrantId::ProjectRole { .. } => roles.push(name),

@@ -9,7 +9,7 @@ use crate::{
     model::{
         edit::Field,
         report::FailureKind,
-        snapshot::{FORMAT, Snapshot, SnapshotExtent, SnapshotHead, SnapshotUser},
+        snapshot::{FORMAT, SnapshotExtent, SnapshotHead, SnapshotUser},
         user::{Current, EntityId},
     },
     state::snapshots::Snapshots,
@@ -58,26 +58,23 @@ impl<W> RunContext<'_, W> {
     /// It cannot be saved; then nothing may be written.
     pub(super) fn keep_users(
         &self,
-        users: Vec<SnapshotUser>,
+        users: impl ExactSizeIterator<Item = SnapshotUser>,
         extent: SnapshotExtent,
         managed: BTreeSet<Field>,
     ) -> Result<(), Failure> {
         let config = &self.prepared.config;
-        let snapshot = Snapshot {
-            head: SnapshotHead {
-                format: FORMAT,
-                snapshot: self.report.run.clone(),
-                job: self.report.job.clone(),
-                run: self.report.run.clone(),
-                taken_at: Utc::now(),
-                users: users.len(),
-                ftrack: self.reader.server().to_owned(),
-                extent,
-                managed,
-            },
-            users,
+        let head = SnapshotHead {
+            format: FORMAT,
+            snapshot: self.report.run.clone(),
+            job: self.report.job.clone(),
+            run: self.report.run.clone(),
+            taken_at: Utc::now(),
+            users: users.len(),
+            ftrack: self.reader.server().to_owned(),
+            extent,
+            managed,
         };
-        let kept = Snapshots::new(&config.state_dir).keep(&snapshot, &config.snapshots);
+        let kept = Snapshots::new(&config.state_dir).keep(&head, users, &config.snapshots);
         kept.map_err(|error| Failure {
             kind: FailureKind::State,
             why: format!(

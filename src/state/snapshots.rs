@@ -85,15 +85,16 @@ impl Snapshots {
     /// It cannot be written durably; then nothing may be written to ftrack.
     pub fn keep(
         &self,
-        snapshot: &Snapshot,
+        head: &SnapshotHead,
+        users: impl Iterator<Item = SnapshotUser>,
         retention: &config::Snapshots,
     ) -> Result<(), StateError> {
-        let SnapshotHead { job, run, .. } = &snapshot.head;
+        let SnapshotHead { job, run, .. } = head;
         let folder = Folder::make(&self.state_dir)?
             .make_sub(FOLDER)?
             .make_sub(job)?;
         let name = file_of(run);
-        let packed = packed(snapshot)
+        let packed = packed(head, users)
             .map_err(|error| StateError::new("write", &folder.path().join(&name), error))?;
         folder.replace(&name, &packed)?;
         prune(&folder, run, retention);
@@ -265,15 +266,15 @@ impl Lines {
     }
 }
 
-fn packed(snapshot: &Snapshot) -> io::Result<Vec<u8>> {
+fn packed(head: &SnapshotHead, users: impl Iterator<Item = SnapshotUser>) -> io::Result<Vec<u8>> {
     // Most of the gain at a fraction of the time.
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-    serde_json::to_writer(&mut packed, &snapshot.head)?;
+    serde_json::to_writer(&mut packed, head)?;
     packed.write_all(b"\n")?;
     let mut line = Vec::new();
-    for user in &snapshot.users {
+    for user in users {
         line.clear();
-        serde_json::to_writer(&mut line, user)?;
+        serde_json::to_writer(&mut line, &user)?;
         line.push(b'\n');
         packed.write_all(&line)?;
     }

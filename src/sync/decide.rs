@@ -34,6 +34,7 @@ use crate::{
 use super::{
     decision::{Decision, MayLag, Outcome, Plan, Replica, Who},
     desired::{Desired, Identified, SkippedEntry},
+    grants::GrantPlaces,
     matching::{Match, match_people},
     order,
     owner::{LeftGroups, OtherDirectory, Owner, Owners},
@@ -184,6 +185,7 @@ pub struct Matched<'a> {
     /// The user that a person gives to somebody by hand, whatever the rules of adoption say.
     given: Option<&'a User>,
     owned: OwnedUsers<'a>,
+    grant_places: GrantPlaces,
     /// True if no active administrator is visible, so that anybody may be one.
     is_blind: bool,
 }
@@ -242,6 +244,7 @@ impl<'a> Matched<'a> {
             matches,
             given: None,
             owned,
+            grant_places: GrantPlaces::of(current),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Which of the job's security roles and memberships a user is to be given, and which to be deprived
 //! of. No I/O.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::rules::Rules;
 use crate::{
@@ -23,18 +23,31 @@ pub struct GrantDifferences {
     pub gone: Vec<GrantId>,
 }
 
-/// What the groups of a person give, in the order of the configuration.
-fn wanted<'a>(
-    memberships: Option<&Memberships>,
-    rules: &'a Rules,
-    current: &'a Current,
-) -> impl Iterator<Item = (&'a Arc<Grant>, bool)> + use<'a> {
-    let places: Vec<usize> = memberships
-        .into_iter()
-        .flat_map(|found| rules.grants_of(&found.of_grants))
-        .collect();
-    let grants = current.grants.iter().enumerate();
-    grants.map(move |(place, grant)| (grant, places.contains(&place)))
+/// Where each of the job's roles and memberships stands among those of ftrack, by what links note of
+/// it: who has few of many is compared with these few.
+#[derive(Debug)]
+pub struct GrantPlaces(HashMap<GrantId, usize>);
+
+impl GrantPlaces {
+    /// The places in [`Current::grants`].
+    #[must_use]
+    pub fn of(current: &Current) -> Self {
+        let grants = current.grants.iter().enumerate();
+        Self(grants.map(|(place, grant)| (grant.id(), place)).collect())
+    }
+}
+
+/// The places of what the groups of a person give, in the order of the configuration.
+fn wanted(memberships: Option<&Memberships>, rules: &Rules) -> Vec<usize> {
+    let found = memberships.into_iter();
+    let found = found.flat_map(|found| rules.grants_of(&found.of_grants));
+    sorted(found.collect())
+}
+
+fn sorted(mut places: Vec<usize>) -> Vec<usize> {
+    places.sort_unstable();
+    places.dedup();
+    places
 }
 
 /// In which roles and memberships a user differs from its person, where the link says that the
@@ -44,24 +57,26 @@ pub fn differences(
     memberships: Option<&Memberships>,
     user: &User,
     given: &Given,
-    (rules, current): (&Rules, &Current),
+    (rules, current, places): (&Rules, &Current, &GrantPlaces),
 ) -> GrantDifferences {
     let mut differences = GrantDifferences::default();
     if !rules.users.update {
         return differences;
     }
-    for (grant, is_wanted) in wanted(memberships, rules, current) {
-        let id = grant.id();
-        if is_wanted {
+    let wanted = wanted(memberships, rules);
+    let known = given.iter().filter_map(|id| places.0.get(id));
+    for place in sorted(wanted.iter().chain(known).copied().collect()) {
+        let Some(grant) = current.grants.get(place) else {
+            continue;
+        };
+        if wanted.binary_search(&place).is_ok() {
             if !has_lastingly(user, grant, given) {
                 differences.edits.push(Edit::Grant(Arc::clone(grant)));
             }
-        } else if given.contains(&id) {
-            if user.grants.has(grant) {
-                differences.edits.push(Edit::Revoke(Arc::clone(grant)));
-            } else {
-                differences.gone.push(id);
-            }
+        } else if user.grants.has(grant) {
+            differences.edits.push(Edit::Revoke(Arc::clone(grant)));
+        } else {
+            differences.gone.push(grant.id());
         }
     }
     differences
@@ -91,9 +106,10 @@ pub fn first_grants(
     if !rules.users.update {
         return Vec::new();
     }
-    let wanted = wanted(memberships, rules, current);
+    let wanted = wanted(memberships, rules).into_iter();
     wanted
-        .filter(|(grant, is_wanted)| *is_wanted && !grant.is_administrator())
-        .map(|(grant, _)| Edit::Grant(Arc::clone(grant)))
+        .filter_map(|place| current.grants.get(place))
+        .filter(|grant| !grant.is_administrator())
+        .map(|grant| Edit::Grant(Arc::clone(grant)))
         .collect()
 }

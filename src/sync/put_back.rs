@@ -2,7 +2,7 @@
 //! next run must not do again. No I/O.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -18,6 +18,7 @@ use crate::model::{
     change::{Action, Change, ChangeParts, HeldBy, Hold, LinkRow, Skipped},
     edit::{Attribute, Edit, Field, Values},
     entry::DirectoryId,
+    given::GrantId,
     grant::Grant,
     link::{Activity, Link, Signature},
     link_notes::EditDigest,
@@ -305,6 +306,8 @@ pub fn untouchable(user: &User, guarding: Guarding<'_>) -> Option<&'static str> 
 pub struct Columns<'c> {
     current: &'c Current,
     grants: BTreeMap<Field, &'c Arc<Grant>>,
+    /// The same by what links note of it.
+    by_id: HashMap<GrantId, (Field, Value)>,
 }
 
 impl<'c> Columns<'c> {
@@ -312,8 +315,10 @@ impl<'c> Columns<'c> {
     #[must_use]
     pub fn of(current: &'c Current) -> Self {
         let grants = current.grants.iter();
+        let column = |grant: &Arc<Grant>| (grant.id(), (grant.field(), grant.value()));
         Self {
             current,
+            by_id: grants.clone().map(column).collect(),
             grants: grants.map(|grant| (grant.field(), grant)).collect(),
         }
     }
@@ -351,9 +356,8 @@ impl<'c> Columns<'c> {
 
     /// The columns of what a user has of what the job gives, with the values.
     pub fn given(&self, user: &User) -> impl Iterator<Item = (&Field, Value)> {
-        let grants = self.grants.iter();
-        let given = grants.filter(|(_, grant)| has(user, grant));
-        given.map(|(field, grant)| (field, grant.value()))
+        let held = user.grants.ids().filter_map(|id| self.by_id.get(&id));
+        held.map(|(field, value)| (field, value.clone()))
     }
 }
 

@@ -35,28 +35,30 @@ pub fn readable(current: &Current) -> BTreeSet<Field> {
 }
 
 /// The users of a job, and those of these ids, as they are; ordered by id.
-#[must_use]
-pub fn users_of(
-    current: &Current,
+pub fn users_of<'c>(
+    current: &'c Current,
     own: &OwnLinks,
     also: &BTreeSet<&EntityId>,
-) -> Vec<SnapshotUser> {
+) -> impl ExactSizeIterator<Item = SnapshotUser> + use<'c> {
     let is_own = |user: &&User| {
         let link = user.link.link();
         link.is_some_and(|link| own.has(link)) || also.contains(&user.id)
     };
-    as_they_are(current.users.iter().filter(is_own), current)
+    as_they_are(current.users.iter().filter(is_own).collect(), current)
 }
 
 /// Every user, as it is; ordered by id.
-#[must_use]
-pub fn everybody(current: &Current) -> Vec<SnapshotUser> {
-    as_they_are(current.users.iter(), current)
+pub fn everybody(current: &Current) -> impl ExactSizeIterator<Item = SnapshotUser> {
+    as_they_are(current.users.iter().collect(), current)
 }
 
-fn as_they_are<'c>(users: impl Iterator<Item = &'c User>, current: &Current) -> Vec<SnapshotUser> {
+/// One after the other: there may be many, and each is needed only until it is written.
+fn as_they_are<'c>(
+    users: Vec<&'c User>,
+    current: &'c Current,
+) -> impl ExactSizeIterator<Item = SnapshotUser> + use<'c> {
     let (fields, columns) = (of_everybody(current), Columns::of(current));
-    let as_it_is = |user: &User| {
+    users.into_iter().map(move |user| {
         let values = fields
             .iter()
             .filter_map(|field| Some((field, columns.value(user, field)?)));
@@ -66,8 +68,7 @@ fn as_they_are<'c>(users: impl Iterator<Item = &'c User>, current: &Current) -> 
             fields: all.map(|(field, value)| (field.clone(), value)).collect(),
             link: link_then(&user.link),
         }
-    };
-    users.map(as_it_is).collect()
+    })
 }
 
 /// A link as a snapshot keeps it.

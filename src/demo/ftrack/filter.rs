@@ -11,7 +11,7 @@ use super::{
 };
 
 /// How many result lists are cached.
-const KEPT: usize = 4;
+const KEPT: usize = 16;
 
 /// Recent results, for the next page of the same query; invalid once anything changed.
 #[derive(Default)]

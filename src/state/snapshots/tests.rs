@@ -35,6 +35,14 @@ fn snapshot(run: &str, users: &[&str]) -> Snapshot {
     }
 }
 
+fn save(
+    snapshots: &Snapshots,
+    Snapshot { head, users }: &Snapshot,
+    retention: &config::Snapshots,
+) -> Result<(), StateError> {
+    snapshots.keep(head, users.iter().cloned(), retention)
+}
+
 fn keeping(keep: usize, days: u64) -> config::Snapshots {
     config::Snapshots {
         keep,
@@ -61,10 +69,8 @@ fn what_is_kept_is_read_as_it_was() {
         Err(SnapshotError::Empty)
     ));
     let kept = snapshot(&id(1), &["a", "b"]);
-    snapshots.keep(&kept, &keeping(50, 90)).unwrap();
-    snapshots
-        .keep(&snapshot(&id(2), &[]), &keeping(50, 90))
-        .unwrap();
+    save(&snapshots, &kept, &keeping(50, 90)).unwrap();
+    save(&snapshots, &snapshot(&id(2), &[]), &keeping(50, 90)).unwrap();
     assert_eq!(snapshots.find(&id(1), Some("artists")).unwrap(), kept);
     assert_eq!(snapshots.find("20260101", None).unwrap(), kept);
     assert_eq!(snapshots.find("last", None).unwrap().head.run, id(2));
@@ -82,26 +88,18 @@ fn the_newest_stay_and_age_removes_few_at_once() {
     let folder = TempDir::new().unwrap();
     let snapshots = Snapshots::new(folder.path());
     for day in 1..=4 {
-        snapshots
-            .keep(&snapshot(&id(day), &[]), &keeping(3, 90))
-            .unwrap();
+        save(&snapshots, &snapshot(&id(day), &[]), &keeping(3, 90)).unwrap();
     }
     assert_eq!(runs_in(&snapshots), [id(4), id(3), id(2)]);
     for day in 5..=20 {
-        snapshots
-            .keep(&snapshot(&id(day), &[]), &keeping(50, 900))
-            .unwrap();
+        save(&snapshots, &snapshot(&id(day), &[]), &keeping(50, 900)).unwrap();
     }
     // A clock that leapt removes only some of them.
-    snapshots
-        .keep(&snapshot(&id(28), &[]), &keeping(50, 1))
-        .unwrap();
+    save(&snapshots, &snapshot(&id(28), &[]), &keeping(50, 1)).unwrap();
     let left: Vec<u32> = (12..=20).chain([28]).collect();
     let left: Vec<String> = left.into_iter().rev().map(id).collect();
     assert_eq!(runs_in(&snapshots), left);
-    snapshots
-        .keep(&snapshot(&id(29), &[]), &keeping(1, 900))
-        .unwrap();
+    save(&snapshots, &snapshot(&id(29), &[]), &keeping(1, 900)).unwrap();
     assert_eq!(runs_in(&snapshots), [id(29)]);
 }
 
@@ -111,9 +109,7 @@ fn whatever_is_not_all_of_a_snapshot_is_named_and_not_used() {
     let snapshots = Snapshots::new(folder.path());
     let users: Vec<String> = (0..300).map(|number| format!("user-{number}")).collect();
     let users: Vec<&str> = users.iter().map(String::as_str).collect();
-    snapshots
-        .keep(&snapshot(&id(1), &users), &keeping(50, 90))
-        .unwrap();
+    save(&snapshots, &snapshot(&id(1), &users), &keeping(50, 90)).unwrap();
     let path = folder
         .path()
         .join("snapshots/artists")
@@ -159,9 +155,7 @@ fn whatever_is_not_all_of_a_snapshot_is_named_and_not_used() {
 fn a_bomb_is_not_unpacked() {
     let folder = TempDir::new().unwrap();
     let snapshots = Snapshots::new(folder.path());
-    snapshots
-        .keep(&snapshot(&id(1), &[]), &keeping(50, 90))
-        .unwrap();
+    save(&snapshots, &snapshot(&id(1), &[]), &keeping(50, 90)).unwrap();
     let path = folder
         .path()
         .join("snapshots/artists")

@@ -49,7 +49,7 @@ impl<'a> Matched<'a> {
         user: &User,
         given: &Given,
     ) -> GrantDifferences {
-        let settings = (self.rules, self.current);
+        let settings = (self.rules, self.current, &self.grant_places);
         grants::differences(self.desired.memberships(id), user, given, settings)
     }
 
