@@ -241,7 +241,6 @@ fn owner(
                 ))),
                 None => {
                     let link = Link {
-                        notes: LinkNotes::default(),
                         // What was due then may have been sent since.
                         sent: sent_since(&then.sent),
                         ..given_back((**then).clone())

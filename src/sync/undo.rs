@@ -381,7 +381,12 @@ impl<'a> OneUser<'a, '_> {
             // The run took it away.
             (Some(then), None) if goal.before.is_none() => {
                 goal.edits.push(Edit::Link);
-                goal.link = given_back(then);
+                // Reports do not have what was rejected.
+                let notes = self.link_before().map(|before| before.notes.clone());
+                goal.link = given_back(Link {
+                    notes: notes.unwrap_or_default(),
+                    ..then
+                });
             }
             (None, Some(_)) if old.is_null() => {
                 put(LinkRow::Deleted);

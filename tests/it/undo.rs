@@ -29,6 +29,7 @@ mod interrupted;
 mod last;
 mod properties;
 mod refused;
+mod released;
 mod since;
 
 /// What a person sees of the users, by id; the links are the program's own business.
