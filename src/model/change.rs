@@ -1,6 +1,6 @@
 //! A change: what is written to one user, and why; what holds it; and entries that are skipped.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -520,6 +520,8 @@ pub struct Hold {
     pub why: String,
     /// From when on a run writes it by itself; none where that takes a person's word.
     pub opens_at: Option<DateTime<Utc>>,
+    /// The pause that holds it as well, in words: no approval of something else ends it.
+    pub paused: Option<Arc<str>>,
 }
 
 impl Hold {
@@ -530,6 +532,20 @@ impl Hold {
             by,
             why: why.into(),
             opens_at: None,
+            paused: None,
+        }
+    }
+
+    /// The same while a person paused the kind of change.
+    #[must_use]
+    pub fn while_paused(self, pause: &Arc<str>) -> Self {
+        Self {
+            why: format!(
+                "{}; no approval by number writes it while {pause}",
+                self.why
+            ),
+            paused: Some(Arc::clone(pause)),
+            ..self
         }
     }
 }

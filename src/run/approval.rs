@@ -1,6 +1,6 @@
 //! A run that writes what a person approved of a hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
@@ -273,4 +273,45 @@ impl RunContext<'_, LdapWork> {
         }
         Ok(())
     }
+
+    /// Takes those out of the job's holds whose changes an approved plan has written.
+    pub(super) fn end_applied(&mut self, state: &State) -> Result<(), StateError> {
+        let done: HashMap<&EntityId, Vec<&Reported>> = by_user(&self.report.changes);
+        let is_written = |person: &HeldPerson| {
+            let mut changes = done.get(&person.ftrack_id).into_iter().flatten();
+            changes.any(|change| {
+                change.action == person.action
+                    && person.edits.iter().all(|edit| change.edits.contains(edit))
+            })
+        };
+        let mut ended = Vec::new();
+        for open in state.all_holds()? {
+            if open.job != self.prepared.name || open.ended.is_some() {
+                continue;
+            }
+            let seen = state.hold(open.hold)?;
+            let waiting = seen.into_iter().flat_map(|seen| seen.waiting);
+            let written = waiting.filter(|(_, person)| is_written(person));
+            let written: BTreeSet<Fingerprint> = written.map(|(seen, _)| seen).collect();
+            if !written.is_empty() {
+                ended.push((open.hold, written));
+            }
+        }
+        for (hold, written) in ended {
+            let closed = state.end_held(hold, Utc::now(), &written, EndedBy::Approved)?;
+            if let Some(closed) = closed {
+                self.closed(closed);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The changes that are done, by user.
+fn by_user(changes: &[Reported]) -> HashMap<&EntityId, Vec<&Reported>> {
+    let mut done: HashMap<&EntityId, Vec<&Reported>> = HashMap::new();
+    for change in changes.iter().filter(|change| is_done(change)) {
+        done.entry(&change.ftrack_id).or_default().push(change);
+    }
+    done
 }

@@ -16,6 +16,7 @@ use super::{
     saved::SavedPlan,
 };
 use crate::{
+    config::Mode,
     directory::ReadRequest,
     event::RunName,
     ftrack,
@@ -41,6 +42,10 @@ use crate::{
         settings::Settings,
     },
 };
+
+/// Why what is planned is not written.
+pub(super) const OBSERVES: &str =
+    "the job has mode = \"observe\", so no run writes this, and neither does `apply`";
 
 /// What a person does by hand to a link is an approved adoption, or the end of one.
 const BY_HAND: Approval = Approval::OfHold(HeldBy::Adoption);
@@ -263,9 +268,10 @@ impl RunContext<'_, LdapWork> {
             }
             Err(failure) => Err(failure),
         };
-        let ended = match approved {
-            Some(approved) => self.end_approved(state, &approved, &vetted),
-            None => Ok(()),
+        let ended = match (approved, approval) {
+            (Some(approved), _) => self.end_approved(state, &approved, &vetted),
+            (None, Approval::Given) => self.end_applied(state),
+            (None, Approval::None | Approval::OfHold(_)) => Ok(()),
         };
         let (job, ftrack) = (&self.prepared.name, self.reader.server());
         let before = &remembered.stored_otherwise;
@@ -330,6 +336,9 @@ impl RunContext<'_, LdapWork> {
             planned.change.person = people.of(planned.change.action, &planned.change.ftrack_id);
         }
         self.add_work(&mut saved);
+        if self.work.job.mode == Mode::Observe {
+            saved.warnings.push(OBSERVES.into());
+        }
         self.record_owned(&plan);
         saved.directory = self.report.directory.clone().map(Box::new);
         saved.ftrack = Some(Box::new(self.report.ftrack.clone()));

@@ -372,6 +372,14 @@ impl SavedPlan {
             planned.filter(|planned| planned.change.id == change.id)
         };
         let why = in_plan(&hold.why);
+        let is_pause_seen = |pause: &str| {
+            let pause = in_plan(pause);
+            let mut held = shown().filter_map(|planned| planned.held.as_deref());
+            held.any(|held| held.contains(&*pause))
+        };
+        if let Some(pause) = hold.paused.as_deref().filter(|pause| !is_pause_seen(pause)) {
+            return Some(format!("{} {:?}: {pause}", change.action, change.username));
+        }
         let is_seen = match hold.by {
             HeldBy::Limit | HeldBy::Administrator | HeldBy::Window | HeldBy::Freeze => true,
             HeldBy::Rejected => shown().any(|planned| planned.is_rejected(change)),

@@ -204,6 +204,9 @@ pub fn vet(plan: &Plan<'_>, bounds: &Bounds<'_>) -> Vetted {
             limit.judge(change, verdict);
         }
     }
+    for (change, verdict) in plan.changes().zip(&mut verdicts) {
+        bounds.closed.name_pauses(change, verdict);
+    }
     settle(plan.changes().zip(verdicts))
 }
 

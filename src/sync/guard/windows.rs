@@ -1,7 +1,7 @@
 //! Windows, freezes and pauses of single kinds of change: what they hold, a later run writes by
 //! itself.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -55,6 +55,8 @@ pub struct ClosedKinds {
     by_kind: BTreeMap<ChangeKind, Hold>,
     /// Why people who may not sign in are not deactivated: no window holds that.
     of_disabled: Option<Hold>,
+    /// The pauses among them, in words.
+    paused: BTreeMap<ChangeKind, Arc<str>>,
 }
 
 impl Times<'_> {
@@ -68,7 +70,17 @@ impl Times<'_> {
         ClosedKinds {
             by_kind: by_kind.collect(),
             of_disabled: self.hold(ChangeKind::Deactivate, &[], now),
+            paused: self.pauses(now),
         }
+    }
+
+    /// The pauses that are in force, in words.
+    fn pauses(&self, now: DateTime<Utc>) -> BTreeMap<ChangeKind, Arc<str>> {
+        let paused = self.paused.iter();
+        let paused = paused.filter(|(_, pause)| !pause.is_over(now));
+        paused
+            .map(|(kind, pause)| (*kind, self.paused(*kind, pause).into()))
+            .collect()
     }
 
     /// The kinds that may not be written at this time.
@@ -90,12 +102,15 @@ impl Times<'_> {
         } = self.closed(kind, windows, now)?;
         let approval = if by == HeldBy::Paused {
             // The approval of a hold ends no pause.
-            "`plan --out FILE`, then `apply FILE`"
+            "`plan --out FILE`, then `apply FILE`, which writes all that the plan shows"
         } else {
             BY_NUMBER
         };
         let why = format!("{why}, or a person's approval: {approval}");
-        Some(Hold { by, why, opens_at })
+        Some(Hold {
+            opens_at,
+            ..Hold::new(by, why)
+        })
     }
 
     fn closed(
@@ -185,6 +200,29 @@ impl ClosedKinds {
         self.judge_if(change, verdict, |kind, _| !is_limited(kind));
     }
 
+    /// Names the pause beside whatever else holds an edit: who approves that is to know of it. What one
+    /// hold holds of a change stays together.
+    pub(super) fn name_pauses(&self, change: &Change, verdict: &mut Verdict) {
+        if self.paused.is_empty() {
+            return;
+        }
+        let mut paused: Vec<(Hold, &Arc<str>)> = Vec::new();
+        for (place, hold) in &verdict.held {
+            let edit = change.edits.get(*place);
+            let pause = edit.and_then(|edit| self.paused.get(&kind(change, edit)));
+            paused.extend(
+                pause
+                    .filter(|_| is_beside(hold.by))
+                    .map(|pause| (hold.clone(), pause)),
+            );
+        }
+        for (_, hold) in &mut verdict.held {
+            if let Some((_, pause)) = paused.iter().find(|(known, _)| known == hold) {
+                *hold = hold.clone().while_paused(pause);
+            }
+        }
+    }
+
     /// Holds the edits of kinds that are paused: a person's approval of something else ends no pause.
     pub(super) fn judge_paused(&self, change: &Change, verdict: &mut Verdict) {
         self.judge_if(change, verdict, |_, hold| hold.by == HeldBy::Paused);
@@ -217,6 +255,24 @@ impl ClosedKinds {
             return self.of_disabled.as_ref();
         }
         self.by_kind.get(&kind)
+    }
+}
+
+/// Whether a pause is to be named beside this: an approval ends it, or the time does.
+fn is_beside(by: HeldBy) -> bool {
+    match by {
+        HeldBy::Paused | HeldBy::Rejected | HeldBy::Administrator => false,
+        HeldBy::Limit
+        | HeldBy::Window
+        | HeldBy::Freeze
+        | HeldBy::Configuration
+        | HeldBy::Replica
+        | HeldBy::Doubt
+        | HeldBy::Protected
+        | HeldBy::Adoption
+        | HeldBy::Successor
+        | HeldBy::Returner
+        | HeldBy::Work => true,
     }
 }
 

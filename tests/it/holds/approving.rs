@@ -1,6 +1,6 @@
 //! `approve`: exactly what was seen is written, and the rest is refused by name.
 
-use std::process::Child;
+use std::{fs, process::Child};
 
 use chrono::{Days, Utc};
 use ftrack_ldap_sync::{
@@ -191,7 +191,7 @@ fn who_is_not_as_seen_is_refused_by_name() {
         .collect();
     assert_eq!(became, ["not_due", "held_otherwise", "changed", "written"]);
     let shown = studio.run(&["holds", "show", &number.to_string()]).stdout;
-    for told in ["now: no longer due\n", "now: written\n"] {
+    for told in ["at its end: no longer due\n", "at its end: written\n"] {
         assert!(shown.contains(told), "{shown}");
     }
 }
@@ -366,4 +366,67 @@ fn an_approval_lifts_a_freeze_at_once_and_ends_no_pause() {
     assert_eq!(approve(&studio, number, &[]).0, 0);
     assert_eq!(active(&studio), 7);
     assert!(daemon.stop().0.success());
+}
+
+#[test]
+fn a_pause_is_named_beside_the_limit_and_no_plan_of_before_ends_it() {
+    let studio = left(&[0, 1, 2]);
+    studio.sync();
+    let before = saved_plan(&studio, "before.json");
+    let stop = studio.run(&["pause", "artists", "--only", "deactivate"]);
+    assert_eq!(stop.status, 0, "{}", stop.stderr);
+    let report = studio.sync();
+    let named = "no approval by number writes it while a person paused deactivate, since";
+    for change in &report.changes {
+        assert_eq!(change.held_by, Some(HeldBy::Limit));
+        let why = change.error.as_deref().unwrap_or_default();
+        assert!(why.contains(named), "{why}");
+    }
+    let explained = studio.run(&["explain", "user0"]).stdout;
+    let said = explained.replace("\n", " ");
+    assert!(said.contains(named), "{explained}");
+    // Nobody saw the pause when this plan was approved.
+    let refused = studio.run(&["apply", &before, "--format", "json"]).report();
+    let why = refused.error.unwrap();
+    assert!(why.contains("a person paused deactivate, since"), "{why}");
+    assert_eq!((refused.ftrack.write_calls, active(&studio)), (0, 10));
+    let seen = saved_plan(&studio, "seen.json");
+    assert!(fs::read_to_string(&seen).unwrap().contains(named));
+    let applied = studio.run(&["apply", &seen]);
+    assert_eq!(applied.status, 0, "{}", applied.stderr);
+    assert_eq!(active(&studio), 7);
+}
+
+#[test]
+fn a_plan_that_is_applied_ends_the_holds_that_it_writes() {
+    let studio = left(&[0, 1, 2]);
+    studio.sync();
+    let (number, _) = only_hold(&studio);
+    let plan = saved_plan(&studio, "plan.json");
+    let report = studio.synced(&["apply", "--format", "json", &plan]);
+    assert_eq!(report.counts.deactivated, 3);
+    let closed: Vec<u64> = report.holds_closed.iter().map(|hold| hold.get()).collect();
+    assert_eq!(closed, [number]);
+    assert_eq!(holds(&studio), []);
+    let number = number.to_string();
+    let shown = json_of(&studio, &["holds", "show", &number]);
+    assert_eq!(shown["ended"]["by"], "approved");
+    let shown = studio.run(&["holds", "show", &number]).stdout;
+    assert_eq!(shown.matches("at its end: written").count(), 3, "{shown}");
+    studio.sync_changes_nothing();
+    let again = studio.run(&["approve", &number]);
+    assert!(
+        again.stderr.contains("is settled: approved"),
+        "{}",
+        again.stderr
+    );
+}
+
+/// Saves a plan beside the configuration.
+fn saved_plan(studio: &Studio, name: &str) -> String {
+    let path = studio.folder().join(name);
+    let path = path.to_str().unwrap().to_owned();
+    let planned = studio.run(&["plan", "--out", &path]);
+    assert_eq!(planned.status, 0, "{}", planned.stderr);
+    path
 }
