@@ -71,6 +71,13 @@ fn job_and_who<'a>(
         [] => (None, ""),
         [who] => (None, who.as_str()),
         [job, who] if known.contains(&job.as_str()) => (Some(job.as_str()), who.as_str()),
+        [job, words @ ..] if known.contains(&job.as_str()) => {
+            let words = words.join(" ");
+            return Err(Stop::usage(&escape_control(&format!(
+                "explain takes one person; if these words are one name, put them in quotes: explain \
+                 {job} {words:?}"
+            ))));
+        }
         [job, ..] => {
             let words = args.who.join(" ");
             let known = known.join(", ");

@@ -229,7 +229,7 @@ fn one(hold: &OpenHold) -> String {
         lines.extend(of_person(person));
         if end.is_some() {
             let became = person.became.map_or("held no more", Became::in_words);
-            lines.push(format!("      now: {became}"));
+            lines.push(format!("      at its end: {became}"));
         }
     }
     if end.is_none() {
@@ -281,7 +281,7 @@ fn line_of(action: Action, edit: &ShownEdit) -> String {
 }
 
 /// What an edit gives, takes or sets.
-fn in_words_of(edit: &ShownEdit) -> String {
+pub(super) fn in_words_of(edit: &ShownEdit) -> String {
     match edit {
         ShownEdit::Set { attribute, values } => format!(
             "{}: {} -> {}",

@@ -85,6 +85,12 @@ pub async fn restore(
     args: &RestoreArgs,
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
+    if args.snapshot == "last" && args.job.is_none() && config.jobs.len() > 1 {
+        return Err(Stop::usage(
+            "there are several jobs: name the one whose last snapshot is to be restored, with --job, \
+             or name the snapshot",
+        ));
+    }
     let saved = Snapshots::new(&config.state_dir);
     let found = saved.find(&args.snapshot, args.job.as_deref());
     let head = found.map_err(|error| snapshots::stop(&error))?.head;

@@ -182,10 +182,13 @@ fn freeze(notes: &mut Notes, at: &KeyPath, table: FreezeTable) -> Option<Freeze>
     }
     kinds.check(notes, &what);
     let mut day = |key: &str, day: Option<Day>| -> Option<NaiveDate> {
-        if day.is_none() {
-            notes.missing(&at.key(key), "a day, such as \"2026-12-18\"");
+        let at = at.key(key);
+        match day {
+            Some(Day(Ok(day))) => return Some(day),
+            Some(Day(Err(problem))) => notes.find(&at, problem),
+            None => notes.missing(&at, "a day, such as \"2026-12-18\""),
         }
-        day.map(|Day(day)| day)
+        None
     };
     let (from, to) = (day("from", from), day("to", to));
     let (from, to) = (from?, to?);

@@ -200,22 +200,33 @@ impl Reported {
         self.number_written(kind) > 0
     }
 
+    /// The same; a role or a membership that a new user got counts as one that was given as well.
+    #[must_use]
+    pub fn may_have_done(&self, kind: ChangeKind) -> bool {
+        let of_grants = self.fields.iter().filter(|(field, values)| {
+            self.may_be_written(field)
+                && ChangeKind::of_value(Action::Update, field, values) == kind
+        });
+        self.may_have_written(kind) || kind == ChangeKind::Grant && of_grants.count() > 0
+    }
+
+    /// Whether a value was written, or may have been.
+    fn may_be_written(&self, field: &Field) -> bool {
+        match self.result {
+            ChangeResult::Applied | ChangeResult::Unconfirmed => true,
+            ChangeResult::Failed | ChangeResult::Unsettled => self.written.contains(field),
+            ChangeResult::Held | ChangeResult::Rejected | ChangeResult::Planned => false,
+        }
+    }
+
     /// How much of this kind was written, or may have been, as limits count it.
     #[must_use]
     pub fn number_written(&self, kind: ChangeKind) -> usize {
-        let is_so = |field: &Field, values: &Values| {
-            ChangeKind::of_value(self.action, field, values) == kind
-        };
         let fields = self.fields.iter();
-        let number = match self.result {
-            ChangeResult::Applied | ChangeResult::Unconfirmed => fields
-                .filter(|(field, values)| is_so(field, values))
-                .count(),
-            ChangeResult::Failed | ChangeResult::Unsettled => fields
-                .filter(|(field, values)| self.written.contains(field) && is_so(field, values))
-                .count(),
-            ChangeResult::Held | ChangeResult::Rejected | ChangeResult::Planned => 0,
-        };
+        let of_kind = fields.filter(|(field, values)| {
+            self.may_be_written(field) && ChangeKind::of_value(self.action, field, values) == kind
+        });
+        let number = of_kind.count();
         if kind.counts_edits() {
             number
         } else {

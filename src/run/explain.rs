@@ -10,9 +10,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     CompiledJob, Progress, RunContext,
     failure::{Failure, PlanError, ReadError},
+    ldap::OBSERVES,
     ldap_work::LdapWork,
 };
 use crate::{
+    config::Mode,
     directory,
     directory::ChangedEntries,
     ftrack,
@@ -392,6 +394,9 @@ impl RunContext<'_, LdapWork> {
             reason.push_str("; in the last run there was no seat for the user");
         }
         record_parts(&parts, trace);
+        if self.work.job.mode == Mode::Observe {
+            trace.step(StepName::Guard, false, OBSERVES);
+        }
         if decision.outcome != Outcome::Skipped
             && let Some(part) = parts.first()
         {

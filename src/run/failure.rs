@@ -87,7 +87,8 @@ pub enum PutBackError {
 /// What a person approved is for a job that only observes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the job {job:?} has mode = \"observe\" and writes nothing: to apply a plan, set mode = \"sync\""
+    "the job {job:?} has mode = \"observe\" and writes nothing to ftrack; mode = \"sync\" \
+     lets it write"
 )]
 #[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub struct OnlyObserves {

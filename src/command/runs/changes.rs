@@ -3,13 +3,14 @@
 use chrono::{DateTime, Local, Utc};
 use serde::Serialize;
 
-use super::{if_whole, is_json, on_day, print_json, print_text};
+use super::{super::holds, if_whole, is_json, on_day, print_json, print_text};
 use crate::{
     cli::{Exit, RunsArgs, Stop},
     escape::escape_control,
     model::{
         readable_time::readable_times,
-        report::{ChangeResult, Reported},
+        report::{Approver, ChangeResult, Reported, Trigger},
+        shown_edit::ShownEdit,
     },
     state::history::{History, Listed, RunFilter},
 };
@@ -20,6 +21,10 @@ struct WrittenChange {
     run: String,
     job: String,
     started_at: DateTime<Utc>,
+    trigger: Trigger,
+    /// The person whose command it was; omitted where it was none's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approved_by: Option<Approver>,
     change: Reported,
 }
 
@@ -52,6 +57,8 @@ pub(super) fn list(history: &History, filter: &RunFilter, args: &RunsArgs) -> Re
                     run: run.run.clone(),
                     job: run.job.clone(),
                     started_at: run.started_at,
+                    trigger: report.trigger,
+                    approved_by: report.approved_by.clone(),
                     change,
                 }));
             }
@@ -87,7 +94,7 @@ fn is_wanted(change: &Reported, filter: &RunFilter, args: &RunsArgs) -> bool {
         | ChangeResult::Planned => false,
     };
     was_written
-        && args.kind.is_none_or(|kind| change.may_have_written(kind))
+        && args.kind.is_none_or(|kind| change.may_have_done(kind))
         && filter
             .person
             .as_ref()
@@ -103,6 +110,8 @@ fn of_all(all: &[WrittenChange]) -> String {
             run,
             job,
             started_at: _,
+            trigger,
+            approved_by,
             change,
         } = written;
         let person = change.person.iter();
@@ -122,14 +131,34 @@ fn of_all(all: &[WrittenChange]) -> String {
             | ChangeResult::Unsettled
             | ChangeResult::Planned => " in part",
         };
+        let by = approved_by
+            .as_ref()
+            .map(|by| format!(" ({} by {by})", trigger.as_str()));
         format!(
-            "{started}{zone}  {} {}{}{result}, {}, run {run}\n    {}\n",
+            "{started}{zone}  {} {}{}{result}, {}, run {run}{}\n    {}\n{}",
             change.action,
             escape_control(&change.username),
             escape_control(&who),
             escape_control(job),
+            escape_control(&by.unwrap_or_default()),
             escape_control(&change.reason),
+            given_and_taken(change),
         )
     });
+    lines.collect()
+}
+
+/// The roles and memberships that were given and taken, a line each.
+fn given_and_taken(change: &Reported) -> String {
+    let edits = change.edits.iter().filter(|edit| match edit {
+        ShownEdit::Grant { .. }
+        | ShownEdit::Revoke { .. }
+        | ShownEdit::Join { .. }
+        | ShownEdit::Leave { .. } => true,
+        ShownEdit::Set { .. } | ShownEdit::Activate | ShownEdit::Deactivate | ShownEdit::Link => {
+            false
+        }
+    });
+    let lines = edits.map(|edit| format!("    {}\n", escape_control(&holds::in_words_of(edit))));
     lines.collect()
 }

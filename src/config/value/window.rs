@@ -1,6 +1,6 @@
 //! Windows of the week, days, and kinds of change, as they are written.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use chrono::{NaiveDate, Weekday, WeekdaySet};
 use schemars::JsonSchema;
@@ -138,39 +138,31 @@ impl FromStr for ChangeKind {
     }
 }
 
-/// A day, such as `2026-12-18`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
+/// A day, such as `2026-12-18`, or what is wrong with the text, so that all mistakes of a table are
+/// reported at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "String", into = "String")]
 #[schemars(inline, with = "String", extend("format" = "date"))]
-pub struct Day(pub NaiveDate);
+pub struct Day(pub Result<NaiveDate, String>);
 
-impl TryFrom<String> for Day {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
+impl From<String> for Day {
+    fn from(text: String) -> Self {
         // Years of other than four digits, and blanks, are not meant.
         let day = Some(&text).filter(|text| text.len() == "2026-12-18".len());
         let day = day.and_then(|text| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok());
-        day.map(Self)
-            .ok_or_else(|| format!("{text:?} is not a day such as \"2026-12-18\""))
+        Self(day.ok_or_else(|| format!("{text:?} is not a day such as \"2026-12-18\"")))
     }
 }
 
 impl From<Day> for String {
-    fn from(day: Day) -> Self {
-        day.to_string()
+    fn from(Day(day): Day) -> Self {
+        day.map_or_else(|problem| problem, |day| day.to_string())
     }
 }
 
 impl From<NaiveDate> for Day {
     fn from(day: NaiveDate) -> Self {
-        Self(day)
-    }
-}
-
-impl fmt::Display for Day {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        Self(Ok(day))
     }
 }
 
@@ -227,7 +219,7 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in "\\PC*|[-A-Za-z,0-9: ]{0,40}") {
             let _ = text.parse::<Window>();
-            let _ = Day::try_from(text.clone());
+            let _ = Day::from(text.clone());
             let _ = text.parse::<ChangeKind>();
         }
     }
