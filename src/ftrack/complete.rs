@@ -10,12 +10,11 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
     error::{FtrackError, FtrackErrorKind},
-    page::{beginning, list},
+    page::{beginning, list, users_a_call},
     query,
     query::Listing,
     row::{IdRow, LinkRow, ParentRow, Row, UserRow},
     session::{Reader, Until},
-    user_state::users_a_call,
 };
 use crate::model::user::{Current, EntityId};
 

@@ -9,11 +9,10 @@ use super::{
     answer::AnyAnswer,
     error::{FtrackError, WriteFailure},
     operation::Operation,
-    page::list,
+    page::{list, users_a_call},
     query,
     row::LinkRow,
     session::{Until, Writer},
-    user_state::users_a_call,
 };
 use crate::model::{
     link::{Link, LinkFound, Signature},

@@ -196,3 +196,14 @@ async fn page<R: Row>(
 fn length(rows: usize) -> u32 {
     u32::try_from(rows).unwrap_or(u32::MAX)
 }
+
+/// The maximum number of users in one call; bounds the length of the expressions.
+const USERS_A_CALL: usize = 400;
+
+/// The number of users in one call; a list that is as long as a page would be followed by another,
+/// empty one.
+pub(super) fn users_a_call(reader: &Reader) -> usize {
+    usize::try_from(reader.page_size() - 1)
+        .unwrap_or(USERS_A_CALL)
+        .min(USERS_A_CALL)
+}

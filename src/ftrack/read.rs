@@ -23,13 +23,12 @@ use super::{
     error::{FtrackError, FtrackErrorKind},
     mapped_grants,
     mapped_grants::{Held, Holdings, mapped_grants},
-    page::list,
+    page::{list, users_a_call},
     query, roles,
     roles::Holders,
     row,
     row::{LinkRow, NamedRow, Row, UserRow, ValueRow},
     session::{Reader, Until},
-    user_state::users_a_call,
 };
 use crate::{
     ftrack::signer::Signer,

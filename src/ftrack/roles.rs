@@ -8,12 +8,11 @@ use std::{
 
 use super::{
     error::{FtrackError, FtrackErrorKind},
-    page::list,
+    page::{list, users_a_call},
     query,
     row::{HeldRoleRow, MemberRow, NamedRow},
     session::{Reader, Until},
     text::some_names,
-    user_state::users_a_call,
 };
 use crate::model::user::EntityId;
 

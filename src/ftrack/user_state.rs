@@ -10,6 +10,7 @@ use super::{
     error::{FtrackError, FtrackErrorKind},
     mapped_grants,
     page::list,
+    page::users_a_call,
     query,
     row::{LinkRow, UserRow, ValueRow, are_usable},
     session::{Reader, Until},
@@ -24,9 +25,6 @@ use crate::{
         user::{EntityId, User},
     },
 };
-
-/// The maximum number of users in one call; bounds the length of the expressions.
-const USERS_A_CALL: usize = 400;
 
 /// The present state of one user.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,14 +129,6 @@ pub async fn states(
             Ok(all)
         })
         .await
-}
-
-/// The number of users in one call; a list that is as long as a page would be followed by another,
-/// empty one.
-pub(super) fn users_a_call(reader: &Reader) -> usize {
-    usize::try_from(reader.page_size() - 1)
-        .unwrap_or(USERS_A_CALL)
-        .min(USERS_A_CALL)
 }
 
 type States = BTreeMap<EntityId, UserState>;
