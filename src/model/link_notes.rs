@@ -69,7 +69,7 @@ impl LinkNotes {
     }
 }
 
-/// A rejected edit and its cause, as a digest.
+/// A rejected edit, its cause and its person, as a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct EditDigest(u64);
@@ -81,7 +81,7 @@ impl EditDigest {
     /// The first of all in their order.
     pub(super) const FIRST: Self = Self(0);
 
-    /// Of an edit and its cause, as a text.
+    /// Of an edit, its cause and its person, as a text.
     #[must_use]
     pub fn of(text: &str) -> Self {
         let (digest, _) = Uuid::new_v5(&NAMESPACE, text.as_bytes()).as_u64_pair();

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::de::IgnoredAny;
+
 use crate::model::{
     change::Change,
     edit::Edit,
@@ -15,7 +17,10 @@ use crate::model::{
     user::{Current, EntityId},
 };
 
-/// Rejected edits, each by its user and as a digest of the edit and its cause.
+/// Rejected edits, each by its user and as a digest of the edit, its cause and its person: the same edit
+/// of another person is another matter.
+///
+/// What earlier versions rejected names no person, and is anybody's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rejected(BTreeSet<(EntityId, EditDigest)>);
 
@@ -41,10 +46,12 @@ impl Rejected {
         Self(self.0.difference(&others.0).cloned().collect())
     }
 
-    /// Those whose user and edit, by the text of [`Rejected::texts`], are among these.
+    /// Those whose user and edit, by the text of [`Rejected::texts`], are among these; also where a link
+    /// of an earlier version does not tell whose edit it is.
     #[must_use]
     pub fn among<'t>(&self, these: impl Iterator<Item = (&'t EntityId, &'t str)>) -> Self {
-        let keys = these.map(|(user, edit)| (user.clone(), EditDigest::of(edit)));
+        let keys =
+            these.flat_map(|(user, edit)| digests(edit).map(move |digest| (user.clone(), digest)));
         Self(keys.filter(|key| self.0.contains(key)).collect())
     }
 
@@ -74,7 +81,14 @@ impl Rejected {
     /// Whether an edit of a change was rejected.
     #[must_use]
     pub fn has(&self, change: &Change, edit: &Edit) -> bool {
-        !self.0.is_empty() && self.0.contains(&key(change, edit))
+        if self.0.is_empty() {
+            return false;
+        }
+        let [of_person, of_anybody] = keys(change, edit);
+        // Of what may have been rejected of the user's former person, only who gets the user is the new
+        // one's.
+        let is_anothers = *edit != Edit::Link && change.is_for_another_person();
+        self.0.contains(&of_person) || (!is_anothers && self.0.contains(&of_anybody))
     }
 
     /// Whether it has the edit of a user with this text.
@@ -92,7 +106,7 @@ impl Rejected {
     ) -> Self {
         let of_change = |change: &'c Change| {
             let edits = change.edits.iter();
-            edits.map(move |edit| key(change, edit))
+            edits.flat_map(move |edit| keys(change, edit))
         };
         let due: BTreeSet<(EntityId, EditDigest)> = due.flat_map(of_change).collect();
         let all = self.0.iter();
@@ -118,24 +132,69 @@ impl Rejected {
         Self(self.0.difference(&said.0).cloned().collect())
     }
 
-    /// An edit as text, in a change with this cause.
+    /// An edit as text, in a change of the person with this directory id and with this cause; of anybody
+    /// where the person is not known.
     #[must_use]
-    pub fn text(edit: &ShownEdit, cause: Option<Cause>) -> String {
-        text(edit, cause)
+    pub fn text(edit: &ShownEdit, cause: Option<Cause>, person: Option<&str>) -> String {
+        text(edit, cause, person)
     }
 
     /// The edits of a held person as texts.
     pub fn texts(person: &HeldPerson) -> impl Iterator<Item = String> {
+        let of = Some(&*person.directory_id);
         let edits = person.edits.iter();
-        edits.map(|edit| text(edit, person.cause))
+        edits.map(move |edit| text(edit, person.cause, of))
+    }
+
+    /// The same, and as earlier versions know them, which tell no person.
+    pub fn known_texts(person: &HeldPerson) -> impl Iterator<Item = String> {
+        let edits = person.edits.iter();
+        Self::texts(person).chain(edits.map(|edit| text(edit, person.cause, None)))
+    }
+
+    /// An edit by its text, with its cause; none of one that cannot be read.
+    #[must_use]
+    pub fn shown(text: &str) -> Option<(ShownEdit, Option<Cause>)> {
+        let of_person = serde_json::from_str::<(_, _, String)>(text);
+        let of_person = of_person.map(|(edit, cause, _)| (edit, cause));
+        of_person.or_else(|_| serde_json::from_str(text)).ok()
+    }
+
+    /// Whether the edit with this text is among these.
+    #[must_use]
+    pub fn is_among(text: &str, known: &[EditDigest]) -> bool {
+        digests(text).any(|digest| known.contains(&digest))
     }
 }
 
-fn key(change: &Change, edit: &Edit) -> (EntityId, EditDigest) {
-    let text = text(&ShownEdit::from(edit), change.reason.cause());
-    (change.ftrack_id.clone(), EditDigest::of(&text))
+/// The digests by which an edit of a change may be known: that of the person's, and that of anybody's.
+fn keys(change: &Change, edit: &Edit) -> [(EntityId, EditDigest); 2] {
+    let (edit, cause) = (ShownEdit::from(edit), change.reason.cause());
+    let persons = [Some(change.directory_id.as_str()), None];
+    persons.map(|person| {
+        let digest = EditDigest::of(&text(&edit, cause, person));
+        (change.ftrack_id.clone(), digest)
+    })
 }
 
-fn text(edit: &ShownEdit, cause: Option<Cause>) -> String {
-    serde_json::to_string(&(edit, cause)).unwrap_or_default()
+/// The digests by which an edit may be known, by its text.
+fn digests(text: &str) -> impl Iterator<Item = EditDigest> + use<> {
+    let anybodys = of_anybody(text).map(|text| EditDigest::of(&text));
+    std::iter::once(EditDigest::of(text)).chain(anybodys)
+}
+
+/// The text without the person; none where it has none.
+fn of_anybody(text: &str) -> Option<String> {
+    let (_, _, person) = serde_json::from_str::<(IgnoredAny, IgnoredAny, String)>(text).ok()?;
+    let person = serde_json::to_string(&person).ok()?;
+    let edit_and_cause = text.strip_suffix(&format!(",{person}]"))?;
+    Some(format!("{edit_and_cause}]"))
+}
+
+fn text(edit: &ShownEdit, cause: Option<Cause>, person: Option<&str>) -> String {
+    let text = match person {
+        Some(person) => serde_json::to_string(&(edit, cause, person)),
+        None => serde_json::to_string(&(edit, cause)),
+    };
+    text.unwrap_or_default()
 }

@@ -331,13 +331,6 @@ fn of_rejected(rejected: &Rejected, change: &Change) -> Verdict {
             _ if !rejected.has(change, edit) => {}
             // Nothing is written to a user that does not become the person's, or the job's.
             Edit::Link if change.takes_over() => verdict.hold_all(change, &hold),
-            // What was rejected of the former person is none of the new one's.
-            Edit::Set { .. }
-            | Edit::Activate
-            | Edit::Deactivate
-            | Edit::Grant(_)
-            | Edit::Revoke(_)
-                if change.is_for_another_person() => {}
             Edit::Link
             | Edit::Set { .. }
             | Edit::Activate

@@ -407,10 +407,14 @@ pub fn edit(
     Ok(Edit::Set { attribute, values })
 }
 
-/// The texts by which a later run knows an edit that it must not do again. What an undo wrote has no
-/// cause: then a deactivation is none of any cause.
+/// The texts by which a later run knows an edit that it must not do again, of the person with this
+/// directory id. What an undo wrote has no cause: then a deactivation is none of any cause.
 #[must_use]
-pub fn again(field: &Field, values: Values, cause: Option<Cause>) -> Vec<(Field, String)> {
+pub fn again(
+    field: &Field,
+    values: Values,
+    (cause, person): (Option<Cause>, Option<&str>),
+) -> Vec<(Field, String)> {
     let fields = BTreeMap::from([(field.clone(), values)]);
     let edits = ShownEdit::of_fields(&fields);
     let causes = match (edits.as_slice(), cause) {
@@ -418,16 +422,18 @@ pub fn again(field: &Field, values: Values, cause: Option<Cause>) -> Vec<(Field,
         (_, cause) => vec![cause],
     };
     let texts = edits.iter().flat_map(|edit| {
-        let of_cause = causes.iter().map(|cause| Rejected::text(edit, *cause));
+        let of_cause = causes
+            .iter()
+            .map(|cause| Rejected::text(edit, *cause, person));
         of_cause.map(|text| (field.clone(), text))
     });
     texts.collect()
 }
 
-/// That a later run must not activate a user again.
+/// That a later run must not activate a user again for a person.
 #[must_use]
-pub fn activated_again() -> (Field, String) {
-    let text = Rejected::text(&ShownEdit::Activate, None);
+pub fn activated_again(person: &DirectoryId) -> (Field, String) {
+    let text = Rejected::text(&ShownEdit::Activate, None, Some(person.as_str()));
     (Field::IsActive, text)
 }
 

@@ -21,8 +21,9 @@ use crate::model::{
     given::Given,
     id::IdAttribute,
     link::{Activity, Form, Link, LinkFound, Signature},
-    link_notes::{EditDigest, LinkNotes},
+    link_notes::LinkNotes,
     reason::Cause,
+    rejected::Rejected,
     report::Report,
     sent::{Invitation, Sent},
     snapshot::{LinkThen, Snapshot, SnapshotExtent, SnapshotUser},
@@ -32,9 +33,17 @@ use crate::model::{
 /// What runs of the job wrote since a snapshot was taken: of each field the last value.
 #[derive(Debug, Default)]
 pub struct WrittenSince {
-    values: BTreeMap<(EntityId, Field), (Value, Option<Cause>)>,
+    values: BTreeMap<(EntityId, Field), LastWritten>,
     /// The users that they created.
     created: BTreeSet<EntityId>,
+}
+
+/// What was written last: the value, why, and of whom.
+#[derive(Debug)]
+struct LastWritten {
+    new: Value,
+    cause: Option<Cause>,
+    person: Option<String>,
 }
 
 impl WrittenSince {
@@ -54,7 +63,12 @@ impl WrittenSince {
                 };
                 is_written = true;
                 let of = (change.ftrack_id.clone(), field.clone());
-                self.values.insert(of, (values.new.clone(), change.cause));
+                let last = LastWritten {
+                    new: values.new.clone(),
+                    cause: change.cause,
+                    person: change.directory_id.clone(),
+                };
+                self.values.insert(of, last);
             }
             if is_written && change.action == Action::Create {
                 self.created.insert(change.ftrack_id.clone());
@@ -69,17 +83,17 @@ impl WrittenSince {
     }
 
     fn again(&self, user: &EntityId, field: &Field, then: &Value) -> Vec<(Field, String)> {
-        let Some((new, cause)) = self.values.get(&(user.clone(), field.clone())) else {
+        let Some(last) = self.values.get(&(user.clone(), field.clone())) else {
             return Vec::new();
         };
-        if equal(then, new) {
+        if equal(then, &last.new) {
             return Vec::new();
         }
         let values = Values {
             old: then.clone(),
-            new: new.clone(),
+            new: last.new.clone(),
         };
-        again(field, values, *cause)
+        again(field, values, (last.cause, last.person.as_deref()))
     }
 }
 
@@ -172,12 +186,13 @@ pub fn restore<'a>(restoring: Restoring<'a, '_>, guarding: Guarding<'_>) -> PutB
             // What took the user over would do it again.
             let is_given_up =
                 |before: &Link| row == LinkRow::Deleted || before.source != goal.link.source;
-            if goal.before.as_ref().is_some_and(is_given_up) {
+            if let Some(before) = goal.before.as_ref().filter(|before| is_given_up(before)) {
                 let values = Values {
                     old: Value::Null,
                     new: Value::Bool(true),
                 };
-                goal.again.extend(again(&link, values, None));
+                let of = (None, Some(before.id.as_str()));
+                goal.again.extend(again(&link, values, of));
             }
             goal.edits.push(Edit::Link);
         }
@@ -328,14 +343,14 @@ fn fields_back<'a>(
                     },
                 );
                 goal.link.activity = inactive_again(then, &since);
-                goal.again.push(activated_again());
+                goal.again.push(activated_again(&goal.id));
             }
             Edit::Set { .. } | Edit::Grant(_) | Edit::Revoke(_) | Edit::Link => {}
         }
         let user = &goal.user.id;
         let again = match &edit {
-            Edit::Grant(grant) => given_again(field, grant.value(), Value::Null),
-            Edit::Revoke(grant) => given_again(field, Value::Null, grant.value()),
+            Edit::Grant(grant) => given_again(field, grant.value(), Value::Null, &goal.id),
+            Edit::Revoke(grant) => given_again(field, Value::Null, grant.value(), &goal.id),
             Edit::Set { .. } | Edit::Activate => restoring.since.again(user, field, was),
             Edit::Deactivate | Edit::Link => Vec::new(),
         };
@@ -391,7 +406,7 @@ fn stays(restoring: &Restoring<'_, '_>, field: &Field, was: &Value, goal: &mut G
     let again = restoring.since.again(&goal.user.id, field, was);
     let new: Vec<_> = again
         .into_iter()
-        .filter(|(_, text)| !known.contains(&EditDigest::of(text)))
+        .filter(|(_, text)| !Rejected::is_among(text, known))
         .collect();
     if !new.is_empty() {
         write_link(goal);
@@ -400,8 +415,13 @@ fn stays(restoring: &Restoring<'_, '_>, field: &Field, was: &Value, goal: &mut G
 }
 
 /// Also what somebody gave by hand counts as the program's once it gave it back.
-fn given_again(field: &Field, old: Value, new: Value) -> Vec<(Field, String)> {
-    again(field, Values { old, new }, None)
+fn given_again(
+    field: &Field,
+    old: Value,
+    new: Value,
+    person: &DirectoryId,
+) -> Vec<(Field, String)> {
+    again(field, Values { old, new }, (None, Some(person.as_str())))
 }
 
 /// What the link said of the activity; of a change that was under way then, its end.
@@ -475,7 +495,7 @@ fn newcomers<'a>(
                 ..link.clone()
             },
             row: LinkRow::Kept,
-            again: vec![activated_again()],
+            again: vec![activated_again(&link.id)],
         });
     }
 }

@@ -19,7 +19,8 @@ use crate::model::{
     fold::fold,
     given::{Given, GrantId},
     link::{Activity, Link, LinkFound},
-    link_notes::EditDigest,
+    reason::Cause,
+    rejected::Rejected,
     report::{ChangeResult, Report, Reported},
     snapshot::Snapshot,
     stored_link::Unverified,
@@ -202,7 +203,7 @@ impl<'a> OneUser<'a, '_> {
             }
             (false, _) => return,
         }
-        goal.again.push(activated_again());
+        goal.again.push(activated_again(&goal.id));
     }
 
     fn value_back(&self, field: &Field, goal: &mut Goal<'a>, put_back: &mut PutBack<'a>) {
@@ -324,12 +325,17 @@ impl<'a> OneUser<'a, '_> {
         let is_without_cause = *field == Field::IsActive
             && self.change.cause.is_none()
             && self.undoing.report.trigger.puts_back();
-        let mut texts = again(field, values, self.change.cause);
+        let mut texts = again(field, values, self.again_of());
         if let (true, Some(link)) = (is_without_cause, self.link_before()) {
             let known = link.notes.rejected();
-            texts.retain(|(_, text)| known.contains(&EditDigest::of(text)));
+            texts.retain(|(_, text)| Rejected::is_among(text, known));
         }
         texts
+    }
+
+    /// Why the run did it, and of whom.
+    fn again_of(&self) -> (Option<Cause>, Option<&str>) {
+        (self.change.cause, self.change.directory_id.as_deref())
     }
 
     /// The link that the user had before the run, if that is known.
@@ -375,7 +381,7 @@ impl<'a> OneUser<'a, '_> {
                 new: new.clone(),
             };
             goal.again
-                .extend(again(&Field::Link, values, self.change.cause));
+                .extend(again(&Field::Link, values, self.again_of()));
         };
         match (then, by_run) {
             // The run took it away.

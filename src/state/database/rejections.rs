@@ -14,10 +14,8 @@ use crate::{
         change::Fingerprint,
         listed_rejection::{ListedRejection, RejectedWho},
         open_hold::{Became, ClosedHold, EndedBy, HeldPerson, OpenHold},
-        reason::Cause,
         rejected::Rejected,
         report::Approver,
-        shown_edit::ShownEdit,
         user::EntityId,
     },
     state::{
@@ -129,7 +127,7 @@ impl State {
             .map(|row| ((row.user.clone(), row.edit.clone()), row.clone()))
             .collect();
         for person in due {
-            for edit in Rejected::texts(person) {
+            for edit in Rejected::known_texts(person) {
                 let user = person.ftrack_id.clone();
                 if now.has_text(&user, &edit) {
                     let key = (user, edit);
@@ -210,8 +208,8 @@ fn listed(rows: Vec<RejectedRow>) -> Vec<ListedRejection> {
     let mut all: Vec<ListedRejection> = Vec::new();
     for row in rows {
         // What an earlier or a later version wrote is listed all the same.
-        let edit: Option<(ShownEdit, Option<Cause>)> = serde_json::from_str(&row.edit).ok();
-        let (edit, cause) = edit.map_or((None, None), |(edit, cause)| (Some(edit), cause));
+        let (edit, cause) =
+            Rejected::shown(&row.edit).map_or((None, None), |(edit, cause)| (Some(edit), cause));
         let is_same = |listed: &&mut ListedRejection| {
             (&listed.job, listed.hold, listed.since) == (&row.job, row.hold, row.at)
                 && listed.ftrack_id == row.user

@@ -108,6 +108,24 @@ fn who_is_somebody_else_gets_a_user_of_their_own_once_that_is_rejected() {
 }
 
 #[test]
+fn what_was_rejected_of_one_person_is_not_of_the_next() {
+    let situation = without_ada(both());
+    arrives(&situation, "ada", "ada@studio.test");
+    let report = situation.sync();
+    decide(&situation, &report, "reject");
+    // Somebody else comes in their place, to whom the same user is proposed with the same values.
+    situation.tree().remove(&dn("ada")).unwrap();
+    arrives(&situation, "ada", "ada@studio.test");
+    let report = situation.sync();
+    let proposed = (Action::Reactivate, "ada", HeldBy::Returner);
+    assert_eq!(held(&report), [proposed]);
+    assert_eq!(report.counts.rejected, 0);
+    decide(&situation, &report, "approve");
+    assert!(situation.user("ada").is_active);
+    situation.sync_changes_nothing();
+}
+
+#[test]
 fn the_same_mail_address_is_enough() {
     let situation = without_ada(both());
     arrives(&situation, "ada.lovelace", "Ada@studio.test");
