@@ -83,6 +83,16 @@ impl OwnLinks {
             && link.directory.as_ref().is_some_and(is_other)
     }
 
+    /// Whether the person of a link may be among those whom the job's directory shows: an id that is no
+    /// server's own means another person in another directory.
+    #[must_use]
+    pub fn may_show(&self, link: &Link) -> bool {
+        let is_own = |directory| self.directories.contains(directory);
+        link.attribute.is_universal()
+            || self.directories.is_empty()
+            || link.directory.as_ref().is_none_or(is_own)
+    }
+
     /// Whether a link has the job's source, of whatever directory.
     #[must_use]
     pub fn is_of_source(&self, link: &Link) -> bool {

@@ -32,7 +32,7 @@ use crate::{
     sync::{
         decision::{Decision, Outcome, Plan, Who},
         desired::{Desired, Mapped},
-        guard, several, verdict,
+        guard, put_back, several, verdict,
     },
 };
 
@@ -160,27 +160,26 @@ impl CompiledJob {
 
 impl RunContext<'_, LdapWork> {
     async fn explain(&mut self, who: &str, remembered: &Remembered) -> Result<Explanation, Failed> {
-        let mut remembered = self.counting_unsettled(remembered)?;
+        let remembered = self.counting_unsettled(remembered)?;
         self.paused.clone_from(&remembered.paused);
         let current = self.all_users().await?;
+        let known = self.known_links(&remembered, &current).ok();
         // Where it is not known whose they are, they may be the job's.
-        let own = self.known_links(&remembered, &current);
-        let own = own.unwrap_or_else(|_| OwnLinks::new(&self.work.rules.source, []));
-        remembered.users_before = Some(users_before(&current, &own));
-        remembered.rejected.add_links(&current, &own);
+        let source = &self.work.rules.source;
+        let own = known.clone().unwrap_or_else(|| OwnLinks::new(source, []));
         let mut trace = Trace::default();
         let named = users_named(&current, who);
-        let found = self.search(who, &named, &mut trace).await?;
-        let chosen = self.choose(who, &found, &named, &current)?;
+        let found = self.search(who, (&named, &own), &mut trace).await?;
+        let chosen = self.choose(who, &found, &named, (&current, &own))?;
         self.record_entry(&found, chosen.as_ref(), &mut trace);
         let id = match &chosen {
             Some(chosen) => chosen.id.clone(),
-            None => link_of(&named).map(|link| (link.attribute.clone(), link.id.clone())),
+            None => link_of(&named, &own).map(|link| (link.attribute.clone(), link.id.clone())),
         };
         let decided = match &id {
             Some(id) => {
                 let about = (id, chosen.as_ref(), found.server.as_str());
-                self.decided_about(about, &current, &remembered, &mut trace)
+                self.decided_about(about, (&current, known), remembered, &mut trace)
                     .await?
             }
             None => None,
@@ -191,7 +190,7 @@ impl RunContext<'_, LdapWork> {
                 let near = self.named_almost_so(who, &current).await?;
                 unknown(&near)
             }
-            None => self.undecided(chosen.as_ref(), &named),
+            None => self.undecided(chosen.as_ref(), &named, &own),
         };
         Ok(Explanation {
             who: who.to_owned(),
@@ -220,7 +219,7 @@ impl RunContext<'_, LdapWork> {
 
     /// Where nothing is decided about somebody: the person is none of the job's people, and has no
     /// user of this job.
-    fn undecided(&self, chosen: Option<&Chosen>, named: &[&User]) -> Decided {
+    fn undecided(&self, chosen: Option<&Chosen>, named: &[&User], own: &OwnLinks) -> Decided {
         let user = named.first().copied();
         let unlinked = user.and_then(|user| user.link.unlinked());
         let (verdict, reason) = match (chosen, user) {
@@ -230,6 +229,9 @@ impl RunContext<'_, LdapWork> {
                 "no entry is known by that name".to_owned(),
             ),
             (None, Some(user)) => match user.link.link() {
+                Some(link) if own.is_elsewhere(link) => {
+                    (Verdict::OtherSource, put_back::elsewhere(link))
+                }
                 Some(link) => {
                     let source = &link.source;
                     let reason = format!("the user belongs to the source {source:?}");
@@ -281,8 +283,8 @@ impl RunContext<'_, LdapWork> {
     async fn decided_about(
         &mut self,
         (id, chosen, server): (&(IdAttribute, DirectoryId), Option<&Chosen>, &str),
-        all: &Current,
-        remembered: &Remembered,
+        (all, own): (&Current, Option<OwnLinks>),
+        mut remembered: Remembered,
         trace: &mut Trace,
     ) -> Result<Option<Decided>, Failure> {
         let entries = self.people(id, chosen, server).await?;
@@ -292,10 +294,19 @@ impl RunContext<'_, LdapWork> {
         // Of a few, any part may be unusable.
         let desired = Desired::of_changes(entries, deleted, usize::MAX, limits);
         let desired = desired.map_err(Failure::refused)?;
+        // Else the directory itself tells which links are the job's.
+        let of_directory = || {
+            let directory = desired.directory().map(|directory| &**directory);
+            OwnLinks::new(&self.work.rules.source, directory)
+        };
+        let own = own.unwrap_or_else(of_directory);
+        remembered.users_before = Some(users_before(all, &own));
+        remembered.rejected.add_links(all, &own);
+        let remembered = &remembered;
         let current = self.concerned(all, &desired, &id.1);
         let desired = several::settled(desired, &current, &self.work.rules);
         let desired = Box::pin(self.with_pictures_of_few(desired, &request)).await;
-        let user = user_of_person(&current, &id.1, &self.work.rules.source);
+        let user = user_of_person(&current, &id.1, &own);
         if let Some(chosen) = chosen.filter(|chosen| chosen.is_of_job()) {
             self.record_groups(&desired, (&id.1, user), &current, trace);
             self.record_person(&desired, (&id.1, chosen), trace);

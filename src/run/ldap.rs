@@ -102,7 +102,8 @@ impl RunContext<'_, LdapWork> {
         let mut remembered = self.knowing_seats(remembered);
         let request = self.read_request();
         let position = self.position(&aim, &request, state).await?;
-        let (reading, current) = Box::pin(self.read(&request)).await?;
+        let before = remembered.directory.as_deref();
+        let (reading, current) = Box::pin(self.read(&request, before)).await?;
         let request = reading.asking_again(request);
         let earlier = self.confirm_earlier(state, &remembered, &current).await?;
         if earlier.is_changed {
@@ -314,7 +315,8 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<SavedPlan, Failure> {
         let mut remembered = self.counting_unsettled(remembered)?;
         let request = self.read_request();
-        let (reading, current) = Box::pin(self.read(&request)).await?;
+        let before = remembered.directory.as_deref();
+        let (reading, current) = Box::pin(self.read(&request, before)).await?;
         let request = reading.asking_again(request);
         let desired = self.desired(reading, &current)?;
         let desired = Box::pin(self.with_pictures(desired, &request)).await;

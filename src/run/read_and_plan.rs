@@ -21,6 +21,7 @@ use crate::{
     ftrack::read::{MissingGroups, ReadCurrent},
     model::{
         clocks::Present,
+        own_links::OwnLinks,
         report::{DirectoryPart, Outcome, RunPhase},
         user::Current,
     },
@@ -40,9 +41,12 @@ const REPORTS: usize = 20;
 
 impl<'a> RunContext<'a, LdapWork> {
     /// Reads both servers at the same time; when one cannot be read, the other is not waited for.
+    ///
+    /// `before` is the id of the directory that the run before read.
     pub(super) async fn read(
         &mut self,
         request: &ReadRequest,
+        before: Option<&str>,
     ) -> Result<(Reading<Mapped>, Current), Failure> {
         self.reader
             .take_key()
@@ -83,7 +87,9 @@ impl<'a> RunContext<'a, LdapWork> {
             self.record_read_error(unread)
         })?;
         // An attribute that appears beside the one by which the users are known is none of it.
-        let reading = match known_attribute(&current, &work.rules.source) {
+        let directories = reading.directory_id().into_iter().chain(before);
+        let own = OwnLinks::new(&work.rules.source, directories);
+        let reading = match known_attribute(&current, &own) {
             Some(attribute) => reading.known_by(attribute),
             None => reading,
         };

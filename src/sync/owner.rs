@@ -310,12 +310,20 @@ impl<'a> Owners<'a> {
     }
 }
 
-/// The id attribute by which most users of a source are known; none where there are none.
+/// The id attribute by which most users of a job are known; none where there are none. Another
+/// installation with the same source may know its own by another one; where no link is of the job's
+/// directory, all of the source tell.
 #[must_use]
-pub fn known_attribute<'a>(current: &'a Current, source: &str) -> Option<&'a IdAttribute> {
+pub fn known_attribute<'a>(current: &'a Current, own: &OwnLinks) -> Option<&'a IdAttribute> {
     let links = current.users.iter().filter_map(|user| user.link.link());
+    let of_source = links.filter(|link| own.is_of_source(link));
+    let of_directory = of_source.clone().filter(|link| own.has(link));
+    most_common(of_directory).or_else(|| most_common(of_source))
+}
+
+fn most_common<'a>(links: impl Iterator<Item = &'a Link>) -> Option<&'a IdAttribute> {
     let mut counts: BTreeMap<&str, (usize, &IdAttribute)> = BTreeMap::new();
-    for link in links.filter(|link| *link.source == *source) {
+    for link in links {
         let count = counts.entry(link.attribute.name());
         count.or_insert((0, &link.attribute)).0 += 1;
     }

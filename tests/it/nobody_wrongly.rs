@@ -8,6 +8,7 @@ mod installations;
 mod learnt;
 mod replicas;
 mod same_source;
+mod same_source_ids;
 mod second_look;
 mod together;
 mod unknown;

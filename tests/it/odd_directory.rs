@@ -12,7 +12,7 @@ mod aliases_and_referrals;
 mod checked;
 pub mod domains;
 mod groups;
-mod identity;
+pub mod identity;
 pub mod kinds;
 mod locations;
 mod names;

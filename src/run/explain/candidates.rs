@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Failed,
     entry::{Chosen, looks_like_a_dn},
+    users::tie,
 };
 use crate::{
     config::nearest,
     directory::find::{Found, Names, Where},
     model::{
         fold::fold,
+        own_links::OwnLinks,
         user::{Current, User},
     },
     run::{RunContext, failure::Failure, ldap_work::LdapWork},
@@ -29,9 +31,9 @@ impl RunContext<'_, LdapWork> {
         who: &str,
         found: &Found,
         named: &[&User],
-        current: &Current,
+        (current, own): (&Current, &OwnLinks),
     ) -> Result<Option<Chosen>, Failed> {
-        let attributes = self.id_attributes(current);
+        let attributes = self.id_attributes(current, own);
         let all: Vec<Chosen> = found
             .entries
             .iter()
@@ -43,7 +45,7 @@ impl RunContext<'_, LdapWork> {
             .collect();
         let links: BTreeSet<&str> = named
             .iter()
-            .filter_map(|user| user.link.tie())
+            .filter_map(|user| tie(user, own))
             .map(|link| link.id.as_str())
             .collect();
         let is_linked = |chosen: &Chosen| {
@@ -64,7 +66,7 @@ impl RunContext<'_, LdapWork> {
             candidates.entry(key).or_insert_with(|| dn.clone());
         }
         for user in named {
-            let Some(link) = user.link.tie() else {
+            let Some(link) = tie(user, own) else {
                 continue;
             };
             candidates

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Trace;
+use super::{Trace, users::tie};
 use crate::{
     directory::{
         dn::Dn,
@@ -13,6 +13,7 @@ use crate::{
         entry::DirectoryId,
         explanation::{ExplainedEntry, StepName, Verdict},
         id::IdAttribute,
+        own_links::OwnLinks,
         server_kind::ServerKind,
         user::{Current, User},
     },
@@ -45,11 +46,11 @@ impl RunContext<'_, LdapWork> {
     pub(super) async fn search(
         &mut self,
         who: &str,
-        named: &[&User],
+        (named, own): (&[&User], &OwnLinks),
         trace: &mut Trace,
     ) -> Result<Found, Failure> {
         let is_dn = looks_like_a_dn(who);
-        let names = self.names(Some(who).filter(|_| !is_dn), named);
+        let names = self.names(Some(who).filter(|_| !is_dn), (named, own));
         let mut places = vec![];
         places.extend(is_dn.then_some(Where::Dn(who)));
         places.extend((!names.is_empty()).then_some(Where::Bases(&names)));
@@ -84,15 +85,15 @@ impl RunContext<'_, LdapWork> {
 
     /// By what the person's entry is found: the login or mail as given, an id, and the ids of users
     /// that are known by it.
-    fn names(&self, who: Option<&str>, named: &[&User]) -> Names {
+    fn names(&self, who: Option<&str>, (named, own): (&[&User], &OwnLinks)) -> Names {
         let attributes = self.naming_attributes();
         let configured = self.work.pool.id_attribute().map(IdAttribute::named);
         let is_universal = configured.is_none_or(|attribute| attribute.is_universal());
         let may_be = |who: &&str| !is_universal || looks_like_a_uuid(who);
-        let is_known = named.iter().any(|user| user.link.tie().is_some());
+        let ties = || named.iter().filter_map(|user| tie(user, own));
+        let is_known = ties().next().is_some();
         let id = who.filter(may_be).filter(|_| !is_known);
-        let of_users = named.iter().filter_map(|user| user.link.tie());
-        let of_users = of_users.map(|link| (link.attribute.clone(), link.id.clone()));
+        let of_users = ties().map(|link| (link.attribute.clone(), link.id.clone()));
         Names {
             ids: of_users.collect(),
             id: id.and_then(DirectoryId::new),
@@ -113,8 +114,8 @@ impl RunContext<'_, LdapWork> {
     }
 
     /// The attributes that may identify an entry, the likeliest first.
-    pub(super) fn id_attributes(&self, current: &Current) -> Vec<IdAttribute> {
-        let known = known_attribute(current, &self.work.rules.source);
+    pub(super) fn id_attributes(&self, current: &Current, own: &OwnLinks) -> Vec<IdAttribute> {
+        let known = known_attribute(current, own);
         let configured = self.work.pool.id_attribute().map(IdAttribute::named);
         let candidates = IdAttribute::candidates(ServerKind::Generic);
         let all = known.cloned().into_iter().chain(configured);

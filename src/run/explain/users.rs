@@ -68,27 +68,28 @@ pub(super) fn users_named<'c>(current: &'c Current, who: &str) -> Vec<&'c User> 
     current.users.iter().filter(is_named).collect()
 }
 
-pub(super) fn link_of<'c>(users: &[&'c User]) -> Option<&'c Link> {
-    users.iter().find_map(|user| user.link.tie())
+/// The link of a user, or what `unlink` left of one, whose person the job's directory may show.
+pub(super) fn tie<'c>(user: &'c User, own: &OwnLinks) -> Option<&'c Link> {
+    user.link.tie().filter(|link| own.may_show(link))
 }
 
-/// The user of a person: that of the job's source, or of another one, or the one that a person
-/// unlinked.
+pub(super) fn link_of<'c>(users: &[&'c User], own: &OwnLinks) -> Option<&'c Link> {
+    users.iter().find_map(|user| tie(user, own))
+}
+
+/// The user of a person: the job's, or that of another one, or the one that a person unlinked.
 pub(super) fn user_of_person<'c>(
     current: &'c Current,
     id: &DirectoryId,
-    source: &str,
+    own: &OwnLinks,
 ) -> Option<&'c User> {
     let of_person = || {
         let users = current.users.iter();
-        users.filter(|user| user.link.tie().is_some_and(|link| link.id == *id))
+        users.filter(|user| tie(user, own).is_some_and(|link| link.id == *id))
     };
     of_person().min_by_key(|user| {
         let link = user.link.link();
-        (
-            link.is_none_or(|link| *link.source != *source),
-            link.is_none(),
-        )
+        (link.is_none_or(|link| !own.has(link)), link.is_none())
     })
 }
 

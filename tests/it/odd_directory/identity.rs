@@ -12,7 +12,7 @@ fn unique_id(nth: usize) -> String {
 }
 
 /// A server of no known kind whose people have nsUniqueId alone.
-fn before() -> Odd {
+pub fn before() -> Odd {
     let people = ["ada", "ben", "cleo"];
     let mut odd = Odd::of(&people);
     for (nth, uid) in people.iter().enumerate() {
@@ -20,6 +20,14 @@ fn before() -> Odd {
         odd.put(uid, "nsUniqueId", &[&unique_id(nth)]);
     }
     odd
+}
+
+/// Gives everybody an entryUUID as well.
+pub fn upgrade(odd: &mut Odd) {
+    for (nth, uid) in ["ada", "ben", "cleo"].iter().enumerate() {
+        let id = format!("00000000-0000-4000-8000-{nth:012}");
+        odd.put(uid, "entryUUID", &[&id]);
+    }
 }
 
 #[test]
@@ -45,15 +53,7 @@ fn the_attribute_by_which_people_are_known_is_kept() {
     let id_attribute = report.directory.unwrap().id_attribute;
     assert_eq!(id_attribute.as_deref(), Some("nsUniqueId"));
     // Then everybody has one.
-    directory.set(|odd| {
-        for (nth, uid) in ["ada", "ben", "cleo"].iter().enumerate() {
-            odd.put(
-                uid,
-                "entryUUID",
-                &[&format!("00000000-0000-4000-8000-{nth:012}")],
-            );
-        }
-    });
+    directory.set(upgrade);
     situation.sync_changes_nothing();
     directory.set(|odd| odd.entries.retain(|(dn, _)| !dn.starts_with("uid=ben,")));
     let report = situation.sync();
