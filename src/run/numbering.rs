@@ -81,7 +81,7 @@ impl RunContext<'_, LdapWork> {
         let first = if plan.linked == 0 && held.is_empty() && has_new_links() {
             FirstNumber::One
         } else {
-            FirstNumber::ByClock
+            FirstNumber::ByClock(self.clocks().latest())
         };
         let (job, at) = (&self.prepared.name, self.clocks().here);
         let numbered = state.number_holds(job, at, (&parts, first), leaves)?;

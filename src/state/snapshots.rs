@@ -89,7 +89,9 @@ impl Snapshots {
         users: impl Iterator<Item = SnapshotUser>,
         retention: &config::Snapshots,
     ) -> Result<(), StateError> {
-        let SnapshotHead { job, run, .. } = head;
+        let SnapshotHead {
+            job, run, taken_at, ..
+        } = head;
         let folder = Folder::make(&self.state_dir)?
             .make_sub(FOLDER)?
             .make_sub(job)?;
@@ -97,7 +99,7 @@ impl Snapshots {
         let packed = packed(head, users)
             .map_err(|error| StateError::new("write", &folder.path().join(&name), error))?;
         folder.replace(&name, &packed)?;
-        prune(&folder, run, retention);
+        prune(&folder, (run, *taken_at), retention);
         Ok(())
     }
 
@@ -294,15 +296,20 @@ fn runs(folder: &Folder) -> Result<Vec<String>, StateError> {
 }
 
 /// Removes the snapshots of a job that are too many or too old, as far as it can; that of this run
-/// stays.
-fn prune(folder: &Folder, newest: &str, retention: &config::Snapshots) {
+/// stays. After a clock was set back, its id follows the one before, and its time tells how old others
+/// are.
+fn prune(
+    folder: &Folder,
+    (newest, taken_at): (&str, DateTime<Utc>),
+    retention: &config::Snapshots,
+) {
     let mut runs = runs(folder).unwrap_or_default();
     runs.retain(|run| run != newest);
     runs.sort_unstable_by(|a, b| b.cmp(a));
     let too_many = runs.split_off(runs.len().min(retention.keep.max(1) - 1));
     let oldest = taken_about(newest)
         .zip(TimeDelta::from_std(retention.keep_for).ok())
-        .and_then(|(now, age)| now.checked_sub_signed(age));
+        .and_then(|(now, age)| now.min(taken_at).checked_sub_signed(age));
     let is_old = |run: &&String| {
         let time = taken_about(run).zip(oldest);
         time.is_some_and(|(taken, oldest)| taken < oldest)

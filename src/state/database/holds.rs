@@ -54,8 +54,9 @@ pub struct Numbered {
 pub enum FirstNumber {
     /// No user at ftrack has a link, and this run makes the first ones.
     One,
-    /// There may have been numbers before.
-    ByClock,
+    /// There may have been numbers before: it is later than all of them, by the latest time that it
+    /// may be.
+    ByClock(DateTime<Utc>),
 }
 
 /// A hold, with what was seen of each of its people who did not leave.
@@ -96,7 +97,7 @@ impl State {
             return Ok(Numbered::default());
         }
         self.write(|transaction| {
-            begin_counting(transaction, first, at)?;
+            begin_counting(transaction, first)?;
             number(transaction, job, at, parts, &leaves)
         })
     }
@@ -221,14 +222,10 @@ fn last(connection: &Connection) -> rusqlite::Result<Option<u64>> {
         .optional()
 }
 
-fn begin_counting(
-    transaction: &Transaction<'_>,
-    first: FirstNumber,
-    at: DateTime<Utc>,
-) -> rusqlite::Result<()> {
+fn begin_counting(transaction: &Transaction<'_>, first: FirstNumber) -> rusqlite::Result<()> {
     let before = match first {
         FirstNumber::One => 0,
-        FirstNumber::ByClock => {
+        FirstNumber::ByClock(at) => {
             let start = Utc.timestamp_opt(1_767_225_600, 0).single();
             let passed = start.map_or(0, |start| {
                 at.signed_duration_since(start).num_milliseconds()

@@ -104,6 +104,24 @@ fn the_newest_stay_and_age_removes_few_at_once() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_makes_no_snapshot_old() {
+    let folder = TempDir::new().unwrap();
+    let snapshots = Snapshots::new(folder.path());
+    for day in 1..=4 {
+        snapshots
+            .keep(&snapshot(&id(day), &[]), &keeping(50, 90))
+            .unwrap();
+    }
+    // A run had its id of a clock that was a year ahead, and later ones follow it.
+    for part in 0..3 {
+        let mut kept = snapshot(&format!("20270101-120000-000{part}"), &[]);
+        kept.head.taken_at = taken_about(&id(5)).unwrap();
+        snapshots.keep(&kept, &keeping(50, 90)).unwrap();
+    }
+    assert_eq!(runs_in(&snapshots).len(), 7);
+}
+
+#[test]
 fn whatever_is_not_all_of_a_snapshot_is_named_and_not_used() {
     let folder = TempDir::new().unwrap();
     let snapshots = Snapshots::new(folder.path());

@@ -1,6 +1,7 @@
 //! Days that pass in seconds: the real daemon under libfaketime, with clocks that run fast, jump
 //! and go back. Its timers stay those of the machine.
 
+mod back;
 mod changes;
 mod jumps;
 mod limits;
