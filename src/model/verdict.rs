@@ -104,7 +104,7 @@ impl Verdict {
             Self::Deactivate => "the user is to be deactivated",
             Self::Reactivate => "the user is to be reactivated",
             Self::Held => "a change is held",
-            Self::Rejected => "a person rejected the change",
+            Self::Rejected => "a person rejected the change, or had it undone",
             Self::Waiting => "nothing is done yet",
             Self::FilteredOut => "not one of the job's people: the filter does not match",
             Self::OutsideBases => "not one of the job's people: outside of the search bases",

@@ -43,6 +43,7 @@ mod groups;
 mod parts;
 pub mod past;
 mod reasons;
+mod rejected;
 mod users;
 
 use entry::{Chosen, entry_of, of_stranger};
@@ -404,7 +405,8 @@ impl RunContext<'_, LdapWork> {
             verdict = Verdict::NoSeat;
             reason.push_str("; in the last run there was no seat for the user");
         }
-        record_parts(&parts, trace);
+        let rejections = self.rejections(&parts);
+        record_parts((&parts, &rejections), trace);
         if self.work.job.mode == Mode::Observe {
             trace.step(StepName::Guard, false, OBSERVES);
         }
@@ -417,7 +419,7 @@ impl RunContext<'_, LdapWork> {
                 (_, None) => verdict,
             };
         }
-        reason.push_str(&reasons::of_parts(&parts));
+        reason.push_str(&reasons::of_parts(&parts, &rejections));
         Decided {
             verdict,
             reason,

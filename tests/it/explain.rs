@@ -1,6 +1,7 @@
 //! `explain`: what happens to one person, and why.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod undone;
 mod whole;
 
 use ftrack_ldap_sync::{

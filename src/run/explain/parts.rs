@@ -117,9 +117,9 @@ impl RunContext<'_, LdapWork> {
     }
 }
 
-/// Adds the steps about what holds the parts.
-pub(super) fn record_parts(parts: &[Reported], trace: &mut Trace) {
-    for part in parts {
+/// Adds the steps about what holds the parts, and who rejected which of them.
+pub(super) fn record_parts((parts, rejections): (&[Reported], &[String]), trace: &mut Trace) {
+    for (part, rejection) in parts.iter().zip(rejections) {
         match part.result {
             ChangeResult::Held => {
                 let by = part.held_by.map(HeldBy::as_str).unwrap_or_default();
@@ -133,8 +133,7 @@ pub(super) fn record_parts(parts: &[Reported], trace: &mut Trace) {
                 trace.step(StepName::Guard, false, detail);
             }
             ChangeResult::Rejected => {
-                let detail = format!("{} was rejected by a person", what(part, parts));
-                trace.step(StepName::Guard, false, detail);
+                trace.step(StepName::Guard, false, rejection);
             }
             ChangeResult::Planned
             | ChangeResult::Applied

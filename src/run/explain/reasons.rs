@@ -158,14 +158,14 @@ pub(super) fn values(person: &Person, custom_keys: &[String]) -> String {
     all.join(", ")
 }
 
-/// What holds the parts of a change, to append to why it is due.
-pub(super) fn of_parts(parts: &[Reported]) -> String {
-    let told = parts.iter().map(|part| {
+/// What holds the parts of a change, and who rejected which of them, to append to why it is due.
+pub(super) fn of_parts(parts: &[Reported], rejections: &[String]) -> String {
+    let told = parts.iter().zip(rejections).map(|(part, rejection)| {
         let what = what(part, parts);
         match (part.result, part.held_by) {
-            (ChangeResult::Rejected, _) => format!(
-                "; a person rejected {what}, so it is not written until its cause has ended"
-            ),
+            (ChangeResult::Rejected, _) => {
+                format!("; {rejection}, so it is not written until its cause has ended")
+            }
             (_, Some(by)) => {
                 let why = part.hold().unwrap_or_default();
                 let number = part.hold.map(|hold| format!(", hold {hold}"));
