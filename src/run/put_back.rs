@@ -322,7 +322,12 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<(), Failure> {
         let job = &self.prepared.name;
         let mut remembered = state.remembered(job, self.reader.server())?;
-        let current = self.read_all(self.current_wanted()).await?;
+        let custom = self.custom_of_now().await?;
+        let wanted = ReadCurrent {
+            custom_attributes: &custom,
+            ..self.current_wanted()
+        };
+        let current = self.read_all(wanted).await?;
         let earlier = self.confirm_earlier(state, &remembered, &current).await?;
         if earlier.is_changed {
             remembered = state.remembered(job, self.reader.server())?;
@@ -383,6 +388,28 @@ impl RunContext<'_, LdapWork> {
             .await?;
         self.forget_earlier(earlier);
         Ok(())
+    }
+
+    /// The mapped custom attributes that ftrack still has: what is gone stops nothing else from being put
+    /// back.
+    async fn custom_of_now(&mut self) -> Result<Vec<String>, Failure> {
+        let keys = self.work.custom_keys();
+        self.reader
+            .take_key()
+            .await
+            .map_err(|error| self.ftrack_unread(&error))?;
+        let found = ftrack::custom::custom_attributes(&self.reader, keys, &self.until).await;
+        let found = found.map_err(|error| self.ftrack_unread(&error))?;
+        let mut known = Vec::new();
+        for (key, found) in keys.iter().zip(found) {
+            match found {
+                Ok(_) => known.push(key.clone()),
+                Err(fault) => self
+                    .notes
+                    .push(format!("{}, so it is not put back", fault.what())),
+            }
+        }
+        Ok(known)
     }
 
     /// What ftrack had before a run; where that is gone, the report has to do.

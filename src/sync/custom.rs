@@ -27,6 +27,41 @@ pub fn value(kind: &CustomKind, old: &Value, new: &str) -> Result<Value, String>
     }
 }
 
+/// An earlier value of the attribute as one of that kind; `now` is the present one. A value of nothing is
+/// one of every kind.
+///
+/// # Errors
+/// The attribute does not take it any more: ftrack would refuse it, or show what nobody can choose.
+pub fn earlier(kind: &CustomKind, now: &Value, was: &Value) -> Result<Value, String> {
+    let day = || written_day(was).ok_or_else(|| unfit(kind, was));
+    match (kind, was) {
+        _ if was.is_null() => Ok(Value::Null),
+        (CustomKind::Unknown, _)
+        | (CustomKind::Text, Value::String(_))
+        | (CustomKind::Number, Value::Number(_))
+        | (CustomKind::Boolean, Value::Bool(_)) => Ok(was.clone()),
+        (CustomKind::Number | CustomKind::Boolean | CustomKind::List(_), Value::String(text)) => {
+            value(kind, now, text)
+        }
+        (CustomKind::Date, _) => value(kind, now, day()?),
+        (CustomKind::List(choices), Value::Array(chosen)) => {
+            let texts: Option<Vec<&str>> = chosen.iter().map(Value::as_str).collect();
+            let texts = texts.ok_or_else(|| unfit(kind, was))?;
+            if texts.len() > 1 && !choices.several {
+                return Err(unfit(kind, was));
+            }
+            list(choices, texts)
+        }
+        (CustomKind::Text | CustomKind::Number | CustomKind::Boolean | CustomKind::List(_), _) => {
+            Err(unfit(kind, was))
+        }
+    }
+}
+
+fn unfit(kind: &CustomKind, value: &Value) -> String {
+    format!("takes {kind}, and this is not: {value}")
+}
+
 /// Some texts as a value of a list of choices, in alphabetical order.
 ///
 /// # Errors
@@ -229,6 +264,48 @@ mod tests {
             value(&CustomKind::Unknown, &json!(false), "TRUE").unwrap(),
             json!(true)
         );
+    }
+
+    #[test]
+    fn an_earlier_value_is_one_of_the_kind_that_the_attribute_is_now() {
+        let of = |kind: &CustomKind, was: Value| earlier(kind, &Value::Null, &was);
+        let one = |several| {
+            let known = [
+                ("oslo".into(), "oslo".into()),
+                ("rome".into(), "rome".into()),
+            ];
+            let known = Some(std::sync::Arc::new(known.into()));
+            CustomKind::List(Choices { several, known })
+        };
+        let day = json!({"__type__": "datetime", "value": "2020-02-29T00:00:00"});
+        for (kind, was, is) in [
+            (CustomKind::Text, json!("a"), json!("a")),
+            (CustomKind::Number, json!(7), json!(7)),
+            (CustomKind::Number, json!("7"), json!(7)),
+            (CustomKind::Boolean, json!(true), json!(true)),
+            (CustomKind::Date, json!("2020-02-29"), day.clone()),
+            (CustomKind::Date, day.clone(), day.clone()),
+            (one(false), json!("oslo"), json!(["oslo"])),
+            (one(true), json!(["rome", "oslo"]), json!(["oslo", "rome"])),
+            (CustomKind::Unknown, json!({"a": 1}), json!({"a": 1})),
+            (one(false), Value::Null, Value::Null),
+        ] {
+            assert_eq!(of(&kind, was.clone()).unwrap(), is, "{kind:?} {was}");
+        }
+        for (kind, was) in [
+            (CustomKind::Text, json!(7)),
+            (CustomKind::Number, json!("seven")),
+            (CustomKind::Number, json!([7])),
+            (CustomKind::Boolean, json!("maybe")),
+            (CustomKind::Date, json!("soon")),
+            (CustomKind::Date, json!(7)),
+            (one(false), json!(["oslo", "rome"])),
+            (one(true), json!(["oslo", "paris"])),
+            (one(true), json!([7])),
+            (one(true), json!(true)),
+        ] {
+            assert!(of(&kind, was.clone()).is_err(), "{kind:?} {was}");
+        }
     }
 
     #[test]

@@ -9,13 +9,14 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    became,
+    became, custom,
     decision::{Decision, Outcome, Plan, Who},
     order,
     rules::{PROTECTED, fold},
 };
 use crate::model::{
     change::{Action, Change, ChangeParts, HeldBy, Hold, LinkRow, Skipped},
+    custom_kind::CustomKind,
     edit::{Attribute, Edit, Field, Values},
     entry::DirectoryId,
     given::GrantId,
@@ -354,6 +355,13 @@ impl<'c> Columns<'c> {
         became::value(Some(user), field, self.current).filter(|_| is_read)
     }
 
+    /// The kind of values that a custom attribute takes.
+    fn kind(&self, key: &str) -> Option<&CustomKind> {
+        let known = self.current.custom_attributes.iter();
+        let mut kinds = known.zip(&self.current.custom_kinds);
+        kinds.find_map(|((known, _), kind)| (known == key).then_some(kind))
+    }
+
     /// The columns of what a user has of what the job gives, with the values.
     pub fn given(&self, user: &User) -> impl Iterator<Item = (&Field, Value)> {
         let held = user.grants.ids().filter_map(|id| self.by_id.get(&id));
@@ -369,7 +377,28 @@ fn has(user: &User, grant: &Grant) -> bool {
     }
 }
 
-/// What brings a field of a user from one value to another.
+/// Why a field that no reading shows any more is not put back.
+#[must_use]
+pub fn not_read(field: &Field) -> &'static str {
+    match field {
+        Field::Custom(_) => "the job does not manage it any more, or ftrack does not have it",
+        Field::Username
+        | Field::FirstName
+        | Field::LastName
+        | Field::Email
+        | Field::IsActive
+        | Field::UserType
+        | Field::Invitation
+        | Field::Thumbnail
+        | Field::Role(_)
+        | Field::ProjectRole { .. }
+        | Field::Group(_)
+        | Field::Link => "the job does not manage it any more",
+    }
+}
+
+/// What brings a field of a user from one value to another; a value of a custom attribute is one that
+/// the attribute takes now.
 ///
 /// # Errors
 /// Nothing does, and why.
@@ -378,29 +407,39 @@ pub fn edit(
     field: &Field,
     (from, to): (Value, Value),
     columns: &Columns<'_>,
-) -> Result<Edit, &'static str> {
+) -> Result<Edit, String> {
+    let mut to = to;
     let attribute = match field {
         Field::IsActive if to == true => return Ok(Edit::Activate),
         Field::IsActive => return Ok(Edit::Deactivate),
         Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_) => {
             let grant = columns.grants.get(field);
-            let grant = *grant.ok_or("the job does not give it any more")?;
+            let grant = *grant.ok_or_else(|| "the job does not give it any more".to_owned())?;
             return match (to.is_null(), user.grants.has(grant)) {
-                (true, false) => Err("somebody else made the membership, so it stays"),
+                (true, false) => Err("somebody else made the membership, so it stays".to_owned()),
                 (true, true) => Ok(Edit::Revoke(Arc::clone(grant))),
                 (false, _) => Ok(Edit::Grant(Arc::clone(grant))),
             };
         }
         Field::Username if to.as_str().is_none_or(str::is_empty) => {
-            return Err("it had no login before");
+            return Err("it had no login before".to_owned());
         }
         Field::Username => Attribute::Username,
         Field::FirstName => Attribute::FirstName,
         Field::LastName => Attribute::LastName,
         Field::Email => Attribute::Email,
-        Field::Custom(key) => Attribute::Custom(key.clone()),
+        Field::Custom(key) => {
+            if let Some(kind) = columns.kind(key) {
+                let fitting = custom::earlier(kind, &from, &to);
+                to = fitting.map_err(|why| format!("the attribute was changed since: it {why}"))?;
+            }
+            if custom::equal(&from, &to) {
+                return Err("it has that value, in the form that it takes by now".to_owned());
+            }
+            Attribute::Custom(key.clone())
+        }
         Field::UserType | Field::Invitation | Field::Thumbnail | Field::Link => {
-            return Err("it is never put back");
+            return Err("it is never put back".to_owned());
         }
     };
     let values = Values { old: from, new: to };

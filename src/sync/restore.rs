@@ -10,7 +10,7 @@ use super::{
     later::written,
     put_back::{
         ANOTHERS, Columns, Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit,
-        elsewhere, given_back, inactive_again, other_user, untouchable, user,
+        elsewhere, given_back, inactive_again, not_read, other_user, untouchable, user,
     },
 };
 use crate::model::{
@@ -314,8 +314,7 @@ fn fields_back<'a>(
     let managed = restoring.snapshot.head.managed.iter();
     for (field, was) in managed.filter_map(|field| Some((field, then.value(field)?))) {
         let Some(now) = columns.value(goal.user, field) else {
-            let why = "the job does not manage it any more";
-            put_back.leave(who, format!("{}: {why}", field.name()));
+            put_back.leave(who, format!("{}: {}", field.name(), not_read(field)));
             continue;
         };
         if equal(&now, was) {

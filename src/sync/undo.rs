@@ -10,7 +10,8 @@ use super::{
     later::{LaterRuns, written},
     put_back::{
         ANOTHERS, Columns, Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit,
-        elsewhere, given_back, inactive_again, is_same_person, other_user, untouchable, user,
+        elsewhere, given_back, inactive_again, is_same_person, not_read, other_user, untouchable,
+        user,
     },
 };
 use crate::model::{
@@ -231,7 +232,7 @@ impl<'a> OneUser<'a, '_> {
             | Field::Link => {}
         }
         let Some(now) = self.columns.value(self.user, field) else {
-            return put_back.leave(who, format!("{name}: the job does not manage it any more"));
+            return put_back.leave(who, format!("{name}: {}", not_read(field)));
         };
         if equal(&now, old) {
             if *field == Field::IsActive {

@@ -1,6 +1,7 @@
 //! `undo` and `restore` where something comes in between: a crash, another job, a real directory.
 
 mod campaign;
+mod custom;
 mod killed;
 mod two_jobs;
 
