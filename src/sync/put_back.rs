@@ -48,6 +48,10 @@ pub fn elsewhere(link: &Link) -> String {
 /// Why a user is left alone that another person of the job has by now.
 pub const ANOTHERS: &str = "the user is another person's by now, so nothing is put back";
 
+/// Why somebody keeps the picture that the job sent.
+pub const PICTURE_STAYS: &str =
+    "pictures are never put back, so the user keeps the one that the job sent";
+
 /// What one user gets back.
 #[derive(Debug)]
 pub struct Goal<'a> {

@@ -9,8 +9,9 @@ use super::{
     custom::equal,
     later::written,
     put_back::{
-        ANOTHERS, Columns, Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit,
-        elsewhere, given_back, inactive_again, not_read, other_user, untouchable, user,
+        ANOTHERS, Columns, Goal, Guarding, PICTURE_STAYS, PutBack, UNLINKED, activated_again,
+        again, edit, elsewhere, given_back, inactive_again, not_read, other_user, untouchable,
+        user,
     },
 };
 use crate::model::{
@@ -80,6 +81,11 @@ impl WrittenSince {
     #[must_use]
     pub fn users(&self) -> BTreeSet<EntityId> {
         self.values.keys().map(|(user, _)| user.clone()).collect()
+    }
+
+    /// Whether they sent a picture of a user.
+    fn sent_picture(&self, user: &EntityId) -> bool {
+        self.values.contains_key(&(user.clone(), Field::Thumbnail))
     }
 
     fn again(&self, user: &EntityId, field: &Field, then: &Value) -> Vec<(Field, String)> {
@@ -180,6 +186,10 @@ pub fn restore<'a>(restoring: Restoring<'a, '_>, guarding: Guarding<'_>) -> PutB
             again: Vec::new(),
         };
         fields_back((&restoring, &columns), then, &mut goal, &mut put_back);
+        if restoring.since.sent_picture(&user.id) {
+            let name = Field::Thumbnail.name();
+            put_back.leave(&user.username, format!("{name}: {PICTURE_STAYS}"));
+        }
         if let Some(row) = of_link {
             goal.edits.retain(|edit| *edit != Edit::Link);
             let link = Field::Link;

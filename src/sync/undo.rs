@@ -9,9 +9,9 @@ use super::{
     custom::equal,
     later::{LaterRuns, written},
     put_back::{
-        ANOTHERS, Columns, Goal, Guarding, PutBack, UNLINKED, activated_again, again, edit,
-        elsewhere, given_back, inactive_again, is_same_person, not_read, other_user, untouchable,
-        user,
+        ANOTHERS, Columns, Goal, Guarding, PICTURE_STAYS, PutBack, UNLINKED, activated_again,
+        again, edit, elsewhere, given_back, inactive_again, is_same_person, not_read, other_user,
+        untouchable, user,
     },
 };
 use crate::model::{
@@ -217,7 +217,7 @@ impl<'a> OneUser<'a, '_> {
             // What was sent stays so.
             Field::Invitation => return,
             Field::Thumbnail => {
-                return put_back.leave(who, format!("{name}: it is never put back"));
+                return put_back.leave(who, format!("{name}: {PICTURE_STAYS}"));
             }
             Field::Username
             | Field::FirstName

@@ -3,6 +3,7 @@
 mod campaign;
 mod custom;
 mod killed;
+mod pictures;
 mod two_jobs;
 
 use std::collections::BTreeMap;
