@@ -90,12 +90,13 @@ impl ChangeKind {
             (_, Field::IsActive) if values.new == true => Self::Reactivate,
             (_, Field::IsActive) => Self::Deactivate,
             (_, Field::Username) => Self::Rename,
-            (_, Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_))
-                if values.new.is_null() =>
-            {
-                Self::Revoke
+            (_, Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_)) => {
+                if values.new.is_null() {
+                    Self::Revoke
+                } else {
+                    Self::Grant
+                }
             }
-            (_, Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_)) => Self::Grant,
             (
                 _,
                 Field::FirstName

@@ -51,6 +51,29 @@ impl Attribute {
     }
 }
 
+impl Field {
+    /// The attribute whose value is in this column and read of every user; none of the activity, of
+    /// what a job gives, and of what only this program writes.
+    #[must_use]
+    pub fn attribute(&self) -> Option<Attribute> {
+        match self {
+            Self::Username => Some(Attribute::Username),
+            Self::FirstName => Some(Attribute::FirstName),
+            Self::LastName => Some(Attribute::LastName),
+            Self::Email => Some(Attribute::Email),
+            Self::Custom(key) => Some(Attribute::Custom(key.clone())),
+            Self::IsActive
+            | Self::UserType
+            | Self::Invitation
+            | Self::Thumbnail
+            | Self::Role(_)
+            | Self::ProjectRole { .. }
+            | Self::Group(_)
+            | Self::Link => None,
+        }
+    }
+}
+
 /// The old and the new value of a field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -108,20 +108,8 @@ impl SnapshotUser {
     /// snapshot. What the user did not have of what a job gives is not in it.
     #[must_use]
     pub fn value(&self, field: &Field) -> Option<&Value> {
-        let absent = match field {
-            Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_) => Some(&NOT_GIVEN),
-            Field::Username
-            | Field::FirstName
-            | Field::LastName
-            | Field::Email
-            | Field::IsActive
-            | Field::UserType
-            | Field::Invitation
-            | Field::Thumbnail
-            | Field::Custom(_)
-            | Field::Link => None,
-        };
-        self.fields.get(field).or(absent)
+        let absent = || field.is_grant().then_some(&NOT_GIVEN);
+        self.fields.get(field).or_else(absent)
     }
 
     /// The text of a field; none where it had none.

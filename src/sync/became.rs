@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{custom, difference::value_of, rules::fold};
 use crate::model::{
-    edit::{Attribute, Field, Values},
+    edit::{Field, Values},
     report::{Became, ObservedChange, Reported},
     user::{Current, User},
 };
@@ -72,20 +72,15 @@ fn compare(change: &Reported, user: Option<&User>, current: &Current) -> Option<
 /// The value of a field, null where there is no user; none of what a run does not read, or what only
 /// this program writes.
 pub(super) fn value(user: Option<&User>, field: &Field, current: &Current) -> Option<Value> {
-    let attribute = match field {
-        Field::Link | Field::UserType | Field::Invitation | Field::Thumbnail => return None,
-        Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_) => {
-            let mut known = current.grants.iter();
-            let grant = known.find(|grant| grant.field() == *field)?;
-            let has = user.is_some_and(|user| user.grants.covers(grant));
-            return Some(if has { grant.value() } else { Value::Null });
-        }
-        Field::IsActive => return Some(user.map_or(Value::Null, |user| user.is_active.into())),
-        Field::Username => Attribute::Username,
-        Field::FirstName => Attribute::FirstName,
-        Field::LastName => Attribute::LastName,
-        Field::Email => Attribute::Email,
-        Field::Custom(key) => Attribute::Custom(key.clone()),
-    };
+    if field.is_grant() {
+        let mut known = current.grants.iter();
+        let grant = known.find(|grant| grant.field() == *field)?;
+        let has = user.is_some_and(|user| user.grants.covers(grant));
+        return Some(if has { grant.value() } else { Value::Null });
+    }
+    if *field == Field::IsActive {
+        return Some(user.map_or(Value::Null, |user| user.is_active.into()));
+    }
+    let attribute = field.attribute()?;
     Some(user.map_or(Value::Null, |user| value_of(user, &attribute, current)))
 }

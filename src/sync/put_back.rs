@@ -332,29 +332,26 @@ impl<'c> Columns<'c> {
     /// user has exactly this: a role for all open projects is none for one of them.
     #[must_use]
     pub fn value(&self, user: &User, field: &Field) -> Option<Value> {
-        let is_read = match field {
-            Field::Custom(key) => self
-                .current
-                .custom_attributes
-                .iter()
-                .any(|(known, _)| known == key),
-            Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_) => {
-                let grant = self.grants.get(field)?;
-                return Some(if has(user, grant) {
-                    grant.value()
-                } else {
-                    Value::Null
-                });
+        if field.is_grant() {
+            let grant = self.grants.get(field)?;
+            let value = has(user, grant).then(|| grant.value());
+            return Some(value.unwrap_or(Value::Null));
+        }
+        let is_read = match field.attribute() {
+            Some(Attribute::Custom(key)) => {
+                let mut known = self.current.custom_attributes.iter();
+                known.any(|(known, _)| *known == key)
             }
-            Field::Username
-            | Field::FirstName
-            | Field::LastName
-            | Field::Email
-            | Field::IsActive
-            | Field::UserType
-            | Field::Invitation
-            | Field::Thumbnail
-            | Field::Link => true,
+            Some(
+                Attribute::Username
+                | Attribute::FirstName
+                | Attribute::LastName
+                | Attribute::Email
+                | Attribute::UserType
+                | Attribute::Invitation
+                | Attribute::Thumbnail,
+            )
+            | None => true,
         };
         became::value(Some(user), field, self.current).filter(|_| is_read)
     }
@@ -384,20 +381,10 @@ fn has(user: &User, grant: &Grant) -> bool {
 /// Why a field that no reading shows any more is not put back.
 #[must_use]
 pub fn not_read(field: &Field) -> &'static str {
-    match field {
-        Field::Custom(_) => "the job does not manage it any more, or ftrack does not have it",
-        Field::Username
-        | Field::FirstName
-        | Field::LastName
-        | Field::Email
-        | Field::IsActive
-        | Field::UserType
-        | Field::Invitation
-        | Field::Thumbnail
-        | Field::Role(_)
-        | Field::ProjectRole { .. }
-        | Field::Group(_)
-        | Field::Link => "the job does not manage it any more",
+    if matches!(field, Field::Custom(_)) {
+        "the job does not manage it any more, or ftrack does not have it"
+    } else {
+        "the job does not manage it any more"
     }
 }
 
@@ -412,42 +399,57 @@ pub fn edit(
     (from, to): (Value, Value),
     columns: &Columns<'_>,
 ) -> Result<Edit, String> {
-    let mut to = to;
-    let attribute = match field {
-        Field::IsActive if to == true => return Ok(Edit::Activate),
-        Field::IsActive => return Ok(Edit::Deactivate),
-        Field::Role(_) | Field::ProjectRole { .. } | Field::Group(_) => {
-            let grant = columns.grants.get(field);
-            let grant = *grant.ok_or_else(|| "the job does not give it any more".to_owned())?;
-            return match (to.is_null(), user.grants.has(grant)) {
-                (true, false) => Err("somebody else made the membership, so it stays".to_owned()),
-                (true, true) => Ok(Edit::Revoke(Arc::clone(grant))),
-                (false, _) => Ok(Edit::Grant(Arc::clone(grant))),
-            };
-        }
-        Field::Username if to.as_str().is_none_or(str::is_empty) => {
-            return Err("it had no login before".to_owned());
-        }
-        Field::Username => Attribute::Username,
-        Field::FirstName => Attribute::FirstName,
-        Field::LastName => Attribute::LastName,
-        Field::Email => Attribute::Email,
-        Field::Custom(key) => {
-            if let Some(kind) = columns.kind(key) {
-                let fitting = custom::earlier(kind, &from, &to);
-                to = fitting.map_err(|why| format!("the attribute was changed since: it {why}"))?;
-            }
-            if custom::equal(&from, &to) {
-                return Err("it has that value, in the form that it takes by now".to_owned());
-            }
-            Attribute::Custom(key.clone())
-        }
-        Field::UserType | Field::Invitation | Field::Thumbnail | Field::Link => {
-            return Err("it is never put back".to_owned());
-        }
+    if *field == Field::IsActive {
+        let is_active = to == true;
+        return Ok(if is_active {
+            Edit::Activate
+        } else {
+            Edit::Deactivate
+        });
+    }
+    if field.is_grant() {
+        return grant_back(user, columns.grants.get(field), &to);
+    }
+    let attribute = field.attribute();
+    let attribute = attribute.ok_or_else(|| "it is never put back".to_owned())?;
+    if attribute == Attribute::Username && to.as_str().is_none_or(str::is_empty) {
+        return Err("it had no login before".to_owned());
+    }
+    let new = match &attribute {
+        Attribute::Custom(key) => custom_back(columns.kind(key), &from, to)?,
+        Attribute::Username
+        | Attribute::FirstName
+        | Attribute::LastName
+        | Attribute::Email
+        | Attribute::UserType
+        | Attribute::Invitation
+        | Attribute::Thumbnail => to,
     };
-    let values = Values { old: from, new: to };
+    let values = Values { old: from, new };
     Ok(Edit::Set { attribute, values })
+}
+
+/// What gives a user something that a job gives, or takes it.
+fn grant_back(user: &User, grant: Option<&&Arc<Grant>>, to: &Value) -> Result<Edit, String> {
+    let grant = *grant.ok_or_else(|| "the job does not give it any more".to_owned())?;
+    match (to.is_null(), user.grants.has(grant)) {
+        (true, false) => Err("somebody else made the membership, so it stays".to_owned()),
+        (true, true) => Ok(Edit::Revoke(Arc::clone(grant))),
+        (false, _) => Ok(Edit::Grant(Arc::clone(grant))),
+    }
+}
+
+/// An earlier value of a custom attribute, as the attribute takes it now.
+fn custom_back(kind: Option<&CustomKind>, from: &Value, to: Value) -> Result<Value, String> {
+    let fitting = match kind {
+        Some(kind) => custom::earlier(kind, from, &to)
+            .map_err(|why| format!("the attribute was changed since: it {why}"))?,
+        None => to,
+    };
+    if custom::equal(from, &fitting) {
+        return Err("it has that value, in the form that it takes by now".to_owned());
+    }
+    Ok(fitting)
 }
 
 /// The texts by which a later run knows an edit that it must not do again, of the person with this
