@@ -277,9 +277,6 @@ pub struct RunsArgs {
     /// Only runs that name this person: login, mail, DN, directory id or ftrack id
     #[arg(long, value_name = "WHO")]
     pub person: Option<String>,
-    /// Only the runs of this job; it need not be configured any more
-    #[arg(long, global = true)]
-    pub job: Option<String>,
     /// Maximum number of runs to list, 20 where it is not given; with --changes, of changes, otherwise
     /// all
     #[arg(long, value_name = "N")]
@@ -290,6 +287,17 @@ pub struct RunsArgs {
     /// Output format; `html`, `markdown` and `csv` of `runs show` alone
     #[arg(long, global = true, value_enum, default_value_t = ReportFormat::Text)]
     pub format: ReportFormat,
+    #[command(flatten)]
+    pub saved: SavedArgs,
+}
+
+/// The options of the commands that show what is in the state directory.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct SavedArgs {
+    /// Only what is of this job; it need not be configured any more
+    #[arg(long, global = true)]
+    pub job: Option<String>,
     /// State directory, where the configuration cannot be read
     #[arg(long, global = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,

@@ -1,10 +1,8 @@
 //! The arguments of `holds`, `approve`, `reject` and `unreject`.
 
-use std::path::PathBuf;
-
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::{DaemonArgs, Format};
+use super::{DaemonArgs, Format, SavedArgs};
 use crate::model::hold_number::HoldNumber;
 
 /// `holds`
@@ -16,15 +14,11 @@ pub struct HoldsArgs {
     /// List what people rejected, instead of what waits: whom, what, since when and by whom
     #[arg(long)]
     pub rejected: bool,
-    /// Only the holds of this job; it need not be configured any more
-    #[arg(long, global = true)]
-    pub job: Option<String>,
     /// Output format
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// State directory, where the configuration cannot be read
-    #[arg(long, global = true, value_name = "DIR")]
-    pub state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub saved: SavedArgs,
 }
 
 /// `holds show`

@@ -1,10 +1,8 @@
 //! The command line of `undo`, `restore` and `snapshots`.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 
-use super::Format;
+use super::{Format, SavedArgs};
 
 /// `undo RUN`
 #[derive(Debug, Args)]
@@ -12,18 +10,8 @@ use super::Format;
 pub struct UndoArgs {
     /// Run id, a part of it that matches no other run, or `last`: the last run that wrote something
     pub run: String,
-    /// Only a run of this job
-    #[arg(long)]
-    pub job: Option<String>,
-    /// Only these people: login, mail, DN, directory id or ftrack id
-    #[arg(long, value_name = "WHO", num_args = 1..)]
-    pub only: Vec<String>,
-    /// Write nothing to ftrack
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Output format of the report
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[command(flatten)]
+    pub put_back: PutBackArgs,
 }
 
 /// `restore S`
@@ -33,18 +21,26 @@ pub struct RestoreArgs {
     /// Snapshot id, a part of it that matches no other, or `last`
     #[arg(value_name = "S")]
     pub snapshot: String,
-    /// Only a snapshot of this job
+    /// On a terminal, do not show what would be written and ask first
+    #[arg(long, conflicts_with = "dry_run")]
+    pub yes: bool,
+    #[command(flatten)]
+    pub put_back: PutBackArgs,
+}
+
+/// The options of `undo` and `restore`.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct PutBackArgs {
+    /// Job whose run, or whose snapshot, it is
     #[arg(long)]
     pub job: Option<String>,
-    /// Only these people: login, mail, directory id or ftrack id
+    /// Only these people: login, mail, directory id or ftrack id; of a run also the DN
     #[arg(long, value_name = "WHO", num_args = 1..)]
     pub only: Vec<String>,
     /// Write nothing to ftrack
     #[arg(long)]
     pub dry_run: bool,
-    /// On a terminal, do not show what would be written and ask first
-    #[arg(long, conflicts_with = "dry_run")]
-    pub yes: bool,
     /// Output format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -56,15 +52,11 @@ pub struct RestoreArgs {
 pub struct SnapshotsArgs {
     #[command(subcommand)]
     pub command: Option<SnapshotsCommand>,
-    /// Only the snapshots of this job; it need not be configured any more
-    #[arg(long, global = true)]
-    pub job: Option<String>,
     /// Output format
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// State directory, where the configuration cannot be read
-    #[arg(long, global = true, value_name = "DIR")]
-    pub state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub saved: SavedArgs,
 }
 
 /// `snapshots show`

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     control::client::{Daemon, daemon_gone, is_there},
-    open_state, print_text,
+    not_decided, not_started, open_state, print_text,
     progress::ProgressLine,
     sync::{approver, prepare, show_new},
 };
@@ -78,7 +78,7 @@ pub async fn reject(
         let (hold, only) = (args.hold, args.only.clone());
         let decision = HoldDecision { hold, only, by };
         let rejected = reject_here(&config, &state, &decision, cancel).await?;
-        rejected.map_err(|error| stop(&error))?
+        rejected.map_err(|error| not_started(&error))?
     };
     let what = if people == 1 {
         "change is"
@@ -106,7 +106,7 @@ async fn reject_here(
     decision: &HoldDecision,
     cancel: &CancellationToken,
 ) -> Result<Result<Rejection, RunStartError>, Stop> {
-    let job = decision.job(state).map_err(|error| refused(&error))?;
+    let job = decision.job(state).map_err(|error| not_decided(&error))?;
     if !config.jobs.contains_key(&job) {
         let rejected = rejection::reject(state, &config.state_dir, decision, cancel).await;
         return Ok(rejected.map(|people| {
@@ -118,19 +118,6 @@ async fn reject_here(
     let rejected = prepared.reject(state, decision, cancel).await;
     super::lift_lockouts(config, &servers);
     Ok(rejected)
-}
-
-pub(super) fn stop(error: &RunStartError) -> Stop {
-    match error {
-        RunStartError::Hold(error) => refused(error),
-        RunStartError::NoChanges(_)
-        | RunStartError::OnlyObserves(_)
-        | RunStartError::Misnamed(_) => Stop::usage(error),
-        RunStartError::Busy(_)
-        | RunStartError::State(_)
-        | RunStartError::NotPlannable(_)
-        | RunStartError::PutBack(_) => Stop::failed(error),
-    }
 }
 
 async fn by_daemon(socket: &Path, args: &ApproveArgs, line: &ProgressLine) -> Result<Report, Stop> {
@@ -162,31 +149,14 @@ async fn here(
         by: approver(),
     };
     let state = open_state(config)?;
-    let job = decision.job(&state).map_err(|error| refused(&error))?;
+    let job = decision.job(&state).map_err(|error| not_decided(&error))?;
     if !config.jobs.contains_key(&job) {
         let hold = args.hold;
-        return Err(refused(&HoldError::NoJob { hold, job }));
+        return Err(not_decided(&HoldError::NoJob { hold, job }));
     }
     let (prepared, servers) = prepare(config, &job)?;
     let progress = |progress| line.show(progress);
     let report = prepared.approve(&state, &decision, cancel, &progress).await;
     super::lift_lockouts(config, &servers);
-    report.map_err(|error| stop(&error))
-}
-
-fn refused(error: &HoldError) -> Stop {
-    match error {
-        HoldError::Unknown(_)
-        | HoldError::Nobody { .. }
-        | HoldError::Several { .. }
-        | HoldError::NobodyRejected { .. }
-        | HoldError::SeveralRejected { .. } => Stop::usage(error),
-        HoldError::NotRejected { .. }
-        | HoldError::NothingRejected
-        | HoldError::NotTakenBack(_)
-        | HoldError::Settled { .. }
-        | HoldError::LastAdministrator { .. }
-        | HoldError::NoJob { .. }
-        | HoldError::State(_) => Stop::failed(error),
-    }
+    report.map_err(|error| not_started(&error))
 }

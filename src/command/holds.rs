@@ -38,8 +38,8 @@ const UNUSABLE: &str = "the state database is damaged, or of an earlier version;
 /// # Errors
 /// The state cannot be read, or there is no such hold.
 pub fn holds(file: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
-    let state_dir = state_dir(file, args.state_dir.as_deref(), "the holds are")?;
-    check_job(&History::new(&state_dir), args.job.as_deref(), file)?;
+    let state_dir = state_dir(file, args.saved.state_dir.as_deref(), "the holds are")?;
+    check_job(&History::new(&state_dir), args.saved.job.as_deref(), file)?;
     let all = known(&state_dir)?;
     match &args.command {
         Some(HoldsCommand::Show { hold }) => {
@@ -54,7 +54,7 @@ pub fn holds(file: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
                 return rejected(&state_dir, args);
             }
             let is_wanted = |hold: &&OpenHold| {
-                hold.ended.is_none() && args.job.as_ref().is_none_or(|job| *job == hold.job)
+                hold.ended.is_none() && args.saved.job.as_ref().is_none_or(|job| *job == hold.job)
             };
             let open: Vec<&OpenHold> = all.iter().filter(is_wanted).collect();
             if args.format == Format::Json {
@@ -67,8 +67,8 @@ pub fn holds(file: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
                 table(&open, screen)
             };
             // Another folder than the configuration's has other jobs.
-            let file = args.state_dir.is_none().then_some(file);
-            let closed = closed::closed(file, &state_dir, args.job.as_deref())?;
+            let file = args.saved.state_dir.is_none().then_some(file);
+            let closed = closed::closed(file, &state_dir, args.saved.job.as_deref())?;
             print(&(held + &screen.fit(&not_now(&closed))))
         }
     }
@@ -88,7 +88,7 @@ fn not_now(closed: &[String]) -> String {
 
 /// What people rejected, of all jobs or of one.
 fn rejected(state_dir: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
-    let all = state::all_rejected(state_dir, args.job.as_deref());
+    let all = state::all_rejected(state_dir, args.saved.job.as_deref());
     let all = match all.map_err(|error| Stop::failed(&error))? {
         Rejections::Known(all) => all,
         Rejections::Unusable => return Err(Stop::failed(UNUSABLE)),

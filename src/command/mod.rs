@@ -14,7 +14,10 @@ use crate::{
     daemon::setup,
     event::Event,
     log,
-    run::{failure::RunStartError, servers::Servers},
+    run::{
+        failure::{HoldError, PutBackError, RunStartError},
+        servers::Servers,
+    },
     state::{self, State},
 };
 
@@ -193,14 +196,41 @@ fn open_state(config: &Config) -> Result<State, Stop> {
 /// Why a run that a person asked for did not start.
 fn not_started(error: &RunStartError) -> Stop {
     match error {
-        RunStartError::NoChanges(_)
+        RunStartError::Hold(error) => not_decided(error),
+        RunStartError::PutBack(
+            PutBackError::NoJob { .. }
+            | PutBackError::OfFtrack { .. }
+            | PutBackError::DryRun { .. }
+            | PutBackError::OtherServer { .. }
+            | PutBackError::Nobody { .. },
+        )
+        | RunStartError::NoChanges(_)
         | RunStartError::OnlyObserves(_)
         | RunStartError::Misnamed(_) => Stop::usage(error),
         RunStartError::Busy(_)
         | RunStartError::State(_)
         | RunStartError::NotPlannable(_)
-        | RunStartError::Hold(_)
-        | RunStartError::PutBack(_) => Stop::failed(error),
+        | RunStartError::PutBack(PutBackError::Report(_) | PutBackError::Snapshot(_)) => {
+            Stop::failed(error)
+        }
+    }
+}
+
+/// Why a hold was neither approved nor rejected, or a rejection not taken back.
+fn not_decided(error: &HoldError) -> Stop {
+    match error {
+        HoldError::Unknown(_)
+        | HoldError::Nobody { .. }
+        | HoldError::Several { .. }
+        | HoldError::NobodyRejected { .. }
+        | HoldError::SeveralRejected { .. } => Stop::usage(error),
+        HoldError::NotRejected { .. }
+        | HoldError::NothingRejected
+        | HoldError::NotTakenBack(_)
+        | HoldError::Settled { .. }
+        | HoldError::LastAdministrator { .. }
+        | HoldError::NoJob { .. }
+        | HoldError::State(_) => Stop::failed(error),
     }
 }
 

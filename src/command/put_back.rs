@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    open_state,
+    not_started, open_state,
     progress::ProgressLine,
     runs, snapshots,
     sync::{approver, prepare, show_new},
@@ -36,32 +36,32 @@ pub async fn undo(
     let (run, job) = undone(config, args)?;
     let order = PutBackOrder {
         what: ToPutBack::Run(run.clone()),
-        only: args.only.clone(),
-        dry_run: args.dry_run,
+        only: args.put_back.only.clone(),
+        dry_run: args.put_back.dry_run,
         by: approver(),
     };
     if !config.jobs.contains_key(&job) {
         return Err(Stop::usage(&PutBackError::NoJob { run, job }));
     }
-    put_back(config, (&state, &job), &order, args.format, cancel).await
+    put_back(config, (&state, &job), &order, args.put_back.format, cancel).await
 }
 
-/// The run that is meant, and its job. `last` is the last one that wrote anything: others may have run since, or
-/// only shown what they would do.
+/// The run that is meant, and its job. `last` is the last one that wrote anything: others may have run
+/// since, or only shown what they would do.
 fn undone(config: &Config, args: &UndoArgs) -> Result<(String, String), Stop> {
     let history = History::new(&config.state_dir);
     if args.run != "last" {
-        let found = history.find(&args.run, args.job.as_deref());
+        let found = history.find(&args.run, args.put_back.job.as_deref());
         let found = found.map_err(runs::stop)?;
         return Ok((found.run, found.job));
     }
-    if args.job.is_none() && config.jobs.len() > 1 {
+    if args.put_back.job.is_none() && config.jobs.len() > 1 {
         return Err(Stop::usage(
             "there are several jobs: name the one whose last run is to be undone, with --job, or name \
              the run",
         ));
     }
-    let last = history.last_that_wrote(args.job.as_deref());
+    let last = history.last_that_wrote(args.put_back.job.as_deref());
     let last = last.map_err(runs::stop)?;
     if last.trigger == Trigger::Undo {
         let undo = history.load(&last.job, &last.run).map_err(runs::stop)?;
@@ -92,12 +92,12 @@ pub async fn restore(
         ));
     }
     let saved = Snapshots::new(&config.state_dir);
-    let found = saved.find(&args.snapshot, args.job.as_deref());
+    let found = saved.find(&args.snapshot, args.put_back.job.as_deref());
     let head = found.map_err(|error| snapshots::stop(&error))?.head;
     let mut order = PutBackOrder {
         what: ToPutBack::Snapshot(head.run.clone()),
-        only: args.only.clone(),
-        dry_run: args.dry_run,
+        only: args.put_back.only.clone(),
+        dry_run: args.put_back.dry_run,
         by: approver(),
     };
     if !config.jobs.contains_key(&head.job) {
@@ -109,13 +109,13 @@ pub async fn restore(
     }
     let state = open_state(config)?;
     let of = (&state, &*head.job);
-    if args.dry_run || args.yes || !terminal::can_ask() {
-        return put_back(config, of, &order, args.format, cancel).await;
+    if args.put_back.dry_run || args.yes || !terminal::can_ask() {
+        return put_back(config, of, &order, args.put_back.format, cancel).await;
     }
     // It may reach far more than whoever asks for it has in mind.
     order.dry_run = true;
     let shown = run(config, of, &order, cancel).await?;
-    show_new(&shown, args.format)?;
+    show_new(&shown, args.put_back.format)?;
     if shown.outcome == Outcome::Failed || shown.changes.is_empty() {
         return Ok(Exit::of(&shown));
     }
@@ -124,7 +124,7 @@ pub async fn restore(
         return Err(Stop::failed("not restored: nothing was written"));
     }
     order.dry_run = false;
-    put_back(config, of, &order, args.format, cancel).await
+    put_back(config, of, &order, args.put_back.format, cancel).await
 }
 
 /// Makes the reports of interrupted runs, so that the last one is among those that can be named; a job
@@ -134,7 +134,7 @@ fn recover_all(config: &Arc<Config>, state: &State) -> Result<(), Stop> {
         let (job, _) = prepare(config, name)?;
         match job.recover_interrupted(state) {
             Ok(_) | Err(RunStartError::Busy(_)) => {}
-            Err(error) => return Err(stop(&error)),
+            Err(error) => return Err(not_started(&error)),
         }
     }
     Ok(())
@@ -165,27 +165,5 @@ async fn run(
     let report = prepared.put_back(state, order, cancel, &progress).await;
     drop(line);
     super::lift_lockouts(config, &servers);
-    report.map_err(|error| stop(&error))
-}
-
-fn stop(error: &RunStartError) -> Stop {
-    match error {
-        RunStartError::PutBack(
-            PutBackError::NoJob { .. }
-            | PutBackError::OfFtrack { .. }
-            | PutBackError::DryRun { .. }
-            | PutBackError::OtherServer { .. }
-            | PutBackError::Nobody { .. },
-        )
-        | RunStartError::NoChanges(_)
-        | RunStartError::OnlyObserves(_)
-        | RunStartError::Misnamed(_) => Stop::usage(error),
-        RunStartError::Busy(_)
-        | RunStartError::State(_)
-        | RunStartError::NotPlannable(_)
-        | RunStartError::Hold(_)
-        | RunStartError::PutBack(PutBackError::Report(_) | PutBackError::Snapshot(_)) => {
-            Stop::failed(error)
-        }
-    }
+    report.map_err(|error| not_started(&error))
 }

@@ -48,13 +48,13 @@ const WIDE: usize = 100;
 pub fn runs(file: &Path, args: &RunsArgs) -> Result<Exit, Stop> {
     let history = History::new(&state_dir(
         file,
-        args.state_dir.as_deref(),
+        args.saved.state_dir.as_deref(),
         "the reports are",
     )?);
-    check_job(&history, args.job.as_deref(), file)?;
+    check_job(&history, args.saved.job.as_deref(), file)?;
     match &args.command {
         Some(RunsCommand::Show { run }) => {
-            let report = history.find(run, args.job.as_deref()).map_err(stop)?;
+            let report = history.find(run, args.saved.job.as_deref()).map_err(stop)?;
             let zone = config::job_zone(file, &Environment::of_process(), &report.job);
             match zone {
                 Some(zone) => show(&report, args.format, &zone),
@@ -216,7 +216,7 @@ fn filter(args: &RunsArgs, now: DateTime<Utc>) -> Result<RunFilter, Stop> {
         (since, until) = (Some(first), Some(next));
     }
     Ok(RunFilter {
-        job: args.job.clone(),
+        job: args.saved.job.clone(),
         since,
         until,
         changed: args.changed,

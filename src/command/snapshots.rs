@@ -53,12 +53,12 @@ struct Listed<'a> {
 /// # Errors
 /// The state directory cannot be read, or there is no such snapshot.
 pub fn snapshots(file: &Path, args: &SnapshotsArgs) -> Result<Exit, Stop> {
-    let state_dir = state_dir(file, args.state_dir.as_deref(), "the snapshots are")?;
-    check_job(&History::new(&state_dir), args.job.as_deref(), file)?;
+    let state_dir = state_dir(file, args.saved.state_dir.as_deref(), "the snapshots are")?;
+    check_job(&History::new(&state_dir), args.saved.job.as_deref(), file)?;
     let saved = Snapshots::new(&state_dir);
     match &args.command {
         Some(SnapshotsCommand::Show { snapshot, person }) => {
-            let found = saved.find(snapshot, args.job.as_deref());
+            let found = saved.find(snapshot, args.saved.job.as_deref());
             let found = found.map_err(|error| stop(&error))?;
             show(&of_person(found, person.as_deref())?, args.format)
         }
@@ -94,7 +94,7 @@ fn of_person(mut snapshot: Snapshot, person: Option<&str>) -> Result<Snapshot, S
 }
 
 fn list(saved: &Snapshots, args: &SnapshotsArgs) -> Result<Exit, Stop> {
-    let listed = saved.list(args.job.as_deref());
+    let listed = saved.list(args.saved.job.as_deref());
     let ListedSnapshots { snapshots, damaged } = listed.map_err(|error| Stop::failed(&error))?;
     match args.format {
         Format::Json => print_json(&snapshots.iter().map(listed_one).collect::<Vec<_>>())?,

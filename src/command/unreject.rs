@@ -4,15 +4,12 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{approve::stop, job, open_state, print_text, sync::prepare};
+use super::{job, not_decided, not_started, open_state, print_text, sync::prepare};
 use crate::{
     cli::{Exit, Stop, UnrejectArgs},
     config::Config,
     escape::escape_control,
-    run::{
-        failure::{HoldError, RunStartError},
-        taking_back::TakeBack,
-    },
+    run::{failure::HoldError, taking_back::TakeBack},
 };
 
 /// How many people are named.
@@ -32,10 +29,10 @@ pub async fn unreject(
         None => job(config, args.job.as_deref())?.0.to_owned(),
         Some(hold) => {
             let found = state.hold(hold).map_err(|error| Stop::failed(&error))?;
-            let unknown = || stop(&RunStartError::Hold(HoldError::Unknown(hold)));
+            let unknown = || not_decided(&HoldError::Unknown(hold));
             let job = found.ok_or_else(unknown)?.hold.job;
             if !config.jobs.contains_key(&job) {
-                return Err(stop(&RunStartError::Hold(HoldError::NoJob { hold, job })));
+                return Err(not_decided(&HoldError::NoJob { hold, job }));
             }
             job
         }
@@ -47,7 +44,7 @@ pub async fn unreject(
     };
     let taken_back = prepared.take_back(&state, &order, cancel).await;
     super::lift_lockouts(config, &servers);
-    let logins = taken_back.map_err(|error| stop(&error))?;
+    let logins = taken_back.map_err(|error| not_started(&error))?;
     let mut named = logins.iter().take(NAMED).cloned().collect::<Vec<_>>();
     if let more @ 1.. = logins.len().saturating_sub(NAMED) {
         named.push(format!("and {more} more"));
