@@ -15,8 +15,8 @@ mod stop;
 mod turns;
 
 use std::{
-    io::{BufRead, BufReader},
-    os::unix::net::UnixDatagram,
+    io::{BufRead, BufReader, Write},
+    os::unix::net::{UnixDatagram, UnixStream},
     process::{Child, Command, ExitStatus},
     sync::{
         Arc,
@@ -27,6 +27,7 @@ use std::{
 };
 
 use ftrack_ldap_sync::{model::report::Report, state::history::History};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -36,6 +37,21 @@ use crate::{
 
 /// Far longer than anything here takes.
 pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// What somebody who posts to a path of the control socket is told, line by line.
+fn told<T: DeserializeOwned>(studio: &Studio, path: &str) -> impl Iterator<Item = T> + use<T> {
+    let mut socket = UnixStream::connect(studio.folder().join("control.sock")).unwrap();
+    socket.set_read_timeout(Some(LIMIT)).unwrap();
+    write!(
+        socket,
+        "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let lines = BufReader::new(socket).lines().map(Result::unwrap);
+    lines
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(&line).unwrap())
+}
 
 /// A running daemon, which is killed when it is dropped.
 pub struct Daemon {

@@ -1,10 +1,7 @@
 //! What people do beside a running daemon: a run of the job is waited for, or said to be in the way;
 //! the daemon knows when another program runs its job, and goes on afterwards.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use ftrack_ldap_sync::{
     daemon::commands::RunUpdate,
@@ -14,7 +11,7 @@ use ftrack_ldap_sync::{
 };
 use serde_json::Value;
 
-use super::{Daemon, LIMIT, job, must, wait_for_phase};
+use super::{Daemon, LIMIT, job, must, told, wait_for_phase};
 use crate::{
     rules::{account, leave},
     slapd::wait_until,
@@ -256,19 +253,7 @@ fn stays(studio: &Studio, by_hand: &ByHand) {
 
 /// What an approval is told, line by line.
 fn approving(studio: &Studio, hold: &Value) -> impl Iterator<Item = RunUpdate> + use<> {
-    let socket = studio.folder().join("control.sock");
-    let mut socket = std::os::unix::net::UnixStream::connect(socket).unwrap();
-    socket.set_read_timeout(Some(LIMIT)).unwrap();
-    write!(
-        socket,
-        "POST /v1/holds/{hold}/approve HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: \
-         close\r\n\r\n"
-    )
-    .unwrap();
-    let lines = BufReader::new(socket).lines().map(Result::unwrap);
-    lines
-        .filter(|line| line.starts_with('{'))
-        .map(|line| serde_json::from_str(&line).unwrap())
+    told(studio, &format!("/v1/holds/{hold}/approve"))
 }
 
 #[test]

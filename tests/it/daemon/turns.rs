@@ -1,14 +1,9 @@
 //! Triggered runs that are queued: the client is told that it waits, and always how the run ended.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    os::unix::net::UnixStream,
-};
-
 use ftrack_ldap_sync::demo::ftrack::{CallKind, Gate};
 use serde_json::Value;
 
-use super::{Daemon, LIMIT, must, wait_for_phase};
+use super::{Daemon, must, told, wait_for_phase};
 use crate::studio::Studio;
 
 const OTHER: &str = "[jobs.others]\nsearch_bases = [\"ou=none,dc=studio,dc=test\"]\nfilter = \
@@ -16,18 +11,7 @@ const OTHER: &str = "[jobs.others]\nsearch_bases = [\"ou=none,dc=studio,dc=test\
 
 /// What a trigger of a job is told, line by line.
 fn triggered(studio: &Studio, job: &str) -> impl Iterator<Item = Value> + use<> {
-    let mut socket = UnixStream::connect(studio.folder().join("control.sock")).unwrap();
-    socket.set_read_timeout(Some(LIMIT)).unwrap();
-    write!(
-        socket,
-        "POST /v1/jobs/{job}/trigger HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: \
-         close\r\n\r\n"
-    )
-    .unwrap();
-    let lines = BufReader::new(socket).lines().map(Result::unwrap);
-    lines
-        .filter(|line| line.starts_with('{'))
-        .map(|line| serde_json::from_str(&line).unwrap())
+    told(studio, &format!("/v1/jobs/{job}/trigger"))
 }
 
 /// A daemon whose job `artists` is under way, and reads until the gate is opened.
