@@ -10,11 +10,7 @@ use clap_complete::Shell;
 
 use crate::{
     log::LogFormat,
-    model::{
-        change_kind::ChangeKind,
-        report::{ChangeResult, Outcome, Report, Reported},
-        server_kind::ServerKind,
-    },
+    model::{change_kind::ChangeKind, report::Outcome, server_kind::ServerKind},
 };
 
 mod holds;
@@ -328,6 +324,9 @@ pub struct StatusArgs {
     /// Output format of the status
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    /// One line and an exit status for monitoring systems: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    #[arg(long, conflicts_with = "format")]
+    pub check: bool,
     #[command(flatten)]
     pub daemon: DaemonArgs,
 }
@@ -478,64 +477,9 @@ pub enum ReportFormat {
     Csv,
 }
 
-/// Exit statuses; scripts rely on the numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// Done, also when entries were skipped because a required value is missing.
-    Done = 0,
-    /// Failed: nothing, or not everything, is known to be written.
-    Failed = 1,
-    /// Bad usage or configuration.
-    Usage = 2,
-    /// Changes are held for a person.
-    Held = 3,
-    /// Done, but some changes could not be applied.
-    Partial = 4,
-    /// `plan --detailed-exitcode`: there are changes to make.
-    Changes = 10,
-}
+mod exit;
 
-impl From<Exit> for std::process::ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
-
-impl Exit {
-    /// The exit status for a run's report.
-    #[must_use]
-    pub fn of(report: &Report) -> Self {
-        match report.outcome {
-            // Whom a run was for, and whose access was to end, waits for a person, whatever holds it.
-            Outcome::Succeeded if report.named.iter().any(|person| person.due) => Self::Held,
-            Outcome::Succeeded => Self::Done,
-            Outcome::Partial => Self::Partial,
-            Outcome::Held => Self::Held,
-            Outcome::Failed => Self::Failed,
-        }
-    }
-}
-
-impl Exit {
-    /// The exit status for the report of an approval: whether all of it was written, some, or nothing.
-    #[must_use]
-    pub fn of_approval(report: &Report) -> Self {
-        let is_done =
-            |change: &&Reported| change.result == ChangeResult::Applied || change.is_so_already();
-        let done = report.changes.iter().filter(is_done).count();
-        match report.outcome {
-            Outcome::Failed => Self::Failed,
-            Outcome::Succeeded | Outcome::Partial | Outcome::Held if done == 0 => Self::Failed,
-            Outcome::Succeeded | Outcome::Partial | Outcome::Held
-                if done == report.changes.len() =>
-            {
-                Self::Done
-            }
-            Outcome::Succeeded | Outcome::Partial | Outcome::Held => Self::Partial,
-        }
-    }
-}
+pub use exit::{Exit, PluginStatus};
 
 impl ValueEnum for Outcome {
     fn value_variants<'a>() -> &'a [Self] {

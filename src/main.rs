@@ -59,8 +59,15 @@ fn answer() -> ExitCode {
     });
     match started.and_then(|()| command::run(cli)) {
         Ok(exit) => exit.into(),
+        Err(stop) if is_plugin() => command::unknown(&stop).into(),
         Err(stop) => print_stop(&stop, people),
     }
+}
+
+/// Whether a monitoring system asks, for which also the wrong use of a plugin has a status of its own.
+fn is_plugin() -> bool {
+    let given = |word: &str| std::env::args_os().any(|argument| argument == word);
+    given("status") && given("--check")
 }
 
 /// Reports why the program stops, and returns its exit status.
@@ -91,6 +98,9 @@ fn misused(error: &clap::Error) -> ExitCode {
         // A closed pipe is not an error.
         let _ = error.print();
         return ExitCode::SUCCESS;
+    }
+    if is_plugin() {
+        return command::unknown(&Stop::usage(&in_one_line(error))).into();
     }
     if is_for_people(form) {
         let text = error.render().ansi().to_string();

@@ -28,6 +28,7 @@ use crate::{
 };
 
 pub(super) mod client;
+pub(super) mod monitoring;
 mod offline;
 
 use client::{Daemon, is_there};

@@ -133,6 +133,11 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
             clap_complete::generate(shell, &mut Cli::command(), "ftrack-ldap-sync", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
+        Command::Status(args) if args.check => {
+            let socket = socket(&args.daemon);
+            let checked = with_runtime(|_| async { Ok(control::monitoring::check(socket).await) });
+            checked.or_else(|stop| Ok(unknown(&stop)))
+        }
         Command::Status(args) => {
             with_runtime(|_| async move { control::status(&socket(&args.daemon)?, &args).await })
         }
@@ -163,6 +168,13 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
             with_runtime(|cancel| async move { demo::demo(&args, &cancel).await })
         }
     }
+}
+
+/// `status --check` where it could not ask at all: says why, and that it is not known how the daemon
+/// is.
+#[must_use]
+pub fn unknown(stop: &Stop) -> Exit {
+    control::monitoring::unknown(stop)
 }
 
 /// Runs a command that waits for servers; the first SIGTERM or SIGINT cancels the token, a second

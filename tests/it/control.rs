@@ -39,6 +39,7 @@ mod api;
 mod commands;
 mod hostile;
 mod metrics;
+mod monitoring;
 mod page;
 mod place;
 

@@ -70,7 +70,7 @@ pub async fn report(file: &Path, arguments: &[&str]) -> Result<Finished<Report>>
     let result = job
         .run(&state, Trigger::Manual, purpose, &cancel, &|_| ())
         .await?;
-    let status = Exit::of(&result) as i32;
+    let status = i32::from(Exit::of(&result).number());
     Ok(Finished { result, status })
 }
 

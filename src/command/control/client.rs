@@ -17,7 +17,7 @@ use tokio_util::{
 };
 
 use crate::{
-    cli::{Exit, Stop},
+    cli::{Exit, PluginStatus, Stop},
     daemon::{
         commands::RunUpdate,
         control::{
@@ -36,6 +36,9 @@ const CONNECTING: Duration = Duration::from_secs(5);
 /// Time limit for an answer, except for the lines of a run; longer than the daemon's own limit for
 /// a command.
 const ANSWERING: Duration = Duration::from_secs(30);
+
+/// Time limit for a monitoring system's question, which has ten seconds at least.
+const CHECKING: Duration = Duration::from_secs(8);
 
 /// The longest answer, and the longest line of a run, in bytes; the report of the largest studio
 /// fits.
@@ -88,6 +91,32 @@ impl Daemon {
     /// The current status of the daemon and its jobs.
     pub(in crate::command) async fn status(&self) -> Result<StatusReply, Stop> {
         self.json(Method::GET, &["v1", "status"], None::<&()>).await
+    }
+
+    /// The status within the time that a monitoring system has, or why there is none: critical where
+    /// the daemon does not answer, unknown where this program may not ask or does not understand.
+    pub(super) async fn status_or_why(&self) -> Result<StatusReply, (PluginStatus, Stop)> {
+        let unknown = |stop| (PluginStatus::Unknown, stop);
+        let asking = async {
+            let request = self.request(Method::GET, &["v1", "status"], None::<&()>);
+            let sent = self.client.execute(request.map_err(unknown)?).await;
+            let response = sent.map_err(|error| {
+                let kind = system_error(&error).map(io::Error::kind);
+                let status = match kind {
+                    Some(ErrorKind::PermissionDenied) => PluginStatus::Unknown,
+                    Some(_) | None => PluginStatus::Critical,
+                };
+                (status, self.unreachable(&error))
+            })?;
+            let bytes = whole(response).await;
+            let bytes = bytes.map_err(|stop| (PluginStatus::Critical, stop))?;
+            parsed(&bytes).map_err(unknown)
+        };
+        let silent = || {
+            let text = format!("the daemon did not answer within {} s", CHECKING.as_secs());
+            (PluginStatus::Critical, Stop::failed(&text))
+        };
+        timeout(CHECKING, asking).await.map_err(|_| silent())?
     }
 
     /// Pauses a job.
@@ -160,12 +189,7 @@ impl Daemon {
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<T, Stop> {
         let response = self.answer(method, path, body).await?;
-        let bytes = whole(response).await?;
-        serde_json::from_slice(&bytes).map_err(|error| {
-            Stop::failed(&format!(
-                "cannot parse the daemon's answer; is the daemon another version? {error}"
-            ))
-        })
+        parsed(&whole(response).await?)
     }
 
     /// The start of a successful answer.
@@ -296,6 +320,14 @@ fn silent() -> Stop {
         "the daemon did not answer within {} s; it is not known whether the command took effect",
         ANSWERING.as_secs()
     ))
+}
+
+fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Stop> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        Stop::failed(&format!(
+            "cannot parse the daemon's answer; is the daemon another version? {error}"
+        ))
+    })
 }
 
 /// A whole answer, within the time limit.

@@ -117,7 +117,7 @@ fn ordinary_day(story: &Story) -> String {
 /// A report as the output of a command, with a bar beside it.
 pub fn ran(report: &str, exit: Exit) -> String {
     let report = Screen::of_stdout().beside(BAR).fit(report);
-    let status = dim(&format!("exit status {}", exit as u8));
+    let status = dim(&format!("exit status {}", exit.number()));
     let mut text = String::new();
     for line in ["$ ftrack-ldap-sync sync"]
         .into_iter()
@@ -217,7 +217,7 @@ fn table(all: &[PlayedChapter]) -> String {
         table.add_row([
             Cell::new(heading(played.chapter)),
             Cell::new(played.report.outcome.as_str()),
-            number((played.exit as u8).to_string()),
+            number((played.exit.number()).to_string()),
             number(played.report.ftrack.write_calls.to_string()),
             number(played.active.to_string()),
         ]);

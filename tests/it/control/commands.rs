@@ -27,7 +27,7 @@ impl Daemon {
         program
     }
 
-    fn run(&self, command: &str, arguments: &[&str]) -> (i32, String, String) {
+    pub(super) fn run(&self, command: &str, arguments: &[&str]) -> (i32, String, String) {
         ended(self.command(command, arguments).output().unwrap())
     }
 

@@ -1,0 +1,283 @@
+//! `status --check`: one line and an exit status as monitoring plugins have them (Nagios, Icinga,
+//! Naemon, Zabbix and others), with performance data behind the bar.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    cli::{Exit, PluginStatus, Stop},
+    command::print,
+    daemon::{
+        control::StatusReply,
+        heartbeat::HEALTHY,
+        status::{JobPhase, JobStatus, Status},
+    },
+    escape::escape_control,
+};
+
+use super::client::Daemon;
+
+/// How long after its time a job must have started, and after the daemon's start a server must have
+/// been reached.
+const LATE: TimeDelta = TimeDelta::minutes(15);
+
+/// From so many failures in a row on, a job is critical.
+const FAILURES: u32 = 3;
+
+/// The longest text before the performance data, in characters: with these it fits where only 1024
+/// bytes are passed on, unless most of it is not ASCII.
+const LONGEST: usize = 600;
+
+/// The longest error within it, in characters.
+const LONGEST_ERROR: usize = 200;
+
+/// `status --check`: whether something needs a person. It never fails: what it cannot find out is
+/// unknown.
+pub(in crate::command) async fn check(socket: Result<std::path::PathBuf, Stop>) -> Exit {
+    let now = Utc::now();
+    let daemon = socket.and_then(|socket| Daemon::at(&socket));
+    let (status, line) = match daemon {
+        Err(stop) => (PluginStatus::Unknown, stop.lines.join("; ")),
+        Ok(daemon) => match daemon.status_or_why().await {
+            Err((status, stop)) => (status, stop.lines.join("; ")),
+            Ok(reply) => return say(&Findings::of(&reply, now).said(&reply.status, now)),
+        },
+    };
+    say(&(status, limited(&line, LONGEST)))
+}
+
+/// Says that it is not known how the daemon is.
+pub(in crate::command) fn unknown(stop: &Stop) -> Exit {
+    say(&(
+        PluginStatus::Unknown,
+        limited(&stop.lines.join("; "), LONGEST),
+    ))
+}
+
+/// Prints the line; a reader that has gone learns the status all the same.
+fn say((status, text): &(PluginStatus, String)) -> Exit {
+    let _ = print(&format!("FTRACK-LDAP-SYNC {}: {text}\n", status.as_str()));
+    Exit::Plugin(*status)
+}
+
+/// What needs a person, and how much.
+#[derive(Debug, Default)]
+struct Findings {
+    critical: Vec<String>,
+    warning: Vec<String>,
+}
+
+impl Findings {
+    fn of(reply: &StatusReply, now: DateTime<Utc>) -> Self {
+        let mut findings = Self::default();
+        findings.daemon(reply, now);
+        for job in &reply.status.jobs {
+            findings.schedule(job, now);
+            findings.last_run(job);
+        }
+        findings
+    }
+
+    fn daemon(&mut self, reply: &StatusReply, now: DateTime<Utc>) {
+        let StatusReply {
+            beat_age_seconds,
+            status,
+        } = reply;
+        if !(0.0..HEALTHY.as_secs_f64()).contains(beat_age_seconds) {
+            let text = format!("the scheduler made no progress for {beat_age_seconds:.0} s");
+            self.critical.push(text);
+        }
+        let is_late = now.signed_duration_since(status.started_at) > LATE;
+        let unreached = status
+            .contacts
+            .iter()
+            .filter(|contact| contact.since.is_none());
+        for contact in unreached {
+            let why = contact.error.as_deref().unwrap_or("not tried yet");
+            let why = limited(why, LONGEST_ERROR);
+            let text = format!(
+                "{} was not reached since the start: {why}",
+                limited(&contact.server, LONGEST_ERROR)
+            );
+            self.add(is_late, text);
+        }
+        if let Some(error) = &status.config.error {
+            let error = limited(error, LONGEST_ERROR);
+            let text = format!("the configuration is invalid, the old one is used: {error}");
+            self.warning.push(text);
+        }
+        if status.jobs.is_empty() {
+            self.warning.push("there are no jobs".to_owned());
+        }
+        if status.stopping {
+            self.warning.push("the daemon is stopping".to_owned());
+        }
+    }
+
+    /// Whether a job runs when it is to.
+    fn schedule(&mut self, job: &JobStatus, now: DateTime<Utc>) {
+        let name = limited(&job.job, LONGEST_ERROR);
+        if let Some(backoff) = &job.backoff {
+            let times = match backoff.failures {
+                1 => "failed once".to_owned(),
+                failures => format!("failed {failures} times in a row"),
+            };
+            let state = if backoff.suspended { "suspended: " } else { "" };
+            let error = limited(&backoff.error, LONGEST_ERROR);
+            let is_critical = backoff.suspended || backoff.failures >= FAILURES;
+            self.add(is_critical, format!("{name}: {state}{times}: {error}"));
+        }
+        let is_due = match job.phase {
+            JobPhase::Idle | JobPhase::BackingOff | JobPhase::Suspended => true,
+            JobPhase::Waiting | JobPhase::Running | JobPhase::Paused => false,
+        };
+        let late = job.next_run.map(|next| now.signed_duration_since(next));
+        if let Some(late) = late.filter(|late| is_due && *late > LATE) {
+            let text = format!("{name}: {} minutes overdue", late.num_minutes());
+            self.critical.push(text);
+        }
+        if let Some(pause) = &job.pause {
+            let until = pause.until.map(|until| format!(" until {until}"));
+            let text = format!("{name}: paused{}", until.unwrap_or_default());
+            self.warning.push(text);
+        }
+        for kind in job.paused_kinds.keys() {
+            self.warning.push(format!("{name}: {kind} is paused"));
+        }
+    }
+
+    /// What the last run left to a person.
+    fn last_run(&mut self, job: &JobStatus) {
+        let Some(run) = &job.last_run else { return };
+        let name = limited(&job.job, LONGEST_ERROR);
+        if run.alarm {
+            let text = format!(
+                "{name}: ftrack's own synchronisation did more than the limits allow, see `runs show {}`",
+                limited(&run.run, LONGEST_ERROR)
+            );
+            self.critical.push(text);
+        }
+        let Left {
+            open_holds,
+            failed,
+            unconfirmed,
+            unsettled,
+        } = Left::of(job);
+        let counts = [
+            (open_holds, "hold waits", "holds wait", " for a person"),
+            (failed, "change", "changes", " could not be applied"),
+            (unconfirmed, "change is", "changes are", " not confirmed"),
+            (unsettled, "person needs", "people need", " a decision"),
+        ];
+        for (count, one, several, rest) in counts {
+            let noun = match count {
+                0 => continue,
+                1 => one,
+                _ => several,
+            };
+            self.warning.push(format!("{name}: {count} {noun}{rest}"));
+        }
+    }
+
+    fn add(&mut self, is_critical: bool, text: String) {
+        if is_critical {
+            self.critical.push(text);
+        } else {
+            self.warning.push(text);
+        }
+    }
+
+    /// The status, and the line behind it: the worst first.
+    fn said(&self, status: &Status, now: DateTime<Utc>) -> (PluginStatus, String) {
+        let level = match (self.critical.as_slice(), self.warning.as_slice()) {
+            ([], []) => PluginStatus::Ok,
+            ([], [..]) => PluginStatus::Warning,
+            ([..], _) => PluginStatus::Critical,
+        };
+        let found: Vec<&str> = self
+            .critical
+            .iter()
+            .chain(&self.warning)
+            .map(String::as_str)
+            .collect();
+        let text = match (found.as_slice(), status.jobs.len()) {
+            ([], 1) => "1 job, nothing needs a person".to_owned(),
+            ([], jobs) => format!("{jobs} jobs, nothing needs a person"),
+            ([..], _) => found.join("; "),
+        };
+        let text = limited(&text, LONGEST);
+        (level, format!("{text} | {}", figures(status, now)))
+    }
+}
+
+/// What the last run of a job left to a person.
+#[derive(Debug, Clone, Copy, Default)]
+struct Left {
+    open_holds: usize,
+    failed: usize,
+    unconfirmed: usize,
+    unsettled: usize,
+}
+
+impl Left {
+    fn of(job: &JobStatus) -> Self {
+        let Some(run) = &job.last_run else {
+            return Self::default();
+        };
+        let open_holds = run.open_holds;
+        if run.dry_run {
+            // What it did not write is no trouble.
+            return Self {
+                open_holds,
+                ..Self::default()
+            };
+        }
+        Self {
+            open_holds,
+            failed: run.failed,
+            unconfirmed: run.counts.unconfirmed,
+            unsettled: run.unsettled,
+        }
+    }
+}
+
+/// The performance data: over all jobs, so that it stays as long as it is.
+fn figures(status: &Status, now: DateTime<Utc>) -> String {
+    let jobs = &status.jobs;
+    let failures = jobs
+        .iter()
+        .filter_map(|job| Some(job.backoff.as_ref()?.failures));
+    let paused = jobs.iter().filter(|job| job.pause.is_some()).count();
+    let left = jobs.iter().map(Left::of);
+    let left = left.fold(Left::default(), |sum, job| Left {
+        open_holds: sum.open_holds + job.open_holds,
+        failed: sum.failed + job.failed,
+        unconfirmed: sum.unconfirmed + job.unconfirmed,
+        unsettled: sum.unsettled + job.unsettled,
+    });
+    let mut figures = format!(
+        "jobs={};;;0 failures={};0;{};0 paused={paused};0;;0 open_holds={};0;;0 \
+         failed_changes={};0;;0 unconfirmed_changes={};0;;0 unsettled_people={};0;;0",
+        jobs.len(),
+        failures.max().unwrap_or_default(),
+        FAILURES - 1,
+        left.open_holds,
+        left.failed,
+        left.unconfirmed,
+        left.unsettled,
+    );
+    let oldest = jobs.iter().filter_map(|job| job.last_success).min();
+    if let Some(oldest) = oldest {
+        let seconds = now.signed_duration_since(oldest).num_seconds().max(0);
+        figures.push_str(&format!(" since_success={seconds}s;;;0"));
+    }
+    figures
+}
+
+/// The beginning of a text, in which nothing ends the line or begins performance data.
+fn limited(text: &str, longest: usize) -> String {
+    let text = escape_control(text).replace('|', "/");
+    match text.char_indices().nth(longest) {
+        None => text,
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+    }
+}
