@@ -42,7 +42,7 @@ pub struct Cli {
         default_value = "/etc/ftrack-ldap-sync/config.toml"
     )]
     pub config: PathBuf,
-    /// Format of log lines on standard error; text on a terminal, JSON otherwise
+    /// Format of log lines; on standard error text on a terminal, JSON otherwise
     #[arg(long, global = true, help_heading = GLOBAL, value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
     /// Log events also on a terminal, which otherwise shows only the result

@@ -1,5 +1,5 @@
 //! Where log lines go: standard error, for people on a terminal and as one JSON object per line
-//! otherwise.
+//! otherwise, or systemd's journal.
 //!
 //! Logging never blocks: lines go through a bounded queue, and a separate thread writes them. Lines
 //! for which there is no room, or whose reader has closed the pipe, are dropped and counted, and
@@ -15,6 +15,7 @@ use std::{
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
+mod journal;
 mod line;
 mod people;
 mod queue;
@@ -23,9 +24,10 @@ pub(crate) mod terminal;
 mod writer;
 
 use crate::{escape::escape_control, event::program::ProgramEvent, wrap::wrapped};
+use journal::Journal;
 use line::Line;
 use queue::{Bounds, Queue};
-use sink::Sink;
+use sink::{Destination, Sink};
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -34,6 +36,8 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+    /// Entries of systemd's journal, with priorities and fields.
+    Journal,
 }
 
 /// The default filter: warnings and errors of libraries, except of those whose errors the program's
@@ -81,8 +85,12 @@ struct Log {
 
 static LOG: OnceLock<Log> = OnceLock::new();
 
+/// Whether lines go to the journal; otherwise, and as long as it is not decided, to standard error.
+static TO_JOURNAL: OnceLock<bool> = OnceLock::new();
+
 /// Starts logging to standard error; the format is text on a terminal and JSON otherwise, unless
-/// one is given. `filter` is the value of `RUST_LOG`.
+/// one is given. Where there is no journal for [`LogFormat::Journal`], it is JSON, and the first line
+/// says so. `filter` is the value of `RUST_LOG`.
 ///
 /// # Errors
 /// Logging was started before, or the filter is invalid.
@@ -113,7 +121,7 @@ pub fn start(
         .log_internal_errors(false);
     let lines = lines.with_target(false);
     let started = match format {
-        LogFormat::Json => lines
+        LogFormat::Json | LogFormat::Journal => lines
             .json()
             .flatten_event(true)
             .with_current_span(false)
@@ -124,7 +132,19 @@ pub fn start(
             .event_format(people::ForPeople::default())
             .try_init(),
     };
-    started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))
+    started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))?;
+    if format == LogFormat::Journal {
+        match journal::reach() {
+            Ok(()) => {
+                let _ = TO_JOURNAL.set(true);
+            }
+            Err(error) => ProgramEvent::NoJournal {
+                error: &error.to_string(),
+            }
+            .emit(),
+        }
+    }
+    Ok(())
 }
 
 /// Prints a message for people to standard error, with colour where possible; each of its lines is
@@ -204,7 +224,8 @@ pub fn finish() {
     if log.has_thread {
         log.queue.flush(LAST_LINES);
     } else {
-        write(&log.queue);
+        // Not to the journal, for which this thread might wait.
+        write_to(&mut Sink::new(standard_error()), &log.queue);
     }
 }
 
@@ -226,7 +247,15 @@ fn queue() -> &'static Queue {
 }
 
 fn write(queue: &Queue) {
-    writer::write(queue, &mut Sink::new(standard_error()), |lines| {
+    if TO_JOURNAL.get() == Some(&true) {
+        write_to(&mut Journal::default(), queue);
+    } else {
+        write_to(&mut Sink::new(standard_error()), queue);
+    }
+}
+
+fn write_to(to: &mut impl Destination, queue: &Queue) {
+    writer::write(queue, to, |lines| {
         line::captured(|| ProgramEvent::LogDropped { lines }.emit())
     });
 }

@@ -52,6 +52,7 @@ fn answer() -> ExitCode {
     } else {
         Verbosity::Full
     };
+    let is_plugin = matches!(&cli.command, Command::Status(args) if args.check);
     let started = log::start(form, cli.log_filter.as_deref(), loudness).map_err(|error| {
         // An invalid filter must not suppress the message about itself.
         let _ = log::start(form, None, loudness);
@@ -59,15 +60,9 @@ fn answer() -> ExitCode {
     });
     match started.and_then(|()| command::run(cli)) {
         Ok(exit) => exit.into(),
-        Err(stop) if is_plugin() => command::unknown(&stop).into(),
+        Err(stop) if is_plugin => command::unknown(&stop).into(),
         Err(stop) => print_stop(&stop, people),
     }
-}
-
-/// Whether a monitoring system asks, for which also the wrong use of a plugin has a status of its own.
-fn is_plugin() -> bool {
-    let given = |word: &str| std::env::args_os().any(|argument| argument == word);
-    given("status") && given("--check")
 }
 
 /// Reports why the program stops, and returns its exit status.
@@ -87,6 +82,11 @@ fn print_stop(Stop { exit, lines }: &Stop, people: bool) -> ExitCode {
 fn misused(error: &clap::Error) -> ExitCode {
     // `--log-format` may have been given even though the rest is wrong.
     let named = Cli::command().ignore_errors(true).try_get_matches().ok();
+    // For a monitoring system also the wrong use has a status of its own.
+    let status = named
+        .as_ref()
+        .and_then(|matches| matches.subcommand_matches("status"));
+    let is_plugin = status.is_some_and(|status| status.get_flag("check"));
     let form = named.and_then(|matches| {
         matches
             .try_get_one::<LogFormat>("log_format")
@@ -99,7 +99,7 @@ fn misused(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    if is_plugin() {
+    if is_plugin {
         return command::unknown(&Stop::usage(&in_one_line(error))).into();
     }
     if is_for_people(form) {

@@ -76,12 +76,13 @@ fn the_help_of_plan() {
               [default: /etc/ftrack-ldap-sync/config.toml]
 
           --log-format <FORMAT>
-              Format of log lines on standard error; text on a terminal, JSON
+              Format of log lines; on standard error text on a terminal, JSON
               otherwise
 
               Possible values:
-              - text: For people
-              - json: One JSON object per line
+              - text:    For people
+              - json:    One JSON object per line
+              - journal: Entries of systemd's journal, with priorities and fields
 
       -v, --verbose
               Log events also on a terminal, which otherwise shows only the result

@@ -18,6 +18,11 @@ pub enum ProgramEvent<'a> {
         /// How many, since the last such event.
         lines: u64,
     },
+    /// Log lines were to go to the journal, which cannot be reached; they go to standard error.
+    NoJournal {
+        /// Why.
+        error: &'a str,
+    },
     /// The state database was deleted or replaced while it was in use; the one that is now in its
     /// place is used.
     StateRemade { path: &'a Path },
@@ -27,6 +32,7 @@ pub enum ProgramEvent<'a> {
 pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("program.panicked", "ERROR", &["error"]),
     ("log.dropped", "WARN", &["lines"]),
+    ("log.no_journal", "WARN", &["error"]),
     ("state.remade", "WARN", &["path"]),
 ];
 
@@ -43,6 +49,13 @@ impl ProgramEvent<'_> {
             }
             Self::LogDropped { lines } => {
                 tracing::warn!(event = "log.dropped", lines, "log lines were dropped")
+            }
+            Self::NoJournal { error } => {
+                tracing::warn!(
+                    event = "log.no_journal",
+                    error = %escape_control(error),
+                    "the journal cannot be reached; log lines go to standard error as JSON"
+                );
             }
             Self::StateRemade { path } => {
                 let path = path.display().to_string();

@@ -8,6 +8,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use chrono::{DateTime, Local};
+use serde_json::{Map, Value};
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
@@ -155,6 +156,30 @@ impl Said {
         text
     }
 
+    /// A number that may be none.
+    fn count(&mut self, name: &str, value: u64) {
+        // Nothing happened of this kind.
+        if value > 0 {
+            self.add(name, value.to_string());
+        }
+    }
+
+    fn whether(&mut self, name: &str, value: bool) {
+        match (name, value) {
+            // That a job is suspended, the message says.
+            ("suspended", _) | ("dry_run", false) => {}
+            ("dry_run", true) => self.others.push("dry run".to_owned()),
+            (name, value) => self.add(name, value.to_string()),
+        }
+    }
+
+    fn measure(&mut self, name: &str, value: f64) {
+        match name {
+            "seconds" => self.others.push(format!("{value:.1} s")),
+            name => self.add(name, value.to_string()),
+        }
+    }
+
     fn add(&mut self, name: &str, value: String) {
         let value = escape_control(&value).into_owned();
         match name {
@@ -187,27 +212,36 @@ impl Visit for Said {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        // Nothing happened of this kind.
-        if value > 0 {
-            self.add(field.name(), value.to_string());
-        }
+        self.count(field.name(), value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        match (field.name(), value) {
-            // That a job is suspended, the message says.
-            ("suspended", _) | ("dry_run", false) => {}
-            ("dry_run", true) => self.others.push("dry run".to_owned()),
-            (name, value) => self.add(name, value.to_string()),
-        }
+        self.whether(field.name(), value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        match field.name() {
-            "seconds" => self.others.push(format!("{value:.1} s")),
-            name => self.add(name, value.to_string()),
+        self.measure(field.name(), value);
+    }
+}
+
+/// What a line of JSON says, in the words of a line for people, without the time and the level.
+pub(super) fn text_of(line: &Map<String, Value>) -> String {
+    let mut said = Said::default();
+    for (name, value) in line {
+        match value {
+            _ if ["timestamp", "level"].contains(&name.as_str()) => {}
+            Value::String(text) => said.add(name, text.clone()),
+            Value::Bool(value) => said.whether(name, *value),
+            Value::Number(number) => match (number.as_u64(), number.as_f64()) {
+                (Some(count), _) => said.count(name, count),
+                (None, Some(value)) if number.is_f64() => said.measure(name, value),
+                (None, _) => said.add(name, number.to_string()),
+            },
+            Value::Null => {}
+            Value::Array(_) | Value::Object(_) => said.add(name, value.to_string()),
         }
     }
+    said.text()
 }
 
 #[cfg(test)]

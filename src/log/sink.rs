@@ -26,7 +26,32 @@ const CHUNK: usize = 4096;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NotWritten;
 
-/// Where lines are written.
+/// What the writer writes to.
+pub(super) trait Destination {
+    /// Writes one line, however long the reader takes, unless the reader has left or `is_over`.
+    ///
+    /// # Errors
+    /// It is not written.
+    fn line(&mut self, text: &[u8], is_over: &dyn Fn() -> bool) -> Result<(), NotWritten>;
+
+    /// Shows a frame of the progress display.
+    ///
+    /// # Errors
+    /// It is not shown.
+    fn frame(&mut self, frame: &[u8], is_over: &dyn Fn() -> bool) -> Result<(), NotWritten>;
+}
+
+impl<F: AsFd> Destination for Sink<F> {
+    fn line(&mut self, text: &[u8], is_over: &dyn Fn() -> bool) -> Result<(), NotWritten> {
+        self.write(text, is_over)
+    }
+
+    fn frame(&mut self, frame: &[u8], is_over: &dyn Fn() -> bool) -> Result<(), NotWritten> {
+        self.write(frame, is_over)
+    }
+}
+
+/// A file descriptor to which lines are written.
 #[derive(Debug)]
 pub(super) struct Sink<F> {
     to: F,

@@ -1,10 +1,10 @@
 //! The writer of queued lines; it also reports dropped ones.
 
-use std::{os::fd::AsFd, time::Duration};
+use std::time::Duration;
 
 use super::{
     queue::{Entry, Next, Queue},
-    sink::Sink,
+    sink::Destination,
 };
 
 /// The interval at which a reader that has left is checked for, while nothing else is to be
@@ -16,14 +16,14 @@ const AWAY: &[u8] = b"\r\x1b[2K";
 
 /// Writes queued items until the queue is closed; `dropped` makes the line that reports dropped
 /// lines.
-pub(super) fn write(queue: &Queue, sink: &mut Sink<impl AsFd>, dropped: impl Fn(u64) -> Vec<u8>) {
-    let is_over = || queue.is_over();
+pub(super) fn write(queue: &Queue, to: &mut impl Destination, dropped: impl Fn(u64) -> Vec<u8>) {
+    let is_over = &|| queue.is_over();
     let (mut unsaid, mut has_frame) = (0, false);
     loop {
         let line = match queue.next((unsaid > 0).then_some(LOOK_AGAIN)) {
             Next::Write(Entry::Frame(frame)) => {
                 // Shown or not, the next frame replaces it.
-                has_frame = sink.write(&frame, is_over).is_ok();
+                has_frame = to.frame(&frame, is_over).is_ok();
                 continue;
             }
             Next::Write(Entry::Line {
@@ -41,13 +41,13 @@ pub(super) fn write(queue: &Queue, sink: &mut Sink<impl AsFd>, dropped: impl Fn(
             Next::End => return,
         };
         if std::mem::take(&mut has_frame) {
-            let _ = sink.write(AWAY, is_over);
+            let _ = to.frame(AWAY, is_over);
         }
-        if unsaid > 0 && sink.write(&dropped(unsaid), is_over).is_ok() {
+        if unsaid > 0 && to.line(&dropped(unsaid), is_over).is_ok() {
             unsaid = 0;
         }
         if let Some(line) = line
-            && (unsaid > 0 || sink.write(&line, is_over).is_err())
+            && (unsaid > 0 || to.line(&line, is_over).is_err())
         {
             queue.count_dropped();
             unsaid += 1;

@@ -4,6 +4,7 @@
 
 mod closed;
 mod defect;
+mod journal;
 mod results;
 mod stalled;
 mod terminal;

@@ -181,6 +181,8 @@ fn the_service_lives_as_the_readme_says() {
     let runs: serde_json::Value = serde_json::from_str(&runs).unwrap();
     assert_eq!(runs.as_array().map(Vec::len), Some(2), "{runs}");
 
+    is_in_the_journal(&machine);
+
     reloads(&machine, &studio);
 
     let stopping = Instant::now();
@@ -204,6 +206,33 @@ fn the_service_lives_as_the_readme_says() {
     machine.ok("systemctl start ftrack-ldap-sync");
     is_confined(&machine);
     machine.ok("sudo ftrack-ldap-sync trigger artists");
+}
+
+/// What the service says is found in the journal by priority and by field.
+fn is_in_the_journal(machine: &Machine) {
+    let entries = |filter: &str| -> Vec<serde_json::Value> {
+        let found = machine.ok(&format!(
+            "journalctl --sync; journalctl --no-pager -u ftrack-ldap-sync -o json {filter}"
+        ));
+        let lines = found
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        lines.collect()
+    };
+    let applied = entries("FTRACK_LDAP_SYNC_EVENT=change.applied");
+    assert_eq!(applied.len(), 1, "{}", machine.journal());
+    assert_eq!(applied[0]["FTRACK_LDAP_SYNC_USERNAME"], "liu.wei");
+    assert_eq!(applied[0]["PRIORITY"], "6");
+    assert!(applied[0]["MESSAGE"].as_str().unwrap().contains("liu.wei"));
+    assert_eq!(entries("-p err").len(), 0, "{}", machine.journal());
+    // An order that fails is an error, by its priority.
+    machine.ok("sudo ftrack-ldap-sync --log-format journal sync nobody || true");
+    let failed = machine.ok("journalctl --sync; journalctl -p err -t ftrack-ldap-sync -o cat");
+    assert!(failed.contains("nobody"), "{failed}");
+    let query = readme::blocks("sh").concat();
+    for query in query.lines().filter(|line| line.starts_with("journalctl ")) {
+        machine.ok(query);
+    }
 }
 
 /// The daemon is nobody in particular, may do nothing in particular, and can read its secrets all

@@ -5,7 +5,7 @@
 use std::{
     cell::Cell,
     io::{PipeReader, Read, pipe},
-    os::unix::net::UnixStream,
+    os::{fd::AsFd, unix::net::UnixStream},
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -14,7 +14,10 @@ use std::{
 use proptest::prelude::*;
 
 use super::{
-    super::{queue::Bounds, sink::NotWritten},
+    super::{
+        queue::Bounds,
+        sink::{NotWritten, Sink},
+    },
     *,
 };
 
