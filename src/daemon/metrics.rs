@@ -6,10 +6,13 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use chrono::{DateTime, Utc};
 use prometheus::{
     CounterVec, Error, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry,
     TextEncoder, core::Collector, proto::MetricFamily,
 };
+
+use url::Url;
 
 use super::status::{JobStatus, Status, came_to_its_end};
 use crate::{
@@ -23,6 +26,7 @@ use crate::{
         summary::RunSummary,
     },
     run::servers::Servers,
+    tls::expiry,
 };
 
 mod families;
@@ -83,6 +87,8 @@ pub struct ConnectionFigures {
     pub directories: Vec<DirectoryFigures>,
     /// The calls to ftrack.
     pub ftrack: FtrackFigures,
+    /// When the first certificate expires that each server showed, by the URL of the server.
+    pub certificates: BTreeMap<String, DateTime<Utc>>,
 }
 
 /// The pool of one directory.
@@ -115,9 +121,21 @@ impl ConnectionFigures {
     /// The current counts of the connections of a configuration.
     #[must_use]
     pub fn of(servers: &Servers) -> Self {
+        let directories: Vec<_> = servers.directories().map(DirectoryFigures::of).collect();
+        let ftrack = servers.ftrack();
+        let all = directories.iter().flat_map(|directory| &directory.servers);
+        let urls = all.map(|server| server.server.as_str());
+        let certificate = |url: &str| {
+            let host = Url::parse(url).ok()?.host_str()?.to_owned();
+            Some((url.to_owned(), expiry::of(&host)?))
+        };
         Self {
-            directories: servers.directories().map(DirectoryFigures::of).collect(),
-            ftrack: servers.ftrack().figures(),
+            certificates: urls
+                .chain([ftrack.server()])
+                .filter_map(certificate)
+                .collect(),
+            directories,
+            ftrack: ftrack.figures(),
         }
     }
 }
@@ -357,6 +375,7 @@ impl Scrape {
             backoff,
             last_run,
             last_success,
+            success_due,
             ticks_skipped: _,
         } = job;
         let job = name.as_str();
@@ -368,6 +387,7 @@ impl Scrape {
         let times = [
             ("last_attempt_timestamp_seconds", attempt),
             ("last_success_timestamp_seconds", *last_success),
+            ("success_due_timestamp_seconds", *success_due),
             ("next_run_timestamp_seconds", *next_run),
             (
                 "backoff_until_timestamp_seconds",
@@ -466,6 +486,10 @@ impl Scrape {
         } = figures.ftrack;
         self.set("ftrack_calls_total", &["read"], read_calls as f64)?;
         self.set("ftrack_calls_total", &["write"], write_calls as f64)?;
+        for (server, expires) in &figures.certificates {
+            let seconds = expires.timestamp() as f64;
+            self.set("certificate_expiry_timestamp_seconds", &[server], seconds)?;
+        }
         self.set("ftrack_retries_total", &[], retries as f64)
     }
 

@@ -99,6 +99,10 @@ pub struct JobStatus {
     pub last_run: Option<RunSummary>,
     /// When a run last succeeded, except dry runs.
     pub last_success: Option<DateTime<Utc>>,
+    /// The second time after the last success at which it was due: later than that, it has missed two.
+    /// Absent without a schedule or a success, and during a pause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success_due: Option<DateTime<Utc>>,
     /// Ticks during a run, since the start.
     pub ticks_skipped: u64,
 }

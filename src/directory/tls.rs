@@ -10,8 +10,11 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
-use super::error::DirectoryError;
-use crate::{config::Directory, tls::trust::NamedCertificates};
+use super::{certificate::expiry, error::DirectoryError};
+use crate::{
+    config::Directory,
+    tls::{expiry::NotesExpiry, trust::NamedCertificates},
+};
 
 /// The TLS settings of a directory: the system's roots, or `ca_file` alone; a client certificate
 /// when there is one.
@@ -36,11 +39,14 @@ pub fn client_config(
             let named = named.map_err(|reason| file("CA", path, reason))?;
             builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(named))
+                .with_custom_certificate_verifier(NotesExpiry::new(named, expiry))
         }
-        None => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(system_verifier(name, provider)?)),
+        None => {
+            let system = system_verifier(name, provider)?;
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(NotesExpiry::new(system, expiry))
+        }
     };
     let config = match (&directory.client_cert_file, &directory.client_key_file) {
         (Some(certificate), Some(key)) => with_client_certificate(builder, certificate, key)?,

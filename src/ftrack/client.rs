@@ -12,13 +12,19 @@ use reqwest::{
 };
 use rustls::{
     ClientConfig,
-    crypto::aws_lc_rs,
+    crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, pem::PemObject},
 };
+use rustls_platform_verifier::Verifier;
 use url::Url;
 
 use super::{error::SetupProblem, network, proxy::is_direct};
-use crate::{config, config::files, tls::trust::NamedCertificates};
+use crate::{
+    config,
+    config::files,
+    directory::certificate::expiry,
+    tls::{expiry::NotesExpiry, trust::NamedCertificates},
+};
 
 /// How long an unused connection is kept open: less than common load balancers do, which would
 /// otherwise close it during a request.
@@ -67,26 +73,30 @@ fn client_with(config: &config::Ftrack, headers: HeaderMap) -> Result<Client, Se
     if is_direct(&config.server) {
         builder = builder.no_proxy();
     }
-    if let Some(file) = &config.ca_file {
+    let tls = if let Some(file) = &config.ca_file {
         let pem = files::read(file, files::CERTIFICATES_LIMIT)
             .map_err(|problem| format!("ftrack.ca_file {} {problem}", file.display()))?;
-        let tls = trusting(&pem).map_err(|problem| {
+        trusting(&pem).map_err(|problem| {
             let file = file.display();
             SetupProblem::new(
                 format!("ftrack.ca_file {file} {problem}"),
                 format!("check that ftrack.ca_file {file} contains complete certificates"),
             )
-        })?;
-        builder = builder.tls_backend_preconfigured(tls);
-    }
-    builder.build().map_err(|error| {
-        let what = format!(
-            "cannot set up the HTTP client: {}",
-            network::reasons(&error)
-        );
-        let way_out = "check this system's certificates, or set ftrack.ca_file";
-        SetupProblem::new(what, way_out.to_owned())
-    })
+        })?
+    } else {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let system = Verifier::new(Arc::clone(&provider)).map_err(|error| error.to_string());
+        let tls = system.and_then(|system| tls_by(NotesExpiry::new(system, expiry), provider));
+        tls.map_err(|problem| not_set_up(&problem))?
+    };
+    let client = builder.tls_backend_preconfigured(tls).build();
+    client.map_err(|error| not_set_up(&network::reasons(&error)))
+}
+
+fn not_set_up(problem: &str) -> SetupProblem {
+    let what = format!("cannot set up the HTTP client: {problem}");
+    let way_out = "check this system's certificates, or set ftrack.ca_file";
+    SetupProblem::new(what, way_out.to_owned())
 }
 
 /// TLS that trusts the certificates in this text alone.
@@ -99,11 +109,17 @@ fn trusting(pem: &[u8]) -> Result<ClientConfig, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let named = NamedCertificates::new(named, Arc::clone(&provider))
         .map_err(|problem| format!("cannot be used: {problem}"))?;
+    tls_by(NotesExpiry::new(named, expiry), provider)
+        .map_err(|problem| format!("cannot be used: {problem}"))
+}
+
+/// TLS by what is trusted.
+fn tls_by(trust: Arc<NotesExpiry>, provider: Arc<CryptoProvider>) -> Result<ClientConfig, String> {
     let mut tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| format!("cannot be used: {error}"))?
+        .map_err(|error| error.to_string())?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(named))
+        .with_custom_certificate_verifier(trust)
         .with_no_client_auth();
     tls.alpn_protocols = vec!["h2".into(), "http/1.1".into()];
     Ok(tls)

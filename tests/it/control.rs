@@ -87,6 +87,7 @@ fn job(name: &str) -> JobStatus {
         backoff: None,
         last_run: None,
         last_success: None,
+        success_due: None,
         ticks_skipped: 0,
     }
 }

@@ -5,22 +5,21 @@
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, chown},
-    path::Path,
     process::{Command, Output},
     time::{Duration, Instant},
 };
 
-use ftrack_ldap_sync::daemon::metrics::{FAMILIES, Family, PREFIX};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    ability::{must_skip, must_skip_as_root},
+    ability::must_skip_as_root,
     slapd::wait_until,
     studio::{KEY, PASSWORD, Studio},
 };
 
 mod image;
+mod monitoring;
 
 use image::{Image, PROGRAMS, USER};
 
@@ -30,7 +29,6 @@ const KUBERNETES: &str = include_str!("../../deploy/kubernetes.yaml");
 const SECRET: &str = include_str!("../../deploy/kubernetes-secret.yaml");
 const SERVICE_MONITOR: &str = include_str!("../../deploy/monitoring/service-monitor.yaml");
 const DOCKERFILE: &str = include_str!("../../deploy/Dockerfile");
-const ALERTS: &str = include_str!("../../deploy/monitoring/alerts.yaml");
 
 fn documents(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap()
@@ -294,52 +292,6 @@ fn the_image_is_made_of_fixed_ones_and_does_not_say_where() {
                     "--remap-path-prefix=${{CARGO_HOME:-$HOME/{remapped}"
                 )),
             "{remapped}"
-        );
-    }
-}
-
-#[test]
-fn the_alerts_fire_when_they_should() {
-    if must_skip("the_alerts_fire_when_they_should", &["promtool"]) {
-        return;
-    }
-    let monitoring = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/monitoring");
-    for arguments in [
-        ["check", "rules", "alerts.yaml"],
-        ["test", "rules", "alerts_test.yaml"],
-    ] {
-        let output = Command::new("promtool")
-            .args(arguments)
-            .current_dir(&monitoring)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", text(&output));
-    }
-}
-
-#[test]
-fn each_alert_asks_for_metrics_that_there_are_and_says_what_to_do() {
-    let alerts = documents(ALERTS).remove(0);
-    let names: Vec<String> = FAMILIES.iter().map(Family::full_name).collect();
-    for alert in alerts["groups"][0]["rules"].as_array().unwrap() {
-        let asked = alert["expr"]
-            .as_str()
-            .unwrap()
-            .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
-        for metric in asked.filter(|word| word.starts_with(PREFIX)) {
-            assert!(
-                names.iter().any(|name| name == metric),
-                "there is no metric {metric}"
-            );
-        }
-        let annotations = &alert["annotations"];
-        assert!(
-            annotations["summary"].is_string() && annotations["description"].is_string(),
-            "{alert}"
-        );
-        assert!(
-            ["critical", "warning"].contains(&alert["labels"]["severity"].as_str().unwrap()),
-            "{alert}"
         );
     }
 }

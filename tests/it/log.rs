@@ -75,7 +75,7 @@ fn missed(lines: &[(String, Map<String, Value>)]) -> u64 {
 
 impl Studio {
     /// A studio whose daemon listens on a free port, and runs only what it is told to.
-    fn watched(self) -> Self {
+    pub fn watched(self) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -88,7 +88,7 @@ impl Studio {
     }
 
     /// A page of the daemon, which must answer at once; none before it listens.
-    fn page(&self, path: &str) -> Option<(u16, String)> {
+    pub fn page(&self, path: &str) -> Option<(u16, String)> {
         let port = fs::read_to_string(self.folder().join("port")).unwrap();
         self.runtime().block_on(async {
             let client = reqwest::Client::builder()
@@ -106,7 +106,7 @@ impl Studio {
     }
 
     /// Waits until the daemon has reached both servers.
-    fn wait_until_ready(&self) {
+    pub fn wait_until_ready(&self) {
         let is_ready = || {
             self.page("/readyz")
                 .is_some_and(|(status, _)| status == 200)

@@ -32,6 +32,7 @@ mod directory_socket;
 mod directory_tls;
 mod embedded_directory;
 mod events;
+mod expiry;
 mod explain;
 mod failures;
 mod faults;

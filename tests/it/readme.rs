@@ -17,11 +17,16 @@ use crate::{
 
 const README: &str = include_str!("../../README.md");
 
-/// The fenced blocks of one language, without their fences.
+/// The README's fenced blocks of one language, without their fences.
 pub fn blocks(language: &str) -> Vec<String> {
+    blocks_of(README, language)
+}
+
+/// The fenced blocks of one language in a page, without their fences.
+pub fn blocks_of(page: &str, language: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut block: Option<String> = None;
-    for line in README.lines() {
+    for line in page.lines() {
         match (&mut block, line.strip_prefix("```")) {
             (Some(text), None) => text.extend([line, "\n"]),
             (open @ Some(_), Some(_)) => found.extend(open.take()),
@@ -34,7 +39,7 @@ pub fn blocks(language: &str) -> Vec<String> {
         }
     }
     found.retain(|text| !text.starts_with('\0'));
-    assert!(!found.is_empty(), "the README has no {language} block");
+    assert!(!found.is_empty(), "the page has no {language} block");
     found
 }
 

@@ -229,9 +229,23 @@ fn is_in_the_journal(machine: &Machine) {
     machine.ok("sudo ftrack-ldap-sync --log-format journal sync nobody || true");
     let failed = machine.ok("journalctl --sync; journalctl -p err -t ftrack-ldap-sync -o cat");
     assert!(failed.contains("nobody"), "{failed}");
-    let query = readme::blocks("sh").concat();
-    for query in query.lines().filter(|line| line.starts_with("journalctl ")) {
-        machine.ok(query);
+    let page = include_str!("../../deploy/monitoring/README.md");
+    let queries = [readme::blocks("sh"), readme::blocks_of(page, "sh")]
+        .concat()
+        .concat();
+    for query in queries
+        .lines()
+        .filter(|line| line.starts_with("journalctl "))
+    {
+        // Somebody came, and nobody left.
+        let query = query.replace("ACTION=deactivate", "ACTION=create");
+        let query = query.replace("last tuesday + 1 day", "tomorrow");
+        let found = machine.ok(&query.replace("last tuesday", "today"));
+        let is_of_changes = query.contains("change.applied");
+        assert!(
+            !is_of_changes || found.contains("liu.wei"),
+            "{query}: {found}"
+        );
     }
 }
 

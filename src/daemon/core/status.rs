@@ -81,6 +81,12 @@ impl Core {
             (JobPhase::Waiting, None) => standing.put_off.or(Some(now)),
             (JobPhase::Idle | JobPhase::Running | JobPhase::Paused, None) => (view.next_tick)(job),
         };
+        let success_due = match (standing.pause, &configured.schedule) {
+            (None, Some(schedule)) => past
+                .and_then(|past| past.success)
+                .and_then(|success| schedule.occurrences(success).nth(1)),
+            (Some(_), _) | (None, None) => None,
+        };
         let next_changes = match (standing.phase, standing.pause) {
             (JobPhase::Idle | JobPhase::Waiting | JobPhase::Running, None) => {
                 (view.next_tick)(&Due::Changes(job.to_owned()).name())
@@ -109,6 +115,7 @@ impl Core {
             backoff: standing.backoff.cloned(),
             last_run: past.and_then(|past| past.run.clone()),
             last_success: past.and_then(|past| past.success),
+            success_due,
             ticks_skipped: standing.ticks_skipped,
         })
     }

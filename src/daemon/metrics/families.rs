@@ -93,6 +93,12 @@ pub const FAMILIES: &[Family] = &[
         JOB,
         "When the job runs next by itself; absent when it does not.",
     ),
+    gauge(
+        "success_due_timestamp_seconds",
+        JOB,
+        "The second time after the last success at which the job is due; absent before the first \
+         success, without a schedule, and during a pause.",
+    ),
     gauge("running", JOB, "Whether a run is in progress."),
     counter(
         "runs_total",
@@ -223,6 +229,12 @@ pub const FAMILIES: &[Family] = &[
         "ldap_binds_refused_total",
         &["directory", "server"],
         "Binds that the server refused.",
+    ),
+    gauge(
+        "certificate_expiry_timestamp_seconds",
+        &["server"],
+        "When the first certificate expires of those that the server showed last; absent without \
+         TLS.",
     ),
     counter(
         "ftrack_calls_total",

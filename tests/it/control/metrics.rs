@@ -123,6 +123,7 @@ fn figures() -> ConnectionFigures {
             write_calls: 4,
             retries: 3,
         },
+        certificates: [("ldaps://a".to_owned(), at("2027-01-01T00:00:00Z"))].into(),
     }
 }
 
@@ -136,6 +137,7 @@ fn full() -> (Metrics, Status) {
     let mut artists = job("artists");
     artists.last_run = Some(RunSummary::of(&report("artists", Outcome::Failed)));
     artists.last_success = Some(at("2026-01-01T00:00:10Z"));
+    artists.success_due = Some(at("2026-01-01T00:30:00Z"));
     artists.backoff = Some(Backoff {
         failures: 2,
         since: at("2026-01-01T00:00:00Z"),
@@ -268,6 +270,14 @@ fn every_metric_of_the_contract_is_there_under_its_name() {
         (
             "ldap_binds_refused_total{directory=\"studio\",server=\"ldaps://a\\\"b\\\\c\"}",
             2.0,
+        ),
+        (
+            "certificate_expiry_timestamp_seconds{server=\"ldaps://a\"}",
+            1_798_761_600.0,
+        ),
+        (
+            "success_due_timestamp_seconds{job=\"artists\"}",
+            1_767_227_400.0,
         ),
         ("ftrack_calls_total{kind=\"read\"}", 10.0),
         ("ftrack_retries_total", 3.0),
