@@ -125,6 +125,12 @@ pub enum Command {
         #[arg(value_enum)]
         shell: Shell,
     },
+    /// Print the manual page of the program, or write those of all commands
+    Man {
+        /// Existing folder for the pages: ftrack-ldap-sync.1, and one for each command
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
 }
 
 impl Command {
@@ -158,7 +164,8 @@ impl Command {
             | Self::Pause(_)
             | Self::Resume(_)
             | Self::Config(_)
-            | Self::Completions { .. } => None,
+            | Self::Completions { .. }
+            | Self::Man { .. } => None,
         }
     }
 }

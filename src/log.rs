@@ -202,6 +202,12 @@ pub fn is_on_terminal() -> bool {
     standard_error().is_terminal()
 }
 
+/// Whether lines go to the journal, where nobody sees a question.
+#[must_use]
+pub fn is_journal() -> bool {
+    TO_JOURNAL.get() == Some(&true)
+}
+
 /// How many lines were dropped since the start.
 #[must_use]
 pub fn dropped() -> u64 {
@@ -247,7 +253,7 @@ fn queue() -> &'static Queue {
 }
 
 fn write(queue: &Queue) {
-    if TO_JOURNAL.get() == Some(&true) {
+    if is_journal() {
         write_to(&mut Journal::default(), queue);
     } else {
         write_to(&mut Sink::new(standard_error()), queue);

@@ -31,6 +31,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod holds;
 pub(crate) mod link;
+pub(crate) mod man;
 pub(crate) mod moment;
 pub(crate) mod progress;
 pub(crate) mod put_back;
@@ -133,6 +134,7 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
             clap_complete::generate(shell, &mut Cli::command(), "ftrack-ldap-sync", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
+        Command::Man { out } => man::man(out.as_deref()),
         Command::Status(args) if args.check => {
             let socket = socket(&args.daemon);
             let checked = with_runtime(|_| async { Ok(control::monitoring::check(socket).await) });

@@ -19,7 +19,7 @@ const LONGEST_ANSWER: u64 = 64;
 
 /// Whether there is somebody who can be asked.
 pub(super) fn can_ask() -> bool {
-    io::stdin().is_terminal() && log::is_on_terminal()
+    io::stdin().is_terminal() && log::is_on_terminal() && !log::is_journal()
 }
 
 /// Asks on the terminal; anything but yes is no.

@@ -26,7 +26,7 @@ use crate::{
         summary::RunSummary,
     },
     run::servers::Servers,
-    tls::expiry,
+    tls::expiry::{self, Of},
 };
 
 mod families;
@@ -124,14 +124,15 @@ impl ConnectionFigures {
         let directories: Vec<_> = servers.directories().map(DirectoryFigures::of).collect();
         let ftrack = servers.ftrack();
         let all = directories.iter().flat_map(|directory| &directory.servers);
-        let urls = all.map(|server| server.server.as_str());
-        let certificate = |url: &str| {
-            let host = Url::parse(url).ok()?.host_str()?.to_owned();
-            Some((url.to_owned(), expiry::of(&host)?))
+        let urls = all.map(|server| (Of::Directory, server.server.as_str()));
+        let certificate = |(what, url): (Of, &str)| {
+            let parsed = Url::parse(url).ok()?;
+            let expires = expiry::of(what, parsed.host_str()?)?;
+            Some((url.to_owned(), expires))
         };
         Self {
             certificates: urls
-                .chain([ftrack.server()])
+                .chain([(Of::Ftrack, ftrack.server())])
                 .filter_map(certificate)
                 .collect(),
             directories,

@@ -13,7 +13,10 @@ use rustls_platform_verifier::Verifier;
 use super::{certificate::expiry, error::DirectoryError};
 use crate::{
     config::Directory,
-    tls::{expiry::NotesExpiry, trust::NamedCertificates},
+    tls::{
+        expiry::{NotesExpiry, Of},
+        trust::NamedCertificates,
+    },
 };
 
 /// The TLS settings of a directory: the system's roots, or `ca_file` alone; a client certificate
@@ -39,13 +42,13 @@ pub fn client_config(
             let named = named.map_err(|reason| file("CA", path, reason))?;
             builder
                 .dangerous()
-                .with_custom_certificate_verifier(NotesExpiry::new(named, expiry))
+                .with_custom_certificate_verifier(NotesExpiry::new(named, Of::Directory, expiry))
         }
         None => {
             let system = system_verifier(name, provider)?;
             builder
                 .dangerous()
-                .with_custom_certificate_verifier(NotesExpiry::new(system, expiry))
+                .with_custom_certificate_verifier(NotesExpiry::new(system, Of::Directory, expiry))
         }
     };
     let config = match (&directory.client_cert_file, &directory.client_key_file) {

@@ -23,7 +23,10 @@ use crate::{
     config,
     config::files,
     directory::certificate::expiry,
-    tls::{expiry::NotesExpiry, trust::NamedCertificates},
+    tls::{
+        expiry::{NotesExpiry, Of},
+        trust::NamedCertificates,
+    },
 };
 
 /// How long an unused connection is kept open: less than common load balancers do, which would
@@ -86,7 +89,8 @@ fn client_with(config: &config::Ftrack, headers: HeaderMap) -> Result<Client, Se
     } else {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let system = Verifier::new(Arc::clone(&provider)).map_err(|error| error.to_string());
-        let tls = system.and_then(|system| tls_by(NotesExpiry::new(system, expiry), provider));
+        let tls = system
+            .and_then(|system| tls_by(NotesExpiry::new(system, Of::Ftrack, expiry), provider));
         tls.map_err(|problem| not_set_up(&problem))?
     };
     let client = builder.tls_backend_preconfigured(tls).build();
@@ -109,7 +113,7 @@ fn trusting(pem: &[u8]) -> Result<ClientConfig, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let named = NamedCertificates::new(named, Arc::clone(&provider))
         .map_err(|problem| format!("cannot be used: {problem}"))?;
-    tls_by(NotesExpiry::new(named, expiry), provider)
+    tls_by(NotesExpiry::new(named, Of::Ftrack, expiry), provider)
         .map_err(|problem| format!("cannot be used: {problem}"))
 }
 

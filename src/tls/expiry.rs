@@ -15,7 +15,16 @@ use rustls::{
 /// The certificates of so many servers are noted: far more than anybody configures.
 const MOST: usize = 256;
 
-static NOTED: Mutex<BTreeMap<String, DateTime<Utc>>> = Mutex::new(BTreeMap::new());
+static NOTED: Mutex<BTreeMap<(Of, String), DateTime<Utc>>> = Mutex::new(BTreeMap::new());
+
+/// What a server is: both may be on one host, whose ports the certificates do not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Of {
+    /// A directory's server.
+    Directory,
+    /// ftrack's.
+    Ftrack,
+}
 
 /// When the certificate in DER expires; none where it cannot be parsed.
 pub(crate) type Expiry = fn(&[u8]) -> Option<DateTime<Utc>>;
@@ -23,9 +32,9 @@ pub(crate) type Expiry = fn(&[u8]) -> Option<DateTime<Utc>>;
 /// When the first certificate of the chain expires that this server showed last, by the host of its
 /// URL: a name or an address. None where it has shown none that was trusted.
 #[must_use]
-pub(crate) fn of(host: &str) -> Option<DateTime<Utc>> {
+pub(crate) fn of(what: Of, host: &str) -> Option<DateTime<Utc>> {
     let noted = NOTED.lock().unwrap_or_else(PoisonError::into_inner);
-    noted.get(&written(host)).copied()
+    noted.get(&(what, written(host))).copied()
 }
 
 /// One form of a name or an address: an address of version 6 without brackets.
@@ -39,24 +48,33 @@ fn written(host: &str) -> String {
 #[derive(Debug)]
 pub(crate) struct NotesExpiry {
     trust: Arc<dyn ServerCertVerifier>,
+    what: Of,
     expiry: Expiry,
 }
 
 impl NotesExpiry {
-    /// With what is trusted, and how a certificate is read.
-    pub(crate) fn new(trust: impl ServerCertVerifier + 'static, expiry: Expiry) -> Arc<Self> {
+    /// With what is trusted, whose certificates they are, and how one is read.
+    pub(crate) fn new(
+        trust: impl ServerCertVerifier + 'static,
+        what: Of,
+        expiry: Expiry,
+    ) -> Arc<Self> {
         let trust = Arc::new(trust);
-        Arc::new(Self { trust, expiry })
+        Arc::new(Self {
+            trust,
+            what,
+            expiry,
+        })
     }
 
     fn note(&self, server: &ServerName<'_>, chain: impl Iterator<Item = Option<DateTime<Utc>>>) {
         let Some(first) = chain.flatten().min() else {
             return;
         };
-        let host = written(&server.to_str());
+        let of = (self.what, written(&server.to_str()));
         let mut noted = NOTED.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.len() < MOST || noted.contains_key(&host) {
-            noted.insert(host, first);
+        if noted.len() < MOST || noted.contains_key(&of) {
+            noted.insert(of, first);
         }
     }
 }

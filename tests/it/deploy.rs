@@ -20,6 +20,7 @@ use crate::{
 
 mod image;
 mod monitoring;
+mod packages;
 
 use image::{Image, PROGRAMS, USER};
 
