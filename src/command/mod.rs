@@ -2,14 +2,14 @@
 
 use std::{
     io::{self, Write},
+    path::PathBuf,
     sync::Arc,
 };
 
-use clap::CommandFactory;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{Cli, Command, ConfigCommand, DaemonArgs, Exit, Stop},
+    cli::{Cli, Command, ConfigCommand, DaemonArgs, Exit, StatusArgs, Stop},
     config::{Config, Environment, Job},
     daemon::setup,
     event::Event,
@@ -31,8 +31,8 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod holds;
 pub(crate) mod link;
-pub(crate) mod man;
 pub(crate) mod moment;
+pub(crate) mod pages;
 pub(crate) mod progress;
 pub(crate) mod put_back;
 pub(crate) mod runs;
@@ -129,20 +129,9 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
         Command::Config(ConfigCommand::Example { kind: Some(kind) }) => {
             print(&config::example_of(kind).map_err(|error| Stop::failed(&error))?)
         }
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "ftrack-ldap-sync", &mut script);
-            print(&String::from_utf8_lossy(&script))
-        }
-        Command::Man { out } => man::man(out.as_deref()),
-        Command::Status(args) if args.check => {
-            let socket = socket(&args.daemon);
-            let checked = with_runtime(|_| async { Ok(control::monitoring::check(socket).await) });
-            checked.or_else(|stop| Ok(unknown(&stop)))
-        }
-        Command::Status(args) => {
-            with_runtime(|_| async move { control::status(&socket(&args.daemon)?, &args).await })
-        }
+        Command::Completions { shell } => pages::completions(shell),
+        Command::Man { out } => pages::man(out.as_deref()),
+        Command::Status(args) => status(socket(&args.daemon), &args),
         Command::Trigger(args) => with_runtime(|cancel| async move {
             control::trigger(&socket(&args.daemon)?, &args, &cancel).await
         }),
@@ -170,6 +159,15 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
             with_runtime(|cancel| async move { demo::demo(&args, &cancel).await })
         }
     }
+}
+
+/// `status`, for people and programs, or for a monitoring system.
+fn status(socket: Result<PathBuf, Stop>, args: &StatusArgs) -> Result<Exit, Stop> {
+    if !args.check {
+        return with_runtime(|_| async move { control::status(&socket?, args).await });
+    }
+    let checked = with_runtime(|_| async { Ok(control::monitoring::check(socket).await) });
+    checked.or_else(|stop| Ok(unknown(&stop)))
 }
 
 /// `status --check` where it could not ask at all: says why, and that it is not known how the daemon

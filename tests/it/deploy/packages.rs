@@ -30,16 +30,16 @@ fn metadata(of: &str) -> toml::Table {
 fn files(of: &str) -> Vec<(String, String, String)> {
     let text = |value: &toml::Value| value.as_str().unwrap().to_owned();
     let assets = metadata(of)["assets"].as_array().unwrap().clone();
-    let file = |asset: &toml::Value| match asset {
-        toml::Value::Array(parts) => (
+    let file = |asset: &toml::Value| match asset.as_array() {
+        Some(parts) => (
             text(&parts[0]),
             format!("/{}", text(&parts[1])),
             text(&parts[2]),
         ),
-        table => (
-            text(&table["source"]),
-            text(&table["dest"]),
-            text(&table["mode"]),
+        None => (
+            text(&asset["source"]),
+            text(&asset["dest"]),
+            text(&asset["mode"]),
         ),
     };
     assets.iter().map(file).collect()
@@ -157,15 +157,28 @@ fn the_program_writes_its_pages_and_completions() {
         .filter(|name| *name != "help")
         .collect();
     assert!(commands.len() > 20, "{help}");
-    let ask = "source \"$0\"; COMP_WORDS=(ftrack-ldap-sync ''); COMP_CWORD=1; \
-               _ftrack-ldap-sync ftrack-ldap-sync '' ftrack-ldap-sync; echo \"${COMPREPLY[*]}\"";
-    let bash = Command::new("bash")
-        .args(["-c", ask])
-        .arg(made.join("completions/ftrack-ldap-sync.bash"))
-        .output()
-        .unwrap();
-    let offered = text(&bash);
+    let complete = |words: &str| {
+        let ask = "source \"$0\"; COMP_WORDS=($1 ''); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); \
+                   _ftrack__ldap__sync ftrack-ldap-sync '' \"${COMP_WORDS[-2]}\"; echo \"${COMPREPLY[*]}\"";
+        let bash = Command::new("bash")
+            .args(["-c", ask])
+            .arg(made.join("completions/ftrack-ldap-sync.bash"))
+            .arg(words)
+            .output()
+            .unwrap();
+        assert!(bash.stderr.is_empty(), "{}", text(&bash));
+        text(&bash)
+    };
+    let offered = complete("ftrack-ldap-sync");
     let offered: BTreeSet<&str> = offered.split_whitespace().collect();
+    assert!(
+        complete("ftrack-ldap-sync status").contains("--check"),
+        "also behind a command"
+    );
+    assert!(
+        complete("ftrack-ldap-sync runs show").contains("--state-dir"),
+        "and behind its own"
+    );
     for command in commands {
         let page = made.join(format!("man/ftrack-ldap-sync-{command}.1.gz"));
         assert!(page.is_file(), "{command} has no page");

@@ -1,12 +1,15 @@
-//! `man`: the manual pages, made of what `--help` says.
+//! `man` and `completions`: the manual pages and the completion scripts, made of what `--help` says.
 
 use std::path::Path;
 
 use clap::CommandFactory;
+use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::print;
 use crate::cli::{Cli, Exit, Stop};
+
+const NAME: &str = "ftrack-ldap-sync";
 
 /// Prints the page of the program, or writes that of the program and of each command into a folder.
 ///
@@ -26,4 +29,17 @@ pub(super) fn man(folder: Option<&Path>) -> Result<Exit, Stop> {
         ))
     })?;
     Ok(Exit::Done)
+}
+
+/// Prints the completion script of a shell.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn completions(shell: Shell) -> Result<Exit, Stop> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
+    let script = String::from_utf8_lossy(&script);
+    // The script for bash calls the commands of a program with a hyphen in its name in two ways
+    // (clap_complete 4.6), and so would offer nothing behind a command.
+    print(&script.replace(&NAME.replace('-', "__subcmd__"), &NAME.replace('-', "__")))
 }
