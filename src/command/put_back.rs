@@ -85,7 +85,7 @@ pub async fn restore(
     args: &RestoreArgs,
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
-    if args.snapshot == "last" && args.job.is_none() && config.jobs.len() > 1 {
+    if args.snapshot == "last" && args.put_back.job.is_none() && config.jobs.len() > 1 {
         return Err(Stop::usage(
             "there are several jobs: name the one whose last snapshot is to be restored, with --job, \
              or name the snapshot",

@@ -108,15 +108,13 @@ fn a_clock_that_was_set_back_makes_no_snapshot_old() {
     let folder = TempDir::new().unwrap();
     let snapshots = Snapshots::new(folder.path());
     for day in 1..=4 {
-        snapshots
-            .keep(&snapshot(&id(day), &[]), &keeping(50, 90))
-            .unwrap();
+        save(&snapshots, &snapshot(&id(day), &[]), &keeping(50, 90)).unwrap();
     }
     // A run had its id of a clock that was a year ahead, and later ones follow it.
     for part in 0..3 {
         let mut kept = snapshot(&format!("20270101-120000-000{part}"), &[]);
         kept.head.taken_at = taken_about(&id(5)).unwrap();
-        snapshots.keep(&kept, &keeping(50, 90)).unwrap();
+        save(&snapshots, &kept, &keeping(50, 90)).unwrap();
     }
     assert_eq!(runs_in(&snapshots).len(), 7);
 }
