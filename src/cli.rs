@@ -14,9 +14,11 @@ use crate::{
 };
 
 mod holds;
+mod notify;
 mod put_back;
 
 pub use holds::{ApproveArgs, HoldsArgs, HoldsCommand, RejectArgs, UnrejectArgs};
+pub use notify::{NotifyCommand, NotifyTestArgs};
 pub use put_back::{RestoreArgs, SnapshotsArgs, SnapshotsCommand, UndoArgs};
 
 /// The heading of the options of all commands, which come after the command's own.
@@ -103,6 +105,9 @@ pub enum Command {
     Restore(RestoreArgs),
     /// List the snapshots of what ftrack held before each run that wrote, or show one
     Snapshots(SnapshotsArgs),
+    /// Test the notifications
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// Show what the running daemon is doing: each job, its last run and its next run
     Status(StatusArgs),
     /// Run a job now in the running daemon, and wait for its report
@@ -163,6 +168,7 @@ impl Command {
             | Self::Trigger(_)
             | Self::Pause(_)
             | Self::Resume(_)
+            | Self::Notify(_)
             | Self::Config(_)
             | Self::Completions { .. }
             | Self::Man { .. } => None,

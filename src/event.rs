@@ -28,6 +28,7 @@ mod builtin;
 mod change;
 pub mod daemon;
 mod hold;
+pub mod notification;
 pub mod program;
 mod repeats;
 

@@ -12,6 +12,7 @@ pub mod event;
 pub mod ftrack;
 pub mod log;
 pub mod model;
+pub mod notify;
 pub mod run;
 pub mod state;
 pub mod sync;

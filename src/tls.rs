@@ -1,5 +1,6 @@
-//! TLS to both servers: which certificates are trusted, and what a failed handshake means.
+//! TLS to all servers: which certificates are trusted, and what a failed handshake means.
 
+pub(crate) mod client;
 pub(crate) mod expiry;
 pub mod fault;
 pub(crate) mod trust;

@@ -2,14 +2,14 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{Cli, Command, ConfigCommand, DaemonArgs, Exit, StatusArgs, Stop},
+    cli::{Cli, Command, ConfigCommand, DaemonArgs, Exit, NotifyCommand, StatusArgs, Stop},
     config::{Config, Environment, Job},
     daemon::setup,
     event::Event,
@@ -32,6 +32,7 @@ pub(crate) mod explain;
 pub(crate) mod holds;
 pub(crate) mod link;
 pub(crate) mod moment;
+pub(crate) mod notify;
 pub(crate) mod pages;
 pub(crate) mod progress;
 pub(crate) mod put_back;
@@ -119,16 +120,10 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
             put_back::restore(&Arc::new(load()?), &args, &cancel).await
         }),
         Command::Snapshots(args) => snapshots::snapshots(&file, &args),
-        Command::Config(ConfigCommand::Show { format }) => {
-            let effective = crate::config::effective(&file, &Environment::of_process());
-            let effective = effective.map_err(|findings| Stop::usage(&findings))?;
-            print(&config::show(&effective, format).map_err(|error| Stop::failed(&error))?)
+        Command::Notify(NotifyCommand::Test(args)) => {
+            with_runtime(|_| async move { notify::test(&load()?, &args).await })
         }
-        Command::Config(ConfigCommand::Schema) => print(&config::schema()),
-        Command::Config(ConfigCommand::Example { kind: None }) => print(config::example()),
-        Command::Config(ConfigCommand::Example { kind: Some(kind) }) => {
-            print(&config::example_of(kind).map_err(|error| Stop::failed(&error))?)
-        }
+        Command::Config(what) => show_configuration(&file, what),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { out } => pages::man(out.as_deref()),
         Command::Status(args) => status(socket(&args.daemon), &args),
@@ -175,6 +170,22 @@ fn status(socket: Result<PathBuf, Stop>, args: &StatusArgs) -> Result<Exit, Stop
 #[must_use]
 pub fn unknown(stop: &Stop) -> Exit {
     control::monitoring::unknown(stop)
+}
+
+/// `config show`, `config schema` and `config example`.
+fn show_configuration(file: &Path, what: ConfigCommand) -> Result<Exit, Stop> {
+    match what {
+        ConfigCommand::Show { format } => {
+            let effective = crate::config::effective(file, &Environment::of_process());
+            let effective = effective.map_err(|findings| Stop::usage(&findings))?;
+            print(&config::show(&effective, format).map_err(|error| Stop::failed(&error))?)
+        }
+        ConfigCommand::Schema => print(&config::schema()),
+        ConfigCommand::Example { kind: None } => print(config::example()),
+        ConfigCommand::Example { kind: Some(kind) } => {
+            print(&config::example_of(kind).map_err(|error| Stop::failed(&error))?)
+        }
+    }
 }
 
 /// Runs a command that waits for servers; the first SIGTERM or SIGINT cancels the token, a second

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{job, print_json, print_text, progress::ProgressLine, terminal::Screen};
+use super::{job, notify, print_json, print_text, progress::ProgressLine, terminal::Screen};
 use crate::{
     cli::{ApplyArgs, Exit, Format, PlanArgs, Stop, SyncArgs},
     config::{Config, Environment},
@@ -175,7 +175,12 @@ async fn run(
     let Some(report) = report else {
         return nothing_changed(format);
     };
-    show_new(&report, format)?;
+    let shown = show_new(&report, format);
+    let is_told = notify::tell(config, &report, cancel).await;
+    shown?;
+    if !is_told && format == Format::Text {
+        print_text("\nNot everybody was told about it: `notify test` shows who is not reached.\n")?;
+    }
     Ok(Exit::of(&report))
 }
 

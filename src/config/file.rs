@@ -13,6 +13,8 @@ use super::{
     ftrack::{self, FtrackTable},
     job::{self, JobKind, JobTable, Kind, LdapJob},
     notes::Notes,
+    notifications,
+    notifications::NotificationsTable,
     table::{Complete, table},
     value::{CENTURY, HOUR, Line, List, Number, Period, listen},
 };
@@ -40,6 +42,10 @@ pub struct File {
     pub snapshots: SnapshotsTable,
     /// The ftrack server.
     pub ftrack: FtrackTable,
+    /// Who is told what about the jobs, and how; a job may have a table of its own, whose keys stand
+    /// in place of these.
+    #[serde(skip_serializing_if = "NotificationsTable::is_empty")]
+    pub notifications: NotificationsTable,
     /// The LDAP directories, by a name of your choice, with the same characters as a job's.
     pub directories: BTreeMap<String, DirectoryTable>,
     /// The jobs, by a name of your choice: lower-case letters, digits, `-`, `_` and `.`, since it
@@ -56,6 +62,7 @@ impl Default for File {
             http: None,
             reports: ReportsTable::default(),
             snapshots: SnapshotsTable::default(),
+            notifications: NotificationsTable::default(),
             ftrack: FtrackTable::default(),
             directories: BTreeMap::new(),
             jobs: BTreeMap::new(),
@@ -142,8 +149,13 @@ impl File {
             (name, checked)
         });
         let directories: BTreeMap<_, _> = directories.collect();
+        let general = self.notifications;
+        let share_general = self.jobs.values();
+        let share_general = share_general.filter(|job| !job.notifications.alive.has_url());
+        let general = (&general, share_general.count());
         let jobs = self.jobs.into_iter().map(|(name, job)| {
-            let checked = job::check(notes, &name, job, &names);
+            let told = notifications::check(notes, places, &name, &job.notifications, general);
+            let checked = job::check(notes, &name, job, (&names, told));
             (name, checked)
         });
         let jobs: BTreeMap<_, _> = jobs.collect();
@@ -187,6 +199,8 @@ impl From<Config> for File {
             http: config.http.map(Into::into),
             reports: config.reports.into(),
             snapshots: config.snapshots.into(),
+            // Each job has what it has of them.
+            notifications: NotificationsTable::default(),
             ftrack: FtrackTable::from(config.ftrack).with_files(),
             jobs: written(jobs),
             directories: written(config.directories)

@@ -16,6 +16,7 @@ use super::{
     kind::PeopleFilter,
     limits::{FtrackLdapJob, Limits, LimitsTable},
     notes::Notes,
+    notifications::{Notifications, NotificationsTable},
     retry::{self, RetryTable},
     table::Complete,
     users::{self, Users, UsersTable},
@@ -37,7 +38,7 @@ const LONGEST: u64 = 7 * DAY;
 
 /// One job: which people of which directory are kept in step, and by which rules. For a job of kind
 /// `ftrack-ldap`, only the keys `kind`, `schedule`, `timezone`, `catch_up`, `splay`, `time_limit`,
-/// `retry` and, in `limits`, `deactivate` and `rename` have a meaning.
+/// `retry`, `notifications` and, in `limits`, `deactivate` and `rename` have a meaning.
 // The table of two kinds of jobs, each of which has a type of its own that holds only its keys: a
 // key that only one of them has is absent for the other.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -132,6 +133,10 @@ pub struct JobTable {
     pub freezes: Vec<FreezeTable>,
     /// How failed runs are retried, instead of waiting for the next scheduled run.
     pub retry: RetryTable,
+    /// Who is told what about this job, and how; each key stands in place of that in
+    /// `[notifications]`.
+    #[serde(skip_serializing_if = "NotificationsTable::is_empty")]
+    pub notifications: NotificationsTable,
 }
 
 /// The keys that only a job that reads a directory has.
@@ -185,6 +190,7 @@ impl Default for JobTable {
             windows: WindowsTable::default(),
             freezes: Vec::new(),
             retry: RetryTable::default(),
+            notifications: NotificationsTable::default(),
         }
     }
 }
@@ -244,6 +250,7 @@ pub struct Job {
     pub splay: Duration,
     pub time_limit: Duration,
     pub retry: Retry,
+    pub notifications: Notifications,
     pub kind: JobKind,
 }
 
@@ -346,12 +353,13 @@ impl LdapJob {
     }
 }
 
-/// Checks the table of a job, in a configuration with these directories.
+/// Checks the table of a job, in a configuration with these directories, about which people are told
+/// this.
 pub fn check(
     notes: &mut Notes,
     name: &str,
     mut table: JobTable,
-    directories: &[String],
+    (directories, notifications): (&[String], Option<Notifications>),
 ) -> Option<Job> {
     let at = KeyPath::default().key("jobs").key(name);
     check_name(notes, &at, name);
@@ -369,6 +377,7 @@ pub fn check(
         splay: table.splay.complete()?,
         time_limit: table.time_limit.complete()?,
         retry: retry?,
+        notifications: notifications?,
         kind: kind?,
     })
 }
@@ -525,6 +534,7 @@ impl From<Job> for JobTable {
             splay: job.splay.into(),
             time_limit: job.time_limit.into(),
             retry: job.retry.into(),
+            notifications: job.notifications.into(),
             ..of_kind
         }
     }

@@ -110,7 +110,13 @@ impl Notes {
     }
 
     pub fn into_findings(self) -> Findings {
-        let mut findings = self.findings;
+        let mut findings: Vec<Finding> = Vec::with_capacity(self.findings.len());
+        for finding in self.findings {
+            // What is wrong for all jobs is found for each of them.
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
+        }
         findings.sort_by(|one, other| order(&one.place).cmp(&order(&other.place)));
         Findings(findings)
     }

@@ -179,7 +179,15 @@ mod tests {
             [
                 "ftrack.api_key",
                 "ftrack.link_key",
-                "directories.*.bind_password"
+                "notifications.mail.password",
+                "notifications.webhook.url",
+                "notifications.webhook.secret",
+                "notifications.alive.url",
+                "directories.*.bind_password",
+                "jobs.*.notifications.mail.password",
+                "jobs.*.notifications.webhook.url",
+                "jobs.*.notifications.webhook.secret",
+                "jobs.*.notifications.alive.url",
             ]
         );
     }

@@ -33,6 +33,7 @@ use super::{
 use crate::{
     config::{Config, schedule::Due},
     event::daemon::DaemonEvent,
+    notify::Notifier,
     run::servers::Servers,
     state::State,
 };
@@ -107,6 +108,8 @@ pub struct Context {
     pub runs: Handle,
     /// Brings back what was started.
     pub completions: mpsc::Sender<Completion>,
+    /// Tells people what happened.
+    pub notifier: Arc<Notifier>,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Shows that the coordinator works.
@@ -308,6 +311,7 @@ impl Coordinator {
             Effect::LoadConfiguration => self.load_configuration(),
             Effect::UseConfiguration => {
                 self.schedules.set(self.setup.schedules());
+                self.context.notifier.use_config(&self.setup.config);
                 self.context
                     .servers
                     .send_replace(self.setup.servers.clone());

@@ -25,6 +25,8 @@ use crate::{
         report::{ChangeResult, Outcome, Report, Trigger},
         summary::RunSummary,
     },
+    notify,
+    notify::ReceiverKind,
     run::servers::Servers,
     tls::expiry::{self, Of},
 };
@@ -75,6 +77,7 @@ pub struct Metrics {
     nothing_changed: IntCounterVec,
     builtin_alarms: IntCounterVec,
     holds_opened: IntCounterVec,
+    notifications: IntCounterVec,
     reload_failures: IntCounterVec,
     /// The last run of each job that did not fail and was not a dry run.
     settled: Mutex<BTreeMap<String, RunSummary>>,
@@ -185,6 +188,7 @@ impl Metrics {
             nothing_changed: counter("changes_reads_without_changes_total")?,
             builtin_alarms: counter("builtin_alarms_total")?,
             holds_opened: counter("holds_opened_total")?,
+            notifications: counter("notifications_total")?,
             reload_failures: counter("config_reload_failures_total")?,
             settled: Mutex::default(),
             registry,
@@ -246,6 +250,15 @@ impl Metrics {
     /// Counts a reading of what changed that found nothing to do.
     pub fn nothing_changed(&self, job: &str) {
         add(&self.nothing_changed, &[job], 1);
+    }
+
+    /// Counts a message to people.
+    pub fn notification(&self, job: &str, receiver: ReceiverKind, result: notify::Result) {
+        add(
+            &self.notifications,
+            &[job, receiver.as_str(), result.as_str()],
+            1,
+        );
     }
 
     /// Counts a reload that was refused.
@@ -314,6 +327,16 @@ impl Metrics {
         add(&self.nothing_changed, &[job], 0);
         add(&self.builtin_alarms, &[job], 0);
         add(&self.holds_opened, &[job], 0);
+        for (receiver, result) in ReceiverKind::ALL
+            .into_iter()
+            .flat_map(|receiver| notify::Result::ALL.map(|result| (receiver, result)))
+        {
+            add(
+                &self.notifications,
+                &[job, receiver.as_str(), result.as_str()],
+                0,
+            );
+        }
     }
 }
 

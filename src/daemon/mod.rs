@@ -12,6 +12,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     event::Event,
+    notify,
+    notify::{Notifier, Program},
     state::{State, files::StateError, lock::DaemonLock},
 };
 
@@ -47,6 +49,8 @@ use status::Status;
 
 /// Time limit for answers in flight at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// Time limit for messages that are not delivered at the end.
+const LAST_MESSAGES: Duration = Duration::from_millis(500);
 /// How many ticks, commands and ends may wait for the coordinator; it answers within milliseconds.
 const WAITING: usize = 256;
 
@@ -135,7 +139,13 @@ pub async fn run(
         http: address,
     });
     let scheduler = Scheduler::start(Clock::system(), tick_sender).await?;
+    let counted = Arc::clone(&metrics);
+    let count: notify::Count =
+        Arc::new(move |job, kind, result| counted.notification(job, kind, result));
+    let notifier = Notifier::start(&config, &source.host, Program::Daemon, count, &runs);
+    let notifier = Arc::new(notifier);
     let context = Context {
+        notifier: Arc::clone(&notifier),
         state: Arc::new(state),
         runs,
         completions: completion_sender,
@@ -151,6 +161,7 @@ pub async fn run(
     };
     let coordinator = Coordinator::start(setup, source, context, scheduler).await;
     coordinator.run(inbox, stop).await;
+    notifier.stop(LAST_MESSAGES).await;
     end.cancel();
     listeners.close();
     // Answers in flight get a moment; slow readers are not waited for.

@@ -152,7 +152,7 @@ fn headers(config: &config::Ftrack) -> Result<HeaderMap, String> {
 
 /// How long the server asks to wait (RFC 9110 section 10.2.3): seconds, or a date, which is
 /// compared with the server's own clock if it sends it.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let asked = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = asked.parse() {
         return Some(Duration::from_secs(seconds));

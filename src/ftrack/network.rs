@@ -57,7 +57,7 @@ pub(super) fn lost(
 }
 
 /// The error's causes, from the outer to the inner, without the address.
-pub(super) fn reasons(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn reasons(error: &(dyn Error + 'static)) -> String {
     let mut words: Vec<String> = Vec::new();
     for reason in chain(error).skip(1) {
         let text = reason.to_string();
@@ -90,7 +90,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     .take(16)
 }
 
-fn tls_fault(error: &(dyn Error + 'static)) -> Option<TlsFault> {
+pub(crate) fn tls_fault(error: &(dyn Error + 'static)) -> Option<TlsFault> {
     chain(error)
         .find_map(|reason| reason.downcast_ref())
         .map(TlsFault::of)

@@ -8,7 +8,7 @@ use crate::config;
 
 /// Whether a server is reached without a proxy, whatever the variables say: one elsewhere cannot
 /// reach this machine's own servers, and plain HTTP would disclose the key to it.
-pub(super) fn is_direct(server: &Url) -> bool {
+pub(crate) fn is_direct(server: &Url) -> bool {
     match server.host() {
         Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -29,6 +29,7 @@ pub mod link;
 pub mod link_notes;
 pub mod listed_rejection;
 pub mod observed;
+pub mod occasion;
 pub mod open_hold;
 pub mod own_links;
 pub mod pause;

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs};
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Account, CallKind, Fault},
-    event::{EVENTS, daemon, program},
+    event::{EVENTS, daemon, notification, program},
 };
 use serde_json::{Map, Value, json};
 
@@ -56,7 +56,11 @@ pub fn check_line(line: &Map<String, Value>) -> String {
 /// Every event that a log monitor may build on.
 fn promised() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static [&'static str])>
 {
-    EVENTS.iter().chain(program::EVENTS).chain(daemon::EVENTS)
+    EVENTS
+        .iter()
+        .chain(program::EVENTS)
+        .chain(daemon::EVENTS)
+        .chain(notification::EVENTS)
 }
 
 #[test]

@@ -37,6 +37,11 @@ pub fn of_program(about: &mut About, config: &Config, now: DateTime<Utc>) {
         certificates.push((key("ca_file"), &directory.ca_file));
         certificates.push((key("client_cert_file"), &directory.client_cert_file));
     }
+    for (name, job) in &config.jobs {
+        let at = format!("jobs.{name}.notifications");
+        let of_job = job.notifications.secrets();
+        secrets.extend(of_job.map(|(key, secret)| (format!("{at}.{key}"), secret)));
+    }
     for (key, secret) in &secrets {
         if let Some(file) = Credential::file(secret) {
             secret_file(about, key, file);
@@ -48,6 +53,12 @@ pub fn of_program(about: &mut About, config: &Config, now: DateTime<Utc>) {
     }
     for (key, file) in certificates {
         if let Some(file) = file {
+            certificate_file(about, &key, file, now);
+        }
+    }
+    for (name, job) in &config.jobs {
+        for (key, file) in job.notifications.certificates() {
+            let key = format!("jobs.{name}.notifications.{key}");
             certificate_file(about, &key, file, now);
         }
     }

@@ -73,6 +73,56 @@ impl FtrackAddress {
     }
 }
 
+/// A key that is the URL of a mail server: `smtps`, or `smtp`.
+pub struct MailServerAddress;
+
+impl MailServerAddress {
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Url>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map(Some).map_err(de::Error::custom)
+    }
+
+    fn parse(text: &str) -> Result<Url, String> {
+        let url = parse(text, "smtps://mail.studio.test")?;
+        match url.scheme() {
+            "smtps" | "smtp" => Ok(url),
+            scheme => Err(format!(
+                "{scheme:?} is not a scheme of mail servers; write smtps:// or smtp://"
+            )),
+        }
+    }
+}
+
+/// A key that is the address under which people reach the web page.
+pub struct PageAddress;
+
+impl PageAddress {
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Url>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map(Some).map_err(de::Error::custom)
+    }
+
+    fn parse(text: &str) -> Result<Url, String> {
+        let example = "https://sync.studio.test";
+        let url = Url::parse(text).map_err(|_| format!("not a URL such as {example:?}"))?;
+        let is_plain = url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        match url.scheme() {
+            "https" | "http" if is_plain => Ok(url),
+            "https" | "http" => Err("more than a scheme, a host, a port and a path".to_owned()),
+            scheme => Err(format!(
+                "{scheme:?} is not a scheme of web pages; write it such as {example:?}"
+            )),
+        }
+    }
+}
+
 /// A URL of a scheme, a host and optionally a port. A user and password in it are refused, and the
 /// URL is never quoted, so that they are not printed.
 fn parse(text: &str, example: &str) -> Result<Url, String> {

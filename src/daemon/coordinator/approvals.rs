@@ -14,6 +14,7 @@ use crate::{
         setup::Setup,
     },
     model::open_hold::OpenHold,
+    notify::Notifier,
     run::{
         CompiledJob,
         approval::HoldDecision,
@@ -44,6 +45,7 @@ impl Coordinator {
             setup: Arc::clone(&self.setup),
             state: Arc::clone(&self.context.state),
             metrics: Arc::clone(&self.context.metrics),
+            notifier: Arc::clone(&self.context.notifier),
             cancel: self.stop_approvals.child_token(),
             cut: self.cut.clone(),
         };
@@ -138,6 +140,7 @@ struct Underway {
     setup: Arc<Setup>,
     state: Arc<State>,
     metrics: Arc<Metrics>,
+    notifier: Arc<Notifier>,
     cancel: CancellationToken,
     cut: CancellationToken,
 }
@@ -162,6 +165,7 @@ impl Underway {
         };
         if let RunUpdate::Finished { report } = &ended {
             self.metrics.ended(report);
+            self.notifier.ended(report);
             show(state, report.job.clone(), completions).await;
         }
         // Whoever does not read any more keeps nobody waiting.

@@ -24,6 +24,7 @@ use crate::{
         report::{FailureKind, Report},
         summary::RunSummary,
     },
+    notify::Notifier,
     run::{CompiledJob, failure::RunStartError, servers::Servers},
     state::State,
 };
@@ -36,6 +37,7 @@ struct Ending {
     prepared: Arc<CompiledJob>,
     state: Arc<State>,
     metrics: Arc<Metrics>,
+    notifier: Arc<Notifier>,
     /// The connections that it began with.
     servers: Servers,
     reads: Vec<(String, Access)>,
@@ -78,6 +80,7 @@ impl Coordinator {
             prepared,
             state: Arc::clone(&self.context.state),
             metrics: Arc::clone(&self.context.metrics),
+            notifier: Arc::clone(&self.context.notifier),
             servers: self.setup.servers.clone(),
             reads,
             salt: self.setup.salt(),
@@ -93,9 +96,14 @@ impl Ending {
         let servers = match &outcome {
             RunOutcome::Reported(report) => {
                 self.metrics.ended(report);
+                self.notifier.ended(report);
                 self.found_out(report)
             }
-            RunOutcome::NothingChanged | RunOutcome::Busy | RunOutcome::Broken { .. } => Vec::new(),
+            RunOutcome::Broken { kind, error, .. } => {
+                self.notifier.broken(&job, *kind, error);
+                Vec::new()
+            }
+            RunOutcome::NothingChanged | RunOutcome::Busy => Vec::new(),
         };
         let outcome = match outcome {
             RunOutcome::Broken { kind, error, .. } => {

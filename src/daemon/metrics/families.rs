@@ -121,6 +121,11 @@ pub const FAMILIES: &[Family] = &[
         &["job", "cause"],
         "Users that runs deactivated, by cause.",
     ),
+    counter(
+        "notifications_total",
+        &["job", "receiver", "result"],
+        "Messages to people, by receiver and what became of them; dropped ones were not sent.",
+    ),
     gauge(
         "directory_entries",
         JOB,

@@ -66,7 +66,7 @@ fn unknown_keys() {
         ("[jobs.artists]\n", "[job.artists]\n", &[r#"config.toml:12: job: unknown key; did you mean "jobs"?"#]),
         (API_USER, "+ pagesize = 5", &[r#"config.toml:5: ftrack.pagesize: unknown key; did you mean "page_size"?"#]),
         (API_USER, r#"+ colour = "red""#, &["config.toml:5: ftrack.colour: unknown key; known keys are server, api_user, api_key, api_key_file, link_key, link_key_file, ca_file, connect_timeout, request_timeout, page_size, connections, batch_size, attempts, administrator_roles, default_roles"]),
-        ("[ftrack]", "colour = 1\n[ftrack]", &["config.toml:2: colour: unknown key; known keys are state_dir, control_socket, parallel_runs, http, reports, snapshots, ftrack, directories, jobs"]),
+        ("[ftrack]", "colour = 1\n[ftrack]", &["config.toml:2: colour: unknown key; known keys are state_dir, control_socket, parallel_runs, http, reports, snapshots, ftrack, notifications, directories, jobs"]),
         (FILTER, "+ roles = { User = [] }", &["config.toml:15: jobs.artists.roles.User: it has no groups, so that nobody could be given the role; name a group, or remove the key to leave everybody's role as it is"]),
         (FILTER, "+ roles = { User = [\"artists\"] }", &[r#"config.toml:15: jobs.artists.roles.User[0]: "artists" is not a DN (RFC 4514) such as "cn=artists,ou=groups,dc=studio,dc=test""#]),
         (FILTER, "+ roles = { User = [\"cn=a,dc=x\"], user = [\"cn=b,dc=x\"] }", &[r#"config.toml:15: jobs.artists.roles.user: it is the same role as "User": names are compared without case"#]),
@@ -92,14 +92,14 @@ fn unknown_keys() {
         (FILTER, "+ bind_dn = \"cn=sync\"", &["config.toml:15: jobs.artists.bind_dn: it does not belong here, but in [directories.NAME]"]),
         (FILTER, "+ deactivate_after = \"1d\"", &["config.toml:15: jobs.artists.deactivate_after: it does not belong here, but in [jobs.artists.users]"]),
         (FILTER, "+ page_size = 5", &["config.toml:15: jobs.artists.page_size: it does not belong here, but in [ftrack] or [directories.NAME]"]),
-        ("[ftrack]\nserver = \"https://studio.ftrackapp.com\"", "server = \"https://studio.ftrackapp.com\"\n[ftrack]", &["config.toml:2: server: it does not belong here, but in [ftrack]"]),
+        ("[ftrack]\nserver = \"https://studio.ftrackapp.com\"", "server = \"https://studio.ftrackapp.com\"\n[ftrack]", &["config.toml:2: server: it does not belong here, but in [ftrack] or [notifications.mail] or [jobs.NAME.notifications.mail]"]),
         (FILTER, r#"+ kind = "ftrack""#, &[r#"config.toml:15: jobs.artists.kind: "ftrack" is not one of "ldap", "ftrack-ldap""#]),
         (FILTER, "+ limits.adopt = \"never\"", &["config.toml:15: jobs.artists.limits.adopt: it does not belong here, but in [jobs.artists.users] or [jobs.artists.windows]"]),
         (EMAIL, "+ [jobs.artist.limits]\ndeactivate = 5\n[jobs.artist.users]\nprotect = []", &[r#"config.toml:19: jobs.artist.limits: there is no job "artist" beside this table; did you mean [jobs.artists.limits]?"#, r#"config.toml:21: jobs.artist.users: there is no job "artist" beside this table; did you mean [jobs.artists.users]?"#]),
         (FILTER, "+ users.protects = []", &[r#"config.toml:15: jobs.artists.users.protects: unknown key; did you mean "protect"?"#]),
         (EMAIL, r#"email = { form = "mail" }"#, &[r#"config.toml:18: jobs.artists.attributes.email.form: unknown key; did you mean "from"?"#]),
         (EMAIL, r#"custom_attributes.number = "employeeNumber""#, &[r#"config.toml:18: jobs.artists.attributes.custom_attributes.number: unknown key; the name of a custom attribute goes in quotes: "custom_attributes.number" = ..."#]),
-        ("[ftrack]", "\"a\\nb\" = 1\n[ftrack]", &[r#"config.toml:2: "a\nb": unknown key; known keys are state_dir, control_socket, parallel_runs, http, reports, snapshots, ftrack, directories, jobs"#]),
+        ("[ftrack]", "\"a\\nb\" = 1\n[ftrack]", &[r#"config.toml:2: "a\nb": unknown key; known keys are state_dir, control_socket, parallel_runs, http, reports, snapshots, ftrack, notifications, directories, jobs"#]),
     ]);
 }
 

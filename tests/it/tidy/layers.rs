@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["ftrack"],
     &["state"],
     &["run"],
+    &["notify"],
     &["daemon"],
     &["demo"],
     &["cli"],
