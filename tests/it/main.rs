@@ -45,6 +45,7 @@ mod ldap_proxy;
 mod lists_cut_short;
 mod log;
 mod nobody_wrongly;
+mod notifications;
 mod observe;
 mod odd_directory;
 mod official_clients;

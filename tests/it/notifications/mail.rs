@@ -1,0 +1,241 @@
+//! Mail: to a server with TLS, logins and refusals.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+
+use super::{
+    events, named,
+    smtp::{MailSink, Manner},
+    sync,
+};
+use crate::{
+    rules::add_config,
+    studio::{Ended, Studio, dn},
+};
+
+const PASSWORD: &str = "smtp-planted-password";
+
+/// A studio that mails each change to this server.
+fn mailing(studio: &Studio, server: &MailSink, scheme: &str, keys: &str) {
+    std::fs::write(studio.folder().join("smtp-password"), PASSWORD).unwrap();
+    add_config(
+        studio,
+        &format!(
+            "[notifications]\non = [\"changes\"]\nattempts = 2\n[notifications.mail]\nserver = \
+             \"{scheme}://localhost:{}\"\nfrom = \"ftrack sync <sync@studio.test>\"\nto = \
+             [\"it@studio.test\", \"Lead <lead@studio.test>\"]\n{keys}\n",
+            server.port()
+        ),
+    );
+}
+
+const LOGIN: &str = "user = \"sync\"\npassword_file = \"smtp-password\"\nca_file = \"ca.pem\"";
+
+fn login() -> Option<String> {
+    Some(BASE64_STANDARD.encode(format!("\0sync\0{PASSWORD}")))
+}
+
+/// A change, so that there is something to tell.
+fn change(studio: &Studio, name: &str) -> Ended {
+    studio.tree().replace(&dn("ada"), "sn", &[name]).unwrap();
+    let ended = sync(studio, 0);
+    for text in [&ended.stdout, &ended.stderr] {
+        assert!(!text.contains(PASSWORD), "{text}");
+        assert!(!text.contains(&login().unwrap()), "{text}");
+    }
+    ended
+}
+
+fn error(ended: &Ended) -> String {
+    let failed = events(ended, "notification.failed");
+    assert_eq!(failed.len(), 1, "{}", ended.stderr);
+    failed[0]["error"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_mail_has_a_text_and_a_page_and_goes_to_everybody_over_tls() {
+    for (scheme, implicit_tls) in [("smtps", true), ("smtp", false)] {
+        let studio = Studio::of(&["ada"]);
+        let server = MailSink::start(
+            studio.runtime(),
+            studio.folder(),
+            Manner {
+                implicit_tls,
+                start_tls: !implicit_tls,
+                login: login(),
+                ..Manner::default()
+            },
+        );
+        mailing(&studio, &server, scheme, LOGIN);
+        sync(&studio, 0);
+        let [mail] = &server.mails()[..] else {
+            panic!("{:#?}", server.mails());
+        };
+        assert!(mail.has_tls && mail.has_login, "{mail:#?}");
+        assert_eq!(mail.from, "sync@studio.test");
+        assert_eq!(mail.to, ["it@studio.test", "lead@studio.test"]);
+        assert_eq!(
+            mail.header("Subject"),
+            "[ftrack-ldap-sync] artists: 1 created"
+        );
+        assert_eq!(mail.header("Auto-Submitted"), "auto-generated");
+        assert!(mail.header("Message-ID").ends_with("@ftrack-ldap-sync>"));
+        let text = mail.part("text/plain");
+        assert!(text.contains("  - ada: create applied"), "{text}");
+        let html = mail.part("text/html");
+        assert!(html.contains("<li>ada: create applied"), "{html}");
+        if !implicit_tls {
+            let before_tls = ["EHLO ", "STARTTLS"];
+            let said = server.said(1);
+            for (line, expected) in said.iter().zip(before_tls) {
+                assert!(line.starts_with(expected), "{said:?}");
+            }
+            assert!(
+                said[2].starts_with("EHLO "),
+                "what was said before TLS counts for nothing"
+            );
+        }
+    }
+}
+
+#[test]
+fn names_are_no_markup_in_mail() {
+    let studio = Studio::of(&[]);
+    let server = MailSink::start(studio.runtime(), studio.folder(), Manner::default());
+    mailing(&studio, &server, "smtp", "start_tls = false");
+    let hostile = "<img src=x>& Bcc: all@studio.test";
+    studio.tree().add(named(hostile)).unwrap();
+    sync(&studio, 0);
+    let [mail] = &server.mails()[..] else {
+        panic!("{:#?}", server.mails());
+    };
+    let html = mail.part("text/html");
+    assert!(html.contains("<li>&lt;img src"), "{html}");
+    assert!(!html.contains("<img"), "{html}");
+    let text = mail.part("text/plain");
+    assert!(
+        text.contains("  - <img src=x>& Bcc: all@studio.test: create"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_refusal_is_told_and_tried_again_only_where_that_may_help() {
+    let studio = Studio::of(&["ada"]);
+    let manner = Manner {
+        implicit_tls: true,
+        login: login(),
+        ..Manner::default()
+    };
+    let server = MailSink::start(studio.runtime(), studio.folder(), manner.clone());
+    mailing(&studio, &server, "smtps", LOGIN);
+    let answering = |answers: &[(&'static str, &str)]| {
+        let answers = answers.iter();
+        let answers = answers.map(|(start, answer)| (*start, (*answer).to_owned()));
+        server.change(Manner {
+            answers: answers.collect(),
+            ..manner.clone()
+        });
+    };
+    // A greylist: the second attempt gets through.
+    answering(&[
+        ("RCPT TO:<IT@", "451 later"),
+        ("RCPT TO:<LEAD@", "451 later"),
+    ]);
+    let ended = change(&studio, "One");
+    assert_eq!(
+        events(&ended, "notification.sent")[0]["attempts"],
+        2,
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(server.mails().len(), 1);
+    // One address is wrong: all others get it, once.
+    answering(&[("RCPT TO:<IT@", "550 5.1.1 nobody here")]);
+    let ended = change(&studio, "Two");
+    let said = error(&ended);
+    assert!(
+        said.contains("all others got it, but localhost: it refused it@studio.test"),
+        "{said}"
+    );
+    assert!(said.contains("nobody here"), "{said}");
+    assert_eq!(server.mails().len(), 2);
+    assert_eq!(server.mails()[1].to, ["lead@studio.test"]);
+    answering(&[("MAIL FROM", "553 not you")]);
+    assert!(error(&change(&studio, "Three")).contains("it refused the sender"));
+    answering(&[("DATA", "554 no spam")]);
+    assert!(error(&change(&studio, "Four")).contains("it refused the mail"));
+    // The server repeats what it was given.
+    server.change(Manner {
+        login: Some("other".into()),
+        ..manner.clone()
+    });
+    let said = error(&change(&studio, "Five"));
+    assert_eq!(
+        said, "********",
+        "nothing of it is shown, since it has the password in it"
+    );
+    answering(&[("AUTH", "535 5.7.8 wrong")]);
+    let said = error(&change(&studio, "Six"));
+    assert!(
+        said.contains("it refused the login") && said.contains("5.7.8 wrong"),
+        "{said}"
+    );
+    assert_eq!(server.mails().len(), 2);
+}
+
+#[test]
+fn a_server_without_tls_or_with_a_wrong_certificate_gets_nothing() {
+    let studio = Studio::of(&["ada"]);
+    let plain = Manner {
+        login: login(),
+        ..Manner::default()
+    };
+    let server = MailSink::start(studio.runtime(), studio.folder(), plain);
+    mailing(&studio, &server, "smtp", LOGIN);
+    let said = error(&change(&studio, "One"));
+    assert!(said.contains("it offers no STARTTLS"), "{said}");
+    // Nothing of the mail, and no password.
+    assert_eq!(server.said(1).len(), 1, "{:?}", server.said(1));
+    server.change(Manner {
+        start_tls: true,
+        ..Manner::default()
+    });
+    // Another authority's certificate.
+    let other = tempfile::TempDir::new().unwrap();
+    let _another = MailSink::start(studio.runtime(), other.path(), Manner::default());
+    std::fs::copy(other.path().join("ca.pem"), studio.folder().join("ca.pem")).unwrap();
+    let said = error(&change(&studio, "Two"));
+    assert!(
+        said.contains("the server's certificate is not trusted"),
+        "{said}"
+    );
+    assert_eq!(server.said(2).last().unwrap(), "STARTTLS");
+    // TLS where there is none.
+    mailing(&studio, &server, "smtps", LOGIN);
+    let said = error(&change(&studio, "Three"));
+    assert!(said.contains("its answer is something else"), "{said}");
+    assert!(server.mails().is_empty());
+}
+
+#[test]
+fn a_server_that_says_nothing_or_does_not_stop_delays_and_fails_no_run() {
+    let studio = Studio::of(&["ada"]);
+    let silent = Manner {
+        silent: true,
+        ..Manner::default()
+    };
+    let server = MailSink::start(studio.runtime(), studio.folder(), silent);
+    mailing(&studio, &server, "smtp", "start_tls = false");
+    let path = studio.folder().join("config.d/more.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("attempts = 2", "attempts = 1\ntime_limit = \"500ms\"");
+    std::fs::write(&path, text).unwrap();
+    assert_eq!(error(&change(&studio, "One")), "it took longer than 500ms");
+    server.change(Manner {
+        endless: true,
+        ..Manner::default()
+    });
+    let said = error(&change(&studio, "Two"));
+    assert!(said.contains("more than a mail server has to"), "{said}");
+    assert_eq!(server.connections(), 2);
+}
