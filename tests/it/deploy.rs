@@ -249,7 +249,7 @@ fn kubernetes_lets_in_and_out_what_is_needed_and_has_the_metrics_scraped() {
         .flat_map(|rule| rule["ports"].as_array().unwrap())
         .map(|port| port["port"].as_u64().unwrap())
         .collect();
-    assert_eq!(out, [53, 53, 636, 389, 443]);
+    assert_eq!(out, [53, 53, 636, 389, 443, 465, 587]);
     // A second `kubectl apply` of the rest does not put the placeholders back.
     assert!(
         documents(KUBERNETES)
