@@ -31,6 +31,7 @@ mod hold;
 pub mod notification;
 pub mod program;
 mod repeats;
+pub mod web;
 
 pub use builtin::{Builtin, BuiltinAlarm};
 pub use hold::HoldEvent;

@@ -17,6 +17,7 @@ pub mod run;
 pub mod state;
 pub mod sync;
 pub mod tls;
+pub mod web;
 pub mod wrap;
 
 /// The version in `Cargo.toml`.

@@ -12,9 +12,11 @@ use crate::{
     config::Environment,
     daemon::{
         self, StartError,
+        http::Pages,
         setup::{Setup, Source},
     },
     run::host::host,
+    web,
 };
 
 /// Time limit for the runs' threads to end after everything else has; a hanging disk is not waited
@@ -49,7 +51,8 @@ pub fn daemon(file: PathBuf) -> Result<Exit, Stop> {
             .load(Utc::now())
             .map_err(|findings| Stop::usage(&findings))?;
         let mut listening = None;
-        daemon::run(setup, source, runs.handle().clone(), stop, |reached| {
+        let on = (runs.handle().clone(), web::pages as Pages);
+        daemon::run(setup, source, on, stop, |reached| {
             listening = Some(wishes.pass_on(reached.commands))
         })
         .await?;

@@ -65,10 +65,10 @@ pub async fn apply(
 
 /// Who runs this command.
 pub(super) fn approver() -> Approver {
-    Approver {
-        uid: rustix::process::getuid().as_raw(),
-        sudo_user: Environment::of_process().sudo_user(),
-    }
+    Approver::of_user(
+        rustix::process::getuid().as_raw(),
+        Environment::of_process().sudo_user(),
+    )
 }
 
 /// `plan`: what a sync would change.

@@ -1,6 +1,6 @@
 //! The whole file: its tables, and the keys outside them.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,12 +11,13 @@ use super::{
     files::Places,
     finding::KeyPath,
     ftrack::{self, FtrackTable},
+    http::HttpTable,
     job::{self, JobKind, JobTable, Kind, LdapJob},
     notes::Notes,
     notifications,
     notifications::NotificationsTable,
     table::{Complete, table},
-    value::{CENTURY, HOUR, Line, List, Number, Period, listen},
+    value::{CENTURY, HOUR, Number, Period},
 };
 
 /// The configuration of ftrack-ldap-sync.
@@ -33,7 +34,7 @@ pub struct File {
     pub control_socket: PathBuf,
     /// How many runs a daemon executes at the same time; never two on one directory.
     pub parallel_runs: Number<1, 64>,
-    /// The HTTP listener for health and metrics; no listener when absent.
+    /// The HTTP listener for health, metrics and the pages; no listener when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpTable>,
     /// How long reports are saved.
@@ -67,21 +68,6 @@ impl Default for File {
             directories: BTreeMap::new(),
             jobs: BTreeMap::new(),
         }
-    }
-}
-
-table! {
-    /// The HTTP listener for health and metrics.
-    #[schemars(rename = "Http")]
-    struct HttpTable => struct Http {
-        /// The address and port to listen on, such as `127.0.0.1:9464`; required.
-        #[serde(deserialize_with = "listen", skip_serializing_if = "Option::is_none")]
-        #[schemars(with = "Option<String>")]
-        listen: Option<SocketAddr> => SocketAddr = None,
-        /// The names under which the status page is served, such as that of a proxy in front of it;
-        /// besides addresses, `localhost` and this machine's own name.
-        #[serde(skip_serializing_if = "List::is_empty")]
-        hosts: List<Line> => Vec<String> = List::default(),
     }
 }
 
@@ -120,25 +106,9 @@ impl File {
                 notes.find(&top.key(key), "empty");
             }
         }
-        if self.http.as_ref().is_some_and(|http| http.listen.is_none()) {
-            notes.missing(
-                &top.key("http").key("listen"),
-                "the address and port to listen on, such as \"127.0.0.1:9464\"",
-            );
-        }
-        if let Some(http) = &self.http {
-            http.hosts
-                .check_with(notes, &top.key("http").key("hosts"), |name| {
-                    let name = name.to_string();
-                    let is_name = url::Host::parse(&name).is_ok_and(
-                        |host| matches!(host, url::Host::Domain(parsed) if parsed == name),
-                    );
-                    (!is_name).then(|| {
-                        format!(
-                            "{name:?} is not a host's name in lower case, without scheme and port"
-                        )
-                    })
-                });
+        let mut http = self.http;
+        if let Some(http) = &mut http {
+            http.check(notes, places);
         }
         let ftrack = ftrack::check(notes, places, self.ftrack);
         check_presence(notes, &self.directories, &self.jobs);
@@ -166,7 +136,7 @@ impl File {
             state_dir: places.beside.join(self.state_dir),
             control_socket: places.beside.join(self.control_socket),
             parallel_runs: self.parallel_runs.complete()?,
-            http: match self.http {
+            http: match http {
                 Some(http) => Some(http.complete()?),
                 None => None,
             },
@@ -196,7 +166,7 @@ impl From<Config> for File {
             state_dir: config.state_dir,
             control_socket: config.control_socket,
             parallel_runs: config.parallel_runs.into(),
-            http: config.http.map(Into::into),
+            http: config.http.map(|http| HttpTable::from(http).with_files()),
             reports: config.reports.into(),
             snapshots: config.snapshots.into(),
             // Each job has what it has of them.

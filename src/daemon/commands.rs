@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::status::{JobStatus, Status};
 use crate::{
     model::{
-        change_kind::ChangeKind, open_hold::OpenHold, pause::Pause, readable_time::readable_time,
-        report::Report,
+        change_kind::ChangeKind, explanation::Explanation, open_hold::OpenHold, pause::Pause,
+        readable_time::readable_time, report::Report,
     },
     run::{
         Progress,
@@ -75,6 +75,8 @@ pub enum DaemonCommand {
     },
     /// Approve or reject a hold.
     Hold(HoldRequest),
+    /// Explain a person.
+    Explain(ExplainRequest),
     /// Reload the configuration.
     Reload,
 }
@@ -97,6 +99,17 @@ pub struct RejectRequest {
     pub decision: HoldDecision,
     /// Receives what became of it.
     pub answer: oneshot::Sender<Result<Rejection, CommandError>>,
+}
+
+/// Somebody asks what would become of a person, and why.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct ExplainRequest {
+    pub job: String,
+    /// A login, mail address, DN or id.
+    pub who: String,
+    /// Receives what was found.
+    pub answer: oneshot::Sender<Result<Explanation, CommandError>>,
 }
 
 /// What a person decides about a hold, of which the core knows nothing.
@@ -193,6 +206,12 @@ pub enum CommandError {
     /// There is no such hold, or it holds nobody of that name.
     #[error("{0}")]
     UnknownHold(String),
+    /// A person cannot be explained: there are several of that name, or a server does not answer.
+    #[error("{0}")]
+    NotExplained(String),
+    /// Somebody else is being explained.
+    #[error("another person is being looked up for somebody; try again in a moment")]
+    ExplainsAlready,
     /// The hold has ended, or cannot be approved.
     #[error("{0}")]
     NothingToDecide(String),
@@ -263,6 +282,16 @@ impl Commands {
     /// The state cannot be read.
     pub async fn holds(&self) -> Result<Vec<OpenHold>, CommandError> {
         self.ask(|answer| DaemonCommand::Hold(HoldRequest::List(answer)))
+            .await
+    }
+
+    /// Explains a person of a job, one at a time, and within a minute.
+    ///
+    /// # Errors
+    /// The person cannot be explained, a server must be left alone, or another one is being explained.
+    pub async fn explain(&self, job: &str, who: &str) -> Result<Explanation, CommandError> {
+        let (job, who) = (job.to_owned(), who.to_owned());
+        self.ask(|answer| DaemonCommand::Explain(ExplainRequest { job, who, answer }))
             .await
     }
 

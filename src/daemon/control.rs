@@ -24,7 +24,7 @@ use super::{
     heartbeat::Heartbeat,
     places::{Peer, Place, TooManyWatchers},
     serve,
-    serve::serve,
+    serve::{Client, serve},
     socket::ControlSocket,
     status::{JobStatus, Status},
 };
@@ -47,7 +47,7 @@ const LOGIN_LIMIT: usize = 256;
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// The same for a rejection, which waits for a run to end and writes to ftrack.
-const REJECT_LIMIT: Duration = Duration::from_secs(25);
+pub(crate) const REJECT_LIMIT: Duration = Duration::from_secs(25);
 
 /// `GET /v1/status`: the daemon's current status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -200,8 +200,9 @@ pub async fn listen(
         commands: orders,
         heartbeat,
     });
-    let peer = |stream: &UnixStream, _: &_| {
-        Peer::User(stream.peer_cred().ok().map(|credentials| credentials.uid()))
+    let peer = |stream: &UnixStream, _: &_| Client {
+        peer: Peer::User(stream.peer_cred().ok().map(|credentials| credentials.uid())),
+        address: None,
     };
     serve(socket, peer, router, end).await;
 }
@@ -349,7 +350,7 @@ fn asked_by(peer: Peer, sudo_user: Option<String>) -> Result<Approver, ApiError>
             "it is not known who asks for it".to_owned(),
         ));
     };
-    Ok(Approver { uid, sudo_user })
+    Ok(Approver::of_user(uid, sudo_user))
 }
 
 #[allow(clippy::ptr_arg, reason = "the form that is_none_or asks for")]
@@ -443,13 +444,13 @@ pub fn pause_of(
     })
 }
 
-async fn within_limit<T>(
+pub(crate) async fn within_limit<T>(
     order: impl Future<Output = Result<T, CommandError>>,
 ) -> Result<T, ApiError> {
     within(ANSWER_LIMIT, order).await
 }
 
-async fn within<T>(
+pub(crate) async fn within<T>(
     limit: Duration,
     order: impl Future<Output = Result<T, CommandError>>,
 ) -> Result<T, ApiError> {
@@ -513,8 +514,10 @@ impl From<CommandError> for ApiError {
     fn from(refusal: CommandError) -> Self {
         let kind = match &refusal {
             CommandError::UnknownJob { .. } => ApiErrorCode::UnknownJob,
-            CommandError::AlreadyRunning(_) => ApiErrorCode::AlreadyRunning,
-            CommandError::CannotTell(_) => ApiErrorCode::CannotTell,
+            CommandError::AlreadyRunning(_) | CommandError::ExplainsAlready => {
+                ApiErrorCode::AlreadyRunning
+            }
+            CommandError::CannotTell(_) | CommandError::NotExplained(_) => ApiErrorCode::CannotTell,
             CommandError::NoKinds(_) => ApiErrorCode::CannotTell,
             CommandError::NoChanges(_) => ApiErrorCode::NoChanges,
             CommandError::Paused { .. } => ApiErrorCode::Paused,

@@ -10,7 +10,7 @@ use std::{
 use chrono::Utc;
 use tokio::{
     runtime::Handle,
-    sync::{mpsc, oneshot, watch},
+    sync::{Semaphore, mpsc, oneshot, watch},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -39,6 +39,7 @@ use crate::{
 };
 
 mod approvals;
+mod explanations;
 mod loading;
 mod persistence;
 mod probes;
@@ -94,6 +95,8 @@ pub struct Coordinator {
     /// Approvals under way.
     approvals: TaskTracker,
     stop_approvals: CancellationToken,
+    /// One person is explained at a time.
+    explains: Arc<Semaphore>,
     /// When runs of other processes are looked for again.
     look_at: Instant,
     /// Inputs that are known at once.
@@ -173,6 +176,7 @@ impl Coordinator {
             cut: CancellationToken::new(),
             approvals: TaskTracker::new(),
             stop_approvals: CancellationToken::new(),
+            explains: Arc::new(Semaphore::new(1)),
             look_at: Instant::now(),
             backlog: VecDeque::new(),
         };

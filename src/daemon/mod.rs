@@ -40,7 +40,7 @@ pub(crate) mod systemd;
 use commands::Commands;
 use coordinator::{Context, Coordinator, Inbox};
 use heartbeat::Heartbeat;
-use http::HttpState;
+use http::{HttpState, Pages};
 use metrics::{ConnectionFigures, Metrics};
 use scheduler::{Clock, Scheduler};
 use setup::{Setup, Source};
@@ -85,7 +85,8 @@ pub enum StartError {
 
 /// Runs the jobs of a configuration on their schedules until `stop` is cancelled, and until what
 /// was under way then has ended. Must be called on the runtime that carries the coordinator and the
-/// listeners; `runs` carries the runs and their connections. `listening` is called as soon as it can
+/// listeners; `runs` carries the runs and their connections. `pages` makes the pages of the HTTP
+/// listener. `listening` is called as soon as it can
 /// be reached.
 ///
 /// # Errors
@@ -93,13 +94,14 @@ pub enum StartError {
 pub async fn run(
     setup: Setup,
     source: Source,
-    runs: Handle,
+    (runs, pages): (Handle, Pages),
     stop: CancellationToken,
     listening: impl FnOnce(Listeners),
 ) -> Result<(), StartError> {
     let config = Arc::clone(&setup.config);
     let _lock = DaemonLock::take(&config.state_dir)?;
     let (state, set_aside) = State::open(&config)?;
+    let state = Arc::new(state);
     if let Some(set_aside) = &set_aside {
         Event::StateSetAside(set_aside).emit();
     }
@@ -132,8 +134,15 @@ pub async fn run(
         metrics: Arc::clone(&metrics),
         figures: Arc::new(move || ConnectionFigures::of(&connected.borrow())),
         hosts: hosts.into(),
+        tokens: config
+            .http
+            .iter()
+            .flat_map(|http| http.tokens.clone())
+            .collect(),
+        state: Arc::clone(&state),
+        state_dir: config.state_dir.as_path().into(),
     };
-    let listeners = start_listeners(control, listener, state_of_http, &end);
+    let listeners = start_listeners(control, listener, (state_of_http, pages), &end);
     listening(Listeners {
         commands,
         http: address,
@@ -146,7 +155,7 @@ pub async fn run(
     let notifier = Arc::new(notifier);
     let context = Context {
         notifier: Arc::clone(&notifier),
-        state: Arc::new(state),
+        state,
         runs,
         completions: completion_sender,
         metrics,
@@ -173,7 +182,7 @@ pub async fn run(
 fn start_listeners(
     control: ControlSocket,
     listener: Option<TcpListener>,
-    state: HttpState,
+    (state, pages): (HttpState, Pages),
     end: &CancellationToken,
 ) -> TaskTracker {
     let listeners = TaskTracker::new();
@@ -184,7 +193,7 @@ fn start_listeners(
     });
     if let Some(listener) = listener {
         let end = end.clone();
-        listeners.spawn(async move { http::listen(listener, state, &end).await });
+        listeners.spawn(async move { http::listen(listener, state, pages, &end).await });
     }
     listeners
 }

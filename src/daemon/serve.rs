@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
@@ -45,15 +46,24 @@ const WRITE_STALL_LIMIT: Duration = Duration::from_secs(30);
 /// How long answers in flight may continue after the end.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    /// As far as limits go.
+    pub peer: Peer,
+    /// The address of a host.
+    pub address: Option<IpAddr>,
+}
+
 /// Serves clients until `end` is cancelled; then lets the answers in flight finish, within a
 /// second. If it is dropped, no connection outlives it for longer either.
 ///
 /// Each connection carries one request, so that an idle client keeps no place; `peer` says whose
-/// limits it counts against. Handlers find its [`Place`] and its [`Peer`] among the request's extensions. When no
-/// file descriptor is left, `axum`'s listener waits for a second before it tries again.
+/// limits it counts against. Handlers find its [`Place`], its [`Peer`] and the [`Client`] among the
+/// request's extensions. When no file descriptor is left, `axum`'s listener waits for a second before it tries again.
 pub async fn serve<L: Listener>(
     mut listener: L,
-    peer: impl Fn(&L::Io, &L::Addr) -> Peer,
+    client: impl Fn(&L::Io, &L::Addr) -> Client,
     router: Router,
     end: &CancellationToken,
 ) {
@@ -67,8 +77,8 @@ pub async fn serve<L: Listener>(
             () = end.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
-        let peer = peer(&stream, &address);
-        let place = places.queue(peer);
+        let client = client(&stream, &address);
+        let place = places.queue(client.peer);
         let (router, end) = (router.clone(), end.clone());
         connections.spawn(async move {
             let admitted = tokio::select! {
@@ -77,7 +87,7 @@ pub async fn serve<L: Listener>(
                 admitted = place.admitted() => admitted,
             };
             if admitted {
-                connection(stream, (peer, place), router, &end).await;
+                connection(stream, (client, place), router, &end).await;
             }
         });
         // Of many that connect at once, each is read before the next one can push it out.
@@ -91,7 +101,7 @@ pub async fn serve<L: Listener>(
 /// One connection from its first byte to its last. Its errors concern only the client.
 async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
-    (peer, place): (Peer, Place),
+    (client, place): (Client, Place),
     router: Router,
     end: &CancellationToken,
 ) {
@@ -100,7 +110,8 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
         place.head_arrived();
         request.extensions_mut().insert(place.clone());
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(client.peer);
+        request.extensions_mut().insert(client);
         router.call(request)
     });
     let mut builder = http1::Builder::new();

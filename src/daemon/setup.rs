@@ -80,6 +80,16 @@ impl Setup {
         self.jobs.get(job).cloned()
     }
 
+    /// The servers of a job, each with what it is reached with.
+    #[must_use]
+    pub fn reads_of(&self, job: &str) -> Vec<(String, Access)> {
+        let servers = self.config.jobs.get(job).map(servers_of);
+        let servers = servers.unwrap_or_default();
+        self.accesses()
+            .filter(|(server, _)| servers.contains(server))
+            .collect()
+    }
+
     /// The names of all jobs.
     #[must_use]
     pub fn job_names(&self) -> Vec<String> {
@@ -217,8 +227,26 @@ impl Setup {
         if hosts(http) != hosts(&in_use.http) {
             keys.push("http.hosts".to_owned());
         }
+        if tokens(http) != tokens(&in_use.http) {
+            keys.push("http.tokens".to_owned());
+        }
         keys
     }
+}
+
+/// The tokens of the pages, as far as they are no secrets: where one is in a file, its content counts
+/// at each use.
+fn tokens(http: &Option<crate::config::Http>) -> Vec<(String, bool, Option<PathBuf>, String)> {
+    let tokens = http.iter().flat_map(|http| &http.tokens);
+    let of = |token: &crate::config::Token| {
+        let file = token.credential.file().map(std::path::Path::to_owned);
+        let inline = match &file {
+            Some(_) => String::new(),
+            None => token.credential.loaded().expose().to_owned(),
+        };
+        (token.name.clone(), token.may_act, file, inline)
+    };
+    tokens.map(of).collect()
 }
 
 /// The secret salt of the marks of one state directory.

@@ -32,6 +32,7 @@ pub mod observed;
 pub mod occasion;
 pub mod open_hold;
 pub mod own_links;
+pub mod page_action;
 pub mod pause;
 pub mod picture;
 pub mod preferred_server;

@@ -24,6 +24,7 @@ mod explained;
 mod facts;
 mod observed;
 pub mod page;
+pub mod summary;
 mod whole;
 mod why;
 mod work;

@@ -24,6 +24,7 @@
 //! | `known_changes` | up to where the changes of each job's directory are known, for `changes_schedule` |
 //! | `known_users` | which users ftrack has, with digests of their logins and mail addresses, likewise |
 //! | `stored_values` | values that ftrack stores otherwise than they were written, as digests |
+//! | `page_actions` | what people did on the daemon's pages: who, from where, when, and what became of it |
 //! | `inactive` | which users of a job are inactive although the program did not deactivate them |
 //!
 //! If it is lost, the program acts later, never sooner: the ownership of users is stored in ftrack.
@@ -38,6 +39,7 @@ use std::{
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 mod absences;
+mod actions;
 mod cached;
 mod columns;
 mod corruption;

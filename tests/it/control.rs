@@ -15,8 +15,10 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use ftrack_ldap_sync::{
+    config,
+    config::Environment,
     daemon::{
-        commands::{CommandError, Commands, DaemonCommand, RunUpdate, Wish},
+        commands::{CommandError, Commands, DaemonCommand, HoldRequest, RunUpdate, Wish},
         control,
         heartbeat::Heartbeat,
         http,
@@ -26,6 +28,8 @@ use ftrack_ldap_sync::{
         status::{ConfigStatus, Contact, JobPhase, JobStatus, Status},
     },
     model::report::{Outcome, Report, Trigger},
+    state::State,
+    web,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -114,6 +118,16 @@ fn status(jobs: Vec<JobStatus>) -> Status {
         }],
         jobs,
     }
+}
+
+/// The state of a daemon that has done nothing yet.
+fn state(folder: &Path) -> State {
+    let file = folder.join("config.toml");
+    let text = "state_dir = \"state\"\n[ftrack]\nserver = \"http://127.0.0.1:1\"\napi_user = \"a\"\napi_key = \"k\"\n\
+                [jobs.nightly]\nkind = \"ftrack-ldap\"\n";
+    std::fs::write(&file, text).unwrap();
+    let config = config::load(&file, &Environment::default()).unwrap();
+    State::open(&config).unwrap().0
 }
 
 /// A report of a run of ten seconds.
@@ -207,7 +221,11 @@ async fn coordinate(
                 only: _,
                 answer,
             } => answer.send(change(&job, &|job| job.pause = None)).unwrap(),
-            DaemonCommand::Hold(_) | DaemonCommand::TriggerAll | DaemonCommand::Reload => {}
+            DaemonCommand::Hold(HoldRequest::List(answer)) => answer.send(Ok(Vec::new())).unwrap(),
+            DaemonCommand::Hold(HoldRequest::Approve(_) | HoldRequest::Reject(_))
+            | DaemonCommand::Explain(_)
+            | DaemonCommand::TriggerAll
+            | DaemonCommand::Reload => {}
         }
     }
 }
@@ -250,12 +268,15 @@ impl Daemon {
             heartbeat: Arc::clone(&pulse),
             metrics: Arc::clone(&metrics),
             figures: Arc::new(ConnectionFigures::default),
+            tokens: [].into(),
+            state: Arc::new(state(folder.path())),
+            state_dir: folder.path().join("state").as_path().into(),
         };
         let listening = {
             let (pulse, end, other_end) = (Arc::clone(&pulse), end.clone(), end.clone());
             vec![
                 runtime.spawn(async move { control::listen(socket, orders, pulse, &end).await }),
-                runtime.spawn(async move { http::listen(listener, site, &other_end).await }),
+                runtime.spawn(async move { http::listen(listener, site, web::pages, &other_end).await }),
             ]
         };
         Self {

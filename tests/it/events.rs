@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs};
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Account, CallKind, Fault},
-    event::{EVENTS, daemon, notification, program},
+    event::{EVENTS, daemon, notification, program, web},
 };
 use serde_json::{Map, Value, json};
 
@@ -61,6 +61,7 @@ fn promised() -> impl Iterator<Item = &'static (&'static str, &'static str, &'st
         .chain(program::EVENTS)
         .chain(daemon::EVENTS)
         .chain(notification::EVENTS)
+        .chain(web::EVENTS)
 }
 
 #[test]

@@ -52,10 +52,7 @@ pub async fn report(file: &Path, arguments: &[&str]) -> Result<Finished<Report>>
         (job, purpose)
     } else if let Command::Apply(ApplyArgs { file, .. }) = command {
         let plan = SavedPlan::load(&file)?;
-        let by = Approver {
-            uid: 0,
-            sudo_user: None,
-        };
+        let by = Approver::of_user(0, None);
         (Some(plan.job.clone()), Purpose::Approved { plan, by })
     } else {
         return Err(anyhow!("{arguments:?} gives no report"));

@@ -13,6 +13,7 @@ use crate::{
     config::Environment,
     daemon::{
         self,
+        http::Pages,
         setup::{Setup, Source},
     },
     demo::{
@@ -22,6 +23,7 @@ use crate::{
         world::{PASSWORD, World},
     },
     run::host::host,
+    web,
 };
 
 /// Runs the daemon on both servers, prints how to use all three, and keeps them running until the
@@ -46,7 +48,8 @@ pub async fn serve(world: &World, cancel: &CancellationToken) -> Result<Exit, St
         told = print(&invitation(world, reached.http));
         listening = Some(wishes.pass_on(reached.commands));
     };
-    daemon::run(setup, source, Handle::current(), cancel.clone(), greet).await?;
+    let on = (Handle::current(), web::pages as Pages);
+    daemon::run(setup, source, on, cancel.clone(), greet).await?;
     told?;
     print_text("The daemon and both servers are stopped, and the directory is removed.\n")
 }

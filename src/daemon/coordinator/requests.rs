@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Coordinator, RequestId};
 use crate::daemon::{
-    commands::{CommandError, DaemonCommand, HoldRequest, RunUpdate},
+    commands::{CommandError, DaemonCommand, ExplainRequest, HoldRequest, RunUpdate},
     core::{
         Input,
         effect::{Command, Reply},
@@ -32,6 +32,7 @@ enum Unanswered {
         answer: oneshot::Sender<Result<(), CommandError>>,
     },
     Job(oneshot::Sender<Result<JobStatus, CommandError>>),
+    Explain(ExplainRequest),
 }
 
 impl Requests {
@@ -61,6 +62,10 @@ impl Requests {
             ),
             DaemonCommand::Resume { job, only, answer } => {
                 (Some(Unanswered::Job(answer)), Command::Resume { job, only })
+            }
+            DaemonCommand::Explain(request) => {
+                let job = request.job.clone();
+                (Some(Unanswered::Explain(request)), Command::Look { job })
             }
             DaemonCommand::TriggerAll => (None, Command::TriggerAll),
             DaemonCommand::Reload => (None, Command::Reload),
@@ -110,6 +115,10 @@ impl Coordinator {
             }
             (Some(Unanswered::Job(answer)), Err(error)) => {
                 let _ = answer.send(Err(error));
+            }
+            (Some(Unanswered::Explain(request)), Ok(_)) => self.explain(request),
+            (Some(Unanswered::Explain(request)), Err(error)) => {
+                let _ = request.answer.send(Err(error));
             }
             (Some(Unanswered::Job(_)), Ok(Reply::Accepted)) | (None, _) => {}
         }

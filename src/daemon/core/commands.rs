@@ -17,16 +17,24 @@ use crate::{
 pub(super) struct ParkedTrigger {
     from: Option<RequestId>,
     job: String,
-    wish: Wish,
+    /// None where somebody only looks, beside the runs.
+    wish: Option<Wish>,
 }
 
 impl Core {
     pub(super) fn on_command(&mut self, from: Option<RequestId>, command: Command) {
         match command {
-            Command::Trigger { job, wish } => self.trigger(ParkedTrigger { from, job, wish }),
+            Command::Trigger { job, wish } => {
+                let wish = Some(wish);
+                self.trigger(ParkedTrigger { from, job, wish });
+            }
+            Command::Look { job } => {
+                let wish = None;
+                self.trigger(ParkedTrigger { from, job, wish });
+            }
             Command::TriggerAll => {
                 let jobs: Vec<String> = self.jobs.names().map(str::to_owned).collect();
-                let (from, wish) = (None, Wish::Run);
+                let (from, wish) = (None, Some(Wish::Run));
                 for job in jobs {
                     self.trigger(ParkedTrigger { from, job, wish });
                 }
@@ -58,7 +66,9 @@ impl Core {
             (Some(to), Ok(())) => {
                 let reply = Ok(Reply::Accepted);
                 self.effect(Effect::Reply { to, reply });
-                self.watchers.insert(job, Watcher::new(to));
+                if wish.is_some() {
+                    self.watchers.insert(job, Watcher::new(to));
+                }
             }
             (Some(to), Err(error)) => self.effect(Effect::Reply {
                 to,
@@ -72,7 +82,7 @@ impl Core {
         }
     }
 
-    fn accept_trigger(&mut self, job: &str, wish: Wish) -> Result<(), CommandError> {
+    fn accept_trigger(&mut self, job: &str, wish: Option<Wish>) -> Result<(), CommandError> {
         if self.stopping {
             return Err(CommandError::Stopping);
         }
@@ -80,7 +90,11 @@ impl Core {
         if let Some(locked) = self.lockouts.locked_out(&self.credentials_of(job), now) {
             return Err(locked.into());
         }
-        self.jobs.trigger(job, wish, now)
+        match wish {
+            Some(wish) => self.jobs.trigger(job, wish, now),
+            // Whether there is such a job is known where it is read.
+            None => Ok(()),
+        }
     }
 
     /// A pause is saved, since it outlasts a restart, or not done.

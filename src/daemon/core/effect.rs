@@ -105,6 +105,8 @@ pub enum Command {
         /// Of its changes, only this kind.
         only: Option<ChangeKind>,
     },
+    /// Reads at the servers of this job, beside its runs.
+    Look { job: String },
     /// The configuration loaded anew.
     Reload,
 }

@@ -12,6 +12,7 @@ use crate::{
     escape::escape_control,
     model::{
         change::Action,
+        hold_number::HoldNumber,
         report::{Outcome, Report, Reported},
     },
 };
@@ -20,50 +21,63 @@ const HTML: &str = include_str!("page.html");
 const MARKDOWN: &str = include_str!("page.md");
 
 /// What a page shows.
-#[derive(Serialize)]
-struct Page {
-    title: String,
-    outcome: &'static str,
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct Page {
+    pub title: String,
+    pub outcome: &'static str,
     /// Whether a person should look.
-    trouble: bool,
-    facts: Vec<Fact>,
-    kinds: Vec<Kind>,
-    held: Vec<String>,
-    skipped: Vec<Fact>,
-    warnings: Vec<String>,
-    summary: Vec<String>,
+    pub trouble: bool,
+    pub facts: Vec<Fact>,
+    pub kinds: Vec<Kind>,
+    pub held: Vec<String>,
+    pub skipped: Vec<Fact>,
+    pub warnings: Vec<String>,
+    pub summary: Vec<String>,
 }
 
 /// A text with what it is about.
-#[derive(Serialize)]
-struct Fact {
-    name: String,
-    text: String,
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct Fact {
+    pub name: String,
+    pub text: String,
 }
 
 /// The changes of one action.
-#[derive(Serialize)]
-struct Kind {
-    title: String,
-    changes: Vec<Row>,
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct Kind {
+    pub title: String,
+    pub action: &'static str,
+    pub changes: Vec<Row>,
 }
 
-#[derive(Serialize)]
-struct Row {
-    username: String,
+/// One change.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct Row {
+    /// By which the person is found: as it is, and not made safe to show.
+    #[serde(skip)]
+    pub who: String,
+    /// The hold that has it, and does for a person to decide.
+    #[serde(skip)]
+    pub hold: Option<u64>,
+    pub username: String,
     /// Who a missing person is, and where the entry is.
-    about: Vec<String>,
-    result: &'static str,
-    values: Vec<Line>,
-    reasons: Vec<String>,
+    pub about: Vec<String>,
+    pub result: &'static str,
+    pub values: Vec<Line>,
+    pub reasons: Vec<String>,
 }
 
 /// One value.
-#[derive(Serialize)]
-struct Line {
-    name: String,
-    old: String,
-    new: String,
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct Line {
+    pub name: String,
+    pub old: String,
+    pub new: String,
 }
 
 /// A report as an HTML page without anything from elsewhere; times by a zone's clocks.
@@ -119,6 +133,12 @@ fn no_markdown(text: &str) -> String {
 }
 
 impl Page {
+    /// A report as it is shown, with no markup: whoever shows it escapes it once more.
+    #[must_use]
+    pub fn plain<Z: TimeZone<Offset: Display>>(report: &Report, zone: &Z) -> Self {
+        Self::of(report, zone, &ToOwned::to_owned)
+    }
+
     fn of<Z: TimeZone<Offset: Display>>(
         report: &Report,
         zone: &Z,
@@ -132,7 +152,12 @@ impl Page {
                 .map(|change| Row::of(change, &shown))
                 .collect();
             let title = format!("{} to {action}", changes.len());
-            (!changes.is_empty()).then_some(Kind { title, changes })
+            let action = action.as_str();
+            (!changes.is_empty()).then_some(Kind {
+                title,
+                action,
+                changes,
+            })
         });
         let held = reasons_held(&report.changes).into_iter();
         let skipped = report.skipped.iter().map(|entry| Fact {
@@ -186,6 +211,12 @@ impl Fact {
 }
 
 impl Row {
+    /// A change as it is shown, with no markup.
+    #[must_use]
+    pub fn plain(change: &Reported) -> Self {
+        Self::of(change, &|text| escape_control(text).into_owned())
+    }
+
     fn of(change: &Reported, shown: &dyn Fn(&str) -> String) -> Self {
         let person = change.person.as_ref();
         let known = person.and_then(|person| changes::last_known(person, change.dn.as_deref()));
@@ -203,6 +234,8 @@ impl Row {
         reasons.extend(carried.map(|carried| shown(&carried)));
         reasons.extend(changes::remarks(change).map(|remark| shown(remark)));
         Self {
+            who: change.username.clone(),
+            hold: change.hold.map(HoldNumber::get),
             username: shown(&change.username),
             about: about.collect(),
             result: changes::result(change).map_or("", |(_, result)| result),

@@ -20,6 +20,7 @@ use crate::{
         freshness::Freshness,
         hold_number::HoldNumber,
         open_hold::{Became, Ended, EndedBy, HeldPerson, OpenHold},
+        page_action::{AskedAction, PageAction},
         pause::Pause,
         preferred_server::PreferredServer,
         report::Counts,
@@ -164,6 +165,27 @@ pub(super) struct PersonRow {
     pub(super) became: Option<Became>,
 }
 
+/// Something that was done on a page.
+pub(super) fn page_action(row: &Row<'_>) -> rusqlite::Result<PageAction> {
+    let number: i64 = row.get("action")?;
+    let Time(at) = row.get("at")?;
+    let EnumText(kind) = row.get("kind")?;
+    let hold: Option<i64> = row.get("hold")?;
+    Ok(PageAction {
+        number: u64::try_from(number).unwrap_or_default(),
+        at,
+        asked: AskedAction {
+            by: row.get("done_by")?,
+            from: row.get("came_from")?,
+            kind,
+            job: row.get("job")?,
+            hold: hold.and_then(|hold| u64::try_from(hold).ok()),
+            detail: row.get("detail")?,
+        },
+        result: row.get("result")?,
+    })
+}
+
 /// Reads every row, so that later reads of this database cannot fail because of its content.
 pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT * FROM runs", run)?;
@@ -208,6 +230,7 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT * FROM holds", hold)?;
     each(connection, "SELECT * FROM hold_people", held_person)?;
     each(connection, "SELECT * FROM rejected", rejected)?;
+    each(connection, "SELECT * FROM page_actions", page_action)?;
     each(connection, "SELECT last FROM hold_counter", |row| {
         row.get::<_, Count>("last").map(drop)
     })?;

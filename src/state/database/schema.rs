@@ -337,6 +337,20 @@ pub(super) const STEPS: &[&str] = &[
     ALTER TABLE pauses ADD COLUMN paused_by TEXT;
     ALTER TABLE paused_kinds ADD COLUMN paused_by TEXT;
 ",
+    // Numbers of actions are never used twice, though old ones are removed.
+    "
+    CREATE TABLE page_actions (
+        action       INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT CHECK (action > 0),
+        at           TEXT NOT NULL,
+        done_by      TEXT NOT NULL,
+        came_from    TEXT NOT NULL,
+        kind         TEXT NOT NULL,
+        job          TEXT,
+        hold         INTEGER CHECK (hold > 0),
+        detail       TEXT NOT NULL,
+        result       TEXT
+    ) STRICT;
+",
 ];
 
 /// What a connection is for.

@@ -1,0 +1,274 @@
+//! What waits for a person, with approval and rejection.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    Site,
+    answer::{Answer, Refused},
+    form::query,
+    history::zone_of,
+    overview::{SOON, run_href},
+    render::Frame,
+    underway::{About, Course},
+    visitor::Visitor,
+};
+use crate::{
+    daemon::control::within_limit,
+    model::{
+        change::{Action, HeldBy},
+        hold_number::HoldNumber,
+        open_hold::{Became, EndedBy, HeldPerson, OpenHold},
+        readable_time::readable_time,
+        shown_edit::ShownEdit,
+    },
+    run::text,
+};
+
+/// How many people of a hold a page shows.
+const PEOPLE: usize = 500;
+
+/// A hold in a list.
+#[derive(Debug, Serialize)]
+struct ShownHold {
+    hold: u64,
+    href: String,
+    job: String,
+    kind: &'static str,
+    changes: usize,
+    held_by: &'static str,
+    since: String,
+    runs: usize,
+    why: String,
+    /// When it opens by itself; empty where it does not.
+    opens: String,
+    /// How and when it ended; empty while it is open.
+    ended: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Holds {
+    holds: Vec<ShownHold>,
+    ended: Vec<ShownHold>,
+}
+
+/// One value of somebody.
+#[derive(Debug, Serialize)]
+struct Edit {
+    name: String,
+    old: String,
+    new: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Person {
+    /// By which the form names the person.
+    id: String,
+    username: String,
+    href: String,
+    about: Vec<String>,
+    action: &'static str,
+    edits: Vec<Edit>,
+    reasons: Vec<String>,
+    became: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct HoldPage {
+    hold: ShownHold,
+    people: Vec<Person>,
+    people_all: usize,
+    /// Whether a person can decide about it.
+    is_open: bool,
+    can_be_approved: bool,
+    /// What goes on, or came of it; empty where nobody approved it here.
+    said: String,
+    said_class: &'static str,
+    said_href: String,
+}
+
+/// `GET /holds`
+pub(super) async fn list(State(site): State<Arc<Site>>, visitor: Visitor) -> Answer {
+    let visitor = visitor.reader(&site)?;
+    let all = all(&site, &visitor).await?;
+    let shown = |is_open: bool| {
+        let of_kind = all.iter().filter(|hold| hold.ended.is_none() == is_open);
+        of_kind.map(|hold| site.shown_hold(hold)).collect()
+    };
+    let content = Holds {
+        holds: shown(true),
+        ended: shown(false),
+    };
+    let frame = Frame {
+        template: "holds.html",
+        title: "Holds",
+        part: "holds",
+        refresh: None,
+    };
+    Ok(site.page(&visitor, frame, &content))
+}
+
+/// `GET /holds/N`
+pub(super) async fn page(
+    State(site): State<Arc<Site>>,
+    visitor: Visitor,
+    Path(hold): Path<String>,
+) -> Answer {
+    let visitor = visitor.reader(&site)?;
+    let missing = "There is no such hold, or it ended long ago.";
+    let number: Result<HoldNumber, _> = hold.parse();
+    let number = number.map_err(|_| site.missing(&visitor, missing))?;
+    let all = all(&site, &visitor).await?;
+    let Some(hold) = all.into_iter().find(|hold| hold.hold == number) else {
+        return Err(site.missing(&visitor, missing));
+    };
+    let begun = site.underway.of(&About::Approval(number));
+    let (said, said_class, said_href) = match begun.map(|begun| (begun.by, begun.course)) {
+        None => (String::new(), "", String::new()),
+        Some((by, Course::UnderWay)) => (
+            format!("{by} approved it: it is being written."),
+            "busy",
+            String::new(),
+        ),
+        Some((by, Course::Reported { job, run, outcome })) => (
+            format!("{by} approved it: {outcome}, run {run}."),
+            if outcome == "failed" {
+                "trouble"
+            } else {
+                "calm"
+            },
+            run_href(&job, &run),
+        ),
+        Some((by, Course::Ended(error))) => (
+            format!("{by} approved it, and it was not written: {error}"),
+            "trouble",
+            String::new(),
+        ),
+    };
+    let is_under_way = said_class == "busy";
+    let people = hold.people.iter().take(PEOPLE);
+    let content = HoldPage {
+        hold: site.shown_hold(&hold),
+        people: people.map(|person| Person::of(person, &hold.job)).collect(),
+        people_all: hold.people.len(),
+        is_open: hold.ended.is_none() && !is_under_way,
+        can_be_approved: hold.held_by != HeldBy::Administrator,
+        said,
+        said_class,
+        said_href,
+    };
+    let title = format!("Hold {number}");
+    let frame = Frame {
+        template: "hold.html",
+        title: &title,
+        part: "holds",
+        refresh: is_under_way.then_some(SOON),
+    };
+    Ok(site.page(&visitor, frame, &content))
+}
+
+async fn all(site: &Site, visitor: &Visitor) -> Result<Vec<OpenHold>, Refused> {
+    let holds = within_limit(site.http.commands.holds()).await;
+    holds.map_err(|error| site.broken(visitor, &error.error))
+}
+
+impl Site {
+    fn shown_hold(&self, hold: &OpenHold) -> ShownHold {
+        let zone = zone_of(&self.http.commands.status(), Some(&hold.job));
+        let at = |time| readable_time(time, &zone);
+        let ended = hold.ended.as_ref().map(|ended| {
+            let how = match ended.by {
+                EndedBy::Approved => "approved",
+                EndedBy::Rejected => "rejected",
+                EndedBy::Cause => "its cause has ended",
+            };
+            format!("{how}, at {}", at(ended.at))
+        });
+        ShownHold {
+            hold: hold.hold.get(),
+            href: format!("holds/{}", hold.hold),
+            job: hold.job.clone(),
+            kind: hold.kind.as_str(),
+            changes: hold.people.len(),
+            held_by: hold.held_by.as_str(),
+            since: at(hold.since),
+            runs: hold.runs,
+            why: hold.why.clone(),
+            opens: hold.opens_at.map(at).unwrap_or_default(),
+            ended: ended.unwrap_or_default(),
+        }
+    }
+}
+
+impl Person {
+    fn of(person: &HeldPerson, job: &str) -> Self {
+        let about = [&person.name, &person.email, &person.dn];
+        let mut reasons = vec![person.reason.clone()];
+        reasons.extend(person.work.iter().flat_map(|work| text::work(work)));
+        let who = query(&[("job", job), ("who", &person.username)]);
+        Self {
+            id: person.ftrack_id.to_string(),
+            username: person.username.clone(),
+            href: format!("person?{who}"),
+            about: about.into_iter().flatten().cloned().collect(),
+            action: person.action.as_str(),
+            edits: person
+                .edits
+                .iter()
+                .map(|edit| Edit::of(person.action, edit))
+                .collect(),
+            reasons,
+            became: person.became.map_or("", Became::in_words),
+        }
+    }
+}
+
+impl Edit {
+    fn of(action: Action, edit: &ShownEdit) -> Self {
+        let of = |name: String, old: &str, new: &str| Self {
+            name,
+            old: old.to_owned(),
+            new: new.to_owned(),
+        };
+        let role = |role: &str, project: &Option<String>| match project {
+            Some(project) => format!("role {role} in the project {project}"),
+            None => format!("role {role}"),
+        };
+        match edit {
+            ShownEdit::Set { attribute, values } => {
+                of(attribute.name(), &value(&values.old), &value(&values.new))
+            }
+            ShownEdit::Activate => {
+                let old = if action == Action::Create {
+                    ""
+                } else {
+                    "false"
+                };
+                of("is_active".to_owned(), old, "true")
+            }
+            ShownEdit::Deactivate => of("is_active".to_owned(), "true", "false"),
+            ShownEdit::Grant {
+                role: name,
+                project,
+            } => of(role(name, project), "", "given"),
+            ShownEdit::Revoke {
+                role: name,
+                project,
+            } => of(role(name, project), "given", ""),
+            ShownEdit::Join { group } => of(format!("group {group}"), "", "member"),
+            ShownEdit::Leave { group } => of(format!("group {group}"), "member", ""),
+            ShownEdit::Link => of("the user's link".to_owned(), "", "written"),
+        }
+    }
+}
+
+fn value(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}

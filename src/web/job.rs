@@ -1,0 +1,81 @@
+//! One job: how it is, its people, its last runs, and what can be done with it.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use chrono::Utc;
+use chrono_tz::Tz;
+use minijinja::Value;
+use serde::Serialize;
+
+use super::{
+    Site,
+    answer::Answer,
+    charts,
+    history::{ShownRun, shown_runs},
+    overview::{Need, SOON, ShownJob, is_busy, last_people, of_job},
+    render::Frame,
+    underway::{About, Course},
+    visitor::Visitor,
+};
+use crate::{
+    daemon::control::within_limit, model::change_kind::ChangeKind, state::history::RunFilter,
+};
+
+/// How many runs are listed.
+const RUNS: usize = 10;
+
+#[derive(Debug, Serialize)]
+struct JobPage {
+    job: ShownJob,
+    needs: Vec<Need>,
+    runs: Vec<ShownRun>,
+    days: Value,
+    kinds: Vec<&'static str>,
+    /// Why a run that was asked for did not come to a report; empty otherwise.
+    said: String,
+}
+
+/// `GET /jobs/JOB`
+pub(super) async fn page(
+    State(site): State<Arc<Site>>,
+    visitor: Visitor,
+    Path(job): Path<String>,
+) -> Answer {
+    let visitor = visitor.reader(&site)?;
+    let status = site.http.commands.status();
+    let Some(found) = status.job(&job) else {
+        return Err(site.missing(&visitor, "There is no such job, or not any more."));
+    };
+    let now = Utc::now();
+    let filter = RunFilter {
+        job: Some(job.clone()),
+        since: Some(charts::since(now)),
+        ..RunFilter::default()
+    };
+    let runs = site.runs(&visitor, filter, usize::MAX).await?.runs;
+    let holds = within_limit(site.http.commands.holds()).await.ok();
+    let zone: Tz = found.timezone.parse().unwrap_or(Tz::UTC);
+    let begun = site.underway.of(&About::Run(job.clone()));
+    let said = match begun.map(|begun| begun.course) {
+        Some(Course::Ended(error)) => format!("The run that was asked for: {error}"),
+        Some(Course::UnderWay | Course::Reported { .. }) | None => String::new(),
+    };
+    let people = last_people(&runs).get(job.as_str()).copied();
+    let shown = site.shown_job(found, people);
+    let content = JobPage {
+        job: shown,
+        needs: of_job(found, holds.as_ref()),
+        days: site.days_chart(&runs, zone, now),
+        runs: shown_runs(&runs.get(..RUNS.min(runs.len())).unwrap_or_default(), zone),
+        kinds: ChangeKind::ALL.iter().map(|kind| kind.as_str()).collect(),
+        said,
+    };
+    let frame = Frame {
+        template: "job.html",
+        title: &job,
+        part: "overview",
+        refresh: is_busy(found).then_some(SOON),
+    };
+    Ok(site.page(&visitor, frame, &content))
+}

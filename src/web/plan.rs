@@ -1,0 +1,147 @@
+//! What would happen next: a dry run on demand, one at a time.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, RawQuery, State},
+    http::StatusCode,
+};
+use chrono::Utc;
+use serde::Serialize;
+
+use super::{
+    Site,
+    answer::{Answer, see_other},
+    form::{Fields, query, segment},
+    history::zone_of,
+    overview::{SOON, run_href},
+    render::Frame,
+    run_page::{Part, ShownReport},
+    underway::{About, Course},
+    visitor::Visitor,
+};
+use crate::{
+    daemon::{commands::Wish, control::within_limit},
+    model::{
+        page_action::{ActionKind, AskedAction},
+        readable_time::readable_time,
+    },
+};
+
+/// A job that can be planned.
+#[derive(Debug, Serialize)]
+struct Planned {
+    job: String,
+    /// Where the form goes.
+    action: String,
+    href: String,
+    is_chosen: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct PlanPage {
+    jobs: Vec<Planned>,
+    job: String,
+    said: String,
+    is_under_way: bool,
+    report: Option<ShownReport>,
+    report_href: String,
+}
+
+/// `GET /plan`
+pub(super) async fn page(
+    State(site): State<Arc<Site>>,
+    visitor: Visitor,
+    RawQuery(asked): RawQuery,
+) -> Answer {
+    let visitor = visitor.reader(&site)?;
+    let fields = Fields::of_query(asked.as_deref());
+    let status = site.http.commands.status();
+    let only = status.jobs.first().filter(|_| status.jobs.len() == 1);
+    let job = fields.get("job").or(only.map(|job| job.job.as_str()));
+    let job = job.unwrap_or_default().to_owned();
+    let begun = site.underway.of(&About::Plan(job.clone()));
+    let mut content = PlanPage {
+        jobs: status
+            .jobs
+            .iter()
+            .map(|known| Planned {
+                job: known.job.clone(),
+                action: format!("jobs/{}/plan", segment(&known.job)),
+                href: format!("plan?{}", query(&[("job", &known.job)])),
+                is_chosen: known.job == job,
+            })
+            .collect(),
+        job: job.clone(),
+        said: String::new(),
+        is_under_way: false,
+        report: None,
+        report_href: String::new(),
+    };
+    match begun.map(|begun| (begun.at, begun.course)) {
+        None => {}
+        Some((at, Course::UnderWay)) => {
+            let at = readable_time(at, &zone_of(&status, Some(&job)));
+            content.said = format!("Both servers are being read, since {at}.");
+            content.is_under_way = true;
+        }
+        Some((_, Course::Reported { job, run, .. })) => {
+            content.report_href = run_href(&job, &run);
+            content.report = site.report(&visitor, &job, &run, Part::of(&fields)).await?;
+        }
+        Some((_, Course::Ended(error))) => content.said = error,
+    }
+    let frame = Frame {
+        template: "plan.html",
+        title: "What would happen next",
+        part: "plan",
+        refresh: content.is_under_way.then_some(SOON),
+    };
+    Ok(site.page(&visitor, frame, &content))
+}
+
+/// `POST /jobs/JOB/plan`: a dry run, which writes nothing to ftrack, and so needs no token that may
+/// act.
+pub(super) async fn begin(
+    State(site): State<Arc<Site>>,
+    visitor: Visitor,
+    Path(job): Path<String>,
+) -> Answer {
+    let visitor = visitor.reader(&site)?.from_here(&site)?;
+    let by = visitor.signed_in.as_ref();
+    let by = by.map_or_else(String::new, |signed_in| signed_in.name.clone());
+    let about = About::Plan(job.clone());
+    if site.http.commands.status().job(&job).is_none() {
+        return Err(site.missing(&visitor, "There is no such job."));
+    }
+    if !site.underway.begin_plan(&job, &by, Utc::now()) {
+        let why = "Another plan is being made; one is made at a time.";
+        return Err(site.refuse(&visitor, StatusCode::CONFLICT, "It was not done", why));
+    }
+    let asked = AskedAction {
+        by,
+        from: visitor.from(),
+        kind: ActionKind::Plan,
+        job: Some(job.clone()),
+        hold: None,
+        detail: String::new(),
+    };
+    let number = match site.begun(&visitor, &asked).await {
+        Ok(number) => number,
+        Err(refused) => {
+            site.underway.forget(&about);
+            return Err(refused);
+        }
+    };
+    match within_limit(site.http.commands.trigger(&job, Wish::DryRun)).await {
+        Ok(told) => {
+            site.follow(about, (number, asked), told);
+            let to = query(&[("job", &job)]);
+            Ok(see_other(&format!("../../plan?{to}")))
+        }
+        Err(error) => {
+            site.underway.forget(&about);
+            Err(site.refused(&visitor, number, &asked, &error).await)
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Signing in with a token, and out.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    body::Body,
+    extract::{RawQuery, State},
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+
+use super::{
+    Site,
+    answer::{Answer, see_other},
+    form::Fields,
+    sessions::{LASTS, Mark, TRIES, WITHIN},
+    visitor::{COOKIE, Visitor},
+};
+use crate::{config::Token, event::web::WebEvent};
+
+/// The page on which people sign in.
+pub(super) async fn page(
+    State(site): State<Arc<Site>>,
+    visitor: Visitor,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let fields = Fields::of_query(query.as_deref());
+    let next = fields.get("next").unwrap_or_default();
+    site.sign_in_page(&visitor, StatusCode::OK, on_to(next), "")
+}
+
+/// Begins a session for whoever has a token.
+pub(super) async fn sign_in(State(site): State<Arc<Site>>, visitor: Visitor, body: Body) -> Answer {
+    let visitor = visitor.from_here(&site)?;
+    let form = Fields::of_form(body).await;
+    let form = form.map_err(|error| site.malformed(&visitor, &error.to_string()))?;
+    let next = on_to(form.get("next").unwrap_or_default()).to_owned();
+    let again = |status, error: &str| site.sign_in_page(&visitor, status, &next, error);
+    let now = Instant::now();
+    if !site.attempts.may_try(visitor.address, now) {
+        let minutes = WITHIN.as_secs() / 60;
+        return Ok(again(
+            StatusCode::TOO_MANY_REQUESTS,
+            &format!("More than {TRIES} tries within {minutes} minutes: wait, and try again."),
+        ));
+    }
+    let from = visitor.from();
+    let given = form.get("token").unwrap_or_default();
+    let Some((token, mark)) = find(&site.http.tokens, given).await else {
+        site.attempts.failed(visitor.address, now);
+        WebEvent::SignInRefused { from: &from }.emit();
+        return Ok(again(StatusCode::FORBIDDEN, "There is no such token."));
+    };
+    let by = &token.name;
+    WebEvent::SignedIn { by, from: &from }.emit();
+    if let Some(before) = &visitor.cookie {
+        site.sessions.end(before);
+    }
+    let cookie = site.sessions.begin(by, mark, now);
+    let to = if next.is_empty() { "./" } else { &next };
+    Ok(with_cookie(
+        see_other(to),
+        &cookie,
+        LASTS.as_secs(),
+        &visitor,
+    ))
+}
+
+/// Ends the session.
+pub(super) async fn sign_out(State(site): State<Arc<Site>>, visitor: Visitor) -> Answer {
+    let visitor = visitor.from_here(&site)?;
+    if let Some(cookie) = &visitor.cookie {
+        site.sessions.end(cookie);
+    }
+    Ok(with_cookie(see_other("./"), "", 0, &visitor))
+}
+
+/// The token that was given, compared with each in constant time.
+async fn find<'t>(tokens: &'t [Token], given: &str) -> Option<(&'t Token, Mark)> {
+    let given = Mark::of(given);
+    let mut found = None;
+    for token in tokens {
+        // A file that contains no token any more lets nobody in.
+        let Ok(current) = token.credential.current().await else {
+            continue;
+        };
+        if Mark::of(current.expose()).is(&given) {
+            found = Some((token, given));
+        }
+    }
+    found
+}
+
+/// The answer with a cookie for all pages, which no script reads and no other site sends. Without a
+/// path, it is for the folder of this page, also below a path of a proxy.
+fn with_cookie(mut response: Response, secret: &str, seconds: u64, visitor: &Visitor) -> Response {
+    let secure = if visitor.is_by_tls { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={secret}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// A page of this daemon, from the first one; the first one where it is anything else.
+fn on_to(next: &str) -> &str {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/?=&%+".contains(&byte);
+    let is_own = next.bytes().all(is_plain)
+        && next.len() <= 1000
+        && !next.starts_with(['/', '.'])
+        && !next.contains("..");
+    if is_own { next } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::on_to;
+
+    #[test]
+    fn signing_in_leads_to_a_page_of_this_daemon() {
+        for own in [
+            "",
+            "holds/3",
+            "history?job=artists&page=2",
+            "runs/a/20260101-000000-0000",
+        ] {
+            assert_eq!(on_to(own), own);
+        }
+        for other in [
+            "//evil.test",
+            "/x",
+            "https://evil.test",
+            "javascript:alert(1)",
+            "\\\\evil.test",
+            "../..",
+            "a/../../b",
+            "a\nb",
+            "ä",
+        ] {
+            assert_eq!(on_to(other), "", "{other}");
+        }
+    }
+}
