@@ -112,7 +112,8 @@ impl Site {
         let csrf = signed_in.map_or("", |signed_in| &signed_in.csrf);
         let content = self.templates.get_template(template)?.render(context! {
             page => Value::from(Serde(content)),
-            base => visitor.base.as_str(),
+            // Of nothing but dots and slashes.
+            base => Value::from_safe_string(visitor.base.clone()),
             csrf,
             may_act => visitor.may_act(),
         })?;
@@ -122,7 +123,8 @@ impl Site {
                 title,
                 part,
                 refresh,
-                base => visitor.base.as_str(),
+                // Of nothing but dots and slashes.
+            base => Value::from_safe_string(visitor.base.clone()),
                 csrf,
                 may_look => visitor.is_local || signed_in.is_some(),
                 signed_in => signed_in.map(|signed_in| signed_in.name.as_str()),
@@ -148,7 +150,7 @@ impl Site {
             part: "",
             refresh: None,
         };
-        let content = Value::from_iter([("title", title), ("text", text)]);
+        let content = context! { title, text };
         self.page_with(visitor, status, frame, &content).into()
     }
 

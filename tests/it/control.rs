@@ -276,7 +276,9 @@ impl Daemon {
             let (pulse, end, other_end) = (Arc::clone(&pulse), end.clone(), end.clone());
             vec![
                 runtime.spawn(async move { control::listen(socket, orders, pulse, &end).await }),
-                runtime.spawn(async move { http::listen(listener, site, web::pages, &other_end).await }),
+                runtime.spawn(
+                    async move { http::listen(listener, site, web::pages, &other_end).await },
+                ),
             ]
         };
         Self {

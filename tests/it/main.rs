@@ -79,6 +79,7 @@ mod truth;
 mod two_programs;
 mod undo;
 mod version;
+mod web;
 mod windows;
 mod work;
 mod writing;

@@ -109,7 +109,10 @@ fn the_page_shows_each_job_and_nothing_in_it_is_markup() {
     let mut now = status(vec![bad, job("nightly")]);
     now.config.error = Some("<b>line 3</b>".into());
     let daemon = Daemon::with(now, Heartbeat::new());
-    let answer = Answer::to(tcp(daemon.address), "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let answer = Answer::to(
+        tcp(daemon.address),
+        "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    );
     assert_eq!(answer.status, 200);
     for header in [
         "content-security-policy: default-src 'none'; style-src 'self'",

@@ -1,0 +1,176 @@
+//! Who may see a page: anybody on this machine, and whoever has a token.
+
+use std::fs;
+
+use super::{Browser, GUEST, Pages, TOKEN, held, other_address};
+use crate::studio::Studio;
+
+/// Every page, and what needs no token anywhere.
+const PAGES: [&str; 11] = [
+    "",
+    "holds",
+    "holds/1",
+    "history",
+    "plan",
+    "person",
+    "actions",
+    "jobs/artists",
+    "jobs/nobody",
+    "runs/artists/20260101-000000-0000",
+    "holds/99",
+];
+const OPEN: [&str; 4] = ["healthz", "readyz", "metrics", "style.css"];
+
+/// Everybody who is not on this machine, as far as can be told.
+fn elsewhere(pages: &Pages) -> Vec<Browser> {
+    let own = pages.browser();
+    let by_proxy = [
+        "X-Forwarded-For: 10.1.2.3",
+        "Forwarded: for=10.1.2.3",
+        "Via: 1.1 proxy",
+        "X-Real-IP: 127.0.0.1",
+    ];
+    let mut all: Vec<Browser> = by_proxy
+        .iter()
+        .map(|header| Browser {
+            more: format!("{header}\r\n"),
+            ..own.clone()
+        })
+        .collect();
+    // Under another name than this machine's own.
+    all.push(Browser {
+        host: "10.1.2.3:9464".into(),
+        ..own.clone()
+    });
+    if let Some(address) = other_address() {
+        let address = (address, pages.port).into();
+        let host = format!("{address}");
+        all.push(Browser {
+            address,
+            host,
+            ..own.clone()
+        });
+        // Whatever it says of itself.
+        all.push(Browser { address, ..own });
+    }
+    all
+}
+
+#[test]
+fn without_a_token_configured_pages_are_for_this_machine_alone() {
+    let pages = Pages::with(held(), "0.0.0.0", "");
+    assert_eq!(pages.browser().get("").status, 200);
+    for browser in elsewhere(&pages) {
+        for page in PAGES {
+            let answer = browser.get(page);
+            assert_eq!(answer.status, 403, "{page} {}", browser.more);
+            assert!(answer.body.contains("http.tokens"), "{}", answer.body);
+            for secret in ["user1", "artists", "studio.test"] {
+                assert!(!answer.body.contains(secret), "{secret} in {}", answer.body);
+            }
+        }
+        for open in OPEN {
+            assert_eq!(browser.get(open).status, 200, "{open}");
+        }
+        let answer = browser.post("sign-in", "token=");
+        assert_eq!(answer.status, 403, "{answer:?}");
+        assert_eq!(answer.header("set-cookie"), None);
+    }
+}
+
+#[test]
+fn from_elsewhere_a_token_is_needed() {
+    let pages = Pages::with(held(), "0.0.0.0", super::TOKENS);
+    for mut browser in elsewhere(&pages) {
+        for page in PAGES {
+            let answer = browser.get(page);
+            assert_eq!(answer.status, 403, "{page}");
+            assert!(answer.body.contains("type=\"password\""), "{}", answer.body);
+            assert!(!answer.body.contains("user1"), "{}", answer.body);
+        }
+        let answer = browser.sign_in(GUEST);
+        assert_eq!(answer.status, 303, "{answer:?}");
+        assert_eq!(answer.header("location"), Some("holds"));
+        let cookie = answer.header("set-cookie").unwrap();
+        assert!(cookie.contains("; HttpOnly; SameSite=Strict"), "{cookie}");
+        assert!(
+            !cookie.contains("Secure") && !cookie.contains(GUEST),
+            "{cookie}"
+        );
+        assert_eq!(browser.get("holds/1").status, 200);
+        assert!(browser.get("holds/1").body.contains("guest"));
+        // A second cookie of somebody else is none.
+        browser.cookie.push('0');
+        assert_eq!(browser.get("").status, 403);
+    }
+    let by_tls = Browser {
+        host: "localhost".into(),
+        ..pages.browser()
+    };
+    let answer = by_tls.post_from(
+        "sign-in",
+        &format!("token={TOKEN}"),
+        "Origin: https://localhost\r\n",
+    );
+    assert!(
+        answer.header("set-cookie").unwrap().contains("; Secure"),
+        "{answer:?}"
+    );
+    assert_eq!(answer.header("location"), Some("./"));
+    let evil = pages
+        .browser()
+        .post("sign-in", &format!("token={TOKEN}&next=//evil.test"));
+    assert_eq!(evil.header("location"), Some("./"));
+}
+
+#[test]
+fn a_session_ends_with_its_token_and_when_the_person_wants() {
+    let pages = Pages::of(held());
+    let own = pages.signed_in(TOKEN);
+    assert!(own.get("").body.contains("Run now"));
+    assert_eq!(own.post("sign-out", "").status, 303);
+    assert!(!own.get("").body.contains("Run now"));
+
+    let own = pages.signed_in(TOKEN);
+    let file = pages.studio.folder().join("web-token");
+    fs::write(&file, "another-token-of-the-coordinator").unwrap();
+    assert!(!own.get("").body.contains("Run now"));
+    assert_eq!(pages.browser().sign_in(TOKEN).status, 403);
+    assert!(
+        pages
+            .signed_in("another-token-of-the-coordinator")
+            .get("")
+            .body
+            .contains("Run now")
+    );
+    // A file that contains no token lets nobody in, and nobody else out.
+    fs::write(&file, "\n").unwrap();
+    for token in ["", "another-token-of-the-coordinator"] {
+        assert_eq!(pages.browser().sign_in(token).status, 403, "{token:?}");
+    }
+    assert!(pages.signed_in(GUEST).get("").body.contains("guest"));
+}
+
+#[test]
+fn who_guesses_has_to_wait() {
+    let pages = Pages::of(Studio::of(&["ada"]));
+    let signed_in = pages.signed_in(TOKEN);
+    let mut browser = pages.browser();
+    for number in 0..10 {
+        let answer = browser.sign_in(&format!("guess-{number}"));
+        assert_eq!(answer.status, 403, "{answer:?}");
+        assert!(
+            answer.body.contains("There is no such token"),
+            "{}",
+            answer.body
+        );
+    }
+    let answer = browser.sign_in(TOKEN);
+    assert_eq!((answer.status, answer.header("set-cookie")), (429, None));
+    // Whoever is signed in stays so.
+    assert!(signed_in.get("").body.contains("Run now"));
+    assert_eq!(pages.daemon.events("web.sign_in_refused").len(), 10);
+    assert_eq!(pages.daemon.event("web.signed_in")["by"], "coordinator");
+    let log = format!("{:?}", pages.daemon.logged());
+    assert!(!log.contains("guess-") && !log.contains(TOKEN), "{log}");
+}
