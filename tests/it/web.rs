@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod acting;
+mod browsing;
+mod chromium;
+mod proxy;
 mod reading;
 mod signing_in;
 
