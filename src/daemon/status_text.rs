@@ -32,9 +32,20 @@ pub struct StatusRow {
 }
 
 impl StatusRow {
-    /// A job as text, with times in the zone of its schedule.
+    /// A job as text, with times in the zone of its schedule, and what its last run left to a person.
     #[must_use]
     pub fn of(job: &JobStatus) -> Self {
+        let mut row = Self::of_now(job);
+        let last = job.last_run.as_ref();
+        row.notes.extend(last.and_then(not_written));
+        row.notes.extend(last.and_then(unsettled));
+        row.notes.extend(last.and_then(waiting));
+        row
+    }
+
+    /// The same without what the last run left to a person.
+    #[must_use]
+    pub fn of_now(job: &JobStatus) -> Self {
         let zone: Tz = job.timezone.parse().unwrap_or(Tz::UTC);
         let at = |time: DateTime<Utc>| readable_time(time, &zone);
         let mut notes = Vec::new();
@@ -67,9 +78,6 @@ impl StatusRow {
         }));
         notes.extend(changes(job, at));
         let last = job.last_run.as_ref();
-        notes.extend(last.and_then(not_written));
-        notes.extend(last.and_then(unsettled));
-        notes.extend(last.and_then(waiting));
         Self {
             job: escape_control(&job.job).into_owned(),
             phase: job.phase.as_str(),

@@ -172,7 +172,7 @@ impl Site {
         ShownJob {
             name: job.job.clone(),
             href: format!("jobs/{}", segment(&job.job)),
-            row: StatusRow::of(job),
+            row: StatusRow::of_now(job),
             class: class_of(job),
             timezone: job.timezone.clone(),
             schedule: job.schedule.clone().unwrap_or_default(),

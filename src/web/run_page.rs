@@ -190,7 +190,11 @@ impl ShownReport {
         let (skipped_all, warnings_all) = (page.skipped.len(), page.warnings.len());
         Self {
             title: page.title,
-            class: if page.trouble { "trouble" } else { "calm" },
+            class: match page.outcome {
+                "failed" => "trouble",
+                _ if page.trouble => "held",
+                _ => "calm",
+            },
             job: job.to_owned(),
             facts: page.facts,
             kinds,

@@ -233,6 +233,7 @@ fn each_configuration_is_valid() {
     for name in ["ftrack-api-key", "ldap-password"] {
         fs::write(folder.path().join(name), "a-secret").unwrap();
     }
+    fs::write(folder.path().join("web-token"), "a-secret-of-the-pages").unwrap();
     for (number, block) in blocks("toml").into_iter().enumerate() {
         let path = folder.path().join(format!("{number}.toml"));
         fs::write(&path, &block).unwrap();

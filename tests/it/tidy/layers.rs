@@ -20,6 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["run"],
     &["notify"],
     &["daemon"],
+    &["web"],
     &["demo"],
     &["cli"],
     &["command"],

@@ -195,7 +195,7 @@ fn the_pictures_of_the_documentation_are_of_the_pages() {
             press(&client, "Sign in").await;
             says(&client, "Sign out").await;
             for (name, path, size, scheme) in [
-                ("overview.png", String::new(), (900, 640), "light"),
+                ("overview.png", String::new(), (900, 700), "light"),
                 (
                     "report.png",
                     format!("runs/artists/{run}"),
