@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use chrono_tz::Tz;
 use minijinja::Value;
 use serde::Serialize;
@@ -24,6 +24,9 @@ use crate::{
 
 /// How many runs are listed.
 const RUNS: usize = 10;
+
+/// How long the page says why a run that was asked for did not come to a report.
+const SAID: TimeDelta = TimeDelta::hours(1);
 
 #[derive(Debug, Serialize)]
 struct JobPage {
@@ -57,7 +60,8 @@ pub(super) async fn page(
     let holds = within_limit(site.http.commands.holds()).await.ok();
     let zone: Tz = found.timezone.parse().unwrap_or(Tz::UTC);
     let begun = site.underway.of(&About::Run(job.clone()));
-    let said = match begun.map(|begun| begun.course) {
+    let of_late = begun.filter(|begun| now.signed_duration_since(begun.at) < SAID);
+    let said = match of_late.map(|begun| begun.course) {
         Some(Course::Ended(error)) => format!("The run that was asked for: {error}"),
         Some(Course::UnderWay | Course::Reported { .. }) | None => String::new(),
     };
@@ -67,7 +71,7 @@ pub(super) async fn page(
         job: shown,
         needs: of_job(found, holds.as_ref()),
         days: site.days_chart(&runs, zone, now),
-        runs: shown_runs(&runs.get(..RUNS.min(runs.len())).unwrap_or_default(), zone),
+        runs: shown_runs(runs.get(..RUNS.min(runs.len())).unwrap_or_default(), zone),
         kinds: ChangeKind::ALL.iter().map(|kind| kind.as_str()).collect(),
         said,
     };

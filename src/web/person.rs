@@ -70,7 +70,7 @@ pub(super) async fn page(
 
 /// `POST /person`: asks both servers.
 pub(super) async fn explain(State(site): State<Arc<Site>>, visitor: Visitor, body: Body) -> Answer {
-    let visitor = visitor.reader(&site)?.from_here(&site)?;
+    let visitor = visitor.reader(&site)?.on_own_page(&site)?;
     let form = Fields::of_form(body).await;
     let form = form.map_err(|error| site.malformed(&visitor, &error.to_string()))?;
     let mut content = site.person(&form);

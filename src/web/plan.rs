@@ -107,7 +107,7 @@ pub(super) async fn begin(
     visitor: Visitor,
     Path(job): Path<String>,
 ) -> Answer {
-    let visitor = visitor.reader(&site)?.from_here(&site)?;
+    let visitor = visitor.reader(&site)?.on_own_page(&site)?;
     let by = visitor.signed_in.as_ref();
     let by = by.map_or_else(String::new, |signed_in| signed_in.name.clone());
     let about = About::Plan(job.clone());

@@ -116,13 +116,13 @@ impl Session {
         let token = tokens.iter().find(|token| token.name == self.name)?;
         // A file that contains no token any more lets nobody in.
         let current = token.credential.current().await.ok()?;
-        Mark::of(current.expose())
-            .is(&self.token)
-            .then(|| SignedIn {
-                name: self.name,
-                csrf: self.csrf,
-                may_act: token.may_act,
-            })
+        let signed_in = SignedIn {
+            name: self.name,
+            csrf: self.csrf,
+            may_act: token.may_act,
+        };
+        let is_same = Mark::of(current.expose()).is(&self.token);
+        is_same.then_some(signed_in)
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) async fn page(
 
 /// Begins a session for whoever has a token.
 pub(super) async fn sign_in(State(site): State<Arc<Site>>, visitor: Visitor, body: Body) -> Answer {
-    let visitor = visitor.from_here(&site)?;
+    let visitor = visitor.on_own_page(&site)?;
     let form = Fields::of_form(body).await;
     let form = form.map_err(|error| site.malformed(&visitor, &error.to_string()))?;
     let next = on_to(form.get("next").unwrap_or_default()).to_owned();
@@ -68,7 +68,7 @@ pub(super) async fn sign_in(State(site): State<Arc<Site>>, visitor: Visitor, bod
 
 /// Ends the session.
 pub(super) async fn sign_out(State(site): State<Arc<Site>>, visitor: Visitor) -> Answer {
-    let visitor = visitor.from_here(&site)?;
+    let visitor = visitor.on_own_page(&site)?;
     if let Some(cookie) = &visitor.cookie {
         site.sessions.end(cookie);
     }

@@ -146,7 +146,7 @@ impl Visitor {
     ///
     /// # Errors
     /// It does not, or it does not say so.
-    pub(super) fn from_here(self, site: &Site) -> Result<Self, Refused> {
+    pub(super) fn on_own_page(self, site: &Site) -> Result<Self, Refused> {
         if self.is_from_here {
             return Ok(self);
         }
@@ -164,7 +164,7 @@ impl Visitor {
     /// # Errors
     /// They may not, or the form is not one of this daemon's pages for this session.
     pub(super) async fn actor(self, site: &Site, body: Body) -> Result<Actor, Refused> {
-        let visitor = self.reader(site)?.from_here(site)?;
+        let visitor = self.reader(site)?.on_own_page(site)?;
         let refused = |title: &str, text: &str| {
             Err(site.refuse(&visitor, StatusCode::FORBIDDEN, title, text))
         };
@@ -217,7 +217,7 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
 
 /// The address that the nearest proxy added last.
 fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
-    let last = headers.get_all("x-forwarded-for").into_iter().last()?;
+    let last = headers.get_all("x-forwarded-for").into_iter().next_back()?;
     let last = last.to_str().ok()?.rsplit(',').next()?;
     last.trim().parse().ok()
 }

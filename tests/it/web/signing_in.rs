@@ -152,6 +152,31 @@ fn a_session_ends_with_its_token_and_when_the_person_wants() {
 }
 
 #[test]
+fn other_tokens_need_a_restart_and_none_is_shown() {
+    let mut pages = Pages::of(Studio::of(&["ada"]));
+    let shown = pages.studio.run(&["config", "show"]).stdout;
+    assert!(
+        shown.contains("web-token") && !shown.contains(TOKEN),
+        "{shown}"
+    );
+    let more = pages.studio.top.replace("[\"read\"]", "[\"act\"]");
+    assert_ne!(pages.studio.top, more);
+    pages.studio.top = more;
+    pages.studio.config();
+    pages.daemon.signal("HUP");
+    let event = pages.daemon.event("config.reloaded");
+    assert_eq!(event["restart_for"], "http.tokens");
+    let guest = pages.signed_in(GUEST);
+    assert!(!guest.get("").body.contains("Run now"));
+    assert!(
+        guest
+            .get("")
+            .body
+            .contains("takes effect after a restart: http.tokens")
+    );
+}
+
+#[test]
 fn who_guesses_has_to_wait() {
     let pages = Pages::of(Studio::of(&["ada"]));
     let signed_in = pages.signed_in(TOKEN);
