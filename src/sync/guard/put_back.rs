@@ -26,7 +26,7 @@ pub fn put_back(plan: &Plan<'_>, closed: &ClosedKinds) -> Vetted {
                 verdict.hold(change, place, &hold);
             }
         }
-        closed.judge_paused(change, &mut verdict);
+        closed.judge_put_back(change, &mut verdict);
         keep_the_link(change, &mut verdict);
         (change, verdict)
     });

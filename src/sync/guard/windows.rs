@@ -203,22 +203,26 @@ impl ClosedKinds {
     /// Names the pause beside whatever else holds an edit: who approves that is to know of it. What one
     /// hold holds of a change stays together.
     pub(super) fn name_pauses(&self, change: &Change, verdict: &mut Verdict) {
-        if self.paused.is_empty() {
-            return;
-        }
+        self.reword(change, verdict, is_beside, Hold::while_paused);
+    }
+
+    /// Says of everything of which this is so what is to be said while its kind is paused.
+    fn reword(
+        &self,
+        change: &Change,
+        verdict: &mut Verdict,
+        is_meant: impl Fn(HeldBy) -> bool,
+        reworded: impl Fn(Hold, &Arc<str>) -> Hold,
+    ) {
         let mut paused: Vec<(Hold, &Arc<str>)> = Vec::new();
-        for (place, hold) in &verdict.held {
+        for (place, hold) in verdict.held.iter().filter(|(_, hold)| is_meant(hold.by)) {
             let edit = change.edits.get(*place);
             let pause = edit.and_then(|edit| self.paused.get(&kind(change, edit)));
-            paused.extend(
-                pause
-                    .filter(|_| is_beside(hold.by))
-                    .map(|pause| (hold.clone(), pause)),
-            );
+            paused.extend(pause.map(|pause| (hold.clone(), pause)));
         }
         for (_, hold) in &mut verdict.held {
             if let Some((_, pause)) = paused.iter().find(|(known, _)| known == hold) {
-                *hold = hold.clone().while_paused(pause);
+                *hold = reworded(hold.clone(), pause);
             }
         }
     }
@@ -226,6 +230,16 @@ impl ClosedKinds {
     /// Holds the edits of kinds that are paused: a person's approval of something else ends no pause.
     pub(super) fn judge_paused(&self, change: &Change, verdict: &mut Verdict) {
         self.judge_if(change, verdict, |_, hold| hold.by == HeldBy::Paused);
+    }
+
+    /// The same of what a person puts back, which no later run does by itself.
+    pub(super) fn judge_put_back(&self, change: &Change, verdict: &mut Verdict) {
+        self.judge_paused(change, verdict);
+        let reworded = |_, pause: &Arc<str>| {
+            let why = format!("{pause}; no later run does this: resume it, and repeat the command");
+            Hold::new(HeldBy::Paused, why)
+        };
+        self.reword(change, verdict, |by| by == HeldBy::Paused, reworded);
     }
 
     /// Holds the edits of kinds that are closed by what counts.

@@ -208,6 +208,13 @@ fn an_adoption_stays_the_jobs_while_what_it_gave_cannot_be_taken() {
     assert_eq!(managers(&studio), ["ada"]);
     let held: Vec<_> = report.changes.iter().map(|change| change.held_by).collect();
     assert!(held.contains(&Some(HeldBy::Paused)), "{report:#?}");
+    let mut why = report
+        .changes
+        .iter()
+        .filter_map(|change| change.error.as_deref());
+    assert!(
+        why.any(|why| why.contains("no later run does this: resume it, and repeat the command"))
+    );
     assert_ne!(
         link(&studio, "ada"),
         Value::Null,
