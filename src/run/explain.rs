@@ -32,6 +32,7 @@ use crate::{
     sync::{
         decision::{Decision, Outcome, Plan, Who},
         desired::{Desired, Mapped},
+        difference::{Sides, left_as_they_are},
         guard, put_back, several, verdict,
     },
 };
@@ -311,6 +312,9 @@ impl RunContext<'_, LdapWork> {
         if let Some(chosen) = chosen.filter(|chosen| chosen.is_of_job()) {
             self.record_groups(&desired, (&id.1, user), &current, trace);
             self.record_person(&desired, (&id.1, chosen), trace);
+            if let Some(user) = user {
+                self.record_left(&desired, (&id.1, user), (&current, remembered), trace);
+            }
             self.add_commands(server, chosen, &desired, trace);
         }
         let settings = self.settings(&desired);
@@ -364,6 +368,29 @@ impl RunContext<'_, LdapWork> {
                 let why = own.map_or_else(String::new, |entry| entry.reason.to_string());
                 trace.step(StepName::Map, false, why);
             }
+        }
+    }
+
+    /// Adds what is written on creation only, and is another value by now.
+    fn record_left(
+        &self,
+        desired: &Desired,
+        (id, user): (&DirectoryId, &User),
+        (current, remembered): (&Current, &Remembered),
+        trace: &mut Trace,
+    ) {
+        let sides = Sides {
+            current,
+            known: &remembered.stored_otherwise,
+            rules: &self.work.rules.written,
+        };
+        let person = desired.person(id).into_iter();
+        for (attribute, values) in
+            person.flat_map(|person| left_as_they_are(person, user, sides))
+        {
+            let (name, now) = (attribute.name(), values.old);
+            let detail = format!("{name} is written on creation only, and is {now} in ftrack");
+            trace.step(StepName::Map, true, detail);
         }
     }
 

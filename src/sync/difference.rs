@@ -134,6 +134,23 @@ pub fn differences(
     Ok(differences)
 }
 
+/// The attributes that are the person's only while its user is created, and have another value by now.
+#[must_use]
+pub fn left_as_they_are(
+    person: &Person,
+    user: &User,
+    sides: Sides<'_>,
+) -> Vec<(Attribute, Values)> {
+    let all = differences(person, user, sides, Stage::Creation).unwrap_or_default();
+    let edits = all.edits.into_iter();
+    let left = edits.filter_map(|edit| match edit {
+        Edit::Set { attribute, values } => Some((attribute, values)),
+        Edit::Activate | Edit::Deactivate | Edit::Grant(_) | Edit::Revoke(_) | Edit::Link => None,
+    });
+    left.filter(|(attribute, _)| sides.rules.leaves(attribute, Stage::Existing))
+        .collect()
+}
+
 /// What sets the values of a user to be created.
 ///
 /// # Errors

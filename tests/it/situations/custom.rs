@@ -315,6 +315,10 @@ fn what_is_written_on_create_belongs_to_ftrack_from_then_on() {
     ada(&situation, "l", &["Rome"]);
     ada(&situation, "givenName", &["Augusta"]);
     situation.sync_changes_nothing();
+    let explained = situation.explain(&["ada"]).unwrap();
+    let mut steps = explained.steps.iter().map(|step| &*step.detail);
+    let left = "custom_attributes.site is written on creation only, and is \"Oslo\" in ftrack";
+    assert!(steps.any(|detail| detail == left), "{:#?}", explained.steps);
     let by_hand = json!({"first_name": "Countess"});
     situation
         .ftrack()
