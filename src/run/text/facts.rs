@@ -41,7 +41,7 @@ pub(super) fn facts(text: &mut String, report: &Report) {
         let only: Vec<_> = only.collect();
         line(text, &format!("  only       {}", only.join(", ")));
     }
-    if let Some(approver) = &report.approved_by {
+    if let Some(approver) = report.approved_by.as_ref().filter(|_| !report.dry_run) {
         let approver = escape_control(&approver.to_string()).into_owned();
         line(text, &format!("  approved   by {approver}"));
     }
