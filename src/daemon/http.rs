@@ -37,6 +37,8 @@ pub struct HttpState {
     pub figures: Arc<dyn Fn() -> ConnectionFigures + Send + Sync>,
     /// The names under which pages are served, besides addresses and `localhost`.
     pub hosts: Arc<[String]>,
+    /// Whether a proxy may stand before the pages: then nobody is believed to be on this machine.
+    pub is_behind_proxy: bool,
     /// With what people sign in to the pages.
     pub tokens: Arc<[Token]>,
     /// The state database.

@@ -134,6 +134,10 @@ pub async fn run(
         metrics: Arc::clone(&metrics),
         figures: Arc::new(move || ConnectionFigures::of(&connected.borrow())),
         hosts: hosts.into(),
+        is_behind_proxy: config
+            .http
+            .as_ref()
+            .is_some_and(|http| !http.hosts.is_empty() && !http.tokens.is_empty()),
         tokens: config
             .http
             .iter()

@@ -313,7 +313,7 @@ impl RunContext<'_, LdapWork> {
             self.record_groups(&desired, (&id.1, user), &current, trace);
             self.record_person(&desired, (&id.1, chosen), trace);
             if let Some(user) = user {
-                self.record_left(&desired, (&id.1, user), (&current, remembered), trace);
+                self.record_on_create(&desired, (&id.1, user), (&current, remembered), trace);
             }
             self.add_commands(server, chosen, &desired, trace);
         }
@@ -372,7 +372,7 @@ impl RunContext<'_, LdapWork> {
     }
 
     /// Adds what is written on creation only, and is another value by now.
-    fn record_left(
+    fn record_on_create(
         &self,
         desired: &Desired,
         (id, user): (&DirectoryId, &User),

@@ -20,7 +20,9 @@ use super::{
 use crate::{
     daemon::{
         commands::Wish,
-        control::{ApiError, PauseRequest, REJECT_LIMIT, pause_of, within, within_limit},
+        control::{
+            ApiError, ApiErrorCode, PauseRequest, REJECT_LIMIT, pause_of, within, within_limit,
+        },
     },
     model::{
         change_kind::ChangeKind,
@@ -45,16 +47,21 @@ pub(super) async fn run(
 ) -> Answer {
     let actor = visitor.actor(&site, body).await?;
     let asked = asked_of_job(&actor, ActionKind::Run, &job);
-    let number = site.begun(&actor.visitor, &asked).await?;
-    match within_limit(site.http.commands.trigger(&job, Wish::Run)).await {
-        Ok(told) => {
-            let about = About::Run(job.clone());
-            site.underway.begin(about.clone(), &actor.name, Utc::now());
-            site.follow(about, (number, asked), told);
-            Ok(see_other(&format!("../{}", segment(&job))))
+    let (of, by) = (Arc::clone(&site), actor.name);
+    let asking = actor.visitor.clone();
+    let run = async move {
+        let number = of.begun(&asking, &asked).await?;
+        match within_limit(of.http.commands.trigger(&job, Wish::Run)).await {
+            Ok(told) => {
+                let about = About::Run(job.clone());
+                of.underway.begin(about.clone(), &by, Utc::now());
+                of.follow(about, (number, asked), told);
+                Ok(see_other(&format!("../{}", segment(&job))))
+            }
+            Err(error) => Err(of.refused(&asking, number, &asked, &error).await),
         }
-        Err(error) => Err(site.refused(&actor.visitor, number, &asked, &error).await),
-    }
+    };
+    site.to_its_end(&actor.visitor, run).await
 }
 
 /// `POST /jobs/JOB/pause`: no run of a job, or no change of one kind, until it is resumed.
@@ -133,16 +140,33 @@ pub(super) async fn approve(
     let actor = visitor.actor(&site, body).await?;
     let (decision, asked) = decision(&site, &actor, &hold, ActionKind::Approve)?;
     let hold = decision.hold;
-    let number = site.begun(&actor.visitor, &asked).await?;
-    match within_limit(site.http.commands.approve(decision)).await {
-        Ok(told) => {
-            let about = About::Approval(hold);
-            site.underway.begin(about.clone(), &actor.name, Utc::now());
-            site.follow(about, (number, asked), told);
-            Ok(see_other(&format!("../{hold}")))
+    let (of, by) = (Arc::clone(&site), actor.name);
+    let asking = actor.visitor.clone();
+    let approve = async move {
+        if !of.underway.begin_approval(hold, &by, Utc::now()) {
+            let why = "This hold is being approved; what comes of that is shown here.";
+            return Err(of.refuse(&asking, StatusCode::CONFLICT, "It was not done", why));
         }
-        Err(error) => Err(site.refused(&actor.visitor, number, &asked, &error).await),
-    }
+        let about = About::Approval(hold);
+        let number = match of.begun(&asking, &asked).await {
+            Ok(number) => number,
+            Err(refused) => {
+                of.underway.forget(&about);
+                return Err(refused);
+            }
+        };
+        match within_limit(of.http.commands.approve(decision)).await {
+            Ok(told) => {
+                of.follow(about, (number, asked), told);
+                Ok(see_other(&format!("../{hold}")))
+            }
+            Err(error) => {
+                of.underway.forget(&about);
+                Err(of.refused(&asking, number, &asked, &error).await)
+            }
+        }
+    };
+    site.to_its_end(&actor.visitor, approve).await
 }
 
 /// `POST /holds/N/reject`: what a hold holds is not written until its cause has ended.
@@ -254,7 +278,9 @@ impl Site {
     ) -> Result<u64, Refused> {
         let (state, saved) = (Arc::clone(&self.http.state), asked.clone());
         let begun = self
-            .look(visitor, move || state.begin_action(Utc::now(), &saved))
+            .beside(&self.notes, visitor, move || {
+                state.begin_action(Utc::now(), &saved)
+            })
             .await?;
         begun.map_err(|error| {
             let why = format!("It could not be noted who did it, so nothing was done: {error}");
@@ -271,8 +297,15 @@ impl Site {
         error: &ApiError,
     ) -> Refused {
         let why = &error.error;
-        self.ended(number, asked, &format!("refused: {why}")).await;
-        self.refuse(visitor, StatusCode::CONFLICT, "It was not done", why)
+        let (status, said, saved) = if error.kind == ApiErrorCode::NoAnswer {
+            // The daemon has it, and may still do it.
+            let said = "It is not known whether it was done";
+            (StatusCode::GATEWAY_TIMEOUT, said, "not known")
+        } else {
+            (StatusCode::CONFLICT, "It was not done", "refused")
+        };
+        self.ended(number, asked, &format!("{saved}: {why}")).await;
+        self.refuse(visitor, status, said, why)
     }
 
     /// Saves what became of an action.

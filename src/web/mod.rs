@@ -58,6 +58,8 @@ struct Site {
     attempts: Attempts,
     underway: Underway,
     looks: Arc<Semaphore>,
+    /// The same for what is to be done, which no page that somebody looks at keeps waiting.
+    notes: Arc<Semaphore>,
 }
 
 /// The pages over what a daemon knows.
@@ -78,6 +80,7 @@ pub fn pages(http: HttpState) -> Router {
         attempts: Attempts::default(),
         underway: Underway::default(),
         looks: Arc::new(Semaphore::new(LOOKS)),
+        notes: Arc::new(Semaphore::new(LOOKS)),
     });
     Router::new()
         .route("/", get(overview::page))
@@ -120,8 +123,18 @@ impl Site {
         visitor: &Visitor,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refused> {
+        self.beside(&self.looks, visitor, work).await
+    }
+
+    /// Does such work in one of these places.
+    async fn beside<T: Send + 'static>(
+        &self,
+        places: &Arc<Semaphore>,
+        visitor: &Visitor,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refused> {
         let busy = |why: &str| self.refuse(visitor, StatusCode::SERVICE_UNAVAILABLE, "Busy", why);
-        let place = timeout(LOOK_LIMIT, Arc::clone(&self.looks).acquire_owned()).await;
+        let place = timeout(LOOK_LIMIT, Arc::clone(places).acquire_owned()).await;
         let Ok(Ok(place)) = place else {
             return Err(busy("Other pages are being made; try again in a moment."));
         };

@@ -110,38 +110,55 @@ pub(super) async fn begin(
     let visitor = visitor.reader(&site)?.on_own_page(&site)?;
     let by = visitor.signed_in.as_ref();
     let by = by.map_or_else(String::new, |signed_in| signed_in.name.clone());
-    let about = About::Plan(job.clone());
     if site.http.commands.status().job(&job).is_none() {
         return Err(site.missing(&visitor, "There is no such job."));
     }
-    if !site.underway.begin_plan(&job, &by, Utc::now()) {
-        let why = "Another plan is being made; one is made at a time.";
-        return Err(site.refuse(&visitor, StatusCode::CONFLICT, "It was not done", why));
-    }
     let asked = AskedAction {
-        by,
+        by: by.clone(),
         from: visitor.from(),
         kind: ActionKind::Plan,
         job: Some(job.clone()),
         hold: None,
         detail: String::new(),
     };
-    let number = match site.begun(&visitor, &asked).await {
-        Ok(number) => number,
-        Err(refused) => {
-            site.underway.forget(&about);
-            return Err(refused);
+    let (of, asking) = (Arc::clone(&site), visitor.clone());
+    site.to_its_end(&visitor, async move {
+        of.begin_plan(&asking, job, &by, asked).await
+    })
+    .await
+}
+
+impl Site {
+    /// Begins a plan, which goes on until it ends.
+    async fn begin_plan(
+        self: &Arc<Self>,
+        visitor: &Visitor,
+        job: String,
+        by: &str,
+        asked: AskedAction,
+    ) -> Answer {
+        let about = About::Plan(job.clone());
+        if !self.underway.begin_plan(&job, by, Utc::now()) {
+            let why = "Another plan is being made; one is made at a time.";
+            return Err(self.refuse(visitor, StatusCode::CONFLICT, "It was not done", why));
         }
-    };
-    match within_limit(site.http.commands.trigger(&job, Wish::DryRun)).await {
-        Ok(told) => {
-            site.follow(about, (number, asked), told);
-            let to = query(&[("job", &job)]);
-            Ok(see_other(&format!("../../plan?{to}")))
-        }
-        Err(error) => {
-            site.underway.forget(&about);
-            Err(site.refused(&visitor, number, &asked, &error).await)
+        let number = match self.begun(visitor, &asked).await {
+            Ok(number) => number,
+            Err(refused) => {
+                self.underway.forget(&about);
+                return Err(refused);
+            }
+        };
+        match within_limit(self.http.commands.trigger(&job, Wish::DryRun)).await {
+            Ok(told) => {
+                self.follow(about, (number, asked), told);
+                let to = query(&[("job", &job)]);
+                Ok(see_other(&format!("../../plan?{to}")))
+            }
+            Err(error) => {
+                self.underway.forget(&about);
+                Err(self.refused(visitor, number, &asked, &error).await)
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
-use super::Site;
+use super::{Site, answer::Answer, visitor::Visitor};
 use crate::{
     daemon::commands::RunUpdate,
     event::web::WebEvent,
@@ -82,7 +82,18 @@ impl Underway {
         true
     }
 
-    /// Forgets a plan that was not begun after all.
+    /// Notes that a hold is being approved, unless it is already.
+    pub(super) fn begin_approval(&self, hold: HoldNumber, by: &str, at: DateTime<Utc>) -> bool {
+        let about = About::Approval(hold);
+        let known = self.of(&about);
+        if known.is_some_and(|begun| begun.course == Course::UnderWay) {
+            return false;
+        }
+        self.begin(about, by, at);
+        true
+    }
+
+    /// Forgets what was not begun after all.
     pub(super) fn forget(&self, about: &About) {
         self.open().remove(about);
     }
@@ -112,6 +123,16 @@ impl Underway {
 }
 
 impl Site {
+    /// Does something to its end, also where whoever asked for it has gone meanwhile.
+    pub(super) async fn to_its_end(
+        &self,
+        visitor: &Visitor,
+        work: impl Future<Output = Answer> + Send + 'static,
+    ) -> Answer {
+        let done = tokio::spawn(work).await;
+        done.unwrap_or_else(|error| Err(self.broken(visitor, &error.to_string())))
+    }
+
     /// Follows what was begun to its end, also when nobody looks, and saves what became of it.
     pub(super) fn follow(
         self: &Arc<Self>,

@@ -78,7 +78,10 @@ impl FromRequestParts<Arc<Site>> for Visitor {
         let by_proxy = BY_PROXY
             .iter()
             .any(|name| parts.headers.contains_key(*name));
-        let is_local = address.is_some_and(|address| address.is_loopback())
+        // Whoever comes through a proxy that adds no header, or through a forwarder that cannot, looks
+        // as if they were here.
+        let is_local = !site.http.is_behind_proxy
+            && address.is_some_and(|address| address.is_loopback())
             && !by_proxy
             && is_asked_locally(parts);
         let uri = &parts.uri;

@@ -264,6 +264,7 @@ impl Daemon {
         let address = listener.local_addr().unwrap();
         let site = HttpState {
             hosts: ["daemon".to_owned()].into(),
+            is_behind_proxy: false,
             commands: orders.clone(),
             heartbeat: Arc::clone(&pulse),
             metrics: Arc::clone(&metrics),

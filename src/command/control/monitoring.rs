@@ -131,8 +131,16 @@ impl Findings {
             JobPhase::Waiting | JobPhase::Running | JobPhase::Paused => false,
         };
         let late = job.next_run.map(|next| now.signed_duration_since(next));
+        // A run that never ends, or never begins, is no success either.
+        let without_success = job.success_due.map(|due| now.signed_duration_since(due));
         if let Some(late) = late.filter(|late| is_due && *late > LATE) {
             let text = format!("{name}: {} minutes overdue", late.num_minutes());
+            self.critical.push(text);
+        } else if let Some(late) = without_success.filter(|late| !is_due && *late > LATE) {
+            let text = format!(
+                "{name}: no success, which was due {} minutes ago",
+                late.num_minutes()
+            );
             self.critical.push(text);
         }
         if let Some(pause) = &job.pause {

@@ -7,6 +7,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use lettre::{
@@ -32,6 +33,9 @@ use crate::{
     notify::deliver::Trouble,
     tls::TlsFault,
 };
+
+/// How long the server may take to say goodbye.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How much a server may say in one connection, in bytes.
 const LONGEST: usize = 256 << 10;
@@ -65,8 +69,8 @@ impl Server<'_> {
             accepted.map_err(|error| self.trouble("it refused the login", &error))?;
         }
         let refused = self.hand_over(&mut connection, letter).await?;
-        // It has the mail, whatever it answers now.
-        let _ = connection.quit().await;
+        // It has the mail, whatever it answers now, or if it does not.
+        let _ = tokio::time::timeout(FAREWELL, connection.quit()).await;
         if refused.is_empty() {
             return Ok(());
         }
