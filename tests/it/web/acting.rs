@@ -117,7 +117,7 @@ fn an_approval_is_applied_once_and_noted() {
 
     let answer = own.act("holds/1/approve", "whom=all");
     assert_eq!(answer.status, 303, "{answer:?}");
-    own.when("holds/1", "approved, at");
+    own.when("holds/1", "coordinator approved it: succeeded");
     assert_eq!(pages.active(), 7);
     // Once more, and of nobody.
     let again = own.act("holds/1/approve", "whom=all");
