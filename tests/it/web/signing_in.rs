@@ -117,6 +117,16 @@ fn from_elsewhere_a_token_is_needed() {
         "{answer:?}"
     );
     assert_eq!(answer.header("location"), Some("./"));
+    // A browser sends no cookie from another site's link, such as that of a mail, but from this page.
+    let from_mail = Browser {
+        more: "Via: 1.1 proxy\r\nSec-Fetch-Site: cross-site\r\n".into(),
+        ..pages.browser()
+    };
+    let page = from_mail.get("holds/1").body;
+    assert!(
+        page.contains("href=\"../holds&#x2f;1\">I am signed in already"),
+        "{page}"
+    );
     let evil = pages
         .browser()
         .post("sign-in", &format!("token={TOKEN}&next=//evil.test"));
