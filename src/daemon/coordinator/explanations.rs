@@ -49,8 +49,9 @@ impl Coordinator {
                 if explained.is_err() {
                     tell_refusals(&setup, &job, began, &explained, &completions).await;
                 }
-                let _ = answer.send(explained);
+                // Before the answer: whoever has it may ask for the next one.
                 drop(place);
+                let _ = answer.send(explained);
             });
         });
     }
