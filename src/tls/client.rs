@@ -46,7 +46,7 @@ pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, Stri
 ///
 /// # Errors
 /// There are none, or one of them cannot be used; the text is to follow the file's name.
-pub(crate) fn trusting(pem: &[u8]) -> Result<ClientConfig, String> {
+fn trusting(pem: &[u8]) -> Result<ClientConfig, String> {
     let named = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
     let named = named.map_err(|error| format!("is not PEM: {error}"))?;
     if named.is_empty() {
