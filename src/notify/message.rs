@@ -37,6 +37,8 @@ pub struct Message {
     /// What kind of failure it was, as in reports.
     pub error_kind: Option<&'static str>,
     pub counts: Option<Counts>,
+    /// Whether ftrack's own synchronisation did more than the job's limits allow.
+    pub alarm: bool,
     /// The holds that it is about.
     pub holds: Vec<ToldHold>,
     /// The people whom it is about, 50 at most.
@@ -97,6 +99,7 @@ impl About<'_> {
             error: None,
             error_kind: None,
             counts: None,
+            alarm: false,
             holds: Vec::new(),
             people: Vec::new(),
             more_people: 0,
@@ -124,7 +127,7 @@ impl About<'_> {
             let new = new(ended, before).map(|not_done| not_done.person.clone());
             people.extend(new.take(LISTED));
         }
-        if is_about(Occasion::Changes) {
+        if is_about(Occasion::Changes) || (is_about(Occasion::Partial) && run.alarm) {
             all += ended.changed;
             let room = LISTED.saturating_sub(people.len());
             people.extend(ended.applied.iter().take(room).cloned());
@@ -139,6 +142,7 @@ impl About<'_> {
             error: run.error.clone(),
             error_kind: run.error_kind.map(|kind| kind.as_str()),
             counts: Some(run.counts.clone()),
+            alarm: run.alarm,
             holds: holds
                 .take(LISTED_OF_HOLD)
                 .map(|hold| self.hold(hold))

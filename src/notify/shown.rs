@@ -100,6 +100,9 @@ fn title(message: &Message, occasion: &str) -> Option<String> {
             1 => "1 change waits for a person".to_owned(),
             held => format!("{held} changes wait for a person"),
         },
+        Some(Occasion::Partial) if message.alarm => {
+            "ftrack's own synchronisation did more than the limits allow".to_owned()
+        }
         Some(Occasion::Partial) => "not everything could be done".to_owned(),
         Some(Occasion::Changes) => done(message.counts.as_ref()?),
         Some(Occasion::Digest) => "the last 7 days".to_owned(),

@@ -251,6 +251,32 @@ fn an_answer_that_may_pass_is_tried_again_and_another_is_not() {
     assert!(error.contains("which is not followed"), "{error}");
 }
 
+#[test]
+fn the_alarm_of_ftracks_own_synchronisation_is_told() {
+    let (studio, sink) = telling(&["ada"], "", SIGNED);
+    sync(&studio, 0);
+    std::fs::write(
+        studio.folder().join("config.d/nightly.toml"),
+        "[jobs.nightly]\nkind = \"ftrack-ldap\"\nlimits.deactivate = 0\n",
+    )
+    .unwrap();
+    let mut ada = studio.user("ada");
+    ada.is_active = false;
+    studio
+        .ftrack()
+        .change_rules(|rules| rules.builtin_users = vec![ada]);
+    let ended = studio.run(&["sync", "nightly"]);
+    assert_eq!(ended.status, 4, "{}{}", ended.stdout, ended.stderr);
+    let message = sink.received_when(1)[0].json();
+    assert_eq!(message["occasions"], serde_json::json!(["partial"]));
+    assert_eq!(
+        (&message["job"], &message["alarm"]),
+        (&"nightly".into(), &true.into())
+    );
+    assert_eq!(message["people"][0]["username"], "ada");
+    assert_eq!(message["people"][0]["action"], "deactivate");
+}
+
 /// A login that is markup everywhere.
 const HOSTILE: &str = "`*<!channel>*` @all [x](https://evil.test) <script>alert(1)</script>";
 
