@@ -6,9 +6,10 @@ use tokio::sync::mpsc;
 
 use super::{
     Post,
-    deliver::{Limits, deliver},
+    deliver::{Limits, Trouble, deliver},
     message::Message,
     receiver::{Receiver, ReceiverKind},
+    undelivered::Undelivered,
 };
 use crate::event::notification::Became;
 
@@ -20,7 +21,7 @@ pub async fn run(
     receiver: Receiver,
     kind: ReceiverKind,
     mut messages: mpsc::Receiver<Arc<Message>>,
-    limits: Limits,
+    (limits, undelivered): (Limits, Undelivered),
     post: Post,
 ) {
     while let Some(message) = messages.recv().await {
@@ -30,6 +31,13 @@ pub async fn run(
             () = post.stop.cancelled() => None,
             ended = delivered => Some(ended),
         };
+        match &ended {
+            Some((_, Err(Trouble::Passing { .. }))) if kind.is_told() => {
+                undelivered.keep(kind, &message);
+            }
+            Some(_) => undelivered.forget(kind, &message),
+            None => {}
+        }
         let why;
         let became = match ended {
             Some((attempts, Ok(()))) => Became::Sent { attempts },

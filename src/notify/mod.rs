@@ -29,6 +29,7 @@ mod receiver;
 mod shown;
 mod sorter;
 pub mod test;
+mod undelivered;
 mod webhook;
 
 pub use receiver::ReceiverKind;

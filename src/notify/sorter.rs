@@ -21,6 +21,7 @@ use super::{
     occasions,
     receiver::{Receiver, ReceiverKind},
     receivers,
+    undelivered::Undelivered,
 };
 use crate::{
     config::{Config, Job, Notifications, schedule::Schedule},
@@ -50,6 +51,8 @@ pub struct Sorter {
     post: Post,
     /// The tasks of the receivers that have got something.
     lines: BTreeMap<(String, ReceiverKind), mpsc::Sender<Arc<Message>>>,
+    /// What was not delivered; the next run of the job is another occasion.
+    undelivered: Undelivered,
     /// The jobs whose last run ended without a report, which is told.
     broken: BTreeSet<String>,
     /// Digests that were due until then are sent.
@@ -63,6 +66,7 @@ impl Sorter {
             program,
             post,
             lines: BTreeMap::new(),
+            undelivered: Undelivered::default(),
             broken: BTreeSet::new(),
             looked_at: Utc::now(),
         }
@@ -123,6 +127,9 @@ impl Sorter {
         let Some(job) = config.jobs.get(&name) else {
             return;
         };
+        for (kind, message) in self.undelivered.of(&name) {
+            self.hand(job, kind, &message);
+        }
         let was_broken = self.broken.remove(&name);
         let (folder, run) = (config.state_dir.clone(), ended.summary.run.clone());
         let is_alive = occasions::is_alive(&ended.summary);
@@ -232,7 +239,13 @@ impl Sorter {
             attempts: job.attempts,
         };
         let (sender, messages) = mpsc::channel(line::WAITING);
-        let work = line::run(receiver, kind, messages, limits, self.post.clone());
+        let work = line::run(
+            receiver,
+            kind,
+            messages,
+            (limits, self.undelivered.clone()),
+            self.post.clone(),
+        );
         self.post.tasks.spawn(work);
         Some(sender)
     }

@@ -125,6 +125,37 @@ fn a_daemon_tells_of_an_outage_once_and_of_a_changed_configuration_it_knows() {
 }
 
 #[test]
+fn what_a_receiver_did_not_take_it_gets_after_a_later_run() {
+    let studio = Studio::of(&["ada"])
+        .for_a_daemon("schedule = \"@yearly\"\nretry = { initial = \"1h\", max = \"1h\" }\n");
+    let sink = WebSink::start(studio.runtime());
+    sink.answer_all(Answer::Status(503));
+    told(&studio, &sink, "attempts = 1", SIGNED);
+    let daemon = Daemon::start(&studio);
+    must(&studio, 0, &["trigger"]);
+    studio
+        .ftrack()
+        .fail_when(|_| Some(ftrack_ldap_sync::demo::ftrack::Fault::Html(404)));
+    must(&studio, 1, &["trigger"]);
+    daemon.event("notification.failed");
+    sink.answer_all(Answer::Status(200));
+    // That it fails is nothing new.
+    must(&studio, 1, &["trigger"]);
+    let received = sink.received_when(2);
+    assert_eq!(occasions(&received), [["failed"], ["failed"]]);
+    assert_eq!(received[0].json()["id"], received[1].json()["id"]);
+    daemon.event("notification.sent");
+    must(&studio, 1, &["trigger"]);
+    studio.ftrack().heal();
+    must(&studio, 0, &["trigger"]);
+    assert_eq!(
+        occasions(&sink.received_when(3)),
+        [["failed"], ["failed"], ["recovered"]]
+    );
+    daemon.stop();
+}
+
+#[test]
 fn a_run_that_leaves_no_report_is_told_once_as_well() {
     let studio = Studio::of(&["ada"])
         .for_a_daemon("schedule = \"@yearly\"\nretry = { initial = \"1s\", max = \"1s\" }\n");
