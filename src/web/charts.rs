@@ -22,6 +22,9 @@ const HEIGHT: usize = 80;
 /// The width of a day.
 const DAY_WIDTH: usize = WIDTH / DAYS as usize;
 
+/// The least width of a part of a bar.
+const NARROWEST: usize = 4;
+
 /// A part of a bar.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Part {
@@ -59,19 +62,23 @@ impl People {
             ("inactive", "inactive", self.inactive),
             ("unsettled", "to be decided", self.unsettled),
         ];
-        let all: usize = named.iter().map(|(_, _, count)| count).sum();
+        let shown = named.into_iter().filter(|(_, _, count)| *count > 0);
+        // However few, they are seen: each has this much, and the rest is shared.
+        let spare = WIDTH - NARROWEST * named.len();
+        let wide = |number: usize| u128::try_from(number).unwrap_or_default();
+        let all: u128 = shown.clone().map(|(_, _, count)| wide(count)).sum();
         let mut parts = Vec::new();
         let mut x = 0;
-        for (class, name, count) in named.into_iter().filter(|(_, _, count)| *count > 0) {
-            // However few, they are seen.
-            let width = (count.saturating_mul(WIDTH) / all.max(1)).max(4);
+        for (class, name, count) in shown {
+            let share = wide(count) * wide(spare) / all;
+            let width = NARROWEST + usize::try_from(share).unwrap_or_default();
             parts.push(Part {
                 class,
                 name,
                 count,
                 x,
                 y: 0,
-                width: width.min(WIDTH.saturating_sub(x)),
+                width,
                 height: 16,
             });
             x += width;
@@ -249,6 +256,7 @@ mod tests {
             );
             for part in parts {
                 assert!(part.x + part.width <= WIDTH, "{part:?}");
+                assert!(part.width >= NARROWEST, "{part:?}");
             }
         }
     }
