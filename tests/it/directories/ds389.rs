@@ -353,6 +353,8 @@ fn preserved(directory: &RealDirectory) {
         } else {
             "the person is still in the directory, but the entry no longer matches the job's filter"
         };
+        // What the class of service computes follows a little later.
+        assert!(wait_until(LONGEST, || plan(&situation).contains(why)));
         assert_eq!(
             plan(&situation).trim(),
             format!(
@@ -365,7 +367,8 @@ fn preserved(directory: &RealDirectory) {
         situation.sync();
         situation.sync_changes_nothing();
         directory.change(&moved("p3", DELETED, PEOPLE));
-        assert!(plan(&situation).starts_with("plan for artists: 1 to reactivate\n"));
+        let reactivates = || plan(&situation).starts_with("plan for artists: 1 to reactivate\n");
+        assert!(wait_until(LONGEST, reactivates));
         situation.sync();
 
         let end = |values: &[&str]| {
