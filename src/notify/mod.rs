@@ -35,7 +35,7 @@ mod webhook;
 pub use receiver::ReceiverKind;
 
 use ended::Ended;
-use sorter::{Sorter, Told};
+use sorter::{JobEvent, Sorter};
 
 /// How many runs may wait for it to be found out what is new in them.
 const WAITING_RUNS: usize = 64;
@@ -84,7 +84,7 @@ pub enum Program {
 /// Tells people what happened to jobs.
 #[derive(Debug)]
 pub struct Notifier {
-    queue: mpsc::Sender<Told>,
+    queue: mpsc::Sender<JobEvent>,
     config: watch::Sender<Arc<Config>>,
     post: Post,
 }
@@ -173,14 +173,14 @@ impl Notifier {
     /// A run has ended; returns at once.
     pub fn ended(&self, report: &Report) {
         if !report.dry_run && self.has_receivers(&report.job) {
-            self.tell(&report.job, Told::Ended(Box::new(Ended::of(report))));
+            self.tell(&report.job, JobEvent::Ended(Box::new(Ended::of(report))));
         }
     }
 
     /// A run ended without a report; returns at once.
     pub fn broken(&self, job: &str, kind: FailureKind, error: &str) {
         if kind != FailureKind::Stopped && self.has_receivers(job) {
-            let told = Told::Broken {
+            let told = JobEvent::Broken {
                 job: job.to_owned(),
                 error: error.to_owned(),
             };
@@ -196,7 +196,7 @@ impl Notifier {
             .is_some_and(|job| receivers(&job.notifications).next().is_some())
     }
 
-    fn tell(&self, job: &str, told: Told) {
+    fn tell(&self, job: &str, told: JobEvent) {
         let error = match self.queue.try_send(told) {
             Ok(()) => return,
             Err(TrySendError::Full(_)) => "too many runs wait before it",

@@ -31,7 +31,7 @@ use crate::{
 
 /// What happened to a job.
 #[derive(Debug)]
-pub enum Told {
+pub enum JobEvent {
     /// A run ended.
     Ended(Box<Ended>),
     /// A run ended without a report.
@@ -73,7 +73,7 @@ impl Sorter {
     }
 
     /// Works until nobody tells anything any more.
-    pub async fn run(mut self, mut told: mpsc::Receiver<Told>) {
+    pub async fn run(mut self, mut told: mpsc::Receiver<JobEvent>) {
         // One that has gone says no more, and what it said last counts.
         let mut has_config = true;
         let closing = self.post.closing.clone();
@@ -89,8 +89,8 @@ impl Sorter {
                     self.lines.clear();
                 }
                 told = told.recv() => match told {
-                    Some(Told::Ended(ended)) => self.ended(*ended).await,
-                    Some(Told::Broken { job, error }) => self.broken(&job, &error).await,
+                    Some(JobEvent::Ended(ended)) => self.ended(*ended).await,
+                    Some(JobEvent::Broken { job, error }) => self.broken(&job, &error).await,
                     None => break,
                 },
                 () = tokio::time::sleep(wake), if self.program == Program::Daemon => {
@@ -101,8 +101,8 @@ impl Sorter {
         // What was told and is still here is not delivered any more.
         while let Ok(left) = told.try_recv() {
             let (job, run) = match &left {
-                Told::Ended(ended) => (&ended.summary.job, Some(ended.summary.run.as_str())),
-                Told::Broken { job, error: _ } => (job, None),
+                JobEvent::Ended(ended) => (&ended.summary.job, Some(ended.summary.run.as_str())),
+                JobEvent::Broken { job, error: _ } => (job, None),
             };
             let config = self.config();
             let of_job = config.jobs.get(job);

@@ -137,7 +137,7 @@ fn days(runs: &[RunSummary], zone: Tz, now: DateTime<Utc>) -> Vec<(NaiveDate, Wr
         .collect()
 }
 
-fn bars(index: usize, (date, written): (NaiveDate, Written), most: usize) -> Day {
+fn columns(index: usize, (date, written): (NaiveDate, Written), most: usize) -> Day {
     let x = index * DAY_WIDTH;
     let mut y = HEIGHT;
     let named = [
@@ -198,7 +198,7 @@ impl Site {
         let bars: Vec<Day> = days
             .into_iter()
             .enumerate()
-            .map(|(index, day)| bars(index, day, most))
+            .map(|(index, day)| columns(index, day, most))
             .collect();
         self.chart(
             "days.svg",
@@ -272,7 +272,7 @@ mod tests {
             changed: 100,
             gone: 3,
         };
-        let day = bars(29, (all[29].0, written), 104);
+        let day = columns(29, (all[29].0, written), 104);
         assert_eq!(day.words, "1 added, 100 changed, 3 deactivated");
         assert!(day.parts.iter().all(|part| part.y + part.height <= HEIGHT));
         assert!(day.parts.iter().all(|part| part.x + part.width <= WIDTH));
