@@ -17,7 +17,7 @@ use super::{
 use crate::{escape::escape_control, model::readable_time::readable_time};
 
 /// Each template with its name.
-const TEMPLATES: [(&str, &str); 14] = [
+const TEMPLATES: [(&str, &str); 15] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("overview.html", include_str!("templates/overview.html")),
     ("job.html", include_str!("templates/job.html")),
@@ -25,6 +25,7 @@ const TEMPLATES: [(&str, &str); 14] = [
     ("run.html", include_str!("templates/run.html")),
     ("holds.html", include_str!("templates/holds.html")),
     ("hold.html", include_str!("templates/hold.html")),
+    ("changes.html", include_str!("templates/changes.html")),
     ("plan.html", include_str!("templates/plan.html")),
     ("person.html", include_str!("templates/person.html")),
     ("actions.html", include_str!("templates/actions.html")),
