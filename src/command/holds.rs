@@ -115,12 +115,14 @@ fn rejected_table(all: &[ListedRejection], screen: Screen) -> String {
             cause: _,
             edits,
         } = rejection;
-        let who = who.as_ref().map_or(ftrack_id.as_str(), |who| &who.username);
+        let who = who
+            .as_ref()
+            .map_or_else(|| ftrack_id.to_string(), |who| who.username.clone());
         let edits: Vec<String> = edits.iter().map(in_words_of).collect();
         table.add_row([
             hold.map_or_else(|| "none".to_owned(), |hold| hold.to_string()),
             escape_control(job).into_owned(),
-            escape_control(who).into_owned(),
+            escape_control(&who).into_owned(),
             escape_control(&edits.join(", ")).into_owned(),
             since.map_or_else(unknown, |since| readable_time(since, &Local)),
             rejected_by

@@ -183,7 +183,7 @@ fn cells(person: &PersonUser) -> [Cow<'_, str>; 14] {
         Cow::Borrowed(directory_id),
         optional(dn),
         Cow::Borrowed(username),
-        Cow::Borrowed(ftrack_id.as_str()),
+        Cow::Owned(ftrack_id.to_string()),
         optional(email),
         truth(*active),
         Cow::Borrowed(state.as_str()),

@@ -52,17 +52,17 @@ impl Builtin<'_> {
     pub(super) fn emit(self, level: Level, RunName { job, run }: RunName<'_>) {
         match self {
             Self::Started(ServerJob { id, status, .. }) => {
-                let (id, status) = (id.as_str(), status.to_string());
+                let (id, status) = (id.text(), status.to_string());
                 let status = escape_control(&status);
-                say!(level, event = "builtin.started", job, run, server_job = id, %status, "ftrack's own synchronisation started");
+                say!(level, event = "builtin.started", job, run, server_job = &*id, %status, "ftrack's own synchronisation started");
             }
             Self::Finished(ServerJob { id, status, text }, took) => {
-                let (id, status, seconds) = (id.as_str(), status.to_string(), took.as_secs_f64());
+                let (id, status, seconds) = (id.text(), status.to_string(), took.as_secs_f64());
                 let (status, text) = (
                     escape_control(&status),
                     escape_control(text.as_deref().unwrap_or_default()),
                 );
-                say!(level, event = "builtin.finished", job, run, server_job = id, %status, %text, seconds, "ftrack's own synchronisation followed");
+                say!(level, event = "builtin.finished", job, run, server_job = &*id, %status, %text, seconds, "ftrack's own synchronisation followed");
             }
             Self::Alarm(BuiltinAlarm {
                 active,

@@ -10,6 +10,7 @@ use crate::{
     escape::escape_control,
     model::{
         edit::Field,
+        entity_id::EntityIdText,
         reason::Cause,
         report::{ChangeResult, Reported},
     },
@@ -27,7 +28,7 @@ struct Said<'a> {
     username: String,
     dn: String,
     directory_id: &'a str,
-    ftrack_id: &'a str,
+    ftrack_id: EntityIdText<'a>,
     reason: String,
     cause: &'static str,
     fields: String,
@@ -42,7 +43,7 @@ impl<'a> Said<'a> {
             username: escape_control(&change.username).into_owned(),
             dn: escape_control(change.dn.as_deref().unwrap_or_default()).into_owned(),
             directory_id: change.directory_id.as_deref().unwrap_or_default(),
-            ftrack_id: change.ftrack_id.as_str(),
+            ftrack_id: change.ftrack_id.text(),
             reason: escape_control(&beginning(&change.reason)).into_owned(),
             cause: change.cause.map_or("", Cause::as_str),
             fields: values(change),
@@ -68,6 +69,7 @@ pub(super) fn emit(level: Level, RunName { job, run }: RunName<'_>, change: &Rep
         fields,
         work,
     } = Said::of(change);
+    let ftrack_id = &*ftrack_id;
     let note = escape_control(&beginning(change.note.as_deref().unwrap_or_default())).into_owned();
     match change.result {
         ChangeResult::Applied => {

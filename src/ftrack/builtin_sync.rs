@@ -15,7 +15,6 @@ use serde_json::Value;
 
 use super::{
     answer::AnyAnswer,
-    budget::of_text,
     error::{FtrackError, FtrackErrorKind, WriteFailure},
     operation::Operation,
     page, query,
@@ -85,10 +84,7 @@ impl Row for JobRow {
     }
 
     fn size(&self) -> usize {
-        size_of::<Self>()
-            + of_text(self.id.as_str())
-            + of_value(&self.data)
-            + of_value(&self.created_at)
+        size_of::<Self>() + self.id.heap_size() + of_value(&self.data) + of_value(&self.created_at)
     }
 }
 

@@ -99,7 +99,11 @@ pub(super) async fn examine(
 
 /// The warning about links without a user, with their ids.
 pub(super) fn warning(orphans: &BTreeSet<EntityId>) -> Option<String> {
-    let named: Vec<&str> = orphans.iter().take(NAMED).map(EntityId::as_str).collect();
+    let named: Vec<String> = orphans
+        .iter()
+        .take(NAMED)
+        .map(EntityId::to_string)
+        .collect();
     let more = if orphans.len() > named.len() {
         ", …"
     } else {

@@ -188,12 +188,12 @@ impl Operation {
     #[must_use]
     pub fn create_user(id: &EntityId, values: Map<String, Value>) -> Self {
         let mut entity_data = typed(EntityType::User);
-        entity_data.insert("id".to_owned(), id.as_str().into());
+        entity_data.insert("id".to_owned(), id.into());
         entity_data.insert("resource_type".to_owned(), "user".into());
         entity_data.extend(values);
         Self::Create {
             entity_type: EntityType::User,
-            entity_key: vec![id.as_str().into()],
+            entity_key: vec![id.into()],
             entity_data,
         }
     }
@@ -205,7 +205,7 @@ impl Operation {
         entity_data.extend(values);
         Self::Update {
             entity_type: EntityType::User,
-            entity_key: vec![id.as_str().into()],
+            entity_key: vec![id.into()],
             entity_data,
         }
     }
@@ -221,7 +221,7 @@ impl Operation {
         signer: &Signer,
     ) -> Result<Self, serde_json::Error> {
         let mut entity_data = typed(EntityType::Metadata);
-        entity_data.insert("parent_id".to_owned(), user.as_str().into());
+        entity_data.insert("parent_id".to_owned(), user.into());
         entity_data.insert("parent_type".to_owned(), EntityType::User.as_str().into());
         entity_data.insert("key".to_owned(), LINK_KEY.into());
         entity_data.insert(
@@ -308,16 +308,16 @@ impl Operation {
     #[must_use]
     pub fn create_group(group: &NewGroup) -> Self {
         let mut entity_data = typed(EntityType::Group);
-        entity_data.insert("id".to_owned(), group.id.as_str().into());
+        entity_data.insert("id".to_owned(), (&group.id).into());
         entity_data.insert("resource_type".to_owned(), "group".into());
         entity_data.insert("name".to_owned(), (*group.name).into());
         entity_data.insert("local".to_owned(), false.into());
         if let Some(parent) = &group.parent {
-            entity_data.insert("parent_id".to_owned(), parent.as_str().into());
+            entity_data.insert("parent_id".to_owned(), parent.into());
         }
         Self::Create {
             entity_type: EntityType::Group,
-            entity_key: vec![group.id.as_str().into()],
+            entity_key: vec![(&group.id).into()],
             entity_data,
         }
     }
@@ -327,12 +327,12 @@ impl Operation {
     pub fn create_membership(user: &EntityId, group: &EntityId) -> Self {
         let id = membership_id(user, group);
         let mut entity_data = typed(EntityType::Membership);
-        entity_data.insert("id".to_owned(), id.as_str().into());
-        entity_data.insert("user_id".to_owned(), user.as_str().into());
-        entity_data.insert("group_id".to_owned(), group.as_str().into());
+        entity_data.insert("id".to_owned(), (&id).into());
+        entity_data.insert("user_id".to_owned(), user.into());
+        entity_data.insert("group_id".to_owned(), group.into());
         Self::Create {
             entity_type: EntityType::Membership,
-            entity_key: vec![id.as_str().into()],
+            entity_key: vec![(&id).into()],
             entity_data,
         }
     }
@@ -342,7 +342,7 @@ impl Operation {
     pub fn delete_membership(user: &EntityId, group: &EntityId) -> Self {
         Self::Delete {
             entity_type: EntityType::Membership,
-            entity_key: vec![membership_id(user, group).as_str().into()],
+            entity_key: vec![(&membership_id(user, group)).into()],
         }
     }
 
@@ -350,7 +350,7 @@ impl Operation {
     #[must_use]
     pub fn create_component(id: &EntityId, extension: &str, size: usize) -> Self {
         let values = [
-            ("id", id.as_str().into()),
+            ("id", id.into()),
             ("name", "thumbnail".into()),
             ("file_type", extension.into()),
             ("size", size.into()),
@@ -363,7 +363,7 @@ impl Operation {
     pub fn delete_component(id: &EntityId) -> Self {
         Self::Delete {
             entity_type: EntityType::FileComponent,
-            entity_key: vec![id.as_str().into()],
+            entity_key: vec![id.into()],
         }
     }
 
@@ -371,9 +371,9 @@ impl Operation {
     #[must_use]
     pub fn create_component_location(id: &EntityId, component: &EntityId) -> Self {
         let values = [
-            ("id", id.as_str().into()),
-            ("component_id", component.as_str().into()),
-            ("resource_identifier", component.as_str().into()),
+            ("id", id.into()),
+            ("component_id", component.into()),
+            ("resource_identifier", component.into()),
             ("location_id", SERVER_LOCATION.into()),
         ];
         Self::create(EntityType::ComponentLocation, id, values)
@@ -389,7 +389,7 @@ impl Operation {
         entity_data.extend(values.map(|(name, value)| (name.to_owned(), value)));
         Self::Create {
             entity_type,
-            entity_key: vec![id.as_str().into()],
+            entity_key: vec![id.into()],
             entity_data,
         }
     }
@@ -401,7 +401,7 @@ impl Operation {
         entity_data.insert("value".to_owned(), value);
         Self::Update {
             entity_type: EntityType::UserCustomAttributeValue,
-            entity_key: vec![configuration.as_str().into(), user.as_str().into()],
+            entity_key: vec![configuration.into(), user.into()],
             entity_data,
         }
     }
@@ -440,7 +440,7 @@ fn typed(entity_type: EntityType) -> Map<String, Value> {
 }
 
 fn link_key(user: &EntityId) -> Vec<Box<str>> {
-    vec![user.as_str().into(), LINK_KEY.into()]
+    vec![user.into(), LINK_KEY.into()]
 }
 
 #[cfg(test)]

@@ -114,7 +114,7 @@ async fn finish(
     let signer = writer.reader().signer();
     let noted = Operation::update_link(user, &link, made_by.as_deref(), signer)
         .map_err(|error| error.to_string())?;
-    let thumbnail = ("thumbnail_id".to_owned(), Value::from(component.as_str()));
+    let thumbnail = ("thumbnail_id".to_owned(), Value::from(component));
     let operations = [
         Operation::create_component_location(&EntityId::random(), component),
         Operation::update_user(user, Map::from_iter([thumbnail])),

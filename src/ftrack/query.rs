@@ -387,7 +387,7 @@ fn list(ids: &[EntityId]) -> String {
             text.push_str(", ");
         }
         text.push('"');
-        text.push_str(id.as_str());
+        text.push_str(&id.text());
         text.push('"');
     }
     text
@@ -425,7 +425,7 @@ mod tests {
         fn no_text_gets_into_an_expression_that_could_change_it(texts in proptest::collection::vec(".{0,70}|[a-z0-9_-]{1,64}", 0..8)) {
             let ids: Vec<EntityId> = texts.iter().filter_map(|text| EntityId::new(text)).collect();
             for id in &ids {
-                prop_assert!(id.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'));
+                prop_assert!(id.text().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'));
             }
             for (expression, lists, constants) in [
                 (users_by_id(&ids).page(0, 1), 1, 0),

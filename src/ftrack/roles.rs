@@ -130,8 +130,11 @@ pub(super) async fn marked_roles(
         .iter()
         .filter(|role| !of_administrators.contains(&role.id) && !of_everybody.contains(&&role.id))
         .map(|role| {
-            let name = role.name.as_deref().unwrap_or_else(|| role.id.as_str());
-            (role.id.clone(), name.into())
+            let name = role
+                .name
+                .as_deref()
+                .map_or_else(|| (*role.id.text()).into(), Into::into);
+            (role.id.clone(), name)
         })
         .collect();
     Ok(Some(MarkedRoles {
@@ -149,7 +152,7 @@ fn named_holders<'r>(
         .filter_map(|row| {
             let role = row.security_role_id.as_ref();
             let name = role.and_then(|role| roles.get(role)).cloned();
-            let id = || role.map_or("unknown", EntityId::as_str).into();
+            let id = || role.map_or_else(|| "unknown".into(), |role| (*role.text()).into());
             Some((row.user_id.clone()?, name.unwrap_or_else(id)))
         })
         .collect();

@@ -59,7 +59,7 @@ pub(super) fn of_texts<'t>(texts: impl IntoIterator<Item = &'t Box<str>>) -> usi
 }
 
 pub(super) fn of_ids<'i>(ids: impl IntoIterator<Item = &'i EntityId>) -> usize {
-    ids.into_iter().map(|id| of_text(id.as_str())).sum()
+    ids.into_iter().map(|id| id.heap_size()).sum()
 }
 
 /// The memory that a value takes on the heap, in bytes.

@@ -80,7 +80,7 @@ impl UserState {
             Field::LastName => text(self.last_name.as_deref()),
             Field::Email => text(self.email.as_deref()),
             Field::IsActive => Value::Bool(self.is_active),
-            Field::UserType => text(self.user_type.as_ref().map(EntityId::as_str)),
+            Field::UserType => self.user_type.as_ref().map_or(Value::Null, Value::from),
             Field::Custom(key) => {
                 let place = custom_attributes.iter().position(|(known, _)| known == key);
                 place

@@ -19,7 +19,7 @@ impl Reported {
         let names = self.fields.iter().filter(|(field, _)| is_name(field));
         let mut values = names.flat_map(|(_, values)| [&values.old, &values.new]);
         is(&self.username)
-            || is(self.ftrack_id.as_str())
+            || is(&self.ftrack_id.text())
             || known.any(|text| is(text))
             || values.any(|value| value.as_str().is_some_and(is))
     }

@@ -233,13 +233,13 @@ pub fn membership_id(user: &EntityId, group: &EntityId) -> EntityId {
 /// groups of one name.
 #[must_use]
 pub fn group_id(parent: Option<&EntityId>, name: &str) -> EntityId {
-    let parent = parent.map_or("", EntityId::as_str);
+    let parent = parent.map(EntityId::text);
+    let parent = parent.as_deref().unwrap_or_default();
     id_of(&format!("group:{parent}:{name}"))
 }
 
 fn id_of(name: &str) -> EntityId {
-    let uuid = Uuid::new_v5(&NAMESPACE, name.as_bytes()).to_string();
-    EntityId::new(&uuid).unwrap_or_else(|| unreachable!("a UUID is an entity id"))
+    Uuid::new_v5(&NAMESPACE, name.as_bytes()).into()
 }
 
 /// What a user has of what a job gives and takes.

@@ -237,12 +237,13 @@ impl HeldPerson {
     #[must_use]
     pub fn is(&self, who: &str) -> bool {
         let who = fold(who);
+        let ftrack_id = self.ftrack_id.text();
         let names = [
             Some(self.username.as_str()),
             self.email.as_deref(),
             self.dn.as_deref(),
             Some(self.directory_id.as_str()),
-            Some(self.ftrack_id.as_str()),
+            Some(&*ftrack_id),
         ];
         let old = self.edits.iter().filter_map(|edit| match edit {
             ShownEdit::Set {

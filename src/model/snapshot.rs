@@ -128,11 +128,12 @@ impl SnapshotUser {
     /// folded.
     #[must_use]
     pub fn is_named(&self, folded: &str) -> bool {
+        let ftrack_id = self.ftrack_id.text();
         let names = [
             self.text(&Field::Username),
             self.text(&Field::Email),
             self.link.link().map(|link| link.id.as_str()),
-            Some(self.ftrack_id.as_str()),
+            Some(&*ftrack_id),
         ];
         names.into_iter().flatten().any(|name| fold(name) == folded)
     }

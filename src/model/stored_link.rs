@@ -152,7 +152,7 @@ impl<'a> Stored<'a> {
         };
         let mut stored = Self {
             version: if is_current { VERSION } else { first() },
-            user: is_current.then(|| user.as_str().into()),
+            user: is_current.then(|| Cow::Owned(user.to_string())),
             source: (&*link.source).into(),
             directory: link.directory.as_deref().map(Into::into),
             id: link.id.as_str().into(),
@@ -174,12 +174,15 @@ impl<'a> Stored<'a> {
         };
         for given in link.given.iter() {
             match given {
-                GrantId::Role(role) => stored.roles.push(role.as_str().into()),
+                GrantId::Role(role) => stored.roles.push(Cow::Owned(role.to_string())),
                 GrantId::ProjectRole { role, project } => {
-                    let ids = (role.as_str().into(), project.as_str().into());
+                    let ids = (
+                        Cow::Owned(role.to_string()),
+                        Cow::Owned(project.to_string()),
+                    );
                     stored.project_roles.push(ids);
                 }
-                GrantId::Group(group) => stored.groups.push(group.as_str().into()),
+                GrantId::Group(group) => stored.groups.push(Cow::Owned(group.to_string())),
             }
         }
         stored
@@ -298,7 +301,7 @@ impl Unverified {
             };
         };
         let is_of_another =
-            link.form == Form::Current && stored.user.as_deref() != Some(user.as_str());
+            link.form == Form::Current && stored.user.as_deref() != Some(&*user.text());
         Self {
             found: match link.activity {
                 _ if is_of_another => LinkFound::OfAnotherUser,

@@ -52,7 +52,7 @@ impl User {
     #[must_use]
     pub fn is_named(&self, folded: &str) -> bool {
         let is = |text: &str| fold(text) == folded;
-        is(&self.username) || self.email.as_deref().is_some_and(is) || is(self.id.as_str())
+        is(&self.username) || self.email.as_deref().is_some_and(is) || is(&self.id.text())
     }
 }
 

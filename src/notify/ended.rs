@@ -93,7 +93,7 @@ pub fn not_done(report: &Report) -> impl Iterator<Item = NotDone> {
         | ChangeResult::Planned => false,
     });
     let changes = changes.map(|change| NotDone {
-        key: key((change.ftrack_id.as_str(), change.action.as_str())),
+        key: key((&change.ftrack_id, change.action.as_str())),
         person: ToldPerson::of(change),
     });
     let skipped = report.skipped.iter().filter(|skipped| skipped.unsettled);

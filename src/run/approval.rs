@@ -182,14 +182,11 @@ fn is_done(change: &Reported) -> bool {
 impl ApprovedHold {
     /// Those whose changes are not as they were seen, each with what has become of it.
     pub(super) fn refused(&self, plan: &Plan<'_>) -> Vec<Reported> {
-        let due: BTreeSet<&str> = plan
-            .changes()
-            .map(|change| change.ftrack_id.as_str())
-            .collect();
+        let due: BTreeSet<&EntityId> = plan.changes().map(|change| &change.ftrack_id).collect();
         let is_gone = |seen: &Fingerprint| !self.still.contains_key(seen);
         let gone = self.wanted.iter().filter(|(seen, _)| is_gone(seen));
         gone.map(|(_, person)| {
-            let why = if due.contains(person.ftrack_id.as_str()) {
+            let why = if due.contains(&person.ftrack_id) {
                 "it is not what was seen any more, and was not written: another hold shows what it \
                  is now, or it is written by the next run"
             } else {

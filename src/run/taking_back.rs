@@ -134,7 +134,7 @@ fn named(
         let is_named = RejectedWho::from(user).is_named(&who);
         is_named.then_some(&user.id)
     });
-    let by_id = users.iter().filter(|user| fold(user.as_str()) == who);
+    let by_id = users.iter().filter(|user| fold(&user.text()) == who);
     let all = before.chain(now).chain(by_id);
     all.filter(|user| users.contains(user)).cloned().collect()
 }

@@ -256,8 +256,11 @@ mod tests {
         // A deleted user cannot sign in any more either.
         assert_eq!((difference.deactivated(), difference.renamed()), (2, 1));
         assert_eq!(
-            (before.active(), before.named("BEA").map(EntityId::as_str)),
-            (4, Some("2"))
+            (
+                before.active(),
+                before.named("BEA").map(ToString::to_string)
+            ),
+            (4, Some("2".to_owned()))
         );
     }
 }

@@ -522,10 +522,8 @@ pub fn restore_of_all<'a>(restoring: Restoring<'a, '_>, guarding: Guarding<'_>) 
         }
         let Some(user) = now else {
             let login = then.and_then(|then| then.text(&Field::Username));
-            put_back.leave(
-                login.unwrap_or(id.as_str()),
-                "the user no longer exists in ftrack",
-            );
+            let id = id.text();
+            put_back.leave(login.unwrap_or(&id), "the user no longer exists in ftrack");
             continue;
         };
         if let Some(why) = untouchable(user, guarding) {
@@ -559,7 +557,7 @@ pub fn restore_of_all<'a>(restoring: Restoring<'a, '_>, guarding: Guarding<'_>) 
 /// A user whose link, if it has one, stays as it is.
 fn of_nobody(user: &User) -> Option<Goal<'_>> {
     let before = user.link.link().cloned();
-    let id = DirectoryId::new(user.id.as_str())?;
+    let id = DirectoryId::new(&user.id.text())?;
     let none = Link {
         source: "".into(),
         directory: None,

@@ -66,7 +66,7 @@ pub fn is_about(change: &Reported, who: &str) -> bool {
         known.any(|known| known.as_deref().is_some_and(is))
     };
     is(&change.username)
-        || is(change.ftrack_id.as_str())
+        || is(&change.ftrack_id.text())
         || change.dn.as_deref().is_some_and(is)
         || change.directory_id.as_deref().is_some_and(is)
         || of_field(&Field::Username)

@@ -151,7 +151,7 @@ fn account(person: &cast::Person) -> Account {
         last_name,
     } = person.expected.clone();
     Account {
-        id: user.as_str().to_owned(),
+        id: user.to_string(),
         username: username.expect("a login"),
         email,
         first_name,

@@ -120,7 +120,7 @@ fn a_name_that_differs_is_shown_with_what_it_is() {
     let change = &report.observed.as_ref().unwrap().changes[0];
     assert_eq!(change.became, Became::Otherwise);
     assert_eq!(
-        change.ftrack_id.as_ref().unwrap().as_str(),
+        change.ftrack_id.as_ref().unwrap().to_string(),
         studio.user("ada").id
     );
     let shown = change.fields.iter();

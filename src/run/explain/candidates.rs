@@ -56,28 +56,30 @@ impl RunContext<'_, LdapWork> {
         let likeliest = all.iter().map(rank).max();
         let may_be = |chosen: &&Chosen| is_linked(chosen) || Some(rank(chosen)) == likeliest;
         // By what identifies them: of several entries of one person, the first by DN.
-        let mut candidates: BTreeMap<&str, String> = BTreeMap::new();
+        let mut candidates: BTreeMap<String, String> = BTreeMap::new();
         for chosen in all.iter().filter(may_be) {
             let dn = &chosen.found.entry.dn;
             let key = chosen
                 .id
                 .as_ref()
                 .map_or(dn.as_str(), |(_, id)| id.as_str());
-            candidates.entry(key).or_insert_with(|| dn.clone());
+            candidates
+                .entry(key.to_owned())
+                .or_insert_with(|| dn.clone());
         }
         for user in named {
             let Some(link) = tie(user, own) else {
                 continue;
             };
             candidates
-                .entry(link.id.as_str())
+                .entry(link.id.as_str().to_owned())
                 .or_insert_with(|| format!("the user {} ({})", user.username, user.id));
         }
         if candidates.is_empty() {
             let others = named.iter();
             let others = others.map(|user| {
                 let shown = format!("the user {} ({})", user.username, user.id);
-                (user.id.as_str(), shown)
+                (user.id.to_string(), shown)
             });
             candidates.extend(others);
         }

@@ -69,7 +69,7 @@ impl RunContext<'_, LdapWork> {
             since: at.checked_sub_signed(AROUND),
             until: at.checked_add_signed(AROUND),
             changed: true,
-            person: Some(user.id.as_str().to_owned()),
+            person: Some(user.id.to_string()),
             ..RunFilter::default()
         };
         let runs = self.history.list(&filter, RUNS).unwrap_or_default().runs;

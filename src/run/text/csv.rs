@@ -77,7 +77,7 @@ fn cells<'r>(
         known(|person| person.email.as_deref()),
         optional(change.dn.as_deref()),
         optional(change.directory_id.as_deref()),
-        Cow::Borrowed(change.ftrack_id.as_str()),
+        Cow::Owned(change.ftrack_id.to_string()),
         Cow::Owned(field),
         Cow::Owned(old),
         Cow::Owned(new),

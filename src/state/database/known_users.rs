@@ -94,7 +94,7 @@ impl State {
                 "DELETE FROM known_users WHERE job = ?1 AND ftrack = ?2 AND ftrack_id = ?3",
             )?;
             gone.iter()
-                .try_for_each(|id| remove.execute(params![job, ftrack, id.as_str()]).map(drop))
+                .try_for_each(|id| remove.execute(params![job, ftrack, &*id.text()]).map(drop))
         })
     }
 
@@ -247,7 +247,7 @@ fn put(
         put.execute(params![
             job,
             ftrack,
-            id.as_str(),
+            &*id.text(),
             directory_id,
             username,
             email

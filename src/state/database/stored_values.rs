@@ -41,7 +41,7 @@ impl State {
                 .iter()
                 .filter(|(user, field, _)| now.get(user, field).is_none())
             {
-                remove.execute(params![job, ftrack, user.as_str(), field.name()])?;
+                remove.execute(params![job, ftrack, &*user.text(), field.name()])?;
             }
             for (user, field, digests) in now.iter() {
                 if before.get(user, field) != Some(digests) {
@@ -49,7 +49,7 @@ impl State {
                     put.execute(params![
                         job,
                         ftrack,
-                        user.as_str(),
+                        &*user.text(),
                         field.name(),
                         wanted,
                         stored

@@ -245,7 +245,7 @@ impl<'a> Decider<'a, '_> {
         let name = rules.users.user_type.as_deref();
         let found = name.and_then(|name| user_type(name, &current.user_types).ok());
         if let Some(user_type) = found {
-            let id = text(user_type.as_str());
+            let id = text(&user_type.text());
             edits.push(set(Attribute::UserType, Value::Null, id));
         }
         edits.extend(self.picture(identified, None, Stage::Creation));

@@ -439,7 +439,7 @@ fn a_create_that_arrives_after_its_run_was_killed() {
         serde_json::from_str(&studio.user("ada").metadata["ftrack-ldap-sync"]).unwrap();
     let person_id = studio.tree().entry_uuid(&dn("bob")).unwrap().to_string();
     for (key, value) in [
-        ("user", id.as_str()),
+        ("user", &*id.text()),
         ("id", &person_id),
         ("activity", "activating"),
         ("by", first["run_mark"].as_str().unwrap()),
@@ -447,7 +447,7 @@ fn a_create_that_arrives_after_its_run_was_killed() {
         link[key] = value.into();
     }
     let user = Account {
-        id: id.as_str().to_owned(),
+        id: id.to_string(),
         first_name: Some("New".into()),
         last_name: Some("Face".into()),
         metadata: [("ftrack-ldap-sync".to_owned(), link.to_string())].into(),
@@ -489,7 +489,7 @@ fn a_user_that_a_killed_run_began_is_nobody_elses_whatever_roles_new_users_get()
         }
         // What a server leaves that does not write a call as a whole.
         let begun = Account {
-            id: planned.changes[0].ftrack_id.as_str().to_owned(),
+            id: planned.changes[0].ftrack_id.to_string(),
             ..account("bob")
         };
         studio.ftrack().add_user(&begun).unwrap();

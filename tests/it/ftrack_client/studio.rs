@@ -249,10 +249,7 @@ async fn a_write_whose_answer_is_lost_is_found_by_its_id() {
             .studio()
             .fail_next(Some(CallKind::Write), fault.clone());
         let id = EntityId::new(&Uuid::new_v4().to_string()).unwrap();
-        let creation = [Operation::create_user(
-            &id,
-            values(json!({"username": id.as_str()})),
-        )];
+        let creation = [Operation::create_user(&id, values(json!({"username": id})))];
         let failure = session.write_call(&creation, &until()).await.unwrap_err();
         assert!(
             matches!(failure, WriteFailure::Unclear(_)),

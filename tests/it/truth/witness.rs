@@ -32,8 +32,8 @@ pub fn synced(studio: &Studio, arguments: &[&str]) -> Report {
     );
     for change in &report.changes {
         let (was, is) = (
-            before.get(change.ftrack_id.as_str()),
-            after.get(change.ftrack_id.as_str()),
+            before.get(&change.ftrack_id.to_string()),
+            after.get(&change.ftrack_id.to_string()),
         );
         match change.result {
             ChangeResult::Applied => applied(
@@ -176,7 +176,7 @@ fn nothing_but_what_is_reported(before: &Users, after: &Users, report: &Report) 
         if !report
             .changes
             .iter()
-            .any(|change| change.ftrack_id.as_str() == id)
+            .any(|change| change.ftrack_id.to_string() == *id)
         {
             assert_eq!(before.get(id), Some(is), "{report:#?}");
         }
@@ -204,7 +204,8 @@ fn counts_are_those_of_the_stand_in(before: &Users, after: &Users, report: &Repo
         });
         of_action
             .filter(|change| {
-                before.get(change.ftrack_id.as_str()) != after.get(change.ftrack_id.as_str())
+                before.get(&change.ftrack_id.to_string())
+                    != after.get(&change.ftrack_id.to_string())
             })
             .count()
     };
@@ -235,7 +236,7 @@ fn counts_are_those_of_the_stand_in(before: &Users, after: &Users, report: &Repo
         change.action == Action::Update && change.result == ChangeResult::Applied
     };
     let updated = report.changes.iter().filter(updated).filter(|change| {
-        before.get(change.ftrack_id.as_str()) != after.get(change.ftrack_id.as_str())
+        before.get(&change.ftrack_id.to_string()) != after.get(&change.ftrack_id.to_string())
     });
     assert_eq!(updated.count(), report.counts.updated, "{report:#?}");
 }

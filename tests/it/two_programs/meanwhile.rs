@@ -57,7 +57,7 @@ fn set_link(studio: &Studio, id: &str, link: &str) {
 /// The id that a person's user is created with.
 fn planned_id(studio: &Studio, uid: &str) -> String {
     let report = studio.synced(&["sync", "--dry-run", "--format", "json"]);
-    change(&report, uid).ftrack_id.as_str().to_owned()
+    change(&report, uid).ftrack_id.to_string()
 }
 
 /// The user as another program leaves it, which created it.

@@ -110,14 +110,14 @@ fn expected(
         if change.result != ChangeResult::Applied {
             continue;
         }
-        let Some(user) = expected.get_mut(change.ftrack_id.as_str()) else {
+        let Some(user) = expected.get_mut(&*change.ftrack_id.text()) else {
             continue;
         };
         if change.action == Action::Create {
             user.is_active = false;
             continue;
         }
-        let old = &before[change.ftrack_id.as_str()];
+        let old = &before[&*change.ftrack_id.text()];
         for (field, values) in &change.fields {
             let text = |value: &Option<String>| json!(value);
             match field {
