@@ -64,7 +64,11 @@ impl Disk {
 
     /// Takes away what fills it.
     fn empty(&self) {
-        let _ = fs::remove_file(self.filling());
+        let Ok(filling) = self.filling().metadata() else {
+            return;
+        };
+        fs::remove_file(self.filling()).unwrap();
+        assert!(wait_until(LIMIT, || self.room() >= filling.len()));
     }
 
     fn filling(&self) -> PathBuf {
