@@ -12,6 +12,7 @@ use ftrack_ldap_sync::{
 use tempfile::TempDir;
 
 mod example;
+mod keys;
 mod kinds;
 mod mistakes;
 mod properties;

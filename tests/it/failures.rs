@@ -256,8 +256,8 @@ fn the_active_ones_among_those_owned_are_counted() {
 }
 
 #[test]
-fn the_readme_lists_every_kind() {
-    let readme = include_str!("../../README.md");
+fn the_page_lists_every_kind() {
+    let page = crate::readme::text_of("deploy/operation/reports.md");
     for kind in [
         FailureKind::DirectoryRefused,
         FailureKind::Directory,
@@ -270,6 +270,6 @@ fn the_readme_lists_every_kind() {
         FailureKind::Internal,
     ] {
         let row = format!("| `{}` |", kind.as_str());
-        assert!(readme.contains(&row), "the README lacks the row of {row}");
+        assert!(page.contains(&row), "the page lacks the row of {row}");
     }
 }

@@ -1,8 +1,11 @@
-//! The README: each command in it runs, each configuration in it is valid, and its plan is a real
-//! one.
+//! The pages: each command in them runs, each configuration in them is valid, and their plans are
+//! real ones.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::fs;
+mod commands;
+mod form;
+
+use std::{fs, path::Path, process::Command};
 
 use ftrack_ldap_sync::{
     config::{self, Environment},
@@ -15,15 +18,69 @@ use crate::{
     studio::{Studio, dn, person},
 };
 
-const README: &str = include_str!("../../README.md");
-
-/// The README's fenced blocks of one language, without their fences.
-pub fn blocks(language: &str) -> Vec<String> {
-    blocks_of(README, language)
+/// A page of the repository.
+pub struct Page {
+    /// Its path from the top of the repository.
+    pub path: String,
+    /// What it says.
+    pub text: String,
 }
 
-/// The fenced blocks of one language in a page, without their fences.
+/// Every page for people, the front page first.
+pub fn pages() -> Vec<Page> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let listed = Command::new("git")
+        .args([
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "*.md",
+        ])
+        .current_dir(top)
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    // Of those, one is the template of a report.
+    let mut paths: Vec<&str> = listed
+        .lines()
+        .filter(|path| *path != "src/run/text/page.md" && top.join(path).exists())
+        .collect();
+    paths.sort_by_key(|path| (*path != "README.md", *path));
+    paths.dedup();
+    assert!(paths.len() > 15, "{paths:?}");
+    paths
+        .into_iter()
+        .map(|path| Page {
+            path: path.to_owned(),
+            text: text_of(path),
+        })
+        .collect()
+}
+
+/// What the page at this path says.
+pub fn text_of(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The fenced blocks of one language in all pages, without their fences.
+pub fn blocks(language: &str) -> Vec<String> {
+    let found: Vec<String> = pages()
+        .iter()
+        .flat_map(|page| fenced(&page.text, language))
+        .collect();
+    assert!(!found.is_empty(), "no page has a {language} block");
+    found
+}
+
+/// The fenced blocks of one language in a page that has some, without their fences.
 pub fn blocks_of(page: &str, language: &str) -> Vec<String> {
+    let found = fenced(page, language);
+    assert!(!found.is_empty(), "the page has no {language} block");
+    found
+}
+
+fn fenced(page: &str, language: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut block: Option<String> = None;
     for line in page.lines() {
@@ -39,16 +96,14 @@ pub fn blocks_of(page: &str, language: &str) -> Vec<String> {
         }
     }
     found.retain(|text| !text.starts_with('\0'));
-    assert!(!found.is_empty(), "the page has no {language} block");
     found
 }
 
-/// The job of the section on ftrack's own synchronisation, which stands beside the README's other
-/// configurations.
+/// The job of the recipe for ftrack's own synchronisation, which stands beside other jobs.
 const BUILTIN: &str = "nightly-builtin";
 
-/// The studio of the README: some people are synced, then things happen.
-fn studio() -> Studio {
+/// Some people are synced, then things happen, as the front page shows them.
+fn small_studio() -> Studio {
     let mut studio = Studio::empty();
     for (uid, first, last) in [
         ("anna.berg", "Anna", "Berg"),
@@ -59,19 +114,7 @@ fn studio() -> Studio {
         studio.tree().add(person(uid, first, last)).unwrap();
     }
     studio.job = "users.protect = [\"svc-*\"]\n".into();
-    studio
-        .ftrack()
-        .add_user(&Account {
-            username: "Noa.Levi".into(),
-            is_active: true,
-            ..Account::default()
-        })
-        .unwrap();
     studio.sync();
-    studio
-        .tree()
-        .add(person("noa.levi", "Noa", "Levi"))
-        .unwrap();
     studio
         .tree()
         .add(person("pia.lund", "Pia", "Lund"))
@@ -86,6 +129,24 @@ fn studio() -> Studio {
         .unwrap();
     studio.tree().remove(&dn("sam.ortiz")).unwrap();
     studio
+}
+
+/// More happens there, as the other pages show it.
+fn studio() -> Studio {
+    let studio = small_studio();
+    studio
+        .ftrack()
+        .add_user(&Account {
+            username: "Noa.Levi".into(),
+            is_active: true,
+            ..Account::default()
+        })
+        .unwrap();
+    studio
+        .tree()
+        .add(person("noa.levi", "Noa", "Levi"))
+        .unwrap();
+    studio
         .tree()
         .replace(&dn("jo.malik"), "mail", &["jo at studio"])
         .unwrap();
@@ -93,47 +154,63 @@ fn studio() -> Studio {
 }
 
 #[test]
-fn each_command_runs_and_the_plan_is_a_real_one() {
-    let studio = studio();
-    fs::write(studio.folder().join("plan.json"), "").unwrap();
-    for block in blocks("console")
-        .into_iter()
-        .filter(|block| !block.contains(BUILTIN))
-    {
-        let mut shown = String::new();
-        let mut expected = String::new();
-        for line in block.lines() {
-            let Some(command) = line.strip_prefix("$ ") else {
-                expected.extend([line, "\n"]);
-                continue;
-            };
-            let Some(arguments) = command.strip_prefix("ftrack-ldap-sync ") else {
-                continue;
-            };
-            let words: Vec<&str> = arguments
-                .split(" #")
-                .next()
-                .unwrap()
-                .split_whitespace()
-                .collect();
-            let mut command = studio.command(&words);
-            let output = command.current_dir(studio.folder()).output().unwrap();
-            let status = output.status.code().unwrap();
-            assert!(
-                matches!(status, 0 | 10),
-                "{arguments}: status {status}\n{}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-            shown.push_str(&String::from_utf8(output.stdout).unwrap());
+fn each_command_runs_and_each_plan_is_a_real_one() {
+    let mut plans = 0;
+    for page in pages() {
+        let mut blocks = fenced(&page.text, "console");
+        blocks.retain(|block| !block.contains(BUILTIN));
+        if blocks.is_empty() {
+            continue;
         }
-        if !expected.is_empty() {
-            // The servers of the README.
-            let shown = shown
-                .replace(&studio.directory_url, "ldaps://ldap1.studio.test")
-                .replace(&studio.ftrack_url(), "https://studio.ftrackapp.com");
-            assert_eq!(shown, expected);
+        let studio = if page.path == "README.md" {
+            small_studio()
+        } else {
+            studio()
+        };
+        fs::write(studio.folder().join("plan.json"), "").unwrap();
+        for block in blocks {
+            plans += usize::from(is_as_shown(&studio, &page.path, &block));
         }
     }
+    assert_eq!(plans, 2);
+}
+
+/// Runs the commands of a block; whether the block has what they print.
+fn is_as_shown(studio: &Studio, page: &str, block: &str) -> bool {
+    let mut shown = String::new();
+    let mut expected = String::new();
+    for line in block.lines() {
+        let Some(command) = line.strip_prefix("$ ") else {
+            expected.extend([line, "\n"]);
+            continue;
+        };
+        let arguments = command
+            .strip_prefix("ftrack-ldap-sync ")
+            .unwrap_or_else(|| panic!("{page}: {command}"));
+        let words: Vec<&str> = arguments
+            .split(" #")
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        let mut command = studio.command(&words);
+        let output = command.current_dir(studio.folder()).output().unwrap();
+        let status = output.status.code().unwrap();
+        assert!(
+            matches!(status, 0 | 10),
+            "{page}: {arguments}: status {status}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        shown.push_str(&String::from_utf8(output.stdout).unwrap());
+    }
+    if !expected.is_empty() {
+        // The servers of the pages.
+        let shown = shown
+            .replace(&studio.directory_url, "ldaps://ldap1.studio.test")
+            .replace(&studio.ftrack_url(), "https://studio.ftrackapp.com");
+        assert_eq!(shown, expected, "{page}");
+    }
+    !expected.is_empty()
 }
 
 #[test]
@@ -176,7 +253,8 @@ fn the_job_of_ftracks_own_synchronisation_runs_as_it_is_written() {
 
 /// The commands of the table of a section, each as words.
 fn commands_of(section: &str) -> Vec<Vec<String>> {
-    let (_, text) = README.split_once(section).unwrap();
+    let page = text_of("deploy/operation/README.md");
+    let (_, text) = page.split_once(section).unwrap();
     let text = text.split("\n## ").next().unwrap();
     let rows = text.lines().filter(|line| line.starts_with('|'));
     let spans = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
@@ -243,10 +321,12 @@ fn each_configuration_is_valid() {
 }
 
 #[test]
-fn the_two_commands_are_there() {
+fn the_two_commands_are_on_the_front_page() {
     let two = "cargo run -- demo\ntests/run\n";
     assert!(
-        blocks("sh").iter().any(|block| block == two),
+        fenced(&text_of("README.md"), "sh")
+            .iter()
+            .any(|block| block == two),
         "the README is to show {two}"
     );
 }

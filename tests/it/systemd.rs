@@ -229,10 +229,7 @@ fn is_in_the_journal(machine: &Machine) {
     machine.ok("sudo ftrack-ldap-sync --log-format journal sync nobody || true");
     let failed = machine.ok("journalctl --sync; journalctl -p err -t ftrack-ldap-sync -o cat");
     assert!(failed.contains("nobody"), "{failed}");
-    let page = include_str!("../../deploy/monitoring/README.md");
-    let queries = [readme::blocks("sh"), readme::blocks_of(page, "sh")]
-        .concat()
-        .concat();
+    let queries = readme::blocks("sh").concat();
     for query in queries
         .lines()
         .filter(|line| line.starts_with("journalctl "))

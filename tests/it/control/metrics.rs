@@ -426,8 +426,8 @@ fn the_listener_answers_in_prometheus_own_type() {
 }
 
 #[test]
-fn the_readme_lists_each_metric_with_its_labels() {
-    let readme = include_str!("../../../README.md");
+fn the_page_lists_each_metric_with_its_labels() {
+    let page = crate::readme::text_of("deploy/monitoring/metrics.md");
     for family in FAMILIES {
         let labels = if family.labels.is_empty() {
             String::new()
@@ -436,8 +436,8 @@ fn the_readme_lists_each_metric_with_its_labels() {
         };
         let start = format!("| `{}{labels}` |", family.full_name());
         assert!(
-            readme.lines().any(|line| line.starts_with(&start)),
-            "the README is to have a line {start}"
+            page.lines().any(|line| line.starts_with(&start)),
+            "the page is to have a line {start}"
         );
     }
 }

@@ -12,6 +12,7 @@ use super::{
     held, proxy,
 };
 use crate::{
+    readme,
     rules::leave,
     studio::{Studio, dn, person},
 };
@@ -224,12 +225,9 @@ fn the_pictures_of_the_documentation_are_of_the_pages() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    let readme = fs::read_to_string(top.join("README.md")).unwrap();
+    let pages: String = readme::pages().into_iter().map(|page| page.text).collect();
     for name in named {
-        assert!(
-            readme.contains(&format!("deploy/pictures/{name}")),
-            "{name}"
-        );
+        assert!(pages.contains(&format!("pictures/{name})")), "{name}");
     }
 }
 
