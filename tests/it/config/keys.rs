@@ -107,9 +107,9 @@ impl Tables {
                 if !choices.is_empty() {
                     says = format!("{says} {}.", choices.join(", "));
                 }
-                let default = match &schema["default"] {
-                    Value::Null => String::new(),
-                    default => format!("`{default}`"),
+                let default = match schema.get("default") {
+                    None | Some(Value::Null) => String::new(),
+                    Some(default) => format!("`{default}`"),
                 };
                 rows += &format!("| `{key}` | {default} | {says} |\n");
             }
