@@ -42,9 +42,7 @@ fn files(of: &str) -> Vec<(String, String, String)> {
             text(&asset["mode"]),
         ),
     };
-    let is_folder = |asset: &&toml::Value| asset.get("dir").is_some();
-    let files = assets.iter().filter(|asset| !is_folder(asset)).map(file);
-    files.collect()
+    assets.iter().map(file).collect()
 }
 
 /// A copy of what `deploy/packages` needs, in which it makes what the packages hold of the program that
