@@ -312,6 +312,17 @@ pub struct SavedArgs {
     pub state_dir: Option<PathBuf>,
 }
 
+/// The options of those of them whose lists are text or JSON.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct ListArgs {
+    /// Output format
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    #[command(flatten)]
+    pub saved: SavedArgs,
+}
+
 /// `runs show`
 #[derive(Debug, Subcommand)]
 pub enum RunsCommand {
@@ -369,6 +380,9 @@ pub struct TriggerArgs {
 pub struct PauseArgs {
     /// Job to pause; may be omitted if only one is configured
     pub job: Option<String>,
+    /// Pause all jobs
+    #[arg(long, conflicts_with = "job")]
+    pub all: bool,
     /// When the pause ends: a duration such as `2h` or `3d`, `YYYY-MM-DD HH:MM` in the job's time
     /// zone, or RFC 3339
     #[arg(long, value_name = "T")]
@@ -389,6 +403,9 @@ pub struct PauseArgs {
 pub struct ResumeArgs {
     /// Job to resume; may be omitted if only one is configured
     pub job: Option<String>,
+    /// Resume all jobs
+    #[arg(long, conflicts_with = "job")]
+    pub all: bool,
     /// Resume only this kind of change
     #[arg(long, value_name = "KIND", value_parser = change_kinds())]
     pub only: Option<ChangeKind>,

@@ -1,37 +1,38 @@
 //! `status`, `trigger`, `pause` and `resume`: commands to a running daemon.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
-use chrono::{DateTime, Local, Utc};
-use chrono_tz::Tz;
+use chrono::Local;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    moment, print_json, print_text,
+    print_json, print_text,
     progress::ProgressLine,
-    sync::{approver, nothing_changed, show_new},
+    sync::{nothing_changed, show_new},
     terminal,
     terminal::Screen,
 };
 use crate::{
-    cli::{Exit, Format, PauseArgs, ResumeArgs, StatusArgs, Stop, TriggerArgs},
-    config::{Config, Findings, default_control_socket},
+    cli::{Exit, Format, StatusArgs, Stop, TriggerArgs},
+    config::{Findings, default_control_socket},
     daemon::{
         commands::{CommandError, RunUpdate},
-        control::{PauseRequest, ResumeRequest, StatusReply, TriggerRequest},
+        control::{StatusReply, TriggerRequest},
         heartbeat::HEALTHY,
         status::{JobStatus, Status},
         status_text::StatusRow,
     },
     escape::escape_control,
-    model::{change_kind::ChangeKind, readable_time::readable_time},
+    model::readable_time::readable_time,
 };
 
 pub(super) mod client;
 pub(super) mod monitoring;
 mod offline;
+mod pausing;
 
-use client::{Daemon, is_there};
+use client::Daemon;
+pub use pausing::{pause, resume};
 
 /// Explains why the configuration does not tell where the daemon listens.
 #[must_use]
@@ -105,122 +106,6 @@ pub async fn trigger(
             Err(client::daemon_gone())
         }
     }
-}
-
-/// `pause`: stops further runs of a job, or one kind of its changes; where no daemon runs, it is saved
-/// for whatever runs next.
-///
-/// # Errors
-/// The time is invalid, there is no such job, it has no kinds of change, the daemon does not answer, or
-/// the state cannot be written.
-pub async fn pause(
-    (socket, load): (&Path, &dyn Fn() -> Result<Arc<Config>, Stop>),
-    args: &PauseArgs,
-) -> Result<Exit, Stop> {
-    if !is_there(socket) && args.daemon.socket.is_none() {
-        return offline::pause(&*load()?, args);
-    }
-    let daemon = Daemon::at(socket)?;
-    let status = daemon.status().await?.status;
-    let job = chosen(&status, args.job.as_deref())?;
-    let zone = job.timezone.parse().unwrap_or(Tz::UTC);
-    let until = until_of(args, zone)?;
-    let wish = PauseRequest {
-        until,
-        reason: args.reason.clone(),
-        only: args.only,
-        sudo_user: approver().sudo_user,
-    };
-    let job = daemon.pause(&job.job, &wish).await?;
-    let running = match (&job.running, args.only) {
-        (None, _) => "",
-        (Some(_), None) => "; the current run continues",
-        (Some(_), Some(_)) => "; the current run goes on with what it has begun to write",
-    };
-    let paused = paused_until(&job.job, args.only, (wish.until, zone), running);
-    let goes_on = match args.only {
-        None => format!("The daemon starts no run of it. {GOES_ON}\n"),
-        Some(_) => String::new(),
-    };
-    print_text(&format!("{paused}{goes_on}"))
-}
-
-/// What the pause of a whole job does not stop.
-pub(super) const GOES_ON: &str = "`sync` by hand and from cron, `apply` and `approve` run all the \
-                                  same; `pause --only KIND` holds a kind of change there too.";
-
-/// When a pause is to end.
-fn until_of(args: &PauseArgs, zone: Tz) -> Result<Option<DateTime<Utc>>, Stop> {
-    let until = args
-        .until
-        .as_deref()
-        .map(|text| moment::after(text, Utc::now(), &zone, zone.name()))
-        .transpose();
-    until.map_err(|error| {
-        Stop::usage(&format!(
-            "--until {}: {error}",
-            escape_control(args.until.as_deref().unwrap_or_default())
-        ))
-    })
-}
-
-/// What is paused, and until when.
-fn paused_until(
-    job: &str,
-    only: Option<ChangeKind>,
-    (until, zone): (Option<DateTime<Utc>>, Tz),
-    running: &str,
-) -> String {
-    let name = escape_control(job);
-    let (what, only) = match only {
-        None => (name.to_string(), String::new()),
-        Some(kind) => (format!("{kind} of {name}"), format!(" --only {kind}")),
-    };
-    let until = match until {
-        Some(until) => readable_time(until, &zone),
-        None => format!("`resume {name}{only}`"),
-    };
-    format!("{what} is paused until {until}{running}.\n")
-}
-
-/// `resume`: ends a pause of a job, or of one kind of its changes.
-///
-/// # Errors
-/// There is no such job, the daemon does not answer, or the state cannot be written.
-pub async fn resume(
-    (socket, load): (&Path, &dyn Fn() -> Result<Arc<Config>, Stop>),
-    args: &ResumeArgs,
-) -> Result<Exit, Stop> {
-    if !is_there(socket) && args.daemon.socket.is_none() {
-        return offline::resume(&*load()?, args);
-    }
-    let daemon = Daemon::at(socket)?;
-    let status = daemon.status().await?.status;
-    let before = chosen(&status, args.job.as_deref())?;
-    let wish = ResumeRequest { only: args.only };
-    let job = daemon.resume(&before.job, wish).await?;
-    let StatusRow {
-        job: name,
-        next_run,
-        ..
-    } = StatusRow::of(&job);
-    let (what, was_paused) = match args.only {
-        None => (name.clone(), before.pause.is_some()),
-        Some(kind) => (
-            format!("{kind} of {name}"),
-            before.paused_kinds.contains_key(&kind),
-        ),
-    };
-    let was = if was_paused {
-        "is resumed"
-    } else {
-        "was not paused"
-    };
-    let stays = job.paused_kinds.keys();
-    let stays =
-        stays.map(|kind| format!("; {kind} stays paused until `resume {name} --only {kind}`"));
-    let stays: String = stays.collect();
-    print_text(&format!("{what} {was}; next run: {next_run}{stays}.\n"))
 }
 
 /// Follows a run until it ends.

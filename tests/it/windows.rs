@@ -2,6 +2,7 @@
 //! no outcome, and is written by the first run after they open.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod all_jobs;
 mod freezes;
 mod pauses;
 

@@ -2,10 +2,10 @@
 
 use chrono::Utc;
 
-use super::{GOES_ON, paused_until, until_of};
+use super::pausing::{Done, GOES_ON, paused_until, until_of};
 use crate::{
     cli::{Exit, PauseArgs, ResumeArgs, Stop},
-    command::{job, open_state, print_text, sync::approver},
+    command::{job, open_state, sync::approver},
     config::{Config, Job, JobKind},
     daemon::{
         commands::CommandError,
@@ -13,6 +13,7 @@ use crate::{
     },
     escape::escape_control,
     model::{change_kind::ChangeKind, pause::Pause},
+    state::State,
 };
 
 /// Saves a pause.
@@ -21,17 +22,28 @@ use crate::{
 /// There is no such job, it has no kinds of change, the time is invalid, or the state cannot be
 /// written.
 pub(super) fn pause(config: &Config, args: &PauseArgs) -> Result<Exit, Stop> {
-    let (name, job) = pausable(config, args.job.as_deref(), args.only)?;
-    let wish = PauseRequest {
-        until: until_of(args, job.timezone)?,
-        reason: args.reason.clone(),
-        only: args.only,
-        sudo_user: None,
-    };
-    let until = wish.until;
-    let pause =
-        pause_of(wish, Utc::now(), &approver()).map_err(|error| Stop::usage(&error.error))?;
-    save(config, name, args.only, Some(&pause))?;
+    let jobs = meant(config, args.job.as_deref(), args.all)?;
+    let mut wishes = Vec::new();
+    for (name, job) in jobs {
+        let wish = PauseRequest {
+            until: until_of(args, job.timezone)?,
+            reason: args.reason.clone(),
+            only: args.only,
+            sudo_user: None,
+        };
+        let until = wish.until;
+        let pause =
+            pause_of(wish, Utc::now(), &approver()).map_err(|error| Stop::usage(&error.error))?;
+        wishes.push((name, job, until, pause));
+    }
+    let state = open_state(config)?;
+    let mut done = Done::default();
+    for (name, job, until, pause) in wishes {
+        let saved = has_kinds(name, job, args.only)
+            .and_then(|()| save(&state, name, args.only, Some(&pause)));
+        let line = |()| paused_until(name, args.only, (until, job.timezone), "");
+        done.add(name, args.all, saved.map(line))?;
+    }
     let counts = match args.only {
         Some(_) => {
             "for `sync` by hand and from cron, and for the daemon when it starts. A run that \
@@ -40,8 +52,7 @@ pub(super) fn pause(config: &Config, args: &PauseArgs) -> Result<Exit, Stop> {
         }
         None => format!("for the daemon when it starts. {GOES_ON}"),
     };
-    let paused = paused_until(name, args.only, (until, job.timezone), "");
-    print_text(&format!("{paused}{}", saved(config, &counts)))
+    done.end(&saved(config, &counts))
 }
 
 /// Saves the end of a pause.
@@ -49,30 +60,40 @@ pub(super) fn pause(config: &Config, args: &PauseArgs) -> Result<Exit, Stop> {
 /// # Errors
 /// There is no such job, it has no kinds of change, or the state cannot be written.
 pub(super) fn resume(config: &Config, args: &ResumeArgs) -> Result<Exit, Stop> {
-    let (name, _) = pausable(config, args.job.as_deref(), args.only)?;
-    let now = Utc::now();
-    let was_paused = {
-        let state = open_state(config)?;
-        let pause = match args.only {
-            None => state.pause(name),
-            Some(kind) => state
-                .paused_kinds(name)
-                .map(|mut paused| paused.remove(&kind)),
-        };
-        let pause = pause.map_err(|error| Stop::failed(&error))?;
-        pause.is_some_and(|pause: Pause| !pause.is_over(now))
+    let jobs = meant(config, args.job.as_deref(), args.all)?;
+    let state = open_state(config)?;
+    let mut done = Done::default();
+    for (name, job) in jobs {
+        let has_kinds = has_kinds(name, job, args.only);
+        // No kind of change of that job can be paused, so none is.
+        if !(args.all && has_kinds.is_err()) {
+            let resumed = has_kinds.and_then(|()| end(&state, name, args.only));
+            done.add(name, args.all, resumed)?;
+        }
+    }
+    done.end(&saved(config, "at once."))
+}
+
+/// Ends a pause, and says of what.
+fn end(state: &State, name: &str, only: Option<ChangeKind>) -> Result<String, Stop> {
+    let pause = match only {
+        None => state.pause(name),
+        Some(kind) => state
+            .paused_kinds(name)
+            .map(|mut paused| paused.remove(&kind)),
     };
-    save(config, name, args.only, None)?;
+    let pause = pause.map_err(|error| Stop::failed(&error))?;
+    let now = Utc::now();
+    let was_paused = pause.is_some_and(|pause: Pause| !pause.is_over(now));
+    save(state, name, only, None)?;
     let name = escape_control(name);
-    let what = args
-        .only
-        .map_or_else(|| name.to_string(), |kind| format!("{kind} of {name}"));
+    let what = only.map_or_else(|| name.to_string(), |kind| format!("{kind} of {name}"));
     let was = if was_paused {
         "is resumed"
     } else {
         "was not paused"
     };
-    print_text(&format!("{what} {was}.\n{}", saved(config, "at once.")))
+    Ok(format!("{what} {was}.\n"))
 }
 
 fn saved(config: &Config, counts: &str) -> String {
@@ -83,28 +104,35 @@ fn saved(config: &Config, counts: &str) -> String {
     )
 }
 
-/// The named job, or the only one, if that can be paused.
-fn pausable<'c>(
+/// The jobs that are meant: all of them, the named one, or the only one.
+fn meant<'c>(
     config: &'c Config,
     name: Option<&str>,
-    only: Option<ChangeKind>,
-) -> Result<(&'c str, &'c Job), Stop> {
-    let (name, job) = job(config, name)?;
+    all: bool,
+) -> Result<Vec<(&'c str, &'c Job)>, Stop> {
+    if !all {
+        return job(config, name).map(|job| vec![job]);
+    }
+    let jobs = config.jobs.iter();
+    Ok(jobs.map(|(name, job)| (name.as_str(), job)).collect())
+}
+
+/// Whether a job can be paused, or this kind of its changes.
+fn has_kinds(name: &str, job: &Job, only: Option<ChangeKind>) -> Result<(), Stop> {
     match (&job.kind, only) {
         (JobKind::FtrackLdap(_), Some(_)) => {
             Err(Stop::usage(&CommandError::NoKinds(name.to_owned())))
         }
-        (JobKind::FtrackLdap(_), None) | (JobKind::Ldap(_), _) => Ok((name, job)),
+        (JobKind::FtrackLdap(_), None) | (JobKind::Ldap(_), _) => Ok(()),
     }
 }
 
 fn save(
-    config: &Config,
+    state: &State,
     job: &str,
     only: Option<ChangeKind>,
     pause: Option<&Pause>,
 ) -> Result<(), Stop> {
-    let state = open_state(config)?;
     let saved = match only {
         None => state.set_pause(job, pause),
         Some(kind) => state.set_paused_kind(job, kind, pause),
