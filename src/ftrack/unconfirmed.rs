@@ -16,6 +16,7 @@ use crate::{
         edit::{Field, Values},
         link::{Activity, Link},
         report::{ChangeResult, Reported},
+        snapshot::Snapshot,
         stored_link::as_value,
         stored_value::{self, Likeness, StoredValue, likeness},
         user::EntityId,
@@ -30,6 +31,8 @@ use in_other_reports::InOtherReports;
 pub struct EarlierRun<'a> {
     /// When it began, by the clock that showed the latest time, as the times in links are.
     pub began_at: DateTime<Utc>,
+    /// What ftrack had before it wrote anything; none where that is gone, or not needed.
+    pub before: Option<&'a Snapshot>,
     /// Its mark in the links that it made.
     pub run_mark: Option<&'a str>,
     /// The marks of runs of the job before it, whose creates it may have finished.
@@ -422,7 +425,13 @@ fn of_reactivation(change: &Reported, link: &Link, run: EarlierRun<'_>) -> Autho
     let is_its_own = match link.activity {
         Activity::Settled => is_as_written(change, link),
         Activity::Activating | Activity::Deactivating { .. } | Activity::Deactivated { .. } => {
-            let is_later = link.activity.deactivated_at() > Some(run.began_at);
+            let before = run.before.and_then(|all| all.user(&change.ftrack_id));
+            let deactivated_at = link.activity.deactivated_at();
+            // A clock may have been set between a deactivation and the run.
+            let is_later = match before.and_then(|user| user.link.link()) {
+                Some(before) => deactivated_at != before.activity.deactivated_at(),
+                None => deactivated_at > Some(run.began_at),
+            };
             let before = change.fields.get(&Field::Link);
             let is_as_before =
                 before.is_none_or(|values| values.old == as_value(&change.ftrack_id, link));

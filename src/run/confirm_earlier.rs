@@ -19,11 +19,12 @@ use crate::{
     model::{
         change::Action,
         report::{ChangeResult, Counts, Outcome, Report, Reported},
+        snapshot::Snapshot,
         stored_value::StoredValue,
         summary::RunSummary,
         user::{Current, EntityId},
     },
-    state::{Remembered, State, Written, journal, journal::UnsettledRun},
+    state::{Remembered, State, Written, journal, journal::UnsettledRun, snapshots::Snapshots},
 };
 
 use settling::{Examined, Pass, Settling};
@@ -111,10 +112,12 @@ impl RunContext<'_, LdapWork> {
             late_calls: self.late_calls(run, &report),
             report,
             seen: Some(BTreeMap::new()),
+            snapshot: None,
             applied_since: Vec::new(),
             stored: Vec::new(),
         };
         if !ids.is_empty() {
+            examined.snapshot = self.snapshot_of_links(run, &examined.report);
             examined.applied_since = self.applied_since(run, &ids)?;
             let ids: Vec<EntityId> = ids.into_iter().collect();
             let columns = Columns {
@@ -125,6 +128,15 @@ impl RunContext<'_, LdapWork> {
             examined.seen = seen.ok();
         }
         Ok(examined)
+    }
+
+    /// What ftrack had before a run whose reactivations are open: only the link of before tells whose
+    /// they are. Where it cannot be read, the times have to do.
+    fn snapshot_of_links(&self, run: &UnsettledRun, report: &Report) -> Option<Snapshot> {
+        let is_needed = unknown(report).any(|change| change.action == Action::Reactivate);
+        let snapshots = Snapshots::new(&self.prepared.config.state_dir);
+        let snapshot = || snapshots.load(&self.prepared.name, &run.run).ok();
+        is_needed.then(snapshot).flatten()
     }
 
     /// Saves what was found out about a run.
@@ -140,6 +152,7 @@ impl RunContext<'_, LdapWork> {
             mut report,
             late_calls,
             seen,
+            snapshot: _,
             applied_since: _,
             stored,
         } = examined;

@@ -1,6 +1,8 @@
 //! Who made a change, by the times in the link.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::model::{
     change::{Change, ChangeParts},
@@ -11,6 +13,7 @@ use crate::model::{
     link_notes::LinkNotes,
     reason::Reason,
     sent::Sent,
+    snapshot::{FORMAT, LinkThen, SnapshotExtent, SnapshotHead, SnapshotUser},
 };
 
 fn link(activity: Activity) -> Link {
@@ -29,9 +32,35 @@ fn link(activity: Activity) -> Link {
     }
 }
 
+/// What ftrack had of the user before a run: inactive since then.
+fn snapshot(since: &str) -> Snapshot {
+    let user = SnapshotUser {
+        ftrack_id: EntityId::new("u-1").unwrap(),
+        fields: BTreeMap::new(),
+        link: LinkThen::Link(Box::new(link(Activity::Deactivated {
+            since: since.into(),
+        }))),
+    };
+    Snapshot {
+        head: SnapshotHead {
+            format: FORMAT,
+            snapshot: "s-1".into(),
+            job: "artists".into(),
+            run: "s-1".into(),
+            taken_at: "2026-11-25T12:00:00Z".parse().unwrap(),
+            users: 1,
+            ftrack: "https://ftrack.test".into(),
+            extent: SnapshotExtent::Job,
+            managed: BTreeSet::new(),
+        },
+        users: vec![user],
+    }
+}
+
 /// What becomes of a reactivation by a run that began at noon, of a user who is active by now, with a
-/// link that says since when it was not.
-fn reactivation(since: &str) -> ChangeResult {
+/// link that says since when it was not; and what the one of before the run said.
+fn reactivation(since: &str, before: Option<&str>) -> ChangeResult {
+    let snapshot = before.map(snapshot);
     let since = since.to_owned();
     let change = Change::new(ChangeParts {
         action: Action::Reactivate,
@@ -61,6 +90,7 @@ fn reactivation(since: &str) -> ChangeResult {
     let mut reported = Reported::new(&change, ChangeResult::Unconfirmed);
     let run = EarlierRun {
         began_at: "2026-11-25T12:00:00Z".parse().unwrap(),
+        before: snapshot.as_ref(),
         run_mark: Some("mark"),
         marks_before: &[],
         deactivated_at: None,
@@ -76,10 +106,24 @@ fn reactivation(since: &str) -> ChangeResult {
 
 #[test]
 fn a_reactivation_is_of_the_run_unless_the_user_was_deactivated_since() {
-    for (since, expected) in [
-        ("2026-11-25T11:00:00Z", ChangeResult::Applied),
-        ("2026-11-25T13:00:00Z", ChangeResult::Unconfirmed),
+    const APPLIED: ChangeResult = ChangeResult::Applied;
+    const UNKNOWN: ChangeResult = ChangeResult::Unconfirmed;
+    for (since, before, expected) in [
+        ("2026-11-25T11:00:00Z", None, APPLIED),
+        ("2026-11-25T13:00:00Z", None, UNKNOWN),
+        // The link of before the run tells, whatever the clocks showed: one that was ahead at the
+        // deactivation, and one that was set back since.
+        (
+            "2026-11-25T13:00:00Z",
+            Some("2026-11-25T13:00:00Z"),
+            APPLIED,
+        ),
+        (
+            "2026-11-25T11:00:00Z",
+            Some("2026-11-25T10:00:00Z"),
+            UNKNOWN,
+        ),
     ] {
-        assert_eq!(reactivation(since), expected, "{since}");
+        assert_eq!(reactivation(since, before), expected, "{since} {before:?}");
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     },
     model::{
         report::{ChangeResult, Report, Reported},
+        snapshot::Snapshot,
         stored_value::{StoredOtherwise, StoredValue},
         user::{Current, EntityId},
     },
@@ -39,6 +40,8 @@ pub(super) struct Examined<'a> {
     pub late_calls: LateCalls,
     /// The users of its open changes, as far as they exist; none where they could not be read.
     pub seen: Option<BTreeMap<EntityId, UserState>>,
+    /// What ftrack had before the run, where that is needed and there.
+    pub snapshot: Option<Snapshot>,
     /// Changes of those users that later reports have as applied.
     pub applied_since: Vec<Reported>,
     /// The values that ftrack stored otherwise.
@@ -70,6 +73,7 @@ impl Settling<'_> {
         let marks_before: Vec<String> = before.filter_map(|other| other.run_mark.clone()).collect();
         let of_run = EarlierRun {
             began_at: run.began_at.unwrap_or(examined.report.started_at),
+            before: examined.snapshot.as_ref(),
             run_mark: run.run_mark.as_deref(),
             marks_before: &marks_before,
             deactivated_at: run.deactivated_at,

@@ -2,15 +2,18 @@
 //! holds are numbered does not go by it.
 
 use chrono::{TimeDelta, Utc};
-use ftrack_ldap_sync::model::{
-    change::Action,
-    report::{Report, Trigger},
+use ftrack_ldap_sync::{
+    demo::ftrack::{CallKind, Fault},
+    model::{
+        change::Action,
+        report::{ChangeResult, Report, Trigger},
+    },
 };
 use serde_json::Value;
 
 use super::SetClock;
 use crate::{
-    rules::{leave, logins},
+    rules::{come_back, leave, logins},
     studio::{Studio, dn},
 };
 
@@ -76,6 +79,49 @@ fn the_newest_run_is_the_last_one_though_the_clock_went_back() {
     report(&studio, &clock, &["sync"]);
     let next = report(&studio, &clock, &["sync"]);
     assert_eq!(next.ftrack.write_calls, 0, "{next:#?}");
+}
+
+#[test]
+fn a_reactivation_is_the_runs_though_the_clock_was_ahead_at_the_deactivation() {
+    let test = "a_reactivation_is_the_runs_though_the_clock_was_ahead_at_the_deactivation";
+    let mut studio = Studio::of(&["ada", "bob", "eve"]);
+    studio.job = "limits = { deactivate = \"100%\" }".into();
+    studio.ftrack_settings = "attempts = 1".into();
+    let now = Utc::now();
+    let Some(clock) = SetClock::showing(test, &studio, now + TimeDelta::hours(1)) else {
+        return;
+    };
+    report(&studio, &clock, &["sync"]);
+    leave(&studio, "bob");
+    let left = report(&studio, &clock, &["sync"]);
+    assert_eq!(logins(&left, Action::Deactivate), ["bob"]);
+
+    clock.set(now);
+    come_back(&studio, "bob");
+    // It cannot read back what it wrote.
+    let mut is_written = false;
+    studio.ftrack().fail_when(move |call| {
+        is_written |= call.kind == CallKind::Write;
+        (is_written && call.kind == CallKind::Read).then_some(Fault::Html(503))
+    });
+    let mut command = studio.command(&["sync", "--format", "json"]);
+    clock.prepare(&mut command);
+    let output = command.output().unwrap();
+    let unclear: Report = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        unclear.changes[0].result,
+        ChangeResult::Unconfirmed,
+        "{unclear:#?}"
+    );
+    assert!(studio.user("bob").is_active);
+    studio.ftrack().heal();
+    report(&studio, &clock, &["sync"]);
+    let now_known = json(&studio, &clock, &["runs", "show", &unclear.run]);
+    assert_eq!(
+        now_known["changes"][0]["result"], "applied",
+        "{now_known:#}"
+    );
+    assert_eq!(now_known["counts"]["reactivated"], 1);
 }
 
 #[test]
