@@ -95,10 +95,10 @@ pub enum Event<'a> {
         of: RunName<'a>,
         what: Builtin<'a>,
     },
-    /// A numbered hold began or ended.
+    /// A numbered hold began or ended, or a person decided about it.
     Hold {
         of: RunName<'a>,
-        what: HoldEvent,
+        what: HoldEvent<'a>,
     },
     /// The result of one change.
     Change {
@@ -295,6 +295,16 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
         "hold.closed",
         "INFO",
         &["job", "run", "hold", "held_by", "kind", "ended_by"],
+    ),
+    (
+        "hold.rejected",
+        "INFO",
+        &["job", "run", "hold", "held_by", "kind", "people", "by"],
+    ),
+    (
+        "hold.unrejected",
+        "INFO",
+        &["job", "run", "hold", "people", "by"],
     ),
     (
         "entry.skipped",

@@ -2,7 +2,7 @@
 
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::{DaemonArgs, Format, SavedArgs};
+use super::{DaemonArgs, Format, ListArgs};
 use crate::model::hold_number::HoldNumber;
 
 /// `holds`
@@ -14,11 +14,11 @@ pub struct HoldsArgs {
     /// List what people rejected, instead of what waits: whom, what, since when and by whom
     #[arg(long)]
     pub rejected: bool,
-    /// Output format
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    /// List what held before, instead of what waits: the newest first, with who decided
+    #[arg(long, conflicts_with = "rejected")]
+    pub ended: bool,
     #[command(flatten)]
-    pub saved: SavedArgs,
+    pub list: ListArgs,
 }
 
 /// `holds show`

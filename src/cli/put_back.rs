@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Format, SavedArgs};
+use super::{Format, ListArgs};
 
 /// `undo RUN`
 #[derive(Debug, Args)]
@@ -52,11 +52,8 @@ pub struct PutBackArgs {
 pub struct SnapshotsArgs {
     #[command(subcommand)]
     pub command: Option<SnapshotsCommand>,
-    /// Output format
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
     #[command(flatten)]
-    pub saved: SavedArgs,
+    pub list: ListArgs,
 }
 
 /// `snapshots show`

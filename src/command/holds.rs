@@ -19,7 +19,7 @@ use crate::{
         change::Action,
         hold_number::HoldNumber,
         listed_rejection::ListedRejection,
-        open_hold::{Became, HeldPerson, OpenHold},
+        open_hold::{Became, Decided, HeldPerson, OpenHold},
         readable_time::{readable_time, readable_times},
         shown_edit::ShownEdit,
     },
@@ -28,6 +28,7 @@ use crate::{
 };
 
 mod closed;
+mod ended;
 
 const UNUSABLE: &str = "the state database is damaged, or of an earlier version; the next run, or a \
                         start of the daemon, sets that right";
@@ -38,13 +39,17 @@ const UNUSABLE: &str = "the state database is damaged, or of an earlier version;
 /// # Errors
 /// The state cannot be read, or there is no such hold.
 pub fn holds(file: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
-    let state_dir = state_dir(file, args.saved.state_dir.as_deref(), "the holds are")?;
-    check_job(&History::new(&state_dir), args.saved.job.as_deref(), file)?;
+    let state_dir = state_dir(file, args.list.saved.state_dir.as_deref(), "the holds are")?;
+    check_job(
+        &History::new(&state_dir),
+        args.list.saved.job.as_deref(),
+        file,
+    )?;
     let all = known(&state_dir)?;
     match &args.command {
         Some(HoldsCommand::Show { hold }) => {
             let shown = found(&all, *hold)?;
-            match args.format {
+            match args.list.format {
                 Format::Json => print_json(shown),
                 Format::Text => print_text(&one(shown)),
             }
@@ -53,11 +58,20 @@ pub fn holds(file: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
             if args.rejected {
                 return rejected(&state_dir, args);
             }
+            if args.ended {
+                return ended::list(&all, args);
+            }
             let is_wanted = |hold: &&OpenHold| {
-                hold.ended.is_none() && args.saved.job.as_ref().is_none_or(|job| *job == hold.job)
+                hold.ended.is_none()
+                    && args
+                        .list
+                        .saved
+                        .job
+                        .as_ref()
+                        .is_none_or(|job| *job == hold.job)
             };
             let open: Vec<&OpenHold> = all.iter().filter(is_wanted).collect();
-            if args.format == Format::Json {
+            if args.list.format == Format::Json {
                 return print_json(&open);
             }
             let screen = Screen::of_stdout();
@@ -67,8 +81,8 @@ pub fn holds(file: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
                 table(&open, screen)
             };
             // Another folder than the configuration's has other jobs.
-            let file = args.saved.state_dir.is_none().then_some(file);
-            let closed = closed::closed(file, &state_dir, args.saved.job.as_deref())?;
+            let file = args.list.saved.state_dir.is_none().then_some(file);
+            let closed = closed::closed(file, &state_dir, args.list.saved.job.as_deref())?;
             print(&(held + &screen.fit(&not_now(&closed))))
         }
     }
@@ -88,12 +102,12 @@ fn not_now(closed: &[String]) -> String {
 
 /// What people rejected, of all jobs or of one.
 fn rejected(state_dir: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
-    let all = state::all_rejected(state_dir, args.saved.job.as_deref());
+    let all = state::all_rejected(state_dir, args.list.saved.job.as_deref());
     let all = match all.map_err(|error| Stop::failed(&error))? {
         Rejections::Known(all) => all,
         Rejections::Unusable => return Err(Stop::failed(UNUSABLE)),
     };
-    match args.format {
+    match args.list.format {
         Format::Json => print_json(&all),
         Format::Text if all.is_empty() => print_text("Nothing is rejected.\n"),
         Format::Text => print(&rejected_table(&all, Screen::of_stdout())),
@@ -231,7 +245,14 @@ fn one(hold: &OpenHold) -> String {
         lines.extend(of_person(person));
         if end.is_some() {
             let became = person.became.map_or("held no more", Became::in_words);
-            lines.push(format!("      at its end: {became}"));
+            let decided = person.decided.as_ref().map(|Decided { by, at }| {
+                let (by, at) = (escape_control(by), readable_time(*at, &Local));
+                format!(", by {by}, at {at}")
+            });
+            lines.push(format!(
+                "      at its end: {became}{}",
+                decided.unwrap_or_default()
+            ));
         }
     }
     if end.is_none() {
@@ -260,6 +281,7 @@ fn of_person(person: &HeldPerson) -> Vec<String> {
         edits,
         work,
         became: _,
+        decided: _,
     } = person;
     let who = [Some(username), name.as_ref(), email.as_ref(), dn.as_ref()];
     let who: Vec<&str> = who.into_iter().flatten().map(String::as_str).collect();

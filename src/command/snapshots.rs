@@ -53,14 +53,22 @@ struct Listed<'a> {
 /// # Errors
 /// The state directory cannot be read, or there is no such snapshot.
 pub fn snapshots(file: &Path, args: &SnapshotsArgs) -> Result<Exit, Stop> {
-    let state_dir = state_dir(file, args.saved.state_dir.as_deref(), "the snapshots are")?;
-    check_job(&History::new(&state_dir), args.saved.job.as_deref(), file)?;
+    let state_dir = state_dir(
+        file,
+        args.list.saved.state_dir.as_deref(),
+        "the snapshots are",
+    )?;
+    check_job(
+        &History::new(&state_dir),
+        args.list.saved.job.as_deref(),
+        file,
+    )?;
     let saved = Snapshots::new(&state_dir);
     match &args.command {
         Some(SnapshotsCommand::Show { snapshot, person }) => {
-            let found = saved.find(snapshot, args.saved.job.as_deref());
+            let found = saved.find(snapshot, args.list.saved.job.as_deref());
             let found = found.map_err(|error| stop(&error))?;
-            show(&of_person(found, person.as_deref())?, args.format)
+            show(&of_person(found, person.as_deref())?, args.list.format)
         }
         None => list(&saved, args),
     }
@@ -94,9 +102,9 @@ fn of_person(mut snapshot: Snapshot, person: Option<&str>) -> Result<Snapshot, S
 }
 
 fn list(saved: &Snapshots, args: &SnapshotsArgs) -> Result<Exit, Stop> {
-    let listed = saved.list(args.saved.job.as_deref());
+    let listed = saved.list(args.list.saved.job.as_deref());
     let ListedSnapshots { snapshots, damaged } = listed.map_err(|error| Stop::failed(&error))?;
-    match args.format {
+    match args.list.format {
         Format::Json => print_json(&snapshots.iter().map(listed_one).collect::<Vec<_>>())?,
         Format::Text if snapshots.is_empty() && damaged.is_empty() => {
             print_text("No snapshots yet: one is taken before a run writes anything.\n")?

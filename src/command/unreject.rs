@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{job, not_decided, not_started, open_state, print_text, sync::prepare};
+use super::{
+    job, not_decided, not_started, open_state, print_text,
+    sync::{approver, prepare},
+};
 use crate::{
     cli::{Exit, Stop, UnrejectArgs},
     config::Config,
@@ -41,6 +44,7 @@ pub async fn unreject(
     let order = TakeBack {
         hold: args.hold,
         only: args.only.clone(),
+        by: approver(),
     };
     let taken_back = prepared.take_back(&state, &order, cancel).await;
     super::lift_lockouts(config, &servers);

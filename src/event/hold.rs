@@ -1,24 +1,44 @@
-//! The events about numbered holds: each begins and ends once, over all runs.
+//! The events about numbered holds: each begins and ends once, over all runs; and who rejected what
+//! they held, or took that back.
 
 use tracing::Level;
 
 use super::RunName;
-use crate::model::open_hold::{ClosedHold, OpenedHold};
+use crate::{
+    escape::escape_control,
+    model::{
+        hold_number::HoldNumber,
+        open_hold::{ClosedHold, HoldKind, OpenedHold},
+    },
+};
 
 /// What happened to a hold.
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs, reason = "variants are self-explanatory")]
-pub enum HoldEvent {
+pub enum HoldEvent<'e> {
     Opened(OpenedHold),
     Closed(ClosedHold),
+    /// A person rejected what it held of so many people.
+    Rejected {
+        hold: HoldNumber,
+        of: HoldKind,
+        people: usize,
+        by: &'e str,
+    },
+    /// A person took back what was rejected of so many people: of this hold, or of those who were named.
+    Unrejected {
+        hold: Option<HoldNumber>,
+        people: usize,
+        by: &'e str,
+    },
 }
 
-impl HoldEvent {
+impl HoldEvent<'_> {
     pub(super) fn level(self) -> Level {
         match self {
             Self::Opened(opened) if opened.of.by.waits_for_a_person() => Level::WARN,
             Self::Opened(_) => Level::INFO,
-            Self::Closed(_) => Level::INFO,
+            Self::Closed(_) | Self::Rejected { .. } | Self::Unrejected { .. } => Level::INFO,
         }
     }
 
@@ -45,6 +65,33 @@ impl HoldEvent {
                 kind = of.kind.as_str(),
                 ended_by = by.as_str(),
                 "nobody is held any more"
+            ),
+            Self::Rejected {
+                hold,
+                of,
+                people,
+                by,
+            } => say!(
+                level,
+                event = "hold.rejected",
+                job,
+                run,
+                hold = hold.get(),
+                held_by = of.by.as_str(),
+                kind = of.kind.as_str(),
+                people,
+                by = &*escape_control(by),
+                "rejected; `holds --rejected` lists it until its cause has ended"
+            ),
+            Self::Unrejected { hold, people, by } => say!(
+                level,
+                event = "hold.unrejected",
+                job,
+                run,
+                hold = hold.map_or(0, HoldNumber::get),
+                people,
+                by = &*escape_control(by),
+                "what was rejected is judged anew by the next run"
             ),
         }
     }

@@ -169,6 +169,17 @@ pub struct HeldPerson {
     /// What became of it; omitted while it is held, and where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub became: Option<Became>,
+    /// Who approved or rejected it, and when; omitted where nobody did, and where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Decided>,
+}
+
+/// Who decided about a held change, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct Decided {
+    pub by: String,
+    pub at: DateTime<Utc>,
 }
 
 /// The held part of a change, as a hold remembers it.
@@ -222,6 +233,7 @@ impl HeldPart {
                 edits: change.edits.iter().map(ShownEdit::from).collect(),
                 work: None,
                 became: None,
+                decided: None,
             },
         }
     }

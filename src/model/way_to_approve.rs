@@ -4,8 +4,20 @@
 /// Of what a run holds.
 pub const BY_NUMBER: &str = "`holds` shows its number, `approve N` writes it";
 
+/// Where the number of a hold is found, as [`BY_NUMBER`] and others say it.
+const SHOWN: &str = "`holds` shows its number";
+
+/// The same of what has no number yet.
+const SHOWN_LATER: &str = "the next run gives it a number, which `holds` shows then";
+
 /// Of what a plan shows as held.
 const BY_PLAN: &str = "`plan --out FILE`, then `apply FILE`";
+
+/// A text about what a run will hold, where none has yet.
+#[must_use]
+pub fn before_a_run(why: &str) -> String {
+    why.replace(SHOWN, SHOWN_LATER)
+}
 
 /// A text about what a run holds, as a plan says it.
 #[must_use]

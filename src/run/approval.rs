@@ -15,7 +15,7 @@ use crate::{
     model::{
         change::{Change, ChangeId, Fingerprint, HeldBy},
         hold_number::HoldNumber,
-        open_hold::{EndedBy, HeldPerson, OpenHold},
+        open_hold::{Decided, EndedBy, HeldPerson, OpenHold},
         report::{Approver, ChangeResult, Outcome, Report, Reported, Trigger},
         shown_edit::ShownEdit,
         user::EntityId,
@@ -264,11 +264,25 @@ impl RunContext<'_, LdapWork> {
             .map(|(seen, _)| *seen)
             .collect();
         let hold = approved.hold.hold;
-        let closed = state.end_held(hold, Utc::now(), &written, EndedBy::Approved)?;
+        let closed = state.end_held(hold, &self.approval(), &written, EndedBy::Approved)?;
         if let Some(closed) = closed {
             self.closed(closed);
         }
         Ok(())
+    }
+
+    /// Who approved what the run wrote.
+    fn approval(&self) -> Decided {
+        let Report {
+            approved_by,
+            started_by,
+            ..
+        } = &self.report;
+        let by = approved_by.as_ref().or(started_by.as_ref());
+        Decided {
+            by: by.map_or_else(|| "somebody".to_owned(), Approver::to_string),
+            at: Utc::now(),
+        }
     }
 
     /// Takes those out of the job's holds whose changes an approved plan has written.
@@ -295,7 +309,7 @@ impl RunContext<'_, LdapWork> {
             }
         }
         for (hold, written) in ended {
-            let closed = state.end_held(hold, Utc::now(), &written, EndedBy::Approved)?;
+            let closed = state.end_held(hold, &self.approval(), &written, EndedBy::Approved)?;
             if let Some(closed) = closed {
                 self.closed(closed);
             }

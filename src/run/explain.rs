@@ -400,7 +400,9 @@ impl RunContext<'_, LdapWork> {
         current: &Current,
         trace: &mut Trace,
     ) -> Decided {
-        let Facts { parts, chosen, .. } = facts;
+        let Facts {
+            mut parts, chosen, ..
+        } = facts;
         let user = decision.user.or(facts.user);
         trace.step(
             StepName::Match,
@@ -424,6 +426,9 @@ impl RunContext<'_, LdapWork> {
             reason.push_str(&self.deactivated_by(user));
         }
         reason.push_str(&self.holds_of_others(decision, current));
+        if self.work.job.mode == Mode::Observe && !parts.is_empty() {
+            reason.push_str(&format!("; {OBSERVES}"));
+        }
         let is_done = matches!(decision.outcome, Outcome::Change(_) | Outcome::Unchanged);
         trace.step(StepName::Decide, is_done, &*reason);
         if facts.had_no_seat {
@@ -431,6 +436,7 @@ impl RunContext<'_, LdapWork> {
             reason.push_str("; in the last run there was no seat for the user");
         }
         let rejections = self.rejections(&parts);
+        self.name_who_rejected(&mut parts);
         record_parts((&parts, &rejections), trace);
         if self.work.job.mode == Mode::Observe {
             trace.step(StepName::Guard, false, OBSERVES);

@@ -43,7 +43,7 @@ use crate::{
     sync::{
         guard,
         guard::{Approval, ClosedKinds, Vetted, VettedNotes},
-        put_back::{Guarding, PutBack},
+        put_back::{Guarding, PutBack, Rejections},
         undo,
     },
 };
@@ -270,7 +270,7 @@ impl<W> RunContext<'_, W> {
     }
 
     /// Decides what may be written of what is to be put back, and puts it into the report; returns
-    /// it, with what the next run must not do again.
+    /// it, with what that rejects.
     async fn vetted_put_back(
         &mut self,
         put_back: PutBack<'_>,
@@ -278,7 +278,7 @@ impl<W> RunContext<'_, W> {
         (guarding, reason, closed): (Guarding<'_>, &Reason, &ClosedKinds),
     ) -> Result<ToWrite, Failure> {
         let unchanged = put_back.unchanged;
-        let (plan, left, again) = put_back.plan(current, guarding, reason);
+        let (plan, left, rejections) = put_back.plan(current, guarding, reason);
         let mut vetted = guard::put_back(&plan, closed);
         let lock = self
             .look_at_administrators(&mut vetted, Approval::None)
@@ -291,11 +291,10 @@ impl<W> RunContext<'_, W> {
             .iter()
             .map(|change| &change.ftrack_id)
             .collect();
-        let again = again.into_iter();
-        let again = again.filter(|(user, _)| allowed.contains(user)).collect();
+        let rejections = rejections.of_users(&allowed);
         Ok(ToWrite {
             vetted,
-            again,
+            rejections,
             unchanged,
             _lock: lock,
         })
@@ -305,8 +304,8 @@ impl<W> RunContext<'_, W> {
 /// What is put back.
 struct ToWrite {
     vetted: Vetted,
-    /// What the next run must not do again.
-    again: Vec<(EntityId, String)>,
+    /// What the next run must not do again, and what it may.
+    rejections: Rejections,
     /// Users that are as they were.
     unchanged: usize,
     /// Held until everything is written.
@@ -438,7 +437,7 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<(), Failure> {
         let ToWrite {
             vetted,
-            again,
+            rejections,
             unchanged,
             _lock,
         } = to_write;
@@ -448,7 +447,8 @@ impl RunContext<'_, LdapWork> {
             let users: HashMap<&EntityId, &User> =
                 current.users.iter().map(|user| (&user.id, user)).collect();
             let who = |id: &EntityId| users.get(id).map(|user| RejectedWho::from(*user));
-            state.reject_undone(job, (Utc::now(), &order.by), &again, who)?;
+            let Rejections { made, ended } = &rejections;
+            state.reject_undone(job, (Utc::now(), &order.by), (made, ended), who)?;
             state.set_known_changes(job, ftrack, None)?;
             let counted = uncounted(&self.report.run, &vetted, (self.clocks(), now));
             state.count_written(job, &counted)?;

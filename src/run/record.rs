@@ -108,6 +108,7 @@ impl<W> RunContext<'_, W> {
                 change.error = change.error.take().map(|why| in_plan(&why));
             }
         }
+        self.name_who_rejected(&mut changes);
         self.report.changes = changes;
         let mut seen = BTreeSet::new();
         for change in vetted.changes().filter(|change| seen.insert(change.id)) {

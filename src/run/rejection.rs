@@ -27,7 +27,10 @@ use crate::{
         session::{Until, Writer},
         write::WriteLimits,
     },
-    model::{own_links::OwnLinks, rejected::Rejected, report::Trigger, user::Current},
+    model::{
+        open_hold::HoldKind, own_links::OwnLinks, rejected::Rejected, report::Trigger,
+        user::Current,
+    },
     state::{
         State,
         history::History,
@@ -98,9 +101,19 @@ pub(super) async fn free(
 fn save(state: &State, decision: &HoldDecision) -> Result<usize, RunStartError> {
     let ApprovedHold { hold, wanted, .. } = decision.people(state)?;
     let closed = state.reject(&hold, Utc::now(), &decision.by, &wanted);
-    if let Some(closed) = closed.map_err(HoldError::State)? {
-        let job = &hold.job;
-        let (of, what) = (RunName { job, run: "" }, HoldEvent::Closed(closed));
+    let closed = closed.map_err(HoldError::State)?;
+    let (job, by) = (&hold.job, decision.by.to_string());
+    let of = RunName { job, run: "" };
+    let rejected = HoldEvent::Rejected {
+        hold: hold.hold,
+        of: HoldKind {
+            by: hold.held_by,
+            kind: hold.kind,
+        },
+        people: wanted.len(),
+        by: &by,
+    };
+    for what in std::iter::once(rejected).chain(closed.map(HoldEvent::Closed)) {
         Event::Hold { of, what }.emit();
     }
     Ok(wanted.len())

@@ -14,12 +14,13 @@ use super::{
 };
 use crate::{
     config::Mode,
+    event::{Event, HoldEvent, RunName},
     model::{
         fold::fold,
         hold_number::HoldNumber,
         listed_rejection::RejectedWho,
         rejected::Rejected,
-        report::Trigger,
+        report::{Approver, Trigger},
         user::{Current, EntityId},
     },
     state::{RejectedRow, State, history::History},
@@ -33,6 +34,8 @@ pub struct TakeBack {
     /// Only of these people: login, mail address, DN, directory id or ftrack id; of everybody, where it
     /// is empty.
     pub only: Vec<String>,
+    /// The person who takes it back.
+    pub by: Approver,
 }
 
 impl CompiledJob {
@@ -77,7 +80,18 @@ impl CompiledJob {
         let written = Box::pin(context.write_links((&current, &own), &rest, &writer)).await;
         written.map_err(failed)?;
         state.forget_rejected(&self.name, &chosen)?;
-        Ok(logins(&chosen.users(), &rows, &current))
+        let users = chosen.users();
+        let (job, by) = (&self.name, order.by.to_string());
+        let (of, what) = (
+            RunName { job, run: "" },
+            HoldEvent::Unrejected {
+                hold: order.hold,
+                people: users.len(),
+                by: &by,
+            },
+        );
+        Event::Hold { of, what }.emit();
+        Ok(logins(&users, &rows, &current))
     }
 }
 

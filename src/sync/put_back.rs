@@ -84,6 +84,38 @@ pub struct PutBack<'a> {
     pub unchanged: usize,
 }
 
+/// What is rejected from now on, and what not any more, by the user and the text of the edit: what a
+/// person had undone must not be done again, and what a person had written is not rejected.
+#[derive(Debug, Default)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct Rejections {
+    pub made: Vec<(EntityId, String)>,
+    pub ended: Vec<(EntityId, String)>,
+}
+
+impl Rejections {
+    /// Those of some users.
+    #[must_use]
+    pub fn of_users(self, users: &BTreeSet<&EntityId>) -> Self {
+        let of_them = |all: Vec<(EntityId, String)>| {
+            let all = all.into_iter();
+            all.filter(|(user, _)| users.contains(user)).collect()
+        };
+        Self {
+            made: of_them(self.made),
+            ended: of_them(self.ended),
+        }
+    }
+
+    fn add(&mut self, goal: &Goal<'_>) {
+        let user = &goal.user.id;
+        let texts = goal.again.iter().map(|(_, text)| text.clone());
+        self.made.extend(texts.map(|text| (user.clone(), text)));
+        let texts = goal.ended().into_iter();
+        self.ended.extend(texts.map(|text| (user.clone(), text)));
+    }
+}
+
 /// Who may be changed.
 #[derive(Clone, Copy)]
 pub struct Guarding<'g> {
@@ -153,19 +185,19 @@ impl<'a> PutBack<'a> {
         self.goals.retain(|goal| !goal.edits.is_empty());
     }
 
-    /// The plan that puts it back, with who is left alone, and what the next run must not do again.
+    /// The plan that puts it back, with who is left alone, and what that rejects.
     #[must_use]
     pub fn plan(
         mut self,
         current: &'a Current,
         guarding: Guarding<'_>,
         reason: &Reason,
-    ) -> (Plan<'a>, Vec<Skipped>, Vec<(EntityId, String)>) {
+    ) -> (Plan<'a>, Vec<Skipped>, Rejections) {
         self.drop_taken_logins(current);
         let mut plan = facts(current, guarding);
         let is_blind = plan.active_administrators.is_empty() && !shows_administrators(current);
         let unknown = "no active administrator is visible in ftrack, so anybody may be one";
-        let mut again = Vec::new();
+        let mut rejections = Rejections::default();
         let mut drafts = Vec::new();
         for mut goal in self.goals {
             let guarded = (guarding.guarded)(goal.user);
@@ -184,8 +216,7 @@ impl<'a> PutBack<'a> {
                 let hold = Hold::new(HeldBy::Doubt, why);
                 plan.holds.insert(goal.user.id.clone(), hold);
             }
-            let texts = goal.again.iter().map(|(_, text)| text.clone());
-            again.extend(texts.map(|text| (goal.user.id.clone(), text)));
+            rejections.add(&goal);
             let goal = goal.with_notes(guarding.own);
             drafts.push((goal.user, change(goal, reason)));
         }
@@ -209,7 +240,7 @@ impl<'a> PutBack<'a> {
             .collect();
         self.left.sort();
         self.left.dedup();
-        (plan, self.left, again)
+        (plan, self.left, rejections)
     }
 }
 
@@ -220,13 +251,44 @@ fn login<'g>(goal: &'g Goal<'_>) -> Option<&'g str> {
 }
 
 impl Goal<'_> {
-    /// The same; a link of the job that stays says also what the next run must not do again.
+    /// The texts of what is written, which may have been rejected before: by a person, or by an undo that
+    /// is undone by this. The cause of then does not matter.
+    fn ended(&self) -> Vec<String> {
+        let is_value = |edit: &&Edit| match edit {
+            // It is also written where only something in it changes.
+            Edit::Link => self.row == LinkRow::Kept && self.before.is_none(),
+            Edit::Set { .. }
+            | Edit::Activate
+            | Edit::Deactivate
+            | Edit::Grant(_)
+            | Edit::Revoke(_) => true,
+        };
+        let causes = Cause::ALL.map(Some).into_iter().chain([None]);
+        let people = [Some(self.id.as_str()), None];
+        let made: BTreeSet<&str> = self.again.iter().map(|(_, text)| &**text).collect();
+        let edits = self.edits.iter().filter(is_value).map(ShownEdit::from);
+        let texts = edits.flat_map(|edit| {
+            let of_cause = move |cause| people.map(move |person| (cause, person));
+            let of = causes.clone().flat_map(of_cause);
+            of.map(move |(cause, person)| Rejected::text(&edit, cause, person))
+        });
+        texts.filter(|text| !made.contains(&**text)).collect()
+    }
+
+    /// The same; a link of the job that stays says also what the next run must not do again, and not
+    /// any more that what is written now was rejected.
     fn with_notes(mut self, own: &OwnLinks) -> Self {
         if self.row == LinkRow::Deleted || !own.has(&self.link) {
             return self;
         }
-        let digests = self.again.iter().map(|(_, text)| EditDigest::of(text));
+        let ended: BTreeSet<EditDigest> = self
+            .ended()
+            .iter()
+            .map(|text| EditDigest::of(text))
+            .collect();
         let known = self.link.notes.rejected().iter().copied();
+        let known = known.filter(|digest| !ended.contains(digest));
+        let digests = self.again.iter().map(|(_, text)| EditDigest::of(text));
         self.link.notes = self
             .link
             .notes

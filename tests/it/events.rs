@@ -111,6 +111,19 @@ fn every_event_is_as_promised_and_every_promised_event_is_said() {
     studio.ftrack().add_user(&stranger).unwrap();
     studio.job = "limits.deactivate = 0\n".into();
     check(&studio.run(&["sync"]).stderr, &mut seen);
+    // A person rejects what is held, and takes that back.
+    let held = studio.run(&["holds", "--format", "json"]).stdout;
+    let held: Value = serde_json::from_str(&held).unwrap();
+    let hold = held[0]["hold"].to_string();
+    let said = check(&studio.run(&["reject", &hold]).stderr, &mut seen);
+    let rejected = said.iter().find(|line| line["event"] == "hold.rejected");
+    let uid = rustix::process::getuid().as_raw();
+    let by = json!(format!("uid {uid}"));
+    assert_eq!(rejected.unwrap()["by"], by);
+    let said = check(&studio.run(&["unreject", &hold]).stderr, &mut seen);
+    let taken_back = said.iter().find(|line| line["event"] == "hold.unrejected");
+    assert_eq!(taken_back.unwrap()["by"], by);
+    check(&studio.run(&["sync"]).stderr, &mut seen);
     // Nobody gets a seat any more.
     studio.ftrack().change_rules(|rules| rules.seats = Some(1));
     studio.tree().add(person("eve", "Eve", "E")).unwrap();

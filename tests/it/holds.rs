@@ -12,6 +12,7 @@ use crate::{
 
 mod approving;
 mod beside;
+mod decided;
 mod earlier;
 mod rejecting;
 mod shown_at_once;

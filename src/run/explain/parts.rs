@@ -12,6 +12,7 @@ use crate::{
         explanation::StepName,
         open_hold::OpenHold,
         report::{ChangeResult, Outcome, Report, Reported, Trigger},
+        way_to_approve::before_a_run,
     },
     run::{RunContext, last_known::LastKnownPeople, ldap_work::LdapWork},
     state::{self, Holds},
@@ -82,6 +83,10 @@ impl RunContext<'_, LdapWork> {
                 .iter()
                 .find(|hold| holds_part(hold, part, id))
                 .map(|hold| hold.hold);
+            // Nothing has opened a hold, or a person took back what was rejected of it.
+            if part.hold.is_none() && part.held_by.is_some() {
+                part.error = part.error.take().map(|why| before_a_run(&why));
+            }
         }
         parts.sort_by_key(rank);
         parts

@@ -139,7 +139,10 @@ fn result(change: &Reported, what: &str) -> String {
         (ChangeResult::Applied, _) => format!("{what} was written"),
         (ChangeResult::Planned, _) => format!("{what} was planned, and not written"),
         (ChangeResult::Held, _) => format!("{what} was held"),
-        (ChangeResult::Rejected, _) => format!("a person rejected {what}"),
+        // The run says who rejected it, and when.
+        (ChangeResult::Rejected, Some(error)) if what == "it" => error.clone(),
+        (ChangeResult::Rejected, Some(error)) => format!("{what}: {error}"),
+        (ChangeResult::Rejected, None) => format!("a person rejected {what}"),
         (ChangeResult::Failed, Some(error)) => format!("{what} failed: {error}"),
         (ChangeResult::Failed, None) => format!("{what} failed"),
         (ChangeResult::Unsettled, Some(error)) => format!("there was no seat: {error}"),

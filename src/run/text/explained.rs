@@ -126,7 +126,10 @@ fn may_be_written(change: &Reported) -> String {
         }
         (_, _, ChangeResult::Applied) => paint(green(), "written"),
         (_, _, ChangeResult::Held) => paint(magenta(), "held"),
-        (_, _, ChangeResult::Rejected) => paint(dim(), "a person rejected it, or had it undone"),
+        (_, _, ChangeResult::Rejected) if error.is_empty() => {
+            paint(dim(), "a person rejected it, or had it undone")
+        }
+        (_, _, ChangeResult::Rejected) => paint(dim(), &escape_control(error)),
         (_, _, ChangeResult::Failed) => paint(red(), &escape_control(&format!("failed: {error}"))),
         (_, _, ChangeResult::Unsettled) => {
             let why = format!("there was no seat: {error}");

@@ -19,7 +19,7 @@ use crate::{
         edit::Field,
         freshness::Freshness,
         hold_number::HoldNumber,
-        open_hold::{Became, Ended, EndedBy, HeldPerson, OpenHold},
+        open_hold::{Became, Decided, Ended, EndedBy, HeldPerson, OpenHold},
         page_action::{AskedAction, PageAction},
         pause::Pause,
         preferred_server::PreferredServer,
@@ -163,6 +163,7 @@ pub(super) struct PersonRow {
     pub(super) person: HeldPerson,
     pub(super) ended_by: Option<EndedBy>,
     pub(super) became: Option<Became>,
+    pub(super) decided: Option<Decided>,
 }
 
 /// Something that was done on a page.
@@ -450,6 +451,8 @@ pub(super) fn hold(row: &Row<'_>) -> rusqlite::Result<OpenHold> {
 
 /// Somebody of a hold.
 pub(super) fn held_person(row: &Row<'_>) -> rusqlite::Result<PersonRow> {
+    let by = row.get::<_, Option<String>>("decided_by")?;
+    let at = row.get::<_, Option<Time>>("decided_at")?;
     Ok(PersonRow {
         seen: row.get("seen").map(|EnumText(seen)| seen)?,
         person: row.get("person").map(|JsonText(person)| person)?,
@@ -459,6 +462,7 @@ pub(super) fn held_person(row: &Row<'_>) -> rusqlite::Result<PersonRow> {
         became: row
             .get::<_, Option<EnumText<_>>>("became")?
             .map(|EnumText(became)| became),
+        decided: by.zip(at).map(|(by, Time(at))| Decided { by, at }),
     })
 }
 

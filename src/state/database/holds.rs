@@ -19,7 +19,8 @@ use crate::{
         change::Fingerprint,
         hold_number::HoldNumber,
         open_hold::{
-            Became, ClosedHold, EndedBy, HeldPart, HeldPerson, HoldKind, OpenHold, OpenedHold,
+            Became, ClosedHold, Decided, EndedBy, HeldPart, HeldPerson, HoldKind, OpenHold,
+            OpenedHold,
         },
     },
     state::{
@@ -32,8 +33,11 @@ use crate::{
     },
 };
 
-/// The most holds that have ended and are kept, with their people.
+/// The most holds that have ended by themselves and are kept, with their people.
 const ENDED_KEPT: usize = 200;
+
+/// The same of those about which a person decided: who did is asked for later than anything else.
+const DECIDED_KEPT: usize = 1000;
 
 /// The most reasons of one hold that are named.
 const REASONS: usize = 3;
@@ -118,13 +122,20 @@ impl State {
     pub fn end_held(
         &self,
         hold: HoldNumber,
-        at: DateTime<Utc>,
+        decided: &Decided,
         seen: &BTreeSet<Fingerprint>,
         by: EndedBy,
     ) -> Result<Option<ClosedHold>, StateError> {
         self.write(|transaction| {
-            leave(transaction, hold, seen, (by, Became::of_decision(by)))?;
-            Ok(close_empty(transaction, None, at)?
+            let became = Became::of_decision(by);
+            let decided_by = Some(decided);
+            let left = Left {
+                by,
+                became,
+                decided: decided_by,
+            };
+            leave(transaction, hold, seen, left)?;
+            Ok(close_empty(transaction, None, decided.at)?
                 .into_iter()
                 .find(|closed| closed.hold == hold))
         })
@@ -312,7 +323,11 @@ fn number(
             // What holds the rest of them is not known anew.
             None => drop(whys.remove(hold)),
             Some(became) => {
-                let left = (EndedBy::Cause, Some(became));
+                let left = Left {
+                    by: EndedBy::Cause,
+                    became: Some(became),
+                    decided: None,
+                };
                 leave(transaction, *hold, &[*seen].into(), left)?;
             }
         }
@@ -385,14 +400,27 @@ fn add_person(
         .map(drop)
 }
 
+/// How somebody leaves a hold, and by whose decision, if by one.
+pub(super) struct Left<'d> {
+    pub(super) by: EndedBy,
+    pub(super) became: Option<Became>,
+    pub(super) decided: Option<&'d Decided>,
+}
+
 pub(super) fn leave(
     transaction: &Transaction<'_>,
     hold: HoldNumber,
     seen: &BTreeSet<Fingerprint>,
-    (by, became): (EndedBy, Option<Became>),
+    left: Left<'_>,
 ) -> rusqlite::Result<()> {
+    let Left {
+        by,
+        became,
+        decided,
+    } = left;
     let mut leave = transaction.prepare_cached(
-        "UPDATE hold_people SET ended_by = ?3, became = ?4 WHERE hold = ?1 AND seen = ?2 AND ended_by IS NULL",
+        "UPDATE hold_people SET ended_by = ?3, became = ?4, decided_by = ?5, decided_at = ?6 WHERE \
+         hold = ?1 AND seen = ?2 AND ended_by IS NULL",
     )?;
     seen.iter().try_for_each(|seen| {
         leave
@@ -400,7 +428,9 @@ pub(super) fn leave(
                 Number(hold),
                 EnumText(seen),
                 EnumText(by),
-                became.map(EnumText)
+                became.map(EnumText),
+                decided.map(|decided| &decided.by),
+                decided.map(|decided| Time(decided.at))
             ])
             .map(drop)
     })
@@ -434,13 +464,16 @@ pub(super) fn close_empty(
 
 /// Removes the oldest of the holds that have ended, so that they do not become more and more.
 fn forget_old(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    transaction.execute(
-        &format!(
-            "DELETE FROM holds WHERE ended_at IS NOT NULL AND hold NOT IN (SELECT hold FROM holds \
-             WHERE ended_at IS NOT NULL ORDER BY hold DESC LIMIT {ENDED_KEPT})"
-        ),
-        [],
-    )?;
+    for (which, kept) in [("=", ENDED_KEPT), ("<>", DECIDED_KEPT)] {
+        let which = format!("ended_at IS NOT NULL AND ended_by {which} 'cause'");
+        transaction.execute(
+            &format!(
+                "DELETE FROM holds WHERE {which} AND hold NOT IN (SELECT hold FROM holds WHERE \
+                 {which} ORDER BY hold DESC LIMIT {kept})"
+            ),
+            [],
+        )?;
+    }
     transaction.execute(
         "DELETE FROM hold_people WHERE hold NOT IN (SELECT hold FROM holds)",
         [],
@@ -484,6 +517,7 @@ fn with_people(hold: OpenHold, people: Vec<PersonRow>) -> OpenHold {
             let became = row.became.or(decided);
             HeldPerson {
                 became,
+                decided: row.decided,
                 ..row.person
             }
         })

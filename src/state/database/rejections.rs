@@ -13,7 +13,7 @@ use crate::{
     model::{
         change::Fingerprint,
         listed_rejection::{ListedRejection, RejectedWho},
-        open_hold::{Became, ClosedHold, EndedBy, HeldPerson, OpenHold},
+        open_hold::{Became, ClosedHold, Decided, EndedBy, HeldPerson, OpenHold},
         rejected::Rejected,
         report::Approver,
         user::EntityId,
@@ -22,7 +22,7 @@ use crate::{
         database::{
             State, columns,
             columns::{EnumText, HoldColumn as Number, JsonText, Time},
-            holds::{close_empty, leave},
+            holds::{Left, close_empty, leave},
             look::{Looked, look},
             values::RejectedRow,
         },
@@ -68,15 +68,23 @@ impl State {
                 }
             }
             let seen = people.keys().copied().collect();
-            let rejected = (EndedBy::Rejected, Some(Became::Rejected));
-            leave(transaction, of.hold, &seen, rejected)?;
+            let decided = Decided {
+                by: by.to_string(),
+                at,
+            };
+            let left = Left {
+                by: EndedBy::Rejected,
+                became: Some(Became::Rejected),
+                decided: Some(&decided),
+            };
+            leave(transaction, of.hold, &seen, left)?;
             let closed = close_empty(transaction, None, at)?;
             Ok(closed.into_iter().find(|closed| closed.hold == of.hold))
         })
     }
 
     /// Saves that edits of users, as texts, are not written again until their cause ends, since a
-    /// person had them undone.
+    /// person had them undone; and that others are rejected no more, since the person had them written.
     ///
     /// # Errors
     /// It cannot be written; then the earlier state stays.
@@ -84,13 +92,15 @@ impl State {
         &self,
         job: &str,
         (at, by): (DateTime<Utc>, &Approver),
-        undone: &[(EntityId, String)],
+        (undone, written): (&[(EntityId, String)], &[(EntityId, String)]),
         who: impl Fn(&EntityId) -> Option<RejectedWho>,
     ) -> Result<(), StateError> {
-        if undone.is_empty() {
+        if undone.is_empty() && written.is_empty() {
             return Ok(());
         }
         self.write(|transaction| {
+            let written = written.iter().map(|(user, edit)| (user, &**edit));
+            end(transaction, job, written)?;
             undone.iter().try_for_each(|(user, edit)| {
                 let row = RejectedRow {
                     job: job.to_owned(),

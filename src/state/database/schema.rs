@@ -351,6 +351,11 @@ pub(super) const STEPS: &[&str] = &[
         result       TEXT
     ) STRICT;
 ",
+    // Who decided about a person of a hold, and when; not known of what earlier versions saved.
+    "
+    ALTER TABLE hold_people ADD COLUMN decided_by TEXT;
+    ALTER TABLE hold_people ADD COLUMN decided_at TEXT;
+",
 ];
 
 /// What a connection is for.

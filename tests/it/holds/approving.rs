@@ -88,8 +88,14 @@ fn some_are_approved_and_the_rest_keeps_its_number() {
     assert_eq!((report.counts.held, report.ftrack.write_calls), (1, 0));
     assert_eq!(only_hold(&studio), (number, vec!["user2".to_owned()]));
 
+    let shown = studio.run(&["runs", "show", "last"]).stdout;
+    assert!(!shown.contains("  approved   by"), "{shown}");
+
     let (status, report) = approve(&studio, number, &[]);
     assert_eq!((status, report.counts.deactivated), (0, 1));
+    let shown = studio.run(&["runs", "show", "last"]).stdout;
+    let by = format!("  approved   by uid {uid}\n");
+    assert!(shown.contains(&by), "{shown}");
     let closed: Vec<u64> = report.holds_closed.iter().map(|hold| hold.get()).collect();
     assert_eq!(closed, [number]);
     assert_eq!(holds(&studio), []);
@@ -191,7 +197,10 @@ fn who_is_not_as_seen_is_refused_by_name() {
         .collect();
     assert_eq!(became, ["not_due", "held_otherwise", "changed", "written"]);
     let shown = studio.run(&["holds", "show", &number.to_string()]).stdout;
-    for told in ["at its end: no longer due\n", "at its end: written\n"] {
+    for told in [
+        "at its end: no longer due\n",
+        "at its end: written, by uid ",
+    ] {
         assert!(shown.contains(told), "{shown}");
     }
 }

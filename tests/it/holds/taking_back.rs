@@ -1,6 +1,9 @@
 //! `holds --rejected` lists what people rejected, and `unreject` takes it back.
 
-use ftrack_ldap_sync::demo::ftrack::{CallKind, Fault};
+use ftrack_ldap_sync::{
+    demo::ftrack::{CallKind, Fault},
+    model::explanation::Verdict,
+};
 use serde_json::Value;
 
 use super::{
@@ -94,6 +97,47 @@ fn what_was_rejected_is_listed_and_taken_back() {
     assert_eq!(unreject(&studio, &[&hold]).0, 0);
     assert_eq!(logins(&studio), Vec::<String>::new());
     assert_eq!(only_hold_after(&studio), ["user1", "user2"]);
+}
+
+#[test]
+fn before_the_next_run_what_is_taken_back_has_no_number_yet() {
+    let mut studio = left(&[0]);
+    studio.job = "users.protect = [\"user0\"]".into();
+    studio.sync();
+    let (number, _) = only_hold(&studio);
+    let hold = number.to_string();
+    let told = |studio: &Studio| {
+        let explained = studio.explain(&["user0"]).unwrap();
+        assert_eq!(explained.verdict, Verdict::Protected, "{explained:#?}");
+        let step = &explained.steps.last().unwrap().detail;
+        assert!(explained.reason.contains(step), "{explained:#?}");
+        (
+            explained.changes[0].hold.map(|hold| hold.get()),
+            step.clone(),
+        )
+    };
+    let (numbered, said) = told(&studio);
+    assert_eq!(numbered, Some(number));
+    assert!(
+        said.contains("approve it: `holds` shows its number"),
+        "{said}"
+    );
+    assert_eq!(reject(&studio, &[&hold]).0, 0);
+    assert_eq!(unreject(&studio, &[&hold]).0, 0);
+    let (none, said) = told(&studio);
+    assert_eq!(none, None);
+    assert!(
+        said.contains("approve it: the next run gives it a number, which `holds` shows then"),
+        "{said}"
+    );
+    assert!(!said.contains("`holds` shows its number"), "{said}");
+    studio.sync();
+    let (again, said) = told(&studio);
+    assert!(again > Some(number), "{again:?}");
+    assert!(
+        said.contains("approve it: `holds` shows its number"),
+        "{said}"
+    );
 }
 
 #[test]

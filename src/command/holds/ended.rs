@@ -1,0 +1,72 @@
+//! `holds --ended`: what a run held before, how that ended, and who decided.
+
+use std::collections::BTreeSet;
+
+use chrono::Local;
+
+use super::super::{print, print_json, print_text, terminal, terminal::Screen};
+use crate::{
+    cli::{Exit, Format, HoldsArgs, Stop},
+    escape::escape_control,
+    model::{
+        open_hold::{Ended, OpenHold},
+        readable_time::readable_time,
+    },
+};
+
+/// Lists the holds of all jobs or of one that have ended, the newest first.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub(super) fn list(all: &[OpenHold], args: &HoldsArgs) -> Result<Exit, Stop> {
+    let is_wanted = |hold: &&OpenHold| {
+        hold.ended.is_some()
+            && args
+                .list
+                .saved
+                .job
+                .as_ref()
+                .is_none_or(|job| *job == hold.job)
+    };
+    let ended: Vec<&OpenHold> = all.iter().rev().filter(is_wanted).collect();
+    match args.list.format {
+        Format::Json => print_json(&ended),
+        Format::Text if ended.is_empty() => print_text("No hold has ended.\n"),
+        Format::Text => print(&table(&ended, Screen::of_stdout())),
+    }
+}
+
+fn table(holds: &[&OpenHold], screen: Screen) -> String {
+    let mut table = screen.table();
+    table.set_header([
+        "HOLD", "JOB", "KIND", "HELD BY", "PEOPLE", "ENDED", "HOW", "BY",
+    ]);
+    for hold in holds {
+        let Some(Ended { at, by }) = &hold.ended else {
+            continue;
+        };
+        table.add_row([
+            hold.hold.to_string(),
+            escape_control(&hold.job).into_owned(),
+            hold.kind.to_string(),
+            hold.held_by.as_str().to_owned(),
+            hold.people.len().to_string(),
+            readable_time(*at, &Local),
+            by.as_str().to_owned(),
+            escape_control(&deciders(hold)).into_owned(),
+        ]);
+    }
+    terminal::unbroken(&mut table, &[0]);
+    let text = "\n`holds show N` shows what became of each of its people, by whom and when.\n";
+    terminal::lines(&table) + &screen.fit(text)
+}
+
+/// Who approved or rejected some of it.
+fn deciders(hold: &OpenHold) -> String {
+    let decided = hold
+        .people
+        .iter()
+        .filter_map(|person| person.decided.as_ref());
+    let by: BTreeSet<&str> = decided.map(|decided| &*decided.by).collect();
+    by.into_iter().collect::<Vec<_>>().join(", ")
+}
