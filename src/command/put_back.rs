@@ -14,6 +14,7 @@ use super::{
 use crate::{
     cli::{Exit, Format, RestoreArgs, Stop, UndoArgs},
     config::Config,
+    escape::escape_control,
     model::report::{Outcome, Report, Trigger},
     run::{
         failure::{PutBackError, RunStartError},
@@ -41,9 +42,24 @@ pub async fn undo(
         by: approver(),
     };
     if !config.jobs.contains_key(&job) {
-        return Err(Stop::usage(&PutBackError::NoJob { run, job }));
+        let mut stop = Stop::usage(&PutBackError::NoJob { run, job });
+        if args.run == "last" && args.put_back.job.is_none() {
+            stop.lines.push(undo_of_others(config));
+        }
+        return Err(stop);
     }
     put_back(config, (&state, &job), &order, args.put_back.format, cancel).await
+}
+
+/// How the last runs of the jobs are undone that are configured.
+fn undo_of_others(config: &Config) -> String {
+    let known: Vec<String> = config
+        .jobs
+        .keys()
+        .map(|job| format!("`undo last --job {}`", escape_control(job)))
+        .collect();
+    let known = known.join(", ");
+    format!("it is the last run that wrote anything; of a job that is configured: {known}")
 }
 
 /// The run that is meant, and its job. `last` is the last one that wrote anything: others may have run

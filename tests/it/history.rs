@@ -12,7 +12,10 @@ use ftrack_ldap_sync::{
 };
 use serde_json::{Value, json};
 
-use crate::studio::{Ended, Studio, dn, person};
+use crate::{
+    studio::{Ended, Studio, dn, person},
+    undo::{ROLE, set_members, with_role},
+};
 
 /// The program with another configuration.
 fn run_with(config: &Path, arguments: &[&str]) -> Ended {
@@ -264,6 +267,48 @@ fn who_was_deactivated_on_a_day_and_why_is_one_command() {
         assert_eq!(refused.status, 2, "{arguments:?}");
         assert!(refused.stderr.contains(why), "{}", refused.stderr);
     }
+}
+
+#[test]
+fn who_got_a_role_and_who_lost_one_are_found_by_their_kinds() {
+    let studio = with_role(&["ada", "bob", "cyd"], &["ada"]);
+    studio.sync();
+    set_members(&studio, &["bob"]);
+    let second = studio.sync();
+    assert_eq!(second.counts.role_changes, 2, "{second:#?}");
+    let of_kind = |kind: &str| {
+        let told = printed(&studio, &["--changes", "--kind", kind]);
+        let lines = told.lines().filter(|line| !line.starts_with("    the "));
+        let lines = lines.map(|line| line.split_once("  ").map_or(line, |(_, told)| told));
+        let lines = lines.map(|line| line.split([',', '(']).next().unwrap().trim());
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let given = format!("gives the role {ROLE}");
+    // Also whom a run created with it; nobody who was only created.
+    let all = ["update bob", &given, "create ada", &given];
+    assert_eq!(of_kind("grant"), all);
+    assert_eq!(
+        of_kind("revoke"),
+        ["update ada", &format!("takes the role {ROLE}")]
+    );
+    let json = printed(
+        &studio,
+        &[
+            "--changes",
+            "--kind",
+            "grant",
+            "--person",
+            "bob",
+            "--format",
+            "json",
+        ],
+    );
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json.as_array().unwrap().len(), 1);
+    assert_eq!(
+        json[0]["change"]["edits"],
+        json!([{"kind": "grant", "role": ROLE}])
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ use ftrack_ldap_sync::{
     demo::ftrack::{Account, CallKind, Fault},
     model::{
         change::{Action, HeldBy},
+        explanation::{StepName, Verdict},
         report::{Became, ChangeResult, Outcome, Report},
     },
 };
@@ -216,6 +217,30 @@ fn a_saved_plan_is_not_applied() {
         refused.stderr
     );
     assert!(studio.ftrack().user("ada").is_none());
+}
+
+#[test]
+fn a_plan_and_an_explanation_say_that_nothing_of_it_is_written() {
+    const SAID: &str =
+        "the job has mode = \"observe\", so no run writes this, and neither does `apply`";
+    let mut studio = Studio::of(&["ada"]);
+    let told = |studio: &Studio| {
+        let plan = studio.run(&["plan"]);
+        assert_eq!(plan.status, 0, "{}", plan.stderr);
+        let saved = studio.plan(&[]).unwrap();
+        let explained = studio.explain(&["ada"]).unwrap();
+        assert_eq!(explained.verdict, Verdict::Create, "{explained:#?}");
+        let last = explained.steps.last().unwrap();
+        let guard = (last.step, last.passed, last.detail == SAID);
+        (plan.stdout.contains(SAID), saved.warnings.len(), guard)
+    };
+    assert_eq!(told(&studio), (false, 0, (StepName::Guard, true, false)));
+    studio = observing(studio, "");
+    assert_eq!(told(&studio), (true, 1, (StepName::Guard, false, true)));
+    let text = studio.run(&["explain", "ada"]).stdout;
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(SAID), "{text}");
+    assert_eq!(studio.ftrack().counters().write_calls, 0);
 }
 
 #[test]

@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 
 use crate::{
     faults::cases,
-    rules::{account, by_hand, come_back, give_role, leave, logins, make_administrator},
+    rules::{
+        account, add_config, by_hand, come_back, give_role, leave, logins, make_administrator,
+    },
     studio::{Studio, dn, person},
     undo::{left, nothing_is_done_again, put_back, seen, set_members, with_role},
 };
@@ -337,6 +339,30 @@ proptest! {
         prop_assert_eq!(now, before);
         nothing_is_done_again(&studio);
     }
+}
+
+#[test]
+fn among_several_jobs_the_one_whose_last_snapshot_is_meant_has_to_be_named() {
+    let studio = studio();
+    studio.tree().replace(&dn("ada"), "sn", &["New"]).unwrap();
+    let run = studio.sync();
+    add_config(&studio, "[jobs.nightly]\nkind = \"ftrack-ldap\"\n");
+    let users = seen(&studio);
+    for arguments in [&["restore", "last"][..], &["restore", "last", "--dry-run"]] {
+        let ended = studio.run(arguments);
+        assert_eq!((ended.status, &*ended.stdout), (2, ""), "{arguments:?}");
+        assert!(ended.stderr.contains("--job"), "{}", ended.stderr);
+    }
+    let none = studio.run(&["restore", "last", "--job", "nightly"]);
+    assert_eq!(none.status, 2, "{}", none.stderr);
+    assert_eq!(seen(&studio), users);
+    let report = put_back(&studio, &["restore", "last", "--job", "artists"]);
+    assert_eq!(report.restores.as_ref(), Some(&run.run));
+    assert_eq!(logins(&report, Action::Update), ["ada"]);
+    // One that is named needs no job.
+    let report = put_back(&studio, &["restore", &report.run]);
+    assert_eq!(studio.user("ada").last_name.as_deref(), Some("New"));
+    assert_eq!(report.job, "artists");
 }
 
 #[test]

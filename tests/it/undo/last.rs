@@ -1,11 +1,13 @@
 //! Which run `undo last` means.
 
+use std::{fs, process::Command};
+
 use ftrack_ldap_sync::model::report::{ChangeResult, Outcome};
 
 use super::{eventful, nothing_is_done_again, put_back, seen, undo};
 use crate::{
     rules::{add_config, leave},
-    studio::Studio,
+    studio::{Ended, Studio},
 };
 
 #[test]
@@ -59,6 +61,65 @@ fn among_several_jobs_it_has_to_be_named() {
     assert!(ended.stderr.contains("--job"), "{}", ended.stderr);
     let report = put_back(&studio, &["undo", "last", "--job", "artists"]);
     assert_eq!(report.outcome, Outcome::Succeeded, "{report:#?}");
+}
+
+#[test]
+fn where_the_job_of_the_last_run_is_gone_the_others_are_named() {
+    let studio = eventful();
+    studio.sync();
+    let text = fs::read_to_string(studio.config()).unwrap();
+    let other = studio.folder().join("other.toml");
+    fs::write(&other, text.replace("[jobs.artists]", "[jobs.others]")).unwrap();
+    let undo = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"));
+        command.arg("--config").arg(&other).arg("undo");
+        let ended = Ended::of(command.args(arguments).env_clear().output().unwrap());
+        assert_eq!((ended.status, &*ended.stdout), (2, ""), "{arguments:?}");
+        ended.stderr
+    };
+    let said = undo(&["last"]);
+    for told in [
+        "the job \\\"artists\\\", which is not configured any more",
+        "`undo last --job others`",
+    ] {
+        assert!(said.contains(told), "{said}");
+    }
+    // Whoever names the job means it.
+    let said = undo(&["last", "--job", "artists"]);
+    assert!(!said.contains("`undo last"), "{said}");
+}
+
+#[test]
+fn a_trial_is_approved_by_nobody() {
+    const BY: &str = "  approved   by uid ";
+    let studio = eventful();
+    studio.sync();
+    let text = |arguments: &[&str]| {
+        let ended = studio.run(arguments);
+        assert_eq!(ended.status, 0, "{arguments:?}: {}", ended.stderr);
+        ended.stdout
+    };
+    let uid = rustix::process::getuid().as_raw();
+    let by = format!("{BY}{uid}\n");
+    for command in ["undo", "restore"] {
+        let trial = text(&[command, "last", "--dry-run"]);
+        assert!(
+            trial.contains(", dry run: ") && !trial.contains(BY),
+            "{trial}"
+        );
+        let shown = text(&["runs", "show", "last"]);
+        assert!(!shown.contains(BY), "{shown}");
+    }
+    for command in ["undo", "restore"] {
+        let done = text(&[command, "last"]);
+        assert!(done.contains(&by), "{done}");
+        assert!(text(&["runs", "show", "last"]).contains(&by));
+        let listed = text(&["runs", "--changes", "--limit", "1"]);
+        assert!(
+            listed.contains(&format!("({command} by uid {uid})")),
+            "{listed}"
+        );
+    }
 }
 
 /// An undone restore leaves everybody as before it: also whose deactivation was due.
