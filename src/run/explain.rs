@@ -171,7 +171,12 @@ impl RunContext<'_, LdapWork> {
         let own = known.clone().unwrap_or_else(|| OwnLinks::new(source, []));
         let mut trace = Trace::default();
         let named = users_named(&current, who);
-        let found = self.search(who, (&named, &own), &mut trace).await?;
+        let mut found = self.search(who, (&named, &own), &mut trace).await?;
+        if found.entries.is_empty()
+            && let Some(mail) = self.mail_to_adopt_by(&named)
+        {
+            found = self.search(mail, (&named, &own), &mut trace).await?;
+        }
         let chosen = self.choose(who, &found, &named, (&current, &own))?;
         self.record_entry(&found, chosen.as_ref(), &mut trace);
         let id = match &chosen {

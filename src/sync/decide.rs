@@ -382,7 +382,7 @@ impl<'a> Matched<'a> {
             owned_active,
             given_grants: self.given_grants(),
             linked,
-            is_first_contact: self.is_first_contact(),
+            is_first_contact: self.is_first_contact(owned),
             outside_members: self
                 .desired
                 .groups()
@@ -444,9 +444,9 @@ impl<'a> Matched<'a> {
     }
 
     /// Whether the job has only begun with its people: it had no run that wrote what it should, and
-    /// owned nobody when it began.
-    fn is_first_contact(&self) -> bool {
-        self.known.is_new && (self.owned.users == 0 || self.known.has_begun)
+    /// owned nobody when it began. So many users it owns now, also where only some are looked at.
+    fn is_first_contact(&self, owned: usize) -> bool {
+        self.known.is_new && (owned == 0 || self.known.has_begun)
     }
 }
 

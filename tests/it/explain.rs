@@ -1,6 +1,7 @@
 //! `explain`: what happens to one person, and why.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod adopted;
 mod undone;
 mod whole;
 
@@ -279,6 +280,11 @@ fn the_answer_is_for_people_and_for_programs() {
     for (arguments, why) in [
         (vec!["explain", ""], "WHO is empty"),
         (vec!["explain", "nojob", "ada"], "there is no job"),
+        (
+            vec!["explain", "artits", "ada"],
+            "if these words are one name",
+        ),
+        (vec!["explain", "artits", "ada"], "did you mean"),
         (vec!["explain", "ada", "--run", "20990101"], "20990101"),
     ] {
         let refused = studio.run(&arguments);

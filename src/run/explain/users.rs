@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    config::Adopt,
     model::{
         entry::DirectoryId,
         explanation::ExplainedUser,
@@ -20,6 +21,19 @@ use crate::{
 };
 
 impl RunContext<'_, LdapWork> {
+    /// The mail address of a user that nobody owns, where users are adopted by it: whoever has the same
+    /// one is the person that the user may become, whatever their logins are.
+    pub(super) fn mail_to_adopt_by<'c>(&self, named: &[&'c User]) -> Option<&'c str> {
+        let [user] = named else { return None };
+        let by_mail = match self.work.rules.users.adopt {
+            Adopt::Email => user.link.is_none(),
+            Adopt::Username | Adopt::Never => false,
+        };
+        user.email
+            .as_deref()
+            .filter(|mail| by_mail && !mail.is_empty())
+    }
+
     /// The users whom these people may concern, with all administrators.
     pub(super) fn concerned(
         &self,
