@@ -10,6 +10,9 @@ use super::{Format, ListArgs};
 pub struct UndoArgs {
     /// Run id, a part of it that matches no other run, or `last`: the last run that wrote something
     pub run: String,
+    /// On a terminal, do not show what would be written and ask first
+    #[arg(long, conflicts_with = "dry_run")]
+    pub yes: bool,
     #[command(flatten)]
     pub put_back: PutBackArgs,
 }

@@ -48,7 +48,18 @@ pub async fn undo(
         }
         return Err(stop);
     }
-    put_back(config, (&state, &job), &order, args.put_back.format, cancel).await
+    let asking = Asking {
+        question: "The next run does not do it again. Undo this? [y/N]",
+        refused: "not undone: nothing was written",
+        yes: args.yes,
+    };
+    let of = (&state, &*job);
+    once_confirmed(config, of, (order, &asking), args.put_back.format, cancel).await
+}
+
+/// A job that is named exists, or did.
+fn check_job(config: &Config, history: &History, job: Option<&str>) -> Result<(), Stop> {
+    runs::check_known(history, job, config.jobs.keys().cloned())
 }
 
 /// How the last runs of the jobs are undone that are configured.
@@ -66,6 +77,7 @@ fn undo_of_others(config: &Config) -> String {
 /// since, or only shown what they would do.
 fn undone(config: &Config, args: &UndoArgs) -> Result<(String, String), Stop> {
     let history = History::new(&config.state_dir);
+    check_job(config, &history, args.put_back.job.as_deref())?;
     if args.run != "last" {
         let found = history.find(&args.run, args.put_back.job.as_deref());
         let found = found.map_err(runs::stop)?;
@@ -101,16 +113,18 @@ pub async fn restore(
     args: &RestoreArgs,
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
-    if args.snapshot == "last" && args.put_back.job.is_none() && config.jobs.len() > 1 {
+    let job = args.put_back.job.as_deref();
+    check_job(config, &History::new(&config.state_dir), job)?;
+    if args.snapshot == "last" && job.is_none() && config.jobs.len() > 1 {
         return Err(Stop::usage(
             "there are several jobs: name the one whose last snapshot is to be restored, with --job, \
              or name the snapshot",
         ));
     }
     let saved = Snapshots::new(&config.state_dir);
-    let found = saved.find(&args.snapshot, args.put_back.job.as_deref());
+    let found = saved.find(&args.snapshot, job);
     let head = found.map_err(|error| snapshots::stop(&error))?.head;
-    let mut order = PutBackOrder {
+    let order = PutBackOrder {
         what: ToPutBack::Snapshot(head.run.clone()),
         only: args.put_back.only.clone(),
         dry_run: args.put_back.dry_run,
@@ -124,23 +138,47 @@ pub async fn restore(
         )));
     }
     let state = open_state(config)?;
+    let asking = Asking {
+        question: "The next run does not do it again. Restore this? [y/N]",
+        refused: "not restored: nothing was written",
+        yes: args.yes,
+    };
     let of = (&state, &*head.job);
-    if args.put_back.dry_run || args.yes || !terminal::can_ask() {
-        return put_back(config, of, &order, args.put_back.format, cancel).await;
+    once_confirmed(config, of, (order, &asking), args.put_back.format, cancel).await
+}
+
+/// What somebody at a terminal is asked before anything is put back.
+struct Asking {
+    question: &'static str,
+    /// What is said where the answer is not yes.
+    refused: &'static str,
+    /// Whether the answer was given on the command line.
+    yes: bool,
+}
+
+/// Puts it back; on a terminal only after it was shown and confirmed, since it may reach far more than
+/// whoever asks for it has in mind.
+async fn once_confirmed(
+    config: &Arc<Config>,
+    of: (&State, &str),
+    (mut order, asking): (PutBackOrder, &Asking),
+    format: Format,
+    cancel: &CancellationToken,
+) -> Result<Exit, Stop> {
+    if order.dry_run || asking.yes || !terminal::can_ask() {
+        return put_back(config, of, &order, format, cancel).await;
     }
-    // It may reach far more than whoever asks for it has in mind.
     order.dry_run = true;
     let shown = run(config, of, &order, cancel).await?;
-    show_new(&shown, args.put_back.format)?;
+    show_new(&shown, format)?;
     if shown.outcome == Outcome::Failed || shown.changes.is_empty() {
         return Ok(Exit::of(&shown));
     }
-    let question = "The next run does not do it again. Restore this? [y/N]";
-    if !terminal::confirmed(question, cancel).await? {
-        return Err(Stop::failed("not restored: nothing was written"));
+    if !terminal::confirmed(asking.question, cancel).await? {
+        return Err(Stop::failed(asking.refused));
     }
     order.dry_run = false;
-    put_back(config, of, &order, args.put_back.format, cancel).await
+    put_back(config, of, &order, format, cancel).await
 }
 
 /// Makes the reports of interrupted runs, so that the last one is among those that can be named; a job

@@ -106,21 +106,27 @@ pub(super) fn state_dir(file: &Path, named: Option<&Path>, what: &str) -> Result
 
 /// A job may have runs and not be configured any more, or be configured and have no runs yet.
 pub(super) fn check_job(history: &History, job: Option<&str>, file: &Path) -> Result<(), Stop> {
+    let configured = config::job_names(file, &Environment::of_process());
+    check_known(history, job, configured)
+}
+
+/// The same where it is known which jobs are configured.
+pub(super) fn check_known(
+    history: &History,
+    job: Option<&str>,
+    configured: impl IntoIterator<Item = String>,
+) -> Result<(), Stop> {
     let Some(job) = job else { return Ok(()) };
     let mut known = history.jobs().map_err(|error| Stop::failed(&error))?;
-    known.extend(config::job_names(file, &Environment::of_process()));
+    known.extend(configured);
     known.sort_unstable();
     known.dedup();
     if known.iter().any(|known| known == job) {
         return Ok(());
     }
-    let known = if known.is_empty() {
-        "there are none yet".to_owned()
-    } else {
-        format!("the jobs are {}", known.join(", "))
-    };
+    let others = config::other_jobs(job, known.iter().map(String::as_str));
     Err(Stop::usage(&escape_control(&format!(
-        "there is no job {job:?}, and no run of one ({known})"
+        "there is no job {job:?}, and no run of one{others}"
     ))))
 }
 

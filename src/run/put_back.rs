@@ -43,6 +43,7 @@ use crate::{
     sync::{
         guard,
         guard::{Approval, ClosedKinds, Vetted, VettedNotes},
+        later::written,
         put_back::{Guarding, PutBack, Rejections},
         undo,
     },
@@ -170,6 +171,13 @@ impl CompiledJob {
                 }
                 if report.dry_run || report.observed.is_some() {
                     return Err(PutBackError::DryRun { run });
+                }
+                if report
+                    .changes
+                    .iter()
+                    .all(|change| written(change).is_empty())
+                {
+                    return Err(PutBackError::WroteNothing { run });
                 }
                 let what = format!("the run {run}");
                 if report.ftrack.server != here {

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -319,6 +320,27 @@ impl Studio {
     /// Starts the program and lets it go on.
     pub fn start(&self, arguments: &[&str]) -> Child {
         self.command(arguments).spawn().unwrap()
+    }
+
+    /// The program on a terminal, with this answer to what it asks; both outputs are there.
+    pub fn on_a_terminal(&self, arguments: &str, answer: &str) -> Ended {
+        let program = env!("CARGO_BIN_EXE_ftrack-ldap-sync");
+        let config = self.config();
+        let line = format!("{program} --config {} {arguments}", config.display());
+        let mut child = Command::new("script")
+            .args(["-q", "-e", "-c", &line, "/dev/null"])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(answer.as_bytes()).unwrap();
+        let ended = Ended::of(child.wait_with_output().unwrap());
+        drop(input);
+        ended
     }
 
     /// One `sync`, whose report must be there, and whose counts must be what ftrack saw being

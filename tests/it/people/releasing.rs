@@ -1,7 +1,5 @@
 //! `release`: a job hands its people back.
 
-use std::io::Write;
-
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault},
     model::report::{Outcome, Trigger},
@@ -13,7 +11,7 @@ use crate::{
     daemon::Daemon,
     rules::{add_config, by_hand, leave},
     situations::Situation,
-    studio::{Ended, Studio, person},
+    studio::{Studio, person},
 };
 
 const RELEASE: [&str; 3] = ["release", "artists", "--yes"];
@@ -167,34 +165,11 @@ fn a_person_has_to_say_so() {
     assert_eq!(situation.ftrack().users(), before);
 }
 
-/// `release` on a terminal, with this answer.
-fn on_a_terminal(studio: &Studio, answer: &str) -> Ended {
-    let program = env!("CARGO_BIN_EXE_ftrack-ldap-sync");
-    let line = format!(
-        "{program} --config {} release artists",
-        studio.config().display()
-    );
-    let mut child = std::process::Command::new("script")
-        .args(["-q", "-e", "-c", &line, "/dev/null"])
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin")
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    input.write_all(answer.as_bytes()).unwrap();
-    let ended = Ended::of(child.wait_with_output().unwrap());
-    drop(input);
-    ended
-}
-
 #[test]
 fn on_a_terminal_it_asks() {
     let situation = Situation::synced(&["ada"]);
     for (answer, is_released) in [("n\n", false), ("\n", false), ("yes\n", true)] {
-        let ended = on_a_terminal(&situation, answer);
+        let ended = situation.on_a_terminal("release artists", answer);
         assert!(ended.stdout.contains("[y/N]"), "{}", ended.stdout);
         assert_eq!(ended.status == 0, is_released, "{}", ended.stdout);
         assert_eq!(link(&situation, "ada") == Value::Null, is_released);

@@ -33,13 +33,20 @@ fn runs_that_wrote_nothing_or_are_not_known() {
         status == 2 && said.contains("names nobody"),
         "{status} {said}"
     );
-    // One that changed nothing is put back in no time.
+    // There is nothing to put back of one that changed nothing, and no run about it.
     let quiet = studio.sync_changes_nothing();
-    let report = undo(&studio, &quiet);
-    assert_eq!(
-        (report.outcome, report.ftrack.write_calls),
-        (Outcome::Succeeded, 0)
-    );
+    let runs = studio.reports().len();
+    for arguments in [
+        &["undo", &quiet.run][..],
+        &["undo", &quiet.run, "--dry-run"],
+    ] {
+        let (status, said) = refused(&studio, arguments);
+        assert!(
+            status == 2 && said.contains("wrote nothing, so there is nothing to undo"),
+            "{status} {said}"
+        );
+    }
+    assert_eq!(studio.reports().len(), runs);
 }
 
 #[test]
@@ -136,4 +143,49 @@ fn a_run_of_the_job_is_waited_for_and_no_longer_than_the_time_limit() {
     drop(lock);
     let ended = Ended::of(child.wait_with_output().unwrap());
     assert_eq!(ended.status, 0, "{}", ended.stderr);
+}
+
+#[test]
+fn a_misspelled_job_is_named_with_the_one_that_is_meant() {
+    let studio = eventful();
+    studio.sync();
+    for command in ["undo", "restore"] {
+        let (status, said) = refused(&studio, &[command, "last", "--job", "artits"]);
+        assert_eq!(status, 2, "{said}");
+        for told in ["there is no job", "did you mean", "artists"] {
+            assert!(said.contains(told), "{said}");
+        }
+    }
+}
+
+#[test]
+fn on_a_terminal_an_undo_is_shown_and_confirmed() {
+    let studio = eventful();
+    let before = super::seen(&studio);
+    let run = studio.sync();
+    let written = super::seen(&studio);
+    let undo = format!("undo {}", run.run);
+    for answer in ["n\n", "\n"] {
+        let ended = studio.on_a_terminal(&undo, answer);
+        assert_eq!(ended.status, 1, "{}", ended.stdout);
+        for told in ["Nothing was written. ", "Undo this? [y/N]", "not undone"] {
+            assert!(ended.stdout.contains(told), "{told}: {}", ended.stdout);
+        }
+        assert_eq!(super::seen(&studio), written);
+    }
+    let ended = studio.on_a_terminal(&format!("{undo} --dry-run"), "");
+    assert_eq!(ended.status, 0, "{}", ended.stdout);
+    assert!(!ended.stdout.contains("[y/N]"), "{}", ended.stdout);
+    assert_eq!(super::seen(&studio), written);
+    let ended = studio.on_a_terminal(&undo, "y\n");
+    assert_eq!(ended.status, 0, "{}", ended.stdout);
+    let mut now = super::seen(&studio);
+    now.remove(&studio.user("gus").id);
+    assert_eq!(now, before);
+    // Said beforehand, nothing is asked.
+    let undone = studio.reports().pop().unwrap().run;
+    let ended = studio.on_a_terminal(&format!("undo {undone} --yes"), "");
+    assert_eq!(ended.status, 0, "{}", ended.stdout);
+    assert!(!ended.stdout.contains("[y/N]"), "{}", ended.stdout);
+    assert_eq!(super::seen(&studio), written);
 }
