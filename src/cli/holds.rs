@@ -3,7 +3,7 @@
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::{DaemonArgs, Format, ListArgs};
-use crate::model::hold_number::HoldNumber;
+use crate::model::hold_number::HoldName;
 
 /// `holds`
 #[derive(Debug, Args)]
@@ -26,9 +26,9 @@ pub struct HoldsArgs {
 pub enum HoldsCommand {
     /// Show whom a hold holds, and what would be written
     Show {
-        /// Number of the hold
+        /// Number of the hold, or its last digits: three at least
         #[arg(value_name = "N")]
-        hold: HoldNumber,
+        hold: HoldName,
     },
 }
 
@@ -36,9 +36,9 @@ pub enum HoldsCommand {
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct ApproveArgs {
-    /// Number of the hold, as `holds` shows it
+    /// Number of the hold, as `holds` shows it, or its last digits: three at least
     #[arg(value_name = "N")]
-    pub hold: HoldNumber,
+    pub hold: HoldName,
     /// Only these people: login, mail, DN, directory id or ftrack id; the others stay held
     #[arg(long, value_name = "WHO", num_args = 1..)]
     pub only: Vec<String>,
@@ -53,9 +53,9 @@ pub struct ApproveArgs {
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct RejectArgs {
-    /// Number of the hold, as `holds` shows it
+    /// Number of the hold, as `holds` shows it, or its last digits: three at least
     #[arg(value_name = "N")]
-    pub hold: HoldNumber,
+    pub hold: HoldName,
     /// Only these people: login, mail, DN, directory id or ftrack id; the others stay held
     #[arg(long, value_name = "WHO", num_args = 1..)]
     pub only: Vec<String>,
@@ -71,7 +71,7 @@ pub struct UnrejectArgs {
     /// Number of the hold that was rejected, as `holds --rejected` shows it; may be omitted where
     /// people are named
     #[arg(value_name = "N")]
-    pub hold: Option<HoldNumber>,
+    pub hold: Option<HoldName>,
     /// Only of these people: login, mail, DN, directory id or ftrack id
     #[arg(long, value_name = "WHO", num_args = 1..)]
     pub only: Vec<String>,

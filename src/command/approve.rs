@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     control::client::{Daemon, daemon_gone, is_there},
-    not_decided, not_started, open_state, print_text,
+    holds, not_decided, not_started, open_state, print_text,
     progress::ProgressLine,
     sync::{approver, prepare, show_new},
 };
@@ -15,7 +15,10 @@ use crate::{
     config::Config,
     daemon::{commands::RunUpdate, control::DecisionRequest},
     escape::escape_control,
-    model::report::Report,
+    model::{
+        hold_number::{HoldName, HoldNumber},
+        report::Report,
+    },
     run::{
         approval::HoldDecision,
         failure::{HoldError, RunStartError},
@@ -63,22 +66,23 @@ pub async fn reject(
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
     let by = approver();
-    let Rejection { people, pending } = if is_there(socket) || args.daemon.socket.is_some() {
+    let by_daemon = is_there(socket) || args.daemon.socket.is_some();
+    let (hold, Rejection { people, pending }) = if by_daemon {
         let only = args.only.clone();
         let sudo_user = by.sudo_user;
         let decision = DecisionRequest { only, sudo_user };
-        let reply = Daemon::at(socket)?.reject(args.hold, &decision).await?;
-        Rejection {
-            people: reply.rejected,
-            pending: reply.pending,
-        }
+        let daemon = Daemon::at(socket)?;
+        let hold = asked(&daemon, &args.hold).await?;
+        let reply = daemon.reject(hold, &decision).await?;
+        let (people, pending) = (reply.rejected, reply.pending);
+        (hold, Rejection { people, pending })
     } else {
         let config = load()?;
         let state = open_state(&config)?;
-        let (hold, only) = (args.hold, args.only.clone());
+        let (hold, only) = (known(&state, &args.hold)?, args.only.clone());
         let decision = HoldDecision { hold, only, by };
         let rejected = reject_here(&config, &state, &decision, cancel).await?;
-        rejected.map_err(|error| not_started(&error))?
+        (hold, rejected.map_err(|error| not_started(&error))?)
     };
     let what = if people == 1 {
         "change is"
@@ -92,7 +96,6 @@ pub async fn reject(
              them: {why}\n"
         )
     });
-    let hold = args.hold;
     print_text(&format!(
         "{people} {what} rejected, and not written until the cause has ended, or until \
          `unreject {hold}`.\n{pending}"
@@ -120,12 +123,29 @@ async fn reject_here(
     Ok(rejected)
 }
 
+/// The number of the hold that a person means, among those of a daemon.
+async fn asked(daemon: &Daemon, name: &HoldName) -> Result<HoldNumber, Stop> {
+    let open = match name.exact() {
+        Some(_) => Vec::new(),
+        None => daemon.holds().await?,
+    };
+    holds::number(name, open.into_iter().map(|hold| hold.hold))
+}
+
+/// The same among those of the state.
+pub(super) fn known(state: &State, name: &HoldName) -> Result<HoldNumber, Stop> {
+    let all = state.all_holds().map_err(|error| Stop::failed(&error))?;
+    holds::meant(name, &all)
+}
+
 async fn by_daemon(socket: &Path, args: &ApproveArgs, line: &ProgressLine) -> Result<Report, Stop> {
     let decision = DecisionRequest {
         only: args.only.clone(),
         sudo_user: approver().sudo_user,
     };
-    let mut run = Daemon::at(socket)?.approve(args.hold, &decision).await?;
+    let daemon = Daemon::at(socket)?;
+    let hold = asked(&daemon, &args.hold).await?;
+    let mut run = daemon.approve(hold, &decision).await?;
     loop {
         match run.next().await? {
             RunUpdate::Waiting | RunUpdate::Started => line.say("reading both servers"),
@@ -143,15 +163,15 @@ async fn here(
     cancel: &CancellationToken,
     line: &ProgressLine,
 ) -> Result<Report, Stop> {
+    let state = open_state(config)?;
+    let hold = known(&state, &args.hold)?;
     let decision = HoldDecision {
-        hold: args.hold,
+        hold,
         only: args.only.clone(),
         by: approver(),
     };
-    let state = open_state(config)?;
     let job = decision.job(&state).map_err(|error| not_decided(&error))?;
     if !config.jobs.contains_key(&job) {
-        let hold = args.hold;
         return Err(not_decided(&HoldError::NoJob { hold, job }));
     }
     let (prepared, servers) = prepare(config, &job)?;

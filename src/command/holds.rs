@@ -16,14 +16,15 @@ use crate::{
     cli::{Exit, Format, HoldsArgs, HoldsCommand, Stop},
     escape::escape_control,
     model::{
-        change::Action,
-        hold_number::HoldNumber,
+        change::{Action, HeldBy},
+        hold_number::{HoldName, HoldNumber},
         listed_rejection::ListedRejection,
         open_hold::{Became, Decided, HeldPerson, OpenHold},
         readable_time::{readable_time, readable_times},
         shown_edit::ShownEdit,
+        way_to_approve::in_hold,
     },
-    run::{failure::in_words, text},
+    run::{decided, failure::in_words, text},
     state::{self, Holds, Rejections, history::History},
 };
 
@@ -48,10 +49,10 @@ pub fn holds(file: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
     let all = known(&state_dir)?;
     match &args.command {
         Some(HoldsCommand::Show { hold }) => {
-            let shown = found(&all, *hold)?;
+            let shown = found(&all, meant(hold, &all)?)?;
             match args.list.format {
                 Format::Json => print_json(shown),
-                Format::Text => print_text(&one(shown)),
+                Format::Text => print_text(&one(shown, &state_dir)?),
             }
         }
         None => {
@@ -157,13 +158,29 @@ pub(super) fn known(state_dir: &Path) -> Result<Vec<OpenHold>, Stop> {
     }
 }
 
+/// The number of the hold that a person means.
+pub(super) fn meant(name: &HoldName, all: &[OpenHold]) -> Result<HoldNumber, Stop> {
+    let open = all.iter().filter(|hold| hold.ended.is_none());
+    number(name, open.map(|hold| hold.hold))
+}
+
+/// The same of these, which are open.
+pub(super) fn number(
+    name: &HoldName,
+    open: impl IntoIterator<Item = HoldNumber>,
+) -> Result<HoldNumber, Stop> {
+    let meant = name.of(open).map_err(|error| Stop::usage(&error))?;
+    meant.ok_or_else(|| Stop::usage(&no_hold(name)))
+}
+
+fn no_hold(name: &dyn std::fmt::Display) -> String {
+    format!("there is no hold {name}, or it ended long ago; `holds` lists those that are open")
+}
+
 /// The hold with a number.
 pub(super) fn found(all: &[OpenHold], hold: HoldNumber) -> Result<&OpenHold, Stop> {
-    all.iter().find(|known| known.hold == hold).ok_or_else(|| {
-        Stop::usage(&format!(
-            "there is no hold {hold}, or it ended long ago; `holds` lists those that are open"
-        ))
-    })
+    let found = all.iter().find(|known| known.hold == hold);
+    found.ok_or_else(|| Stop::usage(&no_hold(&hold)))
 }
 
 fn table(holds: &[&OpenHold], screen: Screen) -> String {
@@ -199,11 +216,68 @@ fn table(holds: &[&OpenHold], screen: Screen) -> String {
         table.add_row(row);
     }
     terminal::unbroken(&mut table, &[0]);
-    let text = "\n`holds show N` shows whom; `approve N` writes it.\n";
-    terminal::lines(&table) + &screen.fit(text)
+    let is_paused = |hold: &&&OpenHold| hold.held_by == HeldBy::Paused;
+    let paused = holds.iter().filter(is_paused).count();
+    let approve = match paused {
+        0 => "`approve N` writes it",
+        all if all == holds.len() => {
+            "no `approve` writes what is paused: `resume JOB --only KIND` ends the pause, and the next \
+             run writes it"
+        }
+        _ => {
+            "`approve N` writes it, but nothing that is paused: `resume JOB --only KIND` ends a pause"
+        }
+    };
+    let text = format!("\n`holds show N` shows whom; {approve}.\n");
+    terminal::lines(&table) + &screen.fit(&text)
 }
 
-fn one(hold: &OpenHold) -> String {
+/// How what an open hold holds is written.
+fn way_out(hold: &OpenHold, state_dir: &Path) -> Result<String, Stop> {
+    let number = hold.hold;
+    let pauses = state::all_pauses(state_dir).map_err(|error| Stop::failed(&error))?;
+    let pause = pauses
+        .get(&hold.job)
+        .and_then(|job| job.kinds.get(&hold.kind));
+    if pause.is_some_and(|pause| !pause.is_over(Utc::now())) {
+        return Ok(format!(
+            "`approve {number}` writes none of this while {} is paused.",
+            hold.kind
+        ));
+    }
+    if hold.held_by == HeldBy::Administrator {
+        return Ok("No approval writes this.".to_owned());
+    }
+    Ok(format!(
+        "`approve {number}` writes all of this; `approve {number} --only WHO` writes some of it."
+    ))
+}
+
+/// Why a hold holds its people. What a limit counts are those of a run, whatever hold each is in.
+fn why_held(hold: &OpenHold) -> String {
+    let why = in_hold(&hold.why, hold.hold);
+    match hold.held_by {
+        HeldBy::Limit if why.starts_with(|first: char| first.is_ascii_digit()) => {
+            format!("counted by the last run, over all holds of the job: {why}")
+        }
+        HeldBy::Limit
+        | HeldBy::Administrator
+        | HeldBy::Doubt
+        | HeldBy::Replica
+        | HeldBy::Configuration
+        | HeldBy::Protected
+        | HeldBy::Adoption
+        | HeldBy::Successor
+        | HeldBy::Returner
+        | HeldBy::Work
+        | HeldBy::Window
+        | HeldBy::Freeze
+        | HeldBy::Paused
+        | HeldBy::Rejected => why,
+    }
+}
+
+fn one(hold: &OpenHold, state_dir: &Path) -> Result<String, Stop> {
     let OpenHold {
         hold: number,
         job,
@@ -213,9 +287,10 @@ fn one(hold: &OpenHold) -> String {
         runs,
         changes: _,
         opens_at,
-        why,
+        why: _,
         ended: end,
         people,
+        left,
     } = hold;
     let mut lines = vec![format!(
         "Hold {number} of {}: {} to {kind}, held by {}",
@@ -235,7 +310,7 @@ fn one(hold: &OpenHold) -> String {
     if let Some(opens_at) = opens_at.filter(|_| end.is_none()) {
         lines.push(format!("  opens at {}", readable_time(opens_at, &Local)));
     }
-    lines.push(format!("  {}", escape_control(why)));
+    lines.push(format!("  {}", escape_control(&why_held(hold))));
     if let Some(end) = end {
         let at = readable_time(end.at, &Local);
         lines.push(format!("  {}, at {at}", in_words(end.by)));
@@ -255,16 +330,21 @@ fn one(hold: &OpenHold) -> String {
             ));
         }
     }
+    if !left.is_empty() {
+        lines.push(String::new());
+        lines.push("  Not in it any more:".to_owned());
+    }
+    for person in left {
+        let told = decided::told(hold, person);
+        let line = format!("  {} {}: {told}", person.action, person.username);
+        lines.push(format!("  {}", escape_control(&line)));
+    }
     if end.is_none() {
         lines.push(String::new());
-        lines.push(format!(
-            "`approve {number}` writes all of this; `approve {number} --only WHO` writes some of it."
-        ));
+        lines.push(way_out(hold, state_dir)?);
     }
-    lines
-        .into_iter()
-        .flat_map(|line| [line, "\n".to_owned()])
-        .collect()
+    let lines = lines.into_iter();
+    Ok(lines.flat_map(|line| [line, "\n".to_owned()]).collect())
 }
 
 fn of_person(person: &HeldPerson) -> Vec<String> {
@@ -335,6 +415,7 @@ fn in_project(project: Option<&str>) -> String {
 fn value(value: &Value) -> String {
     match value {
         Value::Null => "(none)".to_owned(),
+        Value::String(text) if text.is_empty() => "(empty)".to_owned(),
         Value::String(text) => escape_control(text).into_owned(),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
             escape_control(&value.to_string()).into_owned()

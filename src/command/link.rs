@@ -97,7 +97,7 @@ fn named(text: &str, what: &str) -> Result<String, Stop> {
 }
 
 /// The job of the option, or the only one; the names stand before it, so that it is not one of them.
-fn job_of_option<'c>(config: &'c Config, named: Option<&str>) -> Result<&'c str, Stop> {
+pub(super) fn job_of_option<'c>(config: &'c Config, named: Option<&str>) -> Result<&'c str, Stop> {
     match job(config, named) {
         Ok((name, _)) => Ok(name),
         Err(stop) if named.is_some() => Err(stop),

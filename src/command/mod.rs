@@ -224,6 +224,7 @@ fn not_started(error: &RunStartError) -> Stop {
             PutBackError::NoJob { .. }
             | PutBackError::OfFtrack { .. }
             | PutBackError::DryRun { .. }
+            | PutBackError::WroteNothing { .. }
             | PutBackError::OtherServer { .. }
             | PutBackError::Nobody { .. },
         )
@@ -244,6 +245,7 @@ fn not_decided(error: &HoldError) -> Stop {
     match error {
         HoldError::Unknown(_)
         | HoldError::Nobody { .. }
+        | HoldError::Decided { .. }
         | HoldError::Several { .. }
         | HoldError::NobodyRejected { .. }
         | HoldError::SeveralRejected { .. } => Stop::usage(error),
@@ -252,6 +254,7 @@ fn not_decided(error: &HoldError) -> Stop {
         | HoldError::NotTakenBack(_)
         | HoldError::Settled { .. }
         | HoldError::LastAdministrator { .. }
+        | HoldError::Paused { .. }
         | HoldError::NoJob { .. }
         | HoldError::State(_) => Stop::failed(error),
     }

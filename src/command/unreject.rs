@@ -5,14 +5,19 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    job, not_decided, not_started, open_state, print_text,
+    holds, link::job_of_option, not_decided, not_started, open_state, print_text,
     sync::{approver, prepare},
 };
 use crate::{
     cli::{Exit, Stop, UnrejectArgs},
     config::Config,
     escape::escape_control,
+    model::{
+        hold_number::{HoldName, HoldNumber},
+        open_hold::{Became, OpenHold},
+    },
     run::{failure::HoldError, taking_back::TakeBack},
+    state::State,
 };
 
 /// How many people are named.
@@ -28,8 +33,12 @@ pub async fn unreject(
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
     let state = open_state(config)?;
-    let name = match args.hold {
-        None => job(config, args.job.as_deref())?.0.to_owned(),
+    let hold = match &args.hold {
+        None => None,
+        Some(name) => Some(rejected(&state, name)?),
+    };
+    let name = match hold {
+        None => job_of_option(config, args.job.as_deref())?.to_owned(),
         Some(hold) => {
             let found = state.hold(hold).map_err(|error| Stop::failed(&error))?;
             let unknown = || not_decided(&HoldError::Unknown(hold));
@@ -42,7 +51,7 @@ pub async fn unreject(
     };
     let (prepared, servers) = prepare(config, &name)?;
     let order = TakeBack {
-        hold: args.hold,
+        hold,
         only: args.only.clone(),
         by: approver(),
     };
@@ -61,4 +70,16 @@ pub async fn unreject(
         },
         escape_control(&named.join(", "))
     ))
+}
+
+/// The number of the hold that a person means: one that is open, or of which something is rejected.
+fn rejected(state: &State, name: &HoldName) -> Result<HoldNumber, Stop> {
+    let all = state.all_holds().map_err(|error| Stop::failed(&error))?;
+    let was_rejected = |hold: &OpenHold| {
+        let mut people = hold.people.iter().chain(&hold.left);
+        people.any(|person| person.became == Some(Became::Rejected))
+    };
+    let may_be = |hold: &&OpenHold| hold.ended.is_none() || was_rejected(hold);
+    let those = all.iter().filter(may_be).map(|hold| hold.hold);
+    holds::number(name, those)
 }

@@ -47,6 +47,10 @@ pub struct OpenHold {
     pub ended: Option<Ended>,
     /// Those whose changes it holds; of one that ended, those whose changes it held.
     pub people: Vec<HeldPerson>,
+    /// Of one that is open, those who have left it, with what became of each; omitted where there are
+    /// none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<HeldPerson>,
 }
 
 /// The end of a hold.

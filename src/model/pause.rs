@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use crate::model::readable_time::readable_time;
+use crate::model::{change_kind::ChangeKind, readable_time::readable_time};
 
 /// Since when a job is paused, until when, why, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,20 @@ impl Pause {
             Some(by) => format!("since {since}, by {by}"),
             None => format!("since {since}"),
         }
+    }
+
+    /// That it is the pause of one kind of change of a job, until when, and what ends it, for people;
+    /// not escaped.
+    #[must_use]
+    pub fn of_kind(&self, kind: ChangeKind, job: &str, zone: &Tz) -> String {
+        let until = self.until.map(|until| readable_time(until, zone));
+        let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+        let reason = self.reason.as_ref().map(|reason| format!(" ({reason})"));
+        format!(
+            "a person paused {kind}{until}{}, {}, and `resume {job} --only {kind}` ends that",
+            reason.unwrap_or_default(),
+            self.since_words(zone)
+        )
     }
 
     /// Whether the pause has expired.

@@ -1,6 +1,8 @@
 //! How a person approves what is held: a run gives it a number; a plan is no run, and its file is
 //! applied.
 
+use crate::model::hold_number::HoldNumber;
+
 /// Of what a run holds.
 pub const BY_NUMBER: &str = "`holds` shows its number, `approve N` writes it";
 
@@ -23,4 +25,10 @@ pub fn before_a_run(why: &str) -> String {
 #[must_use]
 pub fn in_plan(why: &str) -> String {
     why.replace(BY_NUMBER, BY_PLAN)
+}
+
+/// The same of a hold whose number is known.
+#[must_use]
+pub fn in_hold(why: &str, hold: HoldNumber) -> String {
+    why.replace(BY_NUMBER, &format!("`approve {hold}` writes it"))
 }

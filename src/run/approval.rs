@@ -6,7 +6,7 @@ use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CompiledJob, Progress, Purpose, RunContext,
+    CompiledJob, Progress, Purpose, RunContext, decided,
     failure::{HoldError, RunStartError},
     ldap_work::LdapWork,
 };
@@ -14,6 +14,7 @@ use crate::{
     event::Event,
     model::{
         change::{Change, ChangeId, Fingerprint, HeldBy},
+        change_kind::ChangeKind,
         hold_number::HoldNumber,
         open_hold::{Decided, EndedBy, HeldPerson, OpenHold},
         report::{Approver, ChangeResult, Outcome, Report, Reported, Trigger},
@@ -23,6 +24,36 @@ use crate::{
     state::{SeenHold, State, files::StateError},
     sync::{decision::Plan, guard::Vetted},
 };
+
+/// Why a hold holds nobody of a name: the person was decided about, or another hold has the person.
+fn held_no_more(state: &State, hold: &OpenHold, who: &str) -> Result<HoldError, StateError> {
+    let (number, named) = (hold.hold, who.to_owned());
+    if let Some(person) = hold.left.iter().find(|person| person.is(who)) {
+        return Ok(HoldError::Decided {
+            hold: number,
+            who: named,
+            told: decided::told(hold, person),
+        });
+    }
+    let others = state.all_holds()?;
+    let others = others
+        .iter()
+        .filter(|other| other.ended.is_none() && other.people.iter().any(|person| person.is(who)));
+    let others = others.map(|other| {
+        let OpenHold {
+            hold, kind, job, ..
+        } = other;
+        format!("; hold {hold} ({kind}, {job}) does")
+    });
+    Ok(HoldError::Nobody {
+        hold: number,
+        who: named,
+        elsewhere: others.take(CAUSES).collect(),
+    })
+}
+
+/// The most reasons that are named why nothing was written.
+const CAUSES: usize = 3;
 
 /// What a person decided about a hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +94,7 @@ impl HoldDecision {
         let SeenHold { hold, waiting } = self.open(state)?;
         let names = |who: &String| waiting.values().any(|person| person.is(who));
         if let Some(who) = self.only.iter().find(|who| !names(who)) {
-            let (hold, who) = (self.hold, who.clone());
-            return Err(HoldError::Nobody { hold, who });
+            return Err(held_no_more(state, &hold, who)?);
         }
         for who in &self.only {
             let named = waiting.values().filter(|person| person.is(who));
@@ -129,34 +159,64 @@ impl CompiledJob {
             .await
     }
 
+    /// Whether an approval of a hold of this job may write anything.
+    ///
+    /// # Errors
+    /// There is no such hold, it has ended or holds nobody of that name; no approval writes what it
+    /// holds; or a person paused that.
+    pub fn can_approve(&self, state: &State, decision: &HoldDecision) -> Result<(), HoldError> {
+        self.approvable(state, decision).map(drop)
+    }
+
     /// The people of a hold of this job that a person approved.
     pub(super) fn approved_hold(
         &self,
         state: &State,
         decision: &HoldDecision,
     ) -> Result<ApprovedHold, RunStartError> {
+        Ok(self.approvable(state, decision)?)
+    }
+
+    fn approvable(
+        &self,
+        state: &State,
+        decision: &HoldDecision,
+    ) -> Result<ApprovedHold, HoldError> {
         let approved = decision.people(state)?;
         let hold = decision.hold;
         if approved.hold.job != self.name {
             let job = approved.hold.job;
-            return Err(HoldError::NoJob { hold, job }.into());
+            return Err(HoldError::NoJob { hold, job });
         }
-        match approved.hold.held_by {
-            HeldBy::Administrator => Err(HoldError::LastAdministrator { hold }.into()),
-            HeldBy::Doubt
-            | HeldBy::Rejected
-            | HeldBy::Replica
-            | HeldBy::Configuration
-            | HeldBy::Protected
-            | HeldBy::Adoption
-            | HeldBy::Successor
-            | HeldBy::Returner
-            | HeldBy::Work
-            | HeldBy::Limit
-            | HeldBy::Window
-            | HeldBy::Freeze
-            | HeldBy::Paused => Ok(approved),
+        if approved.hold.held_by == HeldBy::Administrator {
+            return Err(HoldError::LastAdministrator { hold });
         }
+        let kind = approved.hold.kind;
+        let paused = state.paused_kinds_now(&self.name)?;
+        let pause = paused.get(&kind);
+        match pause.filter(|pause| !pause.is_over(Utc::now()) && is_all_of(&approved.hold)) {
+            None => Ok(approved),
+            Some(pause) => Err(HoldError::Paused {
+                hold,
+                why: pause.of_kind(kind, &self.name, &self.job.timezone),
+            }),
+        }
+    }
+}
+
+/// Whether a pause of its kind leaves nothing of what a hold holds: of other kinds, other values of the
+/// same change may be written.
+fn is_all_of(hold: &OpenHold) -> bool {
+    match hold.kind {
+        ChangeKind::Create
+        | ChangeKind::Adopt
+        | ChangeKind::Deactivate
+        | ChangeKind::Reactivate => true,
+        ChangeKind::Update
+        | ChangeKind::Rename
+        | ChangeKind::Clear
+        | ChangeKind::Grant
+        | ChangeKind::Revoke => matches!(hold.held_by, HeldBy::Paused | HeldBy::Limit),
     }
 }
 
@@ -170,9 +230,25 @@ pub(super) fn outcome(report: &Report) -> (Outcome, Option<String>) {
     if done > 0 {
         return (Outcome::Partial, None);
     }
-    let why = "nothing of what was approved was written: it is not as it was seen, something else \
-               holds it, or ftrack refused it";
-    (Outcome::Failed, Some(why.to_owned()))
+    let why = "nothing of what was approved was written";
+    (Outcome::Failed, Some(format!("{why}: {}", causes(report))))
+}
+
+/// Why changes were not written, the first few of the different reasons.
+fn causes(report: &Report) -> String {
+    let errors = report
+        .changes
+        .iter()
+        .filter_map(|change| change.error.as_deref());
+    let all: BTreeSet<&str> = errors.collect();
+    let mut named: Vec<&str> = all.iter().take(CAUSES).copied().collect();
+    if all.len() > named.len() {
+        named.push("and more, as each change says");
+    }
+    if named.is_empty() {
+        named.push("it is not as it was seen");
+    }
+    named.join("; ")
 }
 
 fn is_done(change: &Reported) -> bool {

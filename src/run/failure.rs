@@ -61,6 +61,8 @@ pub enum PutBackError {
     OfFtrack { run: String },
     #[error("the run {run} only looked, and wrote nothing that could be undone")]
     DryRun { run: String },
+    #[error("the run {run} wrote nothing, so there is nothing to undo")]
+    WroteNothing { run: String },
     #[error(
         "{what} is of the ftrack server {there}, and the job {job:?} has {here} now, so nothing is \
          put back"
@@ -135,8 +137,21 @@ pub enum HoldError {
         /// When, as text.
         at: String,
     },
-    #[error("hold {hold} holds nobody named {who:?}; `holds show {hold}` lists them")]
-    Nobody { hold: HoldNumber, who: String },
+    #[error("hold {hold} holds nobody named {who:?}{elsewhere}; `holds show {hold}` lists them")]
+    Nobody {
+        hold: HoldNumber,
+        who: String,
+        /// Which other hold does, to append.
+        elsewhere: String,
+    },
+    /// It holds the person no more.
+    #[error("hold {hold} holds {who:?} no more: {told}; nothing was decided")]
+    Decided {
+        hold: HoldNumber,
+        who: String,
+        /// What became of it, when, and by whom.
+        told: String,
+    },
     #[error(
         "hold {hold} holds {people}, who are all named {who:?}, so nothing was decided; name the \
          person by the DN or an id"
@@ -152,6 +167,15 @@ pub enum HoldError {
          administrator; make somebody else one first"
     )]
     LastAdministrator { hold: HoldNumber },
+    #[error(
+        "hold {hold} cannot be approved now, and nothing was written: {why}; the first run after that \
+         writes it"
+    )]
+    Paused {
+        hold: HoldNumber,
+        /// Which pause holds it, and what ends that.
+        why: String,
+    },
     #[error("hold {hold} is one of the job {job:?}, which is not configured any more")]
     NoJob { hold: HoldNumber, job: String },
     #[error(

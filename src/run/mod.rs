@@ -25,6 +25,7 @@ mod changes;
 mod compiled_rules;
 mod confirm;
 mod confirm_earlier;
+pub mod decided;
 mod elsewhere;
 pub mod explain;
 pub mod failure;

@@ -14,6 +14,7 @@ mod approving;
 mod beside;
 mod decided;
 mod earlier;
+mod named;
 mod rejecting;
 mod shown_at_once;
 mod taking_back;

@@ -27,7 +27,7 @@ use crate::{
         status::JobStatus,
     },
     escape::escape_control,
-    model::hold_number::HoldNumber,
+    model::{hold_number::HoldNumber, open_hold::OpenHold},
 };
 
 /// Time limit for the daemon to accept a connection.
@@ -37,7 +37,8 @@ const CONNECTING: Duration = Duration::from_secs(5);
 /// a command.
 const ANSWERING: Duration = Duration::from_secs(30);
 
-/// Time limit for a monitoring system's question, which has ten seconds at least.
+/// Time limit for what only reads, and for a monitoring system's question, which has ten seconds at
+/// least.
 const CHECKING: Duration = Duration::from_secs(8);
 
 /// The longest answer, and the longest line of a run, in bytes; the report of the largest studio
@@ -155,6 +156,11 @@ impl Daemon {
         })
     }
 
+    /// The holds that are open.
+    pub(in crate::command) async fn holds(&self) -> Result<Vec<OpenHold>, Stop> {
+        self.json(Method::GET, &["v1", "holds"], None::<&()>).await
+    }
+
     /// Approves a hold.
     pub(in crate::command) async fn approve(
         &self,
@@ -199,10 +205,12 @@ impl Daemon {
         path: &[&str],
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<Response, Stop> {
+        let limit = limit(&method);
+        let silent = silent(&method);
         let request = self.request(method, path, body)?;
-        let sent = timeout(ANSWERING, self.client.execute(request))
+        let sent = timeout(limit, self.client.execute(request))
             .await
-            .map_err(|_| silent())?;
+            .map_err(|_| silent)?;
         let response = sent.map_err(|error| self.unreachable(&error))?;
         if response.status() == StatusCode::OK {
             return Ok(response);
@@ -315,10 +323,24 @@ pub(in crate::command) fn daemon_gone() -> Stop {
     )
 }
 
-fn silent() -> Stop {
+/// Time limit for an answer: what only reads is answered at once.
+fn limit(method: &Method) -> Duration {
+    if *method == Method::GET {
+        CHECKING
+    } else {
+        ANSWERING
+    }
+}
+
+fn silent(method: &Method) -> Stop {
+    let what = if *method == Method::GET {
+        "its process may be suspended, or the machine overloaded"
+    } else {
+        "it is not known whether the command took effect"
+    };
+    let seconds = limit(method).as_secs();
     Stop::failed(&format!(
-        "the daemon did not answer within {} s; it is not known whether the command took effect",
-        ANSWERING.as_secs()
+        "the daemon did not answer within {seconds} s; {what}"
     ))
 }
 
@@ -334,7 +356,7 @@ fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Stop> {
 async fn whole(mut response: Response) -> Result<Vec<u8>, Stop> {
     let mut bytes = Vec::new();
     let reading = async {
-        while let Some(chunk) = response.chunk().await.map_err(|_| silent())? {
+        while let Some(chunk) = response.chunk().await.map_err(|_| cut_off())? {
             if bytes.len().saturating_add(chunk.len()) > LONGEST {
                 return Err(Stop::failed("the daemon's answer is too long"));
             }
@@ -342,8 +364,16 @@ async fn whole(mut response: Response) -> Result<Vec<u8>, Stop> {
         }
         Ok(())
     };
-    timeout(ANSWERING, reading).await.map_err(|_| silent())??;
+    timeout(ANSWERING, reading).await.map_err(|_| cut_off())??;
     Ok(bytes)
+}
+
+fn cut_off() -> Stop {
+    Stop::failed(&format!(
+        "the daemon's answer did not come to its end within {} s; it is not known whether the command \
+         took effect",
+        ANSWERING.as_secs()
+    ))
 }
 
 /// A wrong request is bad usage; everything else is a failure.

@@ -176,7 +176,9 @@ impl Underway {
         let job = self.decision.job(&self.state)?;
         let hold = self.decision.hold;
         let compiled = self.setup.compiled(&job);
-        compiled.ok_or_else(|| HoldError::NoJob { hold, job }.into())
+        let compiled = compiled.ok_or(HoldError::NoJob { hold, job })?;
+        compiled.can_approve(&self.state, &self.decision)?;
+        Ok(compiled)
     }
 }
 
@@ -204,14 +206,16 @@ impl From<HoldError> for CommandError {
     fn from(error: HoldError) -> Self {
         let why = error.to_string();
         match error {
-            HoldError::Unknown(_) | HoldError::Nobody { .. } | HoldError::Several { .. } => {
-                Self::UnknownHold(why)
-            }
+            HoldError::Unknown(_)
+            | HoldError::Nobody { .. }
+            | HoldError::Decided { .. }
+            | HoldError::Several { .. } => Self::UnknownHold(why),
             HoldError::NobodyRejected { .. } | HoldError::SeveralRejected { .. } => {
                 Self::UnknownHold(why)
             }
             HoldError::Settled { .. }
             | HoldError::LastAdministrator { .. }
+            | HoldError::Paused { .. }
             | HoldError::NotRejected { .. }
             | HoldError::NothingRejected
             | HoldError::NoJob { .. } => Self::NothingToDecide(why),

@@ -12,7 +12,7 @@ use crate::{
         explanation::StepName,
         open_hold::OpenHold,
         report::{ChangeResult, Outcome, Report, Reported, Trigger},
-        way_to_approve::before_a_run,
+        way_to_approve::{before_a_run, in_hold},
     },
     run::{RunContext, last_known::LastKnownPeople, ldap_work::LdapWork},
     state::{self, Holds},
@@ -84,8 +84,11 @@ impl RunContext<'_, LdapWork> {
                 .find(|hold| holds_part(hold, part, id))
                 .map(|hold| hold.hold);
             // Nothing has opened a hold, or a person took back what was rejected of it.
-            if part.hold.is_none() && part.held_by.is_some() {
-                part.error = part.error.take().map(|why| before_a_run(&why));
+            if part.held_by.is_some() {
+                part.error = part.error.take().map(|why| match part.hold {
+                    Some(hold) => in_hold(&why, hold),
+                    None => before_a_run(&why),
+                });
             }
         }
         parts.sort_by_key(rank);

@@ -10,6 +10,7 @@ use crate::{
     model::{
         explanation::{ExplainedEntry, ExplainedUser, Explanation, StepName, Verdict},
         report::{ChangeResult, Reported},
+        way_to_approve::in_hold,
     },
 };
 
@@ -112,6 +113,10 @@ fn may_be_written(change: &Reported) -> String {
                 .hold
                 .filter(|_| by.ends_by_approval())
                 .map(|hold| format!("; `approve {hold} --only {}`", change.username));
+            let why = match change.hold {
+                Some(hold) => in_hold(why, hold),
+                None => why.to_owned(),
+            };
             let why = format!(
                 "held ({}{}): {why}{}",
                 by.as_str(),

@@ -446,6 +446,7 @@ pub(super) fn hold(row: &Row<'_>) -> rusqlite::Result<OpenHold> {
             by: ended_by.map_or(EndedBy::Cause, |EnumText(by)| by),
         }),
         people: Vec::new(),
+        left: Vec::new(),
     })
 }
 

@@ -506,12 +506,25 @@ fn of_hold(connection: &Connection, hold: HoldNumber) -> rusqlite::Result<Vec<Pe
     people.collect()
 }
 
-/// The hold with those whom it holds; with all whom it held, once it ended.
+/// The hold with those whom it holds and those who left it; with all whom it held, once it ended.
 fn with_people(hold: OpenHold, people: Vec<PersonRow>) -> OpenHold {
     let is_open = hold.ended.is_none();
-    let mut people: Vec<HeldPerson> = people
+    let (left, still): (Vec<PersonRow>, Vec<PersonRow>) = people
         .into_iter()
-        .filter(|row| row.ended_by.is_none() || !is_open)
+        .partition(|row| is_open && row.ended_by.is_some());
+    let people = by_login(still);
+    OpenHold {
+        changes: if is_open { people.len() } else { 0 },
+        people,
+        left: by_login(left),
+        ..hold
+    }
+}
+
+/// The people of a hold, with what became of them.
+fn by_login(rows: Vec<PersonRow>) -> Vec<HeldPerson> {
+    let mut people: Vec<HeldPerson> = rows
+        .into_iter()
         .map(|row| {
             let decided = row.ended_by.and_then(Became::of_decision);
             let became = row.became.or(decided);
@@ -523,9 +536,5 @@ fn with_people(hold: OpenHold, people: Vec<PersonRow>) -> OpenHold {
         })
         .collect();
     people.sort_by(|a, b| a.username.cmp(&b.username));
-    OpenHold {
-        changes: if is_open { people.len() } else { 0 },
-        people,
-        ..hold
-    }
+    people
 }

@@ -163,16 +163,7 @@ impl Times<'_> {
     }
 
     fn paused(&self, kind: ChangeKind, pause: &Pause) -> String {
-        let until = match pause.until {
-            Some(until) => format!(" until {}", readable_time(until, &self.zone)),
-            None => String::new(),
-        };
-        let reason = in_parentheses(pause.reason.as_deref());
-        format!(
-            "a person paused {kind}{until}{reason}, {}, and `resume {} --only {kind}` ends that",
-            pause.since_words(&self.zone),
-            self.job
-        )
+        pause.of_kind(kind, self.job, &self.zone)
     }
 }
 

@@ -243,7 +243,12 @@ fn a_value_that_changed_since_is_refused() {
     );
     assert_eq!(report.changes.len(), 2);
     let error = report.error.unwrap();
-    assert!(error.starts_with("nothing of what was approved was written"));
+    assert!(
+        error.starts_with(
+            "nothing of what was approved was written: it is not what was seen any more"
+        ),
+        "{error}"
+    );
     // It says nothing of the servers: later runs go on.
     assert_eq!(studio.sync().outcome, Outcome::Held);
 }
@@ -365,11 +370,23 @@ fn an_approval_lifts_a_freeze_at_once_and_ends_no_pause() {
     let daemon = Daemon::start(&studio);
     let stop = studio.run(&["pause", "--only", "deactivate"]);
     assert_eq!(stop.status, 0, "{}", stop.stderr);
-    let (status, report) = approve(&studio, number, &[]);
-    assert_eq!((status, report.ftrack.write_calls), (1, 0), "{report:#?}");
-    let held = report.changes.iter().map(|change| change.held_by);
-    assert!(held.eq([Some(HeldBy::Paused); 2]), "{report:#?}");
-    assert_eq!(active(&studio), 9);
+    let runs = studio.reports().len();
+    let refused = studio.run(&["approve", &number.to_string()]);
+    assert_eq!(
+        (refused.status, &*refused.stdout),
+        (1, ""),
+        "{}",
+        refused.stderr
+    );
+    assert!(
+        refused.stderr.contains("cannot be approved now")
+            && refused
+                .stderr
+                .contains("`resume artists --only deactivate` ends that"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!((active(&studio), studio.reports().len()), (9, runs));
     let goes_on = studio.run(&["resume", "--only", "deactivate"]);
     assert_eq!(goes_on.status, 0, "{}", goes_on.stderr);
     assert_eq!(approve(&studio, number, &[]).0, 0);

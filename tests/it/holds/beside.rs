@@ -117,10 +117,12 @@ fn a_paused_adoption_is_not_written_in_part() {
     let studio = studio.for_a_daemon(&job);
     let daemon = Daemon::start(&studio);
     must(&studio, 0, &["pause", "--only", "adopt"]);
-    let (status, report) = approved(&studio, hold);
-    assert_eq!((status, report.ftrack.write_calls), (1, 0), "{report:#?}");
-    let held: Vec<_> = report.changes.iter().map(|change| change.held_by).collect();
-    assert_eq!(held, [Some(HeldBy::Paused)]);
+    let refused = must(&studio, 1, &["approve", &hold.to_string()]);
+    assert!(
+        refused.stderr.contains("a person paused adopt"),
+        "{}",
+        refused.stderr
+    );
     assert_eq!(studio.user("head"), before);
     must(&studio, 0, &["resume", "--only", "adopt"]);
     assert_eq!(approved(&studio, hold).0, 0);

@@ -99,9 +99,29 @@ fn an_approval_of_what_is_paused_ends_no_pause() {
         (text(&shown["held_by"]), text(&shown["opens_at"])),
         ("paused".to_owned(), "2099-01-01T00:00:00Z".to_owned())
     );
+    let runs = studio.reports().len();
     let approved = studio.run(&["approve", &number.to_string()]);
     assert_eq!(approved.status, 1, "{}", approved.stdout);
+    assert!(
+        approved.stderr.contains(
+            "cannot be approved now, and nothing was written: a person paused deactivate"
+        ),
+        "{}",
+        approved.stderr
+    );
     assert!(studio.user("user0").is_active);
+    assert_eq!(studio.reports().len(), runs);
+    let listed = studio.run(&["holds"]).stdout;
+    assert!(
+        listed.contains("no `approve` writes what is paused") && !listed.contains("approve N"),
+        "{listed}"
+    );
+    let shown = studio.run(&["holds", "show", &number.to_string()]).stdout;
+    assert!(
+        shown.contains("writes none of this while deactivate is paused")
+            && !shown.contains("writes all of this"),
+        "{shown}"
+    );
     // The socket tells of it, open or not.
     let socket = studio.folder().join("control.sock");
     let asked = |path: &str| crate::control::get(&socket, path);
