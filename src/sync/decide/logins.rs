@@ -92,7 +92,11 @@ impl<'a> Decider<'a, '_> {
             LinkFound::Absent | LinkFound::OfAnotherUser => {
                 return match self.matched.rules.adoption_refused(user) {
                     Some(reason) => format!("which is not adopted: {reason}"),
-                    None => "which has no owner".into(),
+                    None => format!(
+                        "which has no owner: if it is the person's, `link {0} {0}` gives it to them; or \
+                         else rename that user in ftrack",
+                        user.username
+                    ),
                 };
             }
             LinkFound::Unlinked(_) => return "which a person unlinked".into(),
