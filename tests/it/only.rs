@@ -294,3 +294,11 @@ fn bad_usage_is_refused_and_a_dry_run_writes_nothing() {
     assert_eq!(refused.status, 2, "{}", refused.stderr);
     assert!(refused.stderr.contains("observe"), "{}", refused.stderr);
 }
+
+#[test]
+fn whoever_gets_a_user_only_by_an_approval_is_told_its_number() {
+    let situation = Situation::synced(&["bob", "cyd"])
+        .stranger("ada")
+        .then(|studio| studio.tree().add(person("ada", "Ada", "Lund")).unwrap());
+    assert_snapshot!(told(&situation), @"");
+}

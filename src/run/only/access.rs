@@ -10,6 +10,7 @@ use crate::{
         reason::Reason,
         report::{ChangeResult, Report, Reported},
         user::{Current, User},
+        way_to_approve::in_hold,
     },
     sync::decision::{Decision, Outcome, Who},
 };
@@ -53,8 +54,21 @@ pub(super) fn before(
         had_access: has_access,
         has_access,
         due: has_access && told.is_some_and(|decision| stays_active(&decision.reason)),
-        reason: told.map_or_else(String::new, |decision| decision.reason.to_string()),
+        reason: told.map_or_else(String::new, |decision| why(decision, has_access)),
         what_to_do: told.map(|decision| what_to_do(decision)),
+    }
+}
+
+/// Why somebody has access, or has none; what is changed beside that is no reason.
+fn why(decision: &Decision<'_>, has_access: bool) -> String {
+    let stays = decision
+        .change()
+        .is_none_or(|change| change.activity().is_none());
+    match (decision.who, &decision.outcome) {
+        (Who::Person(_), Outcome::Unchanged | Outcome::Change(_)) if has_access && stays => {
+            "the directory shows the person among the job's people".to_owned()
+        }
+        (Who::Person(_) | Who::Entry(_) | Who::User(_), _) => decision.reason.to_string(),
     }
 }
 
@@ -85,10 +99,9 @@ fn what_to_do(decision: &Decision<'_>) -> String {
         );
     }
     match (decision.who, &decision.outcome) {
-        (Who::Person(_), Outcome::Unchanged | Outcome::Change(_)) => format!(
-            "the directory shows the person among the job's people, who may sign in: disable the \
-             account there and name the person again, or {BY_HAND}"
-        ),
+        (Who::Person(_), Outcome::Unchanged | Outcome::Change(_)) => {
+            format!("disable the account in the directory, and name the person again; or {BY_HAND}")
+        }
         (Who::Person(_) | Who::Entry(_) | Who::User(_), _) => BY_HAND.to_owned(),
     }
 }
@@ -109,6 +122,29 @@ fn approve(change: &Reported) -> String {
         ),
         (Some(_) | None, _) => BY_HAND.to_owned(),
     }
+}
+
+/// What is held of a person beside the access, to append; empty where nothing is.
+fn held_beside(change: &Reported) -> String {
+    let Some(by) = change.held_by else {
+        return String::new();
+    };
+    let what = match change.action {
+        Action::Create => "creation",
+        Action::Adopt => "adoption",
+        Action::Update => "update",
+        Action::Deactivate => "deactivation",
+        Action::Reactivate => "reactivation",
+    };
+    let number = change.hold.map(|hold| format!(", hold {hold}"));
+    let way = change.hold.filter(|_| by.ends_by_approval());
+    let way = way.map(|hold| format!(": `approve {hold} --only {}` writes it", change.username));
+    format!(
+        "; the {what} is held ({}{}){}",
+        by.as_str(),
+        number.unwrap_or_default(),
+        way.unwrap_or_default()
+    )
 }
 
 /// How to write what a person rejected.
@@ -133,7 +169,8 @@ pub(in crate::run) fn settle(report: &mut Report) {
         ..
     } = report;
     for person in named {
-        let of_person = |change: &&Reported| Some(&change.ftrack_id) == person.ftrack_id.as_ref();
+        let id = person.ftrack_id.clone();
+        let of_person = |change: &&Reported| Some(&change.ftrack_id) == id.as_ref();
         let activity = changes.iter().filter(of_person).find_map(|change| {
             let values = change.fields.get(&Field::IsActive)?;
             Some((change, values.new == Value::Bool(true)))
@@ -146,7 +183,13 @@ pub(in crate::run) fn settle(report: &mut Report) {
             };
             person.reason.clone_from(&change.reason);
             match change.result {
-                ChangeResult::Applied => person.has_access = becomes_active,
+                ChangeResult::Applied => {
+                    person.has_access = becomes_active;
+                    if change.action == Action::Create {
+                        "the person is in the directory, and got a user"
+                            .clone_into(&mut person.reason);
+                    }
+                }
                 ChangeResult::Planned if change.is_so_already() => {
                     person.has_access = becomes_active;
                 }
@@ -155,6 +198,10 @@ pub(in crate::run) fn settle(report: &mut Report) {
                 }
                 ChangeResult::Held => {
                     let why = change.hold().unwrap_or_default();
+                    let why = match change.hold {
+                        Some(hold) => in_hold(why, hold),
+                        None => why.to_owned(),
+                    };
                     let text = format!("; the {what} is held: {why}");
                     person.reason.push_str(&text);
                 }
@@ -182,6 +229,11 @@ pub(in crate::run) fn settle(report: &mut Report) {
                     | ChangeResult::Unconfirmed
                     | ChangeResult::Planned => format!("run it again, or {BY_HAND}"),
                 });
+            }
+        }
+        for change in changes.iter().filter(of_person) {
+            if !change.fields.contains_key(&Field::IsActive) {
+                person.reason.push_str(&held_beside(change));
             }
         }
         if !person.has_access {
