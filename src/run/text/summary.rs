@@ -65,14 +65,18 @@ pub fn what(run: &RunSummary) -> String {
         (false, true) => "observed: ",
         (false, false) => "",
     };
-    format!("{}{dry}{}", by_word(run.trigger), what.join(", "))
+    format!("{}{dry}{}", by_word(run), what.join(", "))
 }
 
 /// What a person asked for beside a run as ever.
-fn by_word(trigger: Trigger) -> String {
-    match trigger {
+fn by_word(run: &RunSummary) -> String {
+    match run.trigger {
+        // The reason of a failure begins with the command.
+        Trigger::Link if error_names_command(run) => String::new(),
+        // A user is adopted by `link`, and by `unlink` only what the link says changes.
+        Trigger::Link if run.planned.contains_key(&Action::Update) => "unlink: ".to_owned(),
         Trigger::Approval | Trigger::Link | Trigger::Release | Trigger::Undo | Trigger::Restore => {
-            format!("{}: ", trigger.as_str())
+            format!("{}: ", run.trigger.as_str())
         }
         Trigger::Schedule
         | Trigger::Manual
@@ -80,6 +84,13 @@ fn by_word(trigger: Trigger) -> String {
         | Trigger::Retry
         | Trigger::Changes => String::new(),
     }
+}
+
+fn error_names_command(run: &RunSummary) -> bool {
+    let error = run.error.as_deref().unwrap_or_default();
+    ["link: ", "unlink: "]
+        .iter()
+        .any(|command| error.starts_with(command))
 }
 
 fn in_words(counts: &[(usize, &str)]) -> Vec<(usize, String)> {

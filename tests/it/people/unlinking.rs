@@ -37,6 +37,11 @@ fn neither_side_is_touched_until_link() {
     assert_eq!((report.trigger, report.counts.updated), (Trigger::Link, 1));
     assert_eq!((report.directory, report.ftrack.write_calls), (None, 1));
     assert_eq!(link(&situation, "ada")["activity"], "unlinked");
+    let runs = situation.run(&["runs"]).stdout;
+    assert!(
+        runs.contains(" unlink: 1 updated") && !runs.contains(" link: "),
+        "{runs}"
+    );
     let user = situation.user("ada");
     assert_untouched(&situation, &user);
 
