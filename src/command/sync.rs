@@ -7,9 +7,13 @@ use tokio_util::sync::CancellationToken;
 use super::{job, notify, print_json, print_text, progress::ProgressLine, terminal::Screen};
 use crate::{
     cli::{ApplyArgs, Exit, Format, PlanArgs, Stop, SyncArgs},
-    config::{Config, Environment},
+    config::{Config, Environment, Job, Mode, NoSuchJob},
+    escape::escape_control,
     event::was_interrupted,
-    model::report::{Approver, Report, Trigger},
+    model::{
+        change::HeldBy,
+        report::{Approver, Report, Trigger},
+    },
     run::{CompiledJob, Purpose, saved::SavedPlan, servers::Servers, text, text::Extent},
     state::paths,
 };
@@ -28,6 +32,14 @@ pub async fn sync(
         (false, false) => What::Everything(Purpose::Sync),
         (false, true) => What::Changes,
     };
+    if let Some(word) = &args.job
+        && let Err(error @ NoSuchJob::Unknown { .. }) = config.job(Some(word))
+    {
+        let word = escape_control(word);
+        return Err(Stop::usage(&format!(
+            "{error}; one person is named with --only: `sync --only {word}`"
+        )));
+    }
     let of_job = (args.job.as_deref(), args.only.as_slice());
     run(config, of_job, what, args.format, cancel).await
 }
@@ -80,7 +92,7 @@ pub async fn plan(
     args: &PlanArgs,
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
-    let (name, _) = job(config, args.job.as_deref())?;
+    let (name, of_job) = job(config, args.job.as_deref())?;
     let (prepared, servers) = prepare(config, name)?;
     prepared
         .can_be_planned()
@@ -100,7 +112,8 @@ pub async fn plan(
     }
     match args.format {
         Format::Text => {
-            print_text(&text::plan(&plan, extent(args.all))).and_then(|_| saved(args))?
+            print_text(&text::plan(&plan, extent(args.all)))?;
+            saved(args, &plan, of_job)?
         }
         Format::Json => print_json(&plan)?,
     };
@@ -117,14 +130,23 @@ pub async fn plan(
     )
 }
 
-/// Prints where the plan was saved, and how to apply it.
-fn saved(args: &PlanArgs) -> Result<Exit, Stop> {
-    args.out.as_ref().map_or(Ok(Exit::Done), |path| {
-        let path = path.display();
-        print_text(&format!(
-            "\nSaved to {path}; `apply {path}` writes exactly this.\n"
-        ))
-    })
+/// Prints where the plan was saved, and what its application writes.
+fn saved(args: &PlanArgs, plan: &SavedPlan, job: &Job) -> Result<Exit, Stop> {
+    let Some(path) = &args.out else {
+        return Ok(Exit::Done);
+    };
+    let path = path.display();
+    let observes = job.ldap().is_some_and(|ldap| ldap.mode == Mode::Observe);
+    // A plan that is applied releases also what is paused.
+    let is_released = |by: HeldBy| by.ends_by_approval() || by == HeldBy::Paused;
+    let held = plan.changes.iter().filter_map(|planned| planned.held_by);
+    let held = held.into_iter().any(is_released);
+    let what = match (observes, held) {
+        (true, _) => "the job only observes (mode = \"observe\"), so `apply` refuses it".to_owned(),
+        (false, true) => format!("`apply {path}` writes exactly this, what is held included"),
+        (false, false) => format!("`apply {path}` writes exactly this"),
+    };
+    print_text(&format!("\nSaved to {path}; {what}.\n"))
 }
 
 /// What a run reads, and what for.

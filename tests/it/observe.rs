@@ -258,3 +258,36 @@ fn a_daemon_observes_on_schedule() {
     assert_eq!(studio.ftrack().counters().write_calls, 0);
     daemon.stop();
 }
+
+#[test]
+fn whoever_looks_is_told_that_the_job_only_observes() {
+    let studio = observing(Studio::of(&["ada"]), "");
+    let said = |arguments: &[&str]| {
+        let ended = studio.run(arguments);
+        assert_eq!(
+            ended.status, 0,
+            "{arguments:?}: {}{}",
+            ended.stdout, ended.stderr
+        );
+        ended.stdout
+    };
+    let checked = said(&["check"]);
+    assert!(
+        checked.contains("mode = \"observe\": runs report"),
+        "{checked}"
+    );
+    let explained = said(&["explain", "ada"]);
+    assert!(
+        explained.contains("mode = \"observe\", so no run writes this"),
+        "{explained}"
+    );
+    let file = studio.folder().join("plan.json");
+    let planned = said(&["plan", "--out", file.to_str().unwrap()]);
+    assert!(
+        planned.contains("only observes (mode = \"observe\"), so `apply` refuses it")
+            && !planned.contains("writes exactly this"),
+        "{planned}"
+    );
+    let refused = studio.run(&["apply", file.to_str().unwrap()]);
+    assert_eq!(refused.status, 2, "{}", refused.stdout);
+}

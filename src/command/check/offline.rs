@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config,
-    config::{Config, Job, schedule::Schedule},
+    config::{Config, Job, Mode, schedule::Schedule},
     model::readable_time::readable_times,
     run::{
         CompiledJob, CompiledRules, LdapRules, LdapWork,
@@ -58,6 +58,14 @@ pub fn compile(config: &Arc<Config>, now: DateTime<Utc>) -> (Vec<Finding>, Optio
         }
         settings::of_job(&mut about, name, job, config);
         rules.push(of_job);
+        if job.ldap().is_some_and(|ldap| ldap.mode == Mode::Observe) {
+            about.warn(
+                "mode",
+                "mode = \"observe\": runs report what they would do and write nothing, and `apply` \
+                 refuses its plans",
+                "mode = \"sync\" lets it write",
+            );
+        }
         match Schedule::of(name, job, &host) {
             Some(schedule) => next_runs(&mut about, "schedule", job, &schedule, now),
             None => about.ok("schedule", "no schedule; the job runs only on request"),
