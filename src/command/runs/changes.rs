@@ -8,7 +8,7 @@ use crate::{
     cli::{Exit, RunsArgs, Stop},
     escape::escape_control,
     model::{
-        readable_time::readable_times,
+        readable_time::{readable_time, readable_times},
         report::{Approver, ChangeResult, Reported, Trigger},
         shown_edit::ShownEdit,
     },
@@ -71,17 +71,44 @@ pub(super) fn list(history: &History, filter: &RunFilter, args: &RunsArgs) -> Re
         true => print_json(&all)?,
         false if all.is_empty() => {
             let day = on_day(args, &filter);
-            print_text(&format!("No saved run wrote such a change{day}.\n"))?
+            let there = there_were(history, runs.len(), &filter);
+            print_text(&format!("No saved run wrote such a change{day}{there}.\n"))?
         }
         false => {
             let mut text = of_all(&all);
             if number > all.len() {
-                text.push_str(&format!("\n{} of {number} changes.\n", all.len()));
+                text.push_str(&format!(
+                    "\n{} of {number} changes; a higher `--limit` shows more.\n",
+                    all.len()
+                ));
             }
             print_text(&text)?
         }
     };
     if_whole(&damaged)
+}
+
+/// How many runs there were in that time, so that a quiet day is told from one without a run.
+fn there_were(history: &History, runs: usize, filter: &RunFilter) -> String {
+    if filter.person.is_some() || !filter.outcomes.is_empty() {
+        return String::new();
+    }
+    match runs {
+        0 => {
+            let runs = history.runs(filter.job.as_deref()).unwrap_or_default();
+            // The newest come first.
+            let first = runs
+                .last()
+                .and_then(|(run, job)| history.load(job, run).ok());
+            let since = first.map(|first| {
+                let first = readable_time(first.started_at, &Local);
+                format!(", and the first that is saved is of {first}")
+            });
+            format!("; there was no run then{}", since.unwrap_or_default())
+        }
+        1 => "; there was one run".to_owned(),
+        runs => format!("; there were {runs} runs"),
+    }
 }
 
 fn is_wanted(change: &Reported, filter: &RunFilter, args: &RunsArgs) -> bool {
