@@ -9,7 +9,7 @@ use std::{
     io::{self, IsTerminal, Stderr},
     sync::{Arc, OnceLock},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use clap::ValueEnum;
@@ -223,15 +223,22 @@ pub fn flush() {
 }
 
 /// The end of the program: queued lines are written for half a second at most, and no more are
-/// accepted. A second signal ends the program without this.
+/// accepted. What the writer's thread has not got to by then, as on a machine under load, this one
+/// writes. A second signal ends the program without this.
 pub fn finish() {
     let Some(log) = LOG.get() else { return };
     log.queue.end(LAST_LINES);
+    // Not to the journal, for which this thread might wait.
+    let mut sink = Sink::new(standard_error());
     if log.has_thread {
         log.queue.flush(LAST_LINES);
+        let until = Instant::now() + LAST_LINES;
+        for line in log.queue.rest() {
+            // A reader that takes nothing has had its time.
+            let _ = sink.write(&line, || Instant::now() >= until);
+        }
     } else {
-        // Not to the journal, for which this thread might wait.
-        write_to(&mut Sink::new(standard_error()), &log.queue);
+        write_to(&mut sink, &log.queue);
     }
 }
 

@@ -196,6 +196,22 @@ impl Queue {
         self.news.notify_one();
     }
 
+    /// The lines that the writer has not begun with, where it is not at work: then it waits for no
+    /// reader, but got no time from the system. They are nobody else's afterwards.
+    pub(super) fn rest(&self) -> Vec<Vec<u8>> {
+        let mut state = self.lock();
+        if state.at_work {
+            return Vec::new();
+        }
+        let waiting = std::mem::take(&mut state.waiting).into_iter();
+        waiting
+            .filter_map(|entry| match entry {
+                Entry::Line { text, .. } => Some(text),
+                Entry::Frame(_) => None,
+            })
+            .collect()
+    }
+
     /// Whether the writer has to give up what it is writing.
     pub(super) fn is_over(&self) -> bool {
         self.lock().end.is_some_and(|end| Instant::now() >= end)

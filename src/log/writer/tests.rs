@@ -246,3 +246,23 @@ fn a_line_takes_the_place_of_a_frame() {
     reader.read_to_string(&mut text).unwrap();
     assert_eq!(text, "reading\r\u{1b}[2Ka line\nwriting");
 }
+
+#[test]
+fn what_a_writer_has_not_begun_with_at_the_end_is_left_to_whoever_ends_the_program() {
+    let queue = Queue::new(SMALL);
+    for number in 0..2 {
+        queue.add(line(number, 10));
+    }
+    queue.show(b"frame".to_vec());
+    queue.end(Duration::ZERO);
+    queue.flush(Duration::ZERO);
+    assert_eq!(queue.rest(), [line(0, 10), line(1, 10)]);
+    assert_eq!(queue.rest(), Vec::<Vec<u8>>::new());
+    // A writer that waits for its reader has begun.
+    let queue = Queue::new(SMALL);
+    for number in 0..2 {
+        queue.add(line(number, 10));
+    }
+    assert!(matches!(queue.next(None), Next::Write(_)));
+    assert_eq!(queue.rest(), Vec::<Vec<u8>>::new());
+}
