@@ -37,6 +37,7 @@ impl StatusRow {
     pub fn of(job: &JobStatus) -> Self {
         let mut row = Self::of_now(job);
         let last = job.last_run.as_ref();
+        row.notes.extend(last.and_then(held));
         row.notes.extend(last.and_then(not_written));
         row.notes.extend(last.and_then(unsettled));
         row.notes.extend(last.and_then(waiting));
@@ -141,10 +142,18 @@ fn waiting(last: &RunSummary) -> Option<String> {
     }
 }
 
-/// What the last run did not write, and where it is shown.
+/// What the last run held, and where it is shown.
+fn held(last: &RunSummary) -> Option<String> {
+    match last.held {
+        0 => None,
+        1 => Some("1 held change: see `holds`".to_owned()),
+        many => Some(format!("{many} held changes: see `holds`")),
+    }
+}
+
+/// What else the last run did not write, and where it is shown.
 fn not_written(last: &RunSummary) -> Option<String> {
     let counts = [
-        (last.held, "held"),
         (last.failed, "failed"),
         (last.counts.unconfirmed, "unconfirmed"),
     ];
@@ -154,7 +163,7 @@ fn not_written(last: &RunSummary) -> Option<String> {
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
     let run = escape_control(&last.run);
-    let all = last.held + last.failed + last.counts.unconfirmed;
+    let all = last.failed + last.counts.unconfirmed;
     let noun = if all == 1 { "change" } else { "changes" };
     (all > 0).then(|| format!("{} {noun}: see `runs show {run}`", said.join(", ")))
 }

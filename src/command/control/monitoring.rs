@@ -254,7 +254,8 @@ fn figures(status: &Status, now: DateTime<Utc>) -> String {
     let failures = jobs
         .iter()
         .filter_map(|job| Some(job.backoff.as_ref()?.failures));
-    let paused = jobs.iter().filter(|job| job.pause.is_some()).count();
+    let is_paused = |job: &&JobStatus| job.pause.is_some() || !job.paused_kinds.is_empty();
+    let paused = jobs.iter().filter(is_paused).count();
     let left = jobs.iter().map(Left::of);
     let left = left.fold(Left::default(), |sum, job| Left {
         open_holds: sum.open_holds + job.open_holds,

@@ -76,11 +76,14 @@ fn status_says_what_was_not_written_and_where_it_is_shown() {
         artists.last_run = Some(RunSummary::of(&last));
         let daemon = Daemon::with(status(vec![artists]), Heartbeat::new());
         let (_, out, _) = daemon.run("status", &[]);
-        let note = out.lines().find(|line| line.starts_with("artists: "));
-        note.map(str::to_owned).unwrap_or_default()
+        let notes = out.lines().filter(|line| line.starts_with("artists: "));
+        notes.collect::<Vec<_>>().join("\n")
     };
-    insta::assert_snapshot!(held(&[("held", 2), ("failed", 1)]), @"artists: 2 held, 1 failed changes: see `runs show 20260101-000000-0000`");
-    insta::assert_snapshot!(held(&[("held", 1)]), @"artists: 1 held change: see `runs show 20260101-000000-0000`");
+    insta::assert_snapshot!(held(&[("held", 2), ("failed", 1)]), @r"
+    artists: 2 held changes: see `holds`
+    artists: 1 failed change: see `runs show 20260101-000000-0000`
+    ");
+    insta::assert_snapshot!(held(&[("held", 1)]), @"artists: 1 held change: see `holds`");
     insta::assert_snapshot!(held(&[("held", 0), ("unconfirmed", 3)]), @"artists: 3 unconfirmed changes: see `runs show 20260101-000000-0000`");
     insta::assert_snapshot!(held(&[("held", 0)]), @"");
 }
@@ -366,6 +369,8 @@ fn what_is_asked_for_wrongly_is_bad_usage() {
         ),
         ("pause", vec![], "several jobs"),
         ("resume", vec!["nobody"], "there is no job"),
+        ("trigger", vec!["artits"], "did you mean"),
+        ("pause", vec!["artits"], "did you mean"),
         ("trigger", vec![], "several jobs"),
     ] {
         let (exit, _, err) = daemon.run(command, &arguments);

@@ -282,6 +282,15 @@ fn a_daemon_that_does_not_answer_is_critical() {
         "{:?}",
         began.elapsed()
     );
+    // For people as well, and nothing is said of a command, since there was none.
+    let silent = silent.to_str().unwrap();
+    let (exit, out, err) = ended(program(&["status", "--socket", silent]).output().unwrap());
+    assert_eq!((exit, &*out), (1, ""));
+    assert!(
+        err.contains("did not answer within 8 s; its process may be suspended")
+            && !err.contains("took effect"),
+        "{err}"
+    );
 }
 
 #[test]
