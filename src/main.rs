@@ -2,7 +2,10 @@
 
 use std::{panic, process::ExitCode};
 
-use clap::{CommandFactory, FromArgMatches, error::ErrorKind};
+use clap::{
+    CommandFactory, FromArgMatches,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use ftrack_ldap_sync::{
     cli::{Cli, Command, Exit, Stop},
     command,
@@ -41,7 +44,7 @@ fn answer() -> ExitCode {
         .try_get_matches();
     let cli = match matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
         Ok(cli) => cli,
-        Err(error) => return misused(&error),
+        Err(error) => return misused(error),
     };
     let form = cli.log_format.or(cli.command.log_format());
     let people = is_for_people(form);
@@ -79,7 +82,13 @@ fn print_stop(Stop { exit, lines }: &Stop, people: bool) -> ExitCode {
 
 /// Reports a wrong command line, with hints and usage for people, and on one line for programs.
 /// Help and version are results.
-fn misused(error: &clap::Error) -> ExitCode {
+fn misused(mut error: clap::Error) -> ExitCode {
+    if is_taken_by_only(&error) {
+        let tip = "--only takes all words after it: write what is missing before --only";
+        let tips = ContextValue::StyledStrs(vec![tip.into()]);
+        error.insert(ContextKind::Suggested, tips);
+    }
+    let error = &error;
     // `--log-format` may have been given even though the rest is wrong.
     let named = Cli::command().ignore_errors(true).try_get_matches().ok();
     // For a monitoring system also the wrong use has a status of its own.
@@ -114,6 +123,12 @@ fn misused(error: &clap::Error) -> ExitCode {
     }
     let _ = log::start(form, None, Verbosity::Full);
     print_stop(&Stop::usage(&in_one_line(error)), false)
+}
+
+/// Whether `--only`, which takes several words, may have taken a word that is missing now.
+fn is_taken_by_only(error: &clap::Error) -> bool {
+    let mut words = std::env::args_os();
+    error.kind() == ErrorKind::MissingRequiredArgument && words.any(|word| word == "--only")
 }
 
 fn in_one_line(error: &clap::Error) -> String {

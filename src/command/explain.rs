@@ -80,11 +80,10 @@ fn job_and_who<'a>(
         }
         [job, ..] => {
             let words = args.who.join(" ");
-            let known = known.join(", ");
             return Err(Stop::usage(&escape_control(&format!(
-                "there is no job {job:?} (the jobs are {known}){}; if these words are one name, put \
-                 them in quotes: explain {words:?}",
-                config::did_you_mean(job, known.split(", "))
+                "if these words are one name, put them in quotes: explain {words:?}; else there is no \
+                 job {job:?}{}",
+                config::other_jobs(job, known.iter().copied())
             ))));
         }
     };

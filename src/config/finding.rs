@@ -208,6 +208,20 @@ pub fn did_you_mean<'c>(written: &str, candidates: impl IntoIterator<Item = &'c 
         .map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
 }
 
+/// What to append to a message about a job that does not exist: the most similar name, and the others.
+#[must_use]
+pub fn other_jobs<'c>(written: &str, known: impl IntoIterator<Item = &'c str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    let hint = did_you_mean(written, known.iter().copied());
+    match known.as_slice() {
+        [] => String::new(),
+        // The only one is named once.
+        [_] if !hint.is_empty() => hint,
+        [one] => format!(" (the only job is {one})"),
+        several => format!(" (the jobs are {}){hint}", several.join(", ")),
+    }
+}
+
 /// Escapes whatever could break or forge a line.
 fn escape_control(text: &str) -> String {
     let mut line = String::with_capacity(text.len());

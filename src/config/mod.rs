@@ -42,7 +42,7 @@ pub use credential::{Credential, Unreadable};
 pub use directory::{Directory, Sasl, SrvScheme};
 pub use file::{Reports, Snapshots};
 use files::SecretFiles;
-pub use finding::{Finding, Findings, KeyPath, Place, did_you_mean, nearest};
+pub use finding::{Finding, Findings, KeyPath, Place, did_you_mean, nearest, other_jobs};
 pub use ftrack::Ftrack;
 pub use grants::{MappedGroups, PATH_SEPARATOR, RoleRule};
 pub use http::{Http, Token};
@@ -255,8 +255,7 @@ impl Config {
                 .get_key_value(name)
                 .ok_or_else(|| NoSuchJob::Unknown {
                     name: name.to_owned(),
-                    hint: finding::did_you_mean(name, names()),
-                    known: names().collect::<Vec<_>>().join(", "),
+                    others: other_jobs(name, names()),
                 })?,
             None if self.jobs.len() == 1 => self.jobs.iter().next().ok_or(NoSuchJob::None)?,
             None => {
@@ -273,14 +272,12 @@ impl Config {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum NoSuchJob {
-    #[error("there is no job {name:?}{hint} (the jobs are {known})")]
+    #[error("there is no job {name:?}{others}")]
     Unknown {
         /// The requested name.
         name: String,
-        /// The most similar name, as a question; may be empty.
-        hint: String,
-        /// The names of all jobs.
-        known: String,
+        /// The most similar name and the other ones, to append.
+        others: String,
     },
     #[error("there are several jobs; name one of {known}")]
     Several {

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::status::{JobStatus, Status};
 use crate::{
+    config::other_jobs,
     model::{
         change_kind::ChangeKind, explanation::Explanation, open_hold::OpenHold, pause::Pause,
         readable_time::readable_time, report::Report,
@@ -150,7 +151,7 @@ pub enum RunUpdate {
 #[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum CommandError {
     /// There is no such job.
-    #[error("there is no job {job:?} (the jobs are {known})")]
+    #[error("there is no job {job:?}{}", other_jobs(job, known.split(", ")))]
     UnknownJob {
         /// The requested name.
         job: String,

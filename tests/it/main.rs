@@ -78,6 +78,7 @@ mod tidy;
 mod truth;
 mod two_programs;
 mod undo;
+mod usage;
 mod version;
 mod web;
 mod windows;

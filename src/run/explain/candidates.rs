@@ -107,7 +107,16 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<String, Failure> {
         let folded = fold(who);
         let mut near: BTreeSet<String> = BTreeSet::new();
-        let by_name = |user: &&User| full_name(user).is_some_and(|name| fold(&name) == folded);
+        let turned = turned(who);
+        let by_name = |user: &&User| {
+            let is_it = |name: &str| {
+                let name = fold(name);
+                name == folded || turned.as_deref().is_some_and(|turned| name == fold(turned))
+            };
+            let names = [&user.first_name, &user.last_name];
+            let mut names = names.into_iter().filter_map(|name| name.as_deref());
+            full_name(user).is_some_and(|name| is_it(&name)) || names.any(is_it)
+        };
         let users = current.users.iter().filter(by_name).take(MOST);
         near.extend(users.map(|user| user.username.to_string()));
         let logins = current.users.iter().map(|user| &*user.username);
@@ -132,21 +141,32 @@ impl RunContext<'_, LdapWork> {
         })
     }
 
-    /// The logins, or DNs, of entries that have this as their full name, or a login or mail address
-    /// that begins alike and is similar.
+    /// The logins, or DNs, of entries that have this as their first, last or full name, in either order,
+    /// or a login or mail address that begins alike and is similar: where the job searches, and, where
+    /// nobody is there, in the whole naming contexts.
     async fn entries_named_almost_so(&mut self, who: &str) -> Result<Vec<String>, Failure> {
         let attributes = self.naming_attributes();
         let half = who.chars().count().div_ceil(2);
         let beginning: String = who.chars().take(half.max(2)).collect();
+        let named = |attributes: [&str; 2], name: &str| {
+            let attributes = attributes.map(ToOwned::to_owned).to_vec();
+            (attributes, name.to_owned())
+        };
+        let mut values = vec![
+            named(["cn", "displayName"], who),
+            named(["givenName", "sn"], who),
+        ];
+        values.extend(turned(who).map(|turned| named(["cn", "displayName"], &turned)));
         let names = Names {
-            values: vec![(
-                vec!["cn".to_owned(), "displayName".to_owned()],
-                who.to_owned(),
-            )],
+            values,
             beginnings: vec![(attributes.clone(), beginning.clone())],
             ..Names::default()
         };
-        let found = self.find(Where::Bases(&names)).await?;
+        let mut found = self.find(Where::Bases(&names)).await?;
+        if found.entries.is_empty() && !found.contexts.is_empty() {
+            let contexts = found.contexts.clone();
+            found = self.find(Where::Contexts(&contexts, &names)).await?;
+        }
         let near = found.entries.iter().filter_map(|found| {
             let entry = &found.entry;
             let texts: Vec<&str> = attributes
@@ -158,7 +178,7 @@ impl RunContext<'_, LdapWork> {
             if texts.iter().any(begins) {
                 nearest(who, texts).map(ToOwned::to_owned)
             } else {
-                // It was found by its full name.
+                // It was found by its name.
                 Some(entry.dn.clone())
             }
         });
@@ -170,4 +190,11 @@ impl RunContext<'_, LdapWork> {
 fn full_name(user: &User) -> Option<String> {
     let (first, last) = (user.first_name.as_deref()?, user.last_name.as_deref()?);
     Some(format!("{first} {last}"))
+}
+
+/// Two words the other way round, as of a first and a last name.
+fn turned(name: &str) -> Option<String> {
+    let mut words = name.split_whitespace();
+    let (first, last) = (words.next()?, words.next()?);
+    words.next().is_none().then(|| format!("{last} {first}"))
 }

@@ -286,6 +286,16 @@ fn a_name_that_several_people_have_is_no_name() {
 fn who_is_named_almost_so_is_asked_for() {
     let situation = Situation::synced(&["anna.holm", "bob"])
         .entry(person("carl.berg", "Carl", "Berg"))
+        .entry(
+            TreeEntry::new("ou=alumni,dc=studio,dc=test").with("objectClass", "organizationalUnit"),
+        )
+        .entry(
+            TreeEntry::new("uid=lea.outside,ou=alumni,dc=studio,dc=test")
+                .with("objectClass", "inetOrgPerson")
+                .with("uid", "lea.outside")
+                .with("cn", "Lea Outside")
+                .with("sn", "Outside"),
+        )
         .then(|studio| {
             by_hand(
                 studio,
@@ -298,6 +308,11 @@ fn who_is_named_almost_so_is_asked_for() {
         ("Bob Lee", "bob"),
         ("carl.brg", "carl.berg"),
         ("Carl Berg", "uid=carl.berg,ou=people,dc=studio,dc=test"),
+        ("Berg Carl", "uid=carl.berg,ou=people,dc=studio,dc=test"),
+        ("berg", "uid=carl.berg,ou=people,dc=studio,dc=test"),
+        ("lee", "bob"),
+        ("Lea Outside", "uid=lea.outside,ou=alumni,dc=studio,dc=test"),
+        ("lea.outsid", "lea.outside"),
     ] {
         let explained = explain(&situation, who);
         assert_eq!(explained.verdict, Verdict::Unknown, "{who}");

@@ -139,12 +139,12 @@ fn who_waits_for_a_job_that_goes_is_told_so() {
             "use",
             "log reloaded",
             "notify Ready",
-            "tell 1 at last: ended, there is no job \"b\" (the jobs are a)"
+            "tell 1 at last: ended, there is no job \"b\" (the only job is a)"
         ]
     );
     assert_eq!(
         daemon.pause("b", pause(None)),
-        ["reply 2: there is no job \"b\" (the jobs are a)"]
+        ["reply 2: there is no job \"b\" (the only job is a)"]
     );
 }
 
