@@ -49,7 +49,7 @@ pub async fn undo(
         return Err(stop);
     }
     let asking = Asking {
-        question: "The next run does not do it again. Undo this? [y/N]",
+        question: "Undo this? [y/N]",
         refused: "not undone: nothing was written",
         yes: args.yes,
     };

@@ -139,8 +139,8 @@ fn saved(args: &PlanArgs, plan: &SavedPlan, job: &Job) -> Result<Exit, Stop> {
     let observes = job.ldap().is_some_and(|ldap| ldap.mode == Mode::Observe);
     // A plan that is applied releases also what is paused.
     let is_released = |by: HeldBy| by.ends_by_approval() || by == HeldBy::Paused;
-    let held = plan.changes.iter().filter_map(|planned| planned.held_by);
-    let held = held.into_iter().any(is_released);
+    let mut held = plan.changes.iter().filter_map(|planned| planned.held_by);
+    let held = held.any(is_released);
     let what = match (observes, held) {
         (true, _) => "the job only observes (mode = \"observe\"), so `apply` refuses it".to_owned(),
         (false, true) => format!("`apply {path}` writes exactly this, what is held included"),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    holds, link::job_of_option, not_decided, not_started, open_state, print_text,
+    holds,
+    link::job_of_option,
+    not_decided, not_started, open_state, print_text,
     sync::{approver, prepare},
 };
 use crate::{

@@ -24,6 +24,7 @@ mod explained;
 mod facts;
 mod observed;
 pub mod page;
+mod rejects;
 pub mod summary;
 mod whole;
 mod why;
@@ -233,11 +234,7 @@ fn users(changes: &[Reported], is_so: &dyn Fn(&Reported) -> bool) -> usize {
 /// What came of it, in the last lines.
 fn end(text: &mut String, report: &Report) {
     line(text, &summary(report));
-    if report.trigger.puts_back() && !report.dry_run && report.ftrack.write_calls > 0 {
-        let again = "The next run does not do it again: what was put back counts as rejected, until \
-                     its cause ends.";
-        line(text, again);
-    }
+    rejects::write(text, report);
     access::write(text, report);
 }
 

@@ -430,12 +430,19 @@ fn the_text_says_what_was_undone() {
         "{}",
         ended.stdout
     );
+    let again = "The next run does not do it again";
+    assert!(ended.stdout.contains(again), "{}", ended.stdout);
     let field = studio.run(&["runs", "show", "last", "--format", "json"]);
     let shown: Value = serde_json::from_str(&field.stdout).unwrap();
     assert_eq!(
         (&shown["trigger"], &shown["undoes"]),
         (&json!("undo"), &json!(run.run))
     );
+    // What the run did is done again by an undo of the undo, and by every run.
+    let undone = shown["run"].as_str().unwrap();
+    let ended = studio.run(&["undo", undone]);
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    assert!(!ended.stdout.contains(again), "{}", ended.stdout);
 }
 
 /// Whether a fault that loses an answer makes any difference.
