@@ -1,5 +1,6 @@
 //! The exit statuses.
 
+use super::Stop;
 use crate::model::report::{ChangeResult, Outcome, Report, Reported};
 
 /// Exit statuses; scripts rely on the numbers.
@@ -96,5 +97,20 @@ impl Exit {
             }
             Outcome::Succeeded | Outcome::Partial | Outcome::Held => Self::Partial,
         }
+    }
+}
+
+impl Stop {
+    /// The same with what to do instead: one mistake stays one line.
+    #[must_use]
+    pub fn with_way_out(mut self, way_out: String) -> Self {
+        match self.lines.as_mut_slice() {
+            [line] => {
+                line.push_str("; ");
+                line.push_str(&way_out);
+            }
+            [] | [_, _, ..] => self.lines.push(way_out),
+        }
+        self
     }
 }

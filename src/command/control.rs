@@ -37,13 +37,11 @@ pub use pausing::{pause, resume};
 /// Explains why the configuration does not tell where the daemon listens.
 #[must_use]
 pub fn unreadable(findings: &Findings) -> Stop {
-    let mut stop = Stop::usage(findings);
-    stop.lines.push(format!(
+    Stop::usage(findings).with_way_out(format!(
         "it does not say where the daemon listens; give its control socket with --socket PATH \
          (the default is {})",
         default_control_socket().display()
-    ));
-    stop
+    ))
 }
 
 /// `status`: 0 when the daemon answers and its scheduler makes progress, 1 otherwise.

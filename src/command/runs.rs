@@ -96,11 +96,9 @@ pub(super) fn state_dir(file: &Path, named: Option<&Path>, what: &str) -> Result
     config::paths(file, &Environment::of_process())
         .map(|paths| paths.state_dir)
         .map_err(|findings| {
-            let mut stop = Stop::usage(&findings);
-            stop.lines.push(format!(
+            Stop::usage(&findings).with_way_out(format!(
                 "it does not say where {what}; give the directory with --state-dir DIR"
-            ));
-            stop
+            ))
         })
 }
 

@@ -1,7 +1,10 @@
 //! What is said where the words of a command are not those that it takes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use crate::{rules::add_config, studio::Studio};
+use crate::{
+    rules::add_config,
+    studio::{Ended, Studio},
+};
 
 /// What a command says that is bad usage, and does nothing.
 fn refused(studio: &Studio, arguments: &[&str]) -> String {
@@ -70,4 +73,22 @@ fn a_similar_job_is_named_once() {
         said.contains("name one of artists, nightly, with --job"),
         "{said}"
     );
+}
+
+#[test]
+fn a_configuration_that_is_missing_is_one_mistake() {
+    for arguments in [&["status"][..], &["runs"], &["holds"]] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"));
+        command
+            .args(["--config", "/nowhere/config.toml"])
+            .args(arguments);
+        let ended = Ended::of(command.env_clear().output().unwrap());
+        assert_eq!(ended.status, 2, "{}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("/nowhere/config.toml"),
+            "{}",
+            ended.stderr
+        );
+    }
 }
