@@ -29,6 +29,7 @@ use crate::{
 pub(super) mod client;
 pub(super) mod monitoring;
 mod offline;
+mod pause_text;
 mod pausing;
 
 use client::Daemon;

@@ -299,6 +299,8 @@ fn bad_usage_is_refused_and_a_dry_run_writes_nothing() {
 fn whoever_gets_a_user_only_by_an_approval_is_told_its_number() {
     let situation = Situation::synced(&["bob", "cyd"])
         .stranger("ada")
-        .then(|studio| studio.tree().add(person("ada", "Ada", "Lund")).unwrap());
+        .then(|studio| {
+            studio.tree().add(person("ada", "Ada", "Lund")).unwrap();
+        });
     assert_snapshot!(told(&situation), @"");
 }

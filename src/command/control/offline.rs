@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 
-use super::pausing::{Done, GOES_ON, paused_until, until_of};
+use super::pause_text::{Done, GOES_ON, paused_until, until_of};
 use crate::{
     cli::{Exit, PauseArgs, ResumeArgs, Stop},
     command::{job, open_state, sync::approver},

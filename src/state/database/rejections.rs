@@ -39,6 +39,9 @@ pub enum Rejections {
     Unusable,
 }
 
+/// Edits of users, as texts.
+type Edits<'e> = &'e [(EntityId, String)];
+
 impl State {
     /// Saves that a person rejected changes of a hold; returns the hold if nobody is left.
     ///
@@ -92,7 +95,7 @@ impl State {
         &self,
         job: &str,
         (at, by): (DateTime<Utc>, &Approver),
-        (undone, written): (&[(EntityId, String)], &[(EntityId, String)]),
+        (undone, written): (Edits<'_>, Edits<'_>),
         who: impl Fn(&EntityId) -> Option<RejectedWho>,
     ) -> Result<(), StateError> {
         if undone.is_empty() && written.is_empty() {
