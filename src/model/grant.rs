@@ -277,12 +277,6 @@ pub struct HeldGroup {
 }
 
 impl HeldRole {
-    /// Whether it gives nothing: a call that was cut off leaves such a role.
-    #[must_use]
-    pub fn is_for_no_project(&self) -> bool {
-        !self.is_on_all_open && self.projects.is_empty() && !self.is_on_others
-    }
-
     /// For all open projects, and for each single one.
     fn ids(&self) -> impl Iterator<Item = GrantId> {
         let on_all = self

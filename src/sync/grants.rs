@@ -9,7 +9,7 @@ use crate::{
     model::{
         edit::Edit,
         given::{Given, GrantId},
-        grant::{Grant, HeldRole},
+        grant::Grant,
         user::{Current, User},
     },
 };
@@ -73,27 +73,13 @@ pub fn differences(
             if !has_lastingly(user, grant, given) {
                 differences.edits.push(Edit::Grant(Arc::clone(grant)));
             }
-        } else if user.grants.has(grant) || is_left_over(user, grant, (&wanted, current)) {
+        } else if user.grants.has(grant) {
             differences.edits.push(Edit::Revoke(Arc::clone(grant)));
         } else {
             differences.gone.push(grant.id());
         }
     }
     differences
-}
-
-/// Whether a user has a role for no project, as far as it is known, which the job began to give, and
-/// gives for no other project either.
-fn is_left_over(user: &User, grant: &Grant, (wanted, current): (&[usize], &Current)) -> bool {
-    let Some(role) = grant.role() else {
-        return false;
-    };
-    let is_of_role = |place: &usize| {
-        let wanted = current.grants.get(*place).and_then(|grant| grant.role());
-        wanted.is_some_and(|wanted| wanted.id == role.id)
-    };
-    let held = user.grants.role(&role.id);
-    held.is_some_and(HeldRole::is_for_no_project) && !wanted.iter().any(is_of_role)
 }
 
 /// Whether a user has what a grant gives, and keeps it: a role for all open projects that the job gave

@@ -13,7 +13,7 @@ use crate::{
         change::Change,
         edit::{Edit, Field},
         given::{Given, GrantId},
-        grant::{Grant, HeldRole, Role},
+        grant::{Grant, Role},
         link::Link,
         user::EntityId,
     },
@@ -190,23 +190,10 @@ pub fn is_yet_to_be_given(change: &Change, seen: &UserState, field: &Field) -> b
 pub(super) fn there(change: &Change, seen: &UserState, edit: &Edit) -> Option<Value> {
     let (grant, has) = match edit {
         Edit::Grant(grant) => (grant, is_given(change, seen, grant)),
-        Edit::Revoke(grant) => {
-            let has = seen.grants.has(grant) || is_left_over(change, seen, grant);
-            (grant, has)
-        }
+        Edit::Revoke(grant) => (grant, seen.grants.has(grant)),
         Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => return None,
     };
     Some(if has { grant.value() } else { Value::Null })
-}
-
-/// Whether a change takes a role that the user has for no project: a call that was cut off left it.
-fn is_left_over(change: &Change, seen: &UserState, grant: &Grant) -> bool {
-    let Some(role) = grant.role() else {
-        return false;
-    };
-    let is_of_role = |given: &Grant| given.role().is_some_and(|given| given.id == role.id);
-    let held = seen.grants.role(&role.id);
-    held.is_some_and(HeldRole::is_for_no_project) && !granted(change).any(is_of_role)
 }
 
 /// Whether a user has what a change gives, and keeps it.
