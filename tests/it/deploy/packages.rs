@@ -84,11 +84,31 @@ fn below(folder: &Path) -> BTreeSet<PathBuf> {
     found
 }
 
+/// The pages in one folder of the repository, and not below it.
+fn pages_in(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(repository().join(folder)).unwrap();
+    let names = entries.map(|entry| PathBuf::from(entry.unwrap().file_name()));
+    let pages = names.filter(|name| name.extension().is_some_and(|extension| extension == "md"));
+    pages.map(|name| Path::new(folder).join(name)).collect()
+}
+
+/// The pages for people who run the program.
+fn all_pages() -> BTreeSet<PathBuf> {
+    let folders = ["config", "deploy", "systemd"].map(|name| repository().join(name));
+    let files = folders.iter().flat_map(|folder| below(folder));
+    let pages = files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let mut pages: BTreeSet<PathBuf> = pages
+        .map(|path| path.strip_prefix(repository()).unwrap().to_owned())
+        .collect();
+    pages.insert("README.md".into());
+    pages
+}
+
 #[test]
 fn each_file_of_a_package_is_there_and_each_that_is_made_is_in_both() {
     let (_folder, made) = assets();
     for of in ["deb", "generate-rpm"] {
-        let mut packaged = BTreeSet::new();
+        let (mut packaged, mut pages) = (BTreeSet::new(), BTreeSet::new());
         for (source, goes_to, mode) in files(of) {
             assert!(["644", "755"].contains(&mode.as_str()), "{source}");
             assert_eq!(mode == "755", goes_to.starts_with("/usr/bin/"), "{source}");
@@ -104,17 +124,21 @@ fn each_file_of_a_package_is_there_and_each_that_is_made_is_in_both() {
                     assert!(made.join(name).is_file(), "{source} is not made");
                     packaged.insert(made.join(name));
                 }
-                None => match source.strip_suffix("/*.md") {
-                    Some(folder) => {
-                        let mut files = fs::read_dir(repository().join(folder)).unwrap();
-                        let is_page = |path: PathBuf| path.extension() == Some("md".as_ref());
-                        assert!(files.any(|file| is_page(file.unwrap().path())), "{source}");
+                None => match source.strip_suffix("*.md") {
+                    Some(folder) => pages.extend(pages_in(folder)),
+                    None => {
+                        assert!(repository().join(&source).is_file(), "{source}");
+                        pages.insert(PathBuf::from(&source));
                     }
-                    None => assert!(repository().join(&source).is_file(), "{source}"),
                 },
             }
         }
         assert_eq!(packaged, below(&made), "{of}");
+        assert_eq!(
+            pages,
+            all_pages(),
+            "{of}: what people read is in it, so that links lead there"
+        );
         let scripts = metadata(of);
         for (key, script) in scripts.iter().filter(|(key, _)| key.ends_with("_script")) {
             assert!(
