@@ -10,13 +10,15 @@ use clap_complete::Shell;
 
 use crate::{
     log::LogFormat,
-    model::{change_kind::ChangeKind, report::Outcome, server_kind::ServerKind},
+    model::{change_kind::ChangeKind, report::Outcome},
 };
 
+mod config;
 mod holds;
 mod notify;
 mod put_back;
 
+pub use config::{ConfigCommand, ConfigTestArgs};
 pub use holds::{ApproveArgs, HoldsArgs, HoldsCommand, RejectArgs, UnrejectArgs};
 pub use notify::{NotifyCommand, NotifyTestArgs};
 pub use put_back::{RestoreArgs, SnapshotsArgs, SnapshotsCommand, UndoArgs};
@@ -121,7 +123,7 @@ pub enum Command {
     /// loopback
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
-    /// Show the effective configuration, its schema, or an example
+    /// Show the effective configuration, its schema, or an example; test a job's mapping
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print a completion script for a shell
@@ -431,53 +433,11 @@ pub struct DemoArgs {
     pub ftrack_listen: std::net::SocketAddr,
 }
 
-/// `config`
-#[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
-    /// Show the effective configuration, with secrets masked; their files are not read
-    Show {
-        /// Output format; text is TOML
-        #[arg(long, value_enum, default_value_t = Format::Text)]
-        format: Format,
-    },
-    /// Print the JSON schema of the configuration file
-    Schema,
-    /// Print a commented example configuration
-    Example {
-        /// A short one for this kind of directory instead: active-directory, samba, 389, freeipa,
-        /// openldap or generic
-        #[arg(long, value_parser = kind_parser())]
-        kind: Option<ServerKind>,
-    },
-}
-
-/// The names of the kinds of directories.
-fn kind_parser() -> impl TypedValueParser<Value = ServerKind> {
-    let values = ServerKind::ALL.map(|kind| {
-        let value = PossibleValue::new(kind.name());
-        match kind {
-            ServerKind::ActiveDirectory => value.alias(SHORT),
-            ServerKind::Samba
-            | ServerKind::Ds389
-            | ServerKind::FreeIpa
-            | ServerKind::OpenLdap
-            | ServerKind::Generic => value,
-        }
-    });
-    PossibleValuesParser::new(values).try_map(|name| match &*name {
-        SHORT => Ok(ServerKind::ActiveDirectory),
-        name => ServerKind::named(name).ok_or("there is no such kind"),
-    })
-}
-
 /// The kinds of change.
 fn change_kinds() -> impl TypedValueParser<Value = ChangeKind> {
     let names = PossibleValuesParser::new(ChangeKind::ALL.map(ChangeKind::as_str));
     names.try_map(|name| name.parse::<ChangeKind>())
 }
-
-/// What Active Directory is called as well, on the command line.
-const SHORT: &str = "ad";
 
 mod people;
 

@@ -31,6 +31,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod holds;
 pub(crate) mod link;
+pub(crate) mod mapping_test;
 pub(crate) mod moment;
 pub(crate) mod notify;
 pub(crate) mod pages;
@@ -172,7 +173,7 @@ pub fn unknown(stop: &Stop) -> Exit {
     control::monitoring::unknown(stop)
 }
 
-/// `config show`, `config schema` and `config example`.
+/// `config show`, `config schema`, `config example` and `config test`.
 fn show_configuration(file: &Path, what: ConfigCommand) -> Result<Exit, Stop> {
     match what {
         ConfigCommand::Show { format } => {
@@ -185,6 +186,7 @@ fn show_configuration(file: &Path, what: ConfigCommand) -> Result<Exit, Stop> {
         ConfigCommand::Example { kind: Some(kind) } => {
             print(&config::example_of(kind).map_err(|error| Stop::failed(&error))?)
         }
+        ConfigCommand::Test(args) => mapping_test::test(file, &args),
     }
 }
 

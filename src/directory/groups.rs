@@ -21,6 +21,7 @@ use super::{
     search::{Search, SearchEvidence, search},
     server::{Continuations, ReferralObjects, Referrals, naming_context},
 };
+use crate::model::server_kind::ServerKind;
 
 /// Groups with members (RFC 4519 sections 3.5 and 3.6, RFC 2307 section 3), those of Active Directory,
 /// groups that may be empty, and computed ones. A class that a server does not know matches nobody.
@@ -56,15 +57,7 @@ fn searches_of(
     request: &GroupsRequest,
     about: &ServerIdentity,
 ) -> GroupSearches {
-    let mut attributes: Vec<String> = BY_DN.map(ToOwned::to_owned).to_vec();
-    attributes.extend(["objectClass", MEMBER_URL].map(ToOwned::to_owned));
-    // A domain's own members are those by DN: logins beside them are what Services for UNIX left.
-    let own = if about.kind.is_active_directory() {
-        PRIMARY_GROUP_TOKEN
-    } else {
-        BY_UID
-    };
-    attributes.push(own.to_owned());
+    let attributes = attributes(about.kind);
     let of_base = |base: String| Search {
         base,
         scope: ldap3::Scope::Subtree,
@@ -81,6 +74,20 @@ fn searches_of(
         groups: request.all().cloned().collect(),
         of_people: request.people.len(),
     }
+}
+
+/// The attributes of groups that are read from a kind of server.
+pub(super) fn attributes(kind: ServerKind) -> Vec<String> {
+    let mut attributes: Vec<String> = BY_DN.map(ToOwned::to_owned).to_vec();
+    attributes.extend(["objectClass", MEMBER_URL].map(ToOwned::to_owned));
+    // A domain's own members are those by DN: logins beside them are what Services for UNIX left.
+    let own = if kind.is_active_directory() {
+        PRIMARY_GROUP_TOKEN
+    } else {
+        BY_UID
+    };
+    attributes.push(own.to_owned());
+    attributes
 }
 
 /// Where groups are searched for on a server.

@@ -13,8 +13,10 @@ mod credentials;
 pub(crate) mod dn;
 pub(crate) mod error;
 pub(crate) mod filter;
+mod filter_match;
 pub mod find;
 mod freshness;
+pub(crate) mod from_file;
 mod group_graph;
 mod groups;
 #[cfg(feature = "gssapi")]
@@ -22,6 +24,7 @@ mod gssapi;
 mod gssapi_fault;
 mod id_search;
 mod identity;
+pub(crate) mod ldif;
 mod limits;
 mod locate;
 pub(crate) mod look_again;

@@ -111,6 +111,11 @@ impl Entry {
         (self.dn, self.attributes)
     }
 
+    /// The attributes with their values, as the server wrote them.
+    pub(crate) fn attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+
     /// The attributes with their values, to add values that the server returned in parts.
     pub(crate) fn attributes_mut(&mut self) -> &mut Attributes {
         &mut self.attributes

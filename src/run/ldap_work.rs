@@ -36,24 +36,10 @@ impl LdapWork {
             bases: self.job.search_bases.clone(),
             scope: self.job.scope,
             people: Arc::clone(&self.people),
-            groups: self.all_groups(),
+            groups: all_groups(&self.job),
             id_attribute: None,
             deadline,
         }
-    }
-
-    /// The groups whose members alone are people, and those that give something.
-    fn all_groups(&self) -> Option<Arc<GroupsRequest>> {
-        let mapped = self.job.mapped_groups();
-        let of_grants: Vec<String> = mapped.flat_map(|mapped| mapped.groups.to_vec()).collect();
-        if of_grants.is_empty() {
-            return groups(&self.job);
-        }
-        Some(Arc::new(GroupsRequest {
-            people: self.job.member_of.clone(),
-            of_grants,
-            bases: self.job.group_bases.clone(),
-        }))
     }
 
     /// The LDAP attribute with the pictures of people, if they are sent.
@@ -79,6 +65,20 @@ impl LdapWork {
     pub fn custom_keys(&self) -> &[String] {
         self.mappings.of(ServerKind::default()).custom_keys()
     }
+}
+
+/// The groups whose members alone are people, and those that give something.
+fn all_groups(job: &LdapJob) -> Option<Arc<GroupsRequest>> {
+    let mapped = job.mapped_groups();
+    let of_grants: Vec<String> = mapped.flat_map(|mapped| mapped.groups.to_vec()).collect();
+    if of_grants.is_empty() {
+        return groups(job);
+    }
+    Some(Arc::new(GroupsRequest {
+        people: job.member_of.clone(),
+        of_grants,
+        bases: job.group_bases.clone(),
+    }))
 }
 
 /// The groups whose members alone are a job's people.
@@ -116,6 +116,29 @@ impl LdapRules {
         }
     }
 
+    /// Who is searched for, by the kind of the server that answers.
+    fn people(&self) -> Arc<ByKind<PeopleSearch>> {
+        Arc::new(ByKind::new(|kind| PeopleSearch {
+            filter: self.job.people(kind),
+            attributes: self.mappings.of(kind).ldap_attributes(),
+            account: self.job.account(kind),
+        }))
+    }
+
+    /// What a run would ask of a directory whose entries are in a file.
+    #[must_use]
+    pub fn request_of_file(&self, id_attribute: Option<String>) -> ReadRequest {
+        ReadRequest {
+            bases: self.job.search_bases.clone(),
+            scope: self.job.scope,
+            people: self.people(),
+            groups: all_groups(&self.job),
+            id_attribute,
+            // Nothing is waited for.
+            deadline: Instant::now(),
+        }
+    }
+
     /// Adds the connections.
     ///
     /// # Errors
@@ -129,11 +152,7 @@ impl LdapRules {
         })?;
         Ok(LdapWork {
             pool: pool.clone(),
-            people: Arc::new(ByKind::new(|kind| PeopleSearch {
-                filter: self.job.people(kind),
-                attributes: self.mappings.of(kind).ldap_attributes(),
-                account: self.job.account(kind),
-            })),
+            people: self.people(),
             mappings: self.mappings,
             rules: self
                 .rules

@@ -63,7 +63,7 @@ impl Person {
     }
 
     /// The values of the custom attribute at this index, where they are several and it takes them all.
-    pub(super) fn several_of(&self, index: usize) -> Option<impl Iterator<Item = &str>> {
+    pub fn several_of(&self, index: usize) -> Option<impl Iterator<Item = &str>> {
         let choices = self.several.iter().flat_map(|several| &several.choices);
         let choice = choices
             .into_iter()

@@ -44,6 +44,7 @@ mod ldap_client;
 mod ldap_proxy;
 mod lists_cut_short;
 mod log;
+mod mapping_test;
 mod nobody_wrongly;
 mod notifications;
 mod observe;
