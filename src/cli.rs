@@ -15,11 +15,13 @@ use crate::{
 
 mod config;
 mod holds;
+mod init;
 mod notify;
 mod put_back;
 
 pub use config::{ConfigCommand, ConfigTestArgs};
 pub use holds::{ApproveArgs, HoldsArgs, HoldsCommand, RejectArgs, UnrejectArgs};
+pub use init::InitArgs;
 pub use notify::{NotifyCommand, NotifyTestArgs};
 pub use put_back::{RestoreArgs, SnapshotsArgs, SnapshotsCommand, UndoArgs};
 
@@ -69,6 +71,9 @@ pub struct Cli {
 /// Subcommands; each doc comment is the command's help text.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a first configuration: asks on a terminal, checks each answer at the servers, and says what
+    /// comes next
+    Init(Box<InitArgs>),
     /// Run the jobs on their schedules until stopped
     Daemon,
     /// Run a job once: read both servers, write the allowed changes, save a report
@@ -171,6 +176,7 @@ impl Command {
             | Self::Pause(_)
             | Self::Resume(_)
             | Self::Notify(_)
+            | Self::Init(_)
             | Self::Config(_)
             | Self::Completions { .. }
             | Self::Man { .. } => None,

@@ -168,6 +168,12 @@ pub fn say_as_it_is(text: &str) {
     }
 }
 
+/// Prints a question, after which the answer is typed on the same line.
+pub fn ask(question: &str) {
+    queue().add(question.as_bytes().to_vec());
+    flush();
+}
+
 /// Reports a panic, which is a bug in the program, as one line or as an event, and suppresses the
 /// rest of it.
 pub fn say_panics(to_people: bool) {

@@ -19,7 +19,7 @@ pub mod ftrack;
 pub mod offline;
 mod people;
 mod settings;
-mod text;
+pub(super) mod text;
 mod windows;
 
 use directory::Limits;
@@ -51,20 +51,7 @@ pub async fn check(
     args: &CheckArgs,
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
-    let mut looked_at = config.clone();
-    looked_at.ftrack = ftrack::settings(&config.ftrack, LIMIT);
-    let looked_at = Arc::new(looked_at);
-    let (mut findings, compiled) = offline::compile(&looked_at, Utc::now());
-    let is_configured = !has_failed(&findings);
-    if let (Some(compiled), true, false) = (compiled, is_configured, args.offline) {
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => return Err(Stop::failed("stopped on request; the check is \
-                incomplete")),
-            online = servers(&looked_at, &compiled, LIMIT) => findings.extend(online),
-        }
-        super::lift_lockouts(config, &compiled.servers);
-    }
+    let (findings, is_configured) = findings(config, args.offline, cancel).await?;
     let ok = !has_failed(&findings);
     let checked = Checked { findings, ok };
     match args.format {
@@ -76,6 +63,33 @@ pub async fn check(
         (true, false) => Exit::Failed,
         (true, true) => Exit::Done,
     })
+}
+
+/// The findings about a configuration and, unless `offline`, its servers, and whether the configuration
+/// itself is in order.
+///
+/// # Errors
+/// A stop was requested.
+pub(super) async fn findings(
+    config: &Config,
+    offline: bool,
+    cancel: &CancellationToken,
+) -> Result<(Vec<Finding>, bool), Stop> {
+    let mut looked_at = config.clone();
+    looked_at.ftrack = ftrack::settings(&config.ftrack, LIMIT);
+    let looked_at = Arc::new(looked_at);
+    let (mut findings, compiled) = offline::compile(&looked_at, Utc::now());
+    let is_configured = !has_failed(&findings);
+    if let (Some(compiled), true, false) = (compiled, is_configured, offline) {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(Stop::failed("stopped on request; the check is \
+                incomplete")),
+            online = servers(&looked_at, &compiled, LIMIT) => findings.extend(online),
+        }
+        super::lift_lockouts(config, &compiled.servers);
+    }
+    Ok((findings, is_configured))
 }
 
 /// Checks all servers, each for at most `limit`; the order of the findings does not depend on which
@@ -104,7 +118,7 @@ async fn servers(config: &Config, compiled: &Compiled, limit: Duration) -> Vec<F
         .collect()
 }
 
-fn has_failed(findings: &[Finding]) -> bool {
+pub(super) fn has_failed(findings: &[Finding]) -> bool {
     findings
         .iter()
         .any(|finding| finding.result == Verdict::Fail)

@@ -1,7 +1,7 @@
 //! `config show`, `config schema` and `config example`: each returns the text for standard output.
 
-use minijinja::{Environment, context};
-use serde_json::Value;
+use minijinja::{Environment, Value, context};
+use serde_json::Value as Json;
 
 use crate::{
     cli::Format,
@@ -26,11 +26,11 @@ pub fn show(config: &EffectiveConfig, format: Format) -> anyhow::Result<String> 
 }
 
 /// Whether something follows from a kind that is only detected.
-fn waits_for_a_kind(config: &Value) -> bool {
-    let tables = |name: &str| config.get(name).and_then(Value::as_object).cloned();
+fn waits_for_a_kind(config: &Json) -> bool {
+    let tables = |name: &str| config.get(name).and_then(Json::as_object).cloned();
     let mut directories = tables("directories").unwrap_or_default().into_iter();
     let mut jobs = tables("jobs").unwrap_or_default().into_iter();
-    let lacks = |job: &Value, key: &str| job.get(key).is_none_or(Value::is_null);
+    let lacks = |job: &Json, key: &str| job.get(key).is_none_or(Json::is_null);
     directories.any(|(_, directory)| directory.get("kind").is_some_and(|kind| kind == "auto"))
         && jobs.any(|(_, job)| {
             let reads = job.get("search_bases").is_some();
@@ -62,25 +62,42 @@ pub const fn example() -> &'static str {
 /// The template of the program's own is wrong.
 pub fn example_of(kind: ServerKind) -> anyhow::Result<String> {
     let Names {
-        product,
         server,
         bind_dn,
         base,
+        ..
     } = names(kind);
+    let urls = format!("\"ldaps://{server}1.studio.test\", \"ldaps://{server}2.studio.test\"");
+    let values = context! {
+        urls,
+        ftrack => "\"https://studio.ftrackapp.com\"",
+        api_user => "\"ldap-sync\"",
+        api_key_file => "\"ftrack-api-key\"",
+        bind_dn => format!("'{bind_dn}'"),
+        bind_password_file => "\"ldap-password\"",
+        base => format!("'{base}'"),
+        timezone => "Europe/Stockholm",
+    };
+    of_template(kind, values)
+}
+
+/// The configuration for a kind of directory, with these values, which are TOML.
+///
+/// # Errors
+/// The template of the program's own is wrong.
+pub(super) fn of_template(kind: ServerKind, values: Value) -> anyhow::Result<String> {
     let mapping = config::default_mapping(kind);
     let attributes: Vec<(&str, String)> = ["username", "email", "first_name", "last_name"]
         .into_iter()
         .filter_map(|key| Some((key, mapping.get(key)?.from.to_string())))
         .collect();
     let values = context! {
-        product,
+        product => names(kind).product,
         kind => kind.name(),
-        server,
-        bind_dn,
-        base,
         is_domain => kind.is_active_directory(),
         filter => written(PeopleFilter::of_kind(kind).where_known(|_| false).as_str()),
         attributes,
+        ..values
     };
     let template = include_str!("../../config/by-kind.toml.jinja");
     Ok(Environment::new().render_str(template, values)? + "\n")

@@ -30,6 +30,7 @@ pub(crate) mod daemon;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod holds;
+pub(crate) mod init;
 pub(crate) mod link;
 pub(crate) mod mapping_test;
 pub(crate) mod moment;
@@ -69,6 +70,9 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
             .map_err(|findings| control::unreadable(&findings)),
     };
     match command {
+        Command::Init(args) => {
+            with_runtime(|cancel| async move { init::init(&file, &args, &cancel).await })
+        }
         Command::Daemon => daemon::daemon(file),
         Command::Sync(args) => {
             with_runtime(

@@ -17,6 +17,7 @@ mod filter_match;
 pub mod find;
 mod freshness;
 pub(crate) mod from_file;
+pub(crate) mod greeting;
 mod group_graph;
 mod groups;
 #[cfg(feature = "gssapi")]

@@ -204,6 +204,43 @@ impl Lookup {
     }
 }
 
+/// How long the records of a domain are waited for that nobody configured.
+const UNASKED: Duration = Duration::from_secs(3);
+
+/// Whether the DNS records of a domain name LDAP servers.
+pub async fn names_servers(domain: &str) -> bool {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-.".contains(letter);
+    let lookup = Lookup {
+        domain: domain.trim_end_matches('.').to_ascii_lowercase(),
+        scheme: SrvScheme::default(),
+        kind: None,
+        limit: UNASKED,
+    };
+    domain.contains('.') && domain.chars().all(is_plain) && lookup.look_up().await.is_ok()
+}
+
+/// The domain of this machine, of its name or its `resolv.conf`, whose records name LDAP servers.
+pub async fn of_this_machine() -> Option<String> {
+    let name = rustix::system::uname();
+    let name = name.nodename().to_string_lossy().into_owned();
+    let of_name = name.split_once('.').map(|(_, domain)| domain.to_owned());
+    let (config, _) = hickory_resolver::system_conf::read_system_conf().ok()?;
+    let of_file = config.domain().into_iter().chain(config.search());
+    let of_file = of_file.map(|name| name.to_ascii().trim_end_matches('.').to_owned());
+    let mut tried: Vec<String> = Vec::new();
+    for domain in of_name.into_iter().chain(of_file) {
+        // A search list may be long, and each may cost its time.
+        if tried.contains(&domain) || tried.len() >= 3 {
+            continue;
+        }
+        if names_servers(&domain).await {
+            return Some(domain);
+        }
+        tried.push(domain);
+    }
+    None
+}
+
 /// In the order in which they are preferred: by priority, then by chance in proportion to the weight
 /// (RFC 2782), which is always the same for one machine, so that it keeps to one server.
 fn by_preference(mut targets: Vec<Target>, machine: &str) -> Vec<Target> {

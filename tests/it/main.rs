@@ -40,6 +40,7 @@ mod ftrack_client;
 mod history;
 mod holds;
 mod in_process;
+mod init;
 mod ldap_client;
 mod ldap_proxy;
 mod lists_cut_short;

@@ -375,3 +375,37 @@ fn a_person_who_approves_what_a_server_shows_makes_it_the_preferred_one() {
         "{report:#?}"
     );
 }
+
+/// `init` takes the name of a domain for the servers that its records name.
+#[test]
+fn a_first_configuration_may_name_a_domain() {
+    let test = "a_first_configuration_may_name_a_domain";
+    let Some((system, names, _)) = system(test) else {
+        return;
+    };
+    let closed = ClosedPort::new();
+    let first = (0, 0, closed.port(), "dc1.studio.test");
+    names.says(OF_ALL, Say::Records(vec![first]));
+    let ftrack = system.studio.ftrack_url();
+    let options = [
+        ("--server", "studio.test"),
+        ("--bind-dn", "cn=ldap-sync,ou=services,dc=studio,dc=test"),
+        ("--bind-password-file", "ldap-password"),
+        ("--base", "ou=people,dc=studio,dc=test"),
+        ("--ftrack", &ftrack),
+        ("--api-user", "ldap-sync"),
+        ("--api-key-file", "ftrack-api-key"),
+        ("--out", "new.toml"),
+    ];
+    let options = options.into_iter().flat_map(|(name, value)| [name, value]);
+    let arguments: Vec<&str> = ["init"].into_iter().chain(options).collect();
+    let ended = system.start(&arguments, &[]).wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    let tried = format!(
+        "ldaps://dc1.studio.test:{}: cannot connect to",
+        closed.port()
+    );
+    assert!(said.contains(&tried), "{said}");
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(!system.studio.folder().join("new.toml").exists());
+}

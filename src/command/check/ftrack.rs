@@ -531,7 +531,7 @@ fn fail(about: &mut About, check: &'static str, error: &FtrackError) {
 }
 
 /// The step of the request at which it failed.
-fn step_of(error: &FtrackError) -> &'static str {
+pub fn step_of(error: &FtrackError) -> &'static str {
     match error.kind() {
         FtrackErrorKind::Unreachable { obstacle, .. } => match obstacle {
             ConnectErrorKind::Name => "name",

@@ -1,0 +1,126 @@
+//! `init`: a first configuration. On a terminal it asks, and asks again where an answer is wrong;
+//! otherwise the options are the answers. Nothing is written before everything was tried at the servers.
+
+use std::path::{Path, PathBuf};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{check, print_text, terminal};
+use crate::{
+    cli::{Exit, InitArgs, Stop},
+    config::{self, DEFAULT_FILE, Environment},
+    escape::escape_control,
+};
+
+mod answers;
+mod questions;
+mod servers;
+mod stage;
+
+use answers::Answers;
+use questions::Asker;
+use stage::Stage;
+
+/// The names of the files for secrets that are typed.
+const PASSWORD_FILE: &str = "ldap-password";
+const KEY_FILE: &str = "ftrack-api-key";
+
+/// `init`: 0 when the configuration is written, 1 when a server does not agree to it, 2 when an option
+/// is wrong or missing, or a file exists.
+///
+/// # Errors
+/// Nothing is written, and why.
+pub(super) async fn init(
+    file: &Path,
+    args: &InitArgs,
+    cancel: &CancellationToken,
+) -> Result<Exit, Stop> {
+    let out = args.out.as_deref().unwrap_or(file);
+    let out = std::path::absolute(out)?;
+    let asker = Asker::new(terminal::can_ask(), cancel);
+    if !asker.can_ask() {
+        all_given(args)?;
+    }
+    let stage = Stage::new(&out, args)?;
+    asker.say(&format!(
+        "This writes {}. Ctrl-C stops; nothing is written before the end.",
+        out.display()
+    ));
+    let mut answers = Answers::new(args);
+    servers::ask_directory(&asker, &stage, &mut answers, args).await?;
+    servers::ask_ftrack(&asker, &stage, &mut answers, args).await?;
+    let mut config = stage.config(&answers).map_err(|said| Stop::usage(&said))?;
+    // Whether this user may write reports says nothing about the one who will run the daemon.
+    config.state_dir = stage.state_dir();
+    asker.say("Checking all of it, as `ftrack-ldap-sync check` does.");
+    let (mut findings, _) = check::findings(&config, false, cancel).await?;
+    findings.retain(|finding| finding.check != "state");
+    print_text(&check::text::text(&findings))?;
+    if check::has_failed(&findings)
+        && !asker
+            .confirms("Write the configuration all the same? [y/N] ")
+            .await?
+    {
+        return Err(Stop::failed("nothing is written: see what failed above"));
+    }
+    let written = stage.persist(&answers, args.force)?;
+    print_text(&told(&out, &written))?;
+    let loaded = config::load(&out, &Environment::of_process());
+    loaded.map_err(|findings| {
+        Stop::usage(&format!(
+            "it is written, but not usable together with the environment and config.d:\n{findings}"
+        ))
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Whether the options answer everything, where nobody can be asked.
+fn all_given(args: &InitArgs) -> Result<(), Stop> {
+    let InitArgs {
+        server,
+        bind_dn,
+        bind_password_file,
+        base,
+        ftrack,
+        api_user,
+        api_key_file,
+        ..
+    } = args;
+    let given = [
+        ("--server", !server.is_empty()),
+        ("--bind-dn", bind_dn.is_some()),
+        ("--bind-password-file", bind_password_file.is_some()),
+        ("--base", base.is_some()),
+        ("--ftrack", ftrack.is_some()),
+        ("--api-user", api_user.is_some()),
+        ("--api-key-file", api_key_file.is_some()),
+    ];
+    let missing: Vec<&str> = given
+        .iter()
+        .filter(|(_, is_given)| !is_given)
+        .map(|(option, _)| *option)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Stop::usage(&format!(
+        "there is no terminal on which to ask, so these options are needed: {}",
+        missing.join(", ")
+    )))
+}
+
+/// What was written, and what comes next.
+fn told(out: &Path, written: &[PathBuf]) -> String {
+    let shown = |path: &Path| escape_control(&path.display().to_string()).into_owned();
+    let files: Vec<String> = written.iter().map(|path| shown(path)).collect();
+    let program = if out == Path::new(DEFAULT_FILE) {
+        "ftrack-ldap-sync".to_owned()
+    } else {
+        format!("ftrack-ldap-sync --config {}", shown(out))
+    };
+    format!(
+        "\nWritten: {}.\n\nNext:\n  {program} check   # the same again, at any time\n  {program} plan    \
+         # what the first sync would do; it writes nothing\n",
+        files.join(", ")
+    )
+}

@@ -1,0 +1,231 @@
+//! What was answered, and the configuration that it makes.
+
+use std::path::{Path, PathBuf};
+
+use minijinja::{Value, context};
+use toml::Value as Toml;
+use url::{Host, Url};
+
+use super::{InitArgs, KEY_FILE, PASSWORD_FILE};
+use crate::{command::config::of_template, config::Secret, model::server_kind::ServerKind};
+
+/// What stands for what was not answered yet; nothing is asked of it.
+const UNKNOWN_FTRACK: &str = "https://unknown.invalid";
+const UNKNOWN_BASE: &str = "dc=unknown";
+
+/// Where the zone of this machine stands, and what precedes its name in that link.
+const ZONE_LINK: &str = "/etc/localtime";
+const ZONES: &str = "zoneinfo/";
+
+/// The answers so far.
+#[derive(Debug, Default)]
+pub struct Answers {
+    pub servers: Servers,
+    pub ca_file: Option<PathBuf>,
+    pub kind: ServerKind,
+    /// None while it is not known: the server is asked without.
+    pub bind: Option<(String, Typed)>,
+    pub base: Option<String>,
+    pub ftrack: Option<String>,
+    pub api_user: Option<String>,
+    pub key: Option<Typed>,
+    state_dir: Option<PathBuf>,
+}
+
+/// The servers of the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Servers {
+    /// By their URLs, the preferred one first.
+    Urls(Vec<Url>),
+    /// By the DNS records of a domain.
+    Domain(String),
+}
+
+impl Default for Servers {
+    fn default() -> Self {
+        Self::Urls(Vec::new())
+    }
+}
+
+/// A secret: in a file of its own already, or to be written to one.
+#[derive(Debug, Clone)]
+pub enum Typed {
+    /// In this file, by its absolute path.
+    InFile(PathBuf),
+    /// Typed.
+    Now(Secret),
+}
+
+impl Typed {
+    /// The file that the configuration names.
+    fn file(&self, own: &str) -> String {
+        match self {
+            Self::InFile(path) => path.display().to_string(),
+            Self::Now(_) => own.to_owned(),
+        }
+    }
+}
+
+impl Answers {
+    /// Only what is not asked.
+    pub fn new(args: &InitArgs) -> Self {
+        Self {
+            ca_file: args.ca_file.as_deref().map(absolute),
+            state_dir: args.state_dir.as_deref().map(absolute),
+            ..Self::default()
+        }
+    }
+
+    /// The secrets that are to be written, with the names of their files.
+    pub fn typed(&self) -> Vec<(&'static str, &Secret)> {
+        let password = self.bind.as_ref().map(|(_, password)| password);
+        let both = [(PASSWORD_FILE, password), (KEY_FILE, self.key.as_ref())];
+        let typed = both.into_iter().filter_map(|(name, secret)| match secret {
+            Some(Typed::Now(secret)) => Some((name, secret)),
+            Some(Typed::InFile(_)) | None => None,
+        });
+        typed.collect()
+    }
+
+    /// The configuration; what is not known yet is filled with something that is never asked.
+    ///
+    /// # Errors
+    /// The template of the program's own is wrong.
+    pub fn to_toml(&self) -> anyhow::Result<String> {
+        let (urls, srv) = match &self.servers {
+            Servers::Urls(urls) => {
+                let urls: Vec<String> = urls.iter().map(|url| quoted(shown(url))).collect();
+                (urls.join(", "), None)
+            }
+            Servers::Domain(domain) => (String::new(), Some(quoted(domain))),
+        };
+        let bind = self.bind.as_ref();
+        let base = self.base.as_deref().unwrap_or(UNKNOWN_BASE);
+        let key = self.key.as_ref();
+        let values: Value = context! {
+            is_written => true,
+            state_dir => self.state_dir.as_deref().map(path),
+            ftrack => quoted(self.ftrack.as_deref().unwrap_or(UNKNOWN_FTRACK)),
+            api_user => quoted(self.api_user.as_deref().unwrap_or("unknown")),
+            api_key_file => quoted(key.map_or_else(|| KEY_FILE.to_owned(), |key| key.file(KEY_FILE))),
+            srv,
+            urls,
+            bind_dn => bind.map(|(dn, _)| quoted(dn)),
+            bind_password_file => bind.map(|(_, password)| quoted(password.file(PASSWORD_FILE))),
+            start_tls => self.needs_start_tls(),
+            ca_file => self.ca_file.as_deref().map(path),
+            timezone => zone(),
+            base => quoted(base),
+        };
+        of_template(self.kind, values)
+    }
+
+    /// Whether a password would go over the network in plain text otherwise.
+    fn needs_start_tls(&self) -> bool {
+        match &self.servers {
+            Servers::Urls(urls) => urls
+                .iter()
+                .any(|url| url.scheme() == "ldap" && !is_here(url)),
+            Servers::Domain(_) => false,
+        }
+    }
+}
+
+/// Whether a URL is that of this machine.
+fn is_here(url: &Url) -> bool {
+    match url.host_str().map(Host::parse) {
+        Some(Ok(Host::Domain(name))) => name == "localhost",
+        Some(Ok(Host::Ipv4(address))) => address.is_loopback(),
+        Some(Ok(Host::Ipv6(address))) => address.is_loopback(),
+        Some(Err(_)) | None => false,
+    }
+}
+
+fn shown(url: &Url) -> &str {
+    url.as_str().trim_end_matches('/')
+}
+
+/// A text as it stands in TOML.
+fn quoted(text: impl Into<String>) -> String {
+    Toml::String(text.into()).to_string()
+}
+
+fn path(path: &Path) -> String {
+    quoted(path.display().to_string())
+}
+
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The time zone of this machine, or UTC.
+fn zone() -> String {
+    let link = std::fs::read_link(ZONE_LINK).unwrap_or_default();
+    let link = link.to_string_lossy().into_owned();
+    let name = link.rsplit_once(ZONES).map(|(_, name)| name);
+    let known = name.and_then(|name| name.parse::<chrono_tz::Tz>().ok());
+    known.map_or_else(|| "UTC".to_owned(), |zone| zone.name().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn no_answer_leaves_its_place() {
+        let odd = "a\"b'c\\d\n[x]\ny = 1 {{ z }}";
+        let answers = Answers {
+            servers: Servers::Urls(vec!["ldap://ldap.studio.test".parse().unwrap()]),
+            ca_file: Some(odd.into()),
+            kind: ServerKind::OpenLdap,
+            bind: Some((odd.into(), Typed::InFile(odd.into()))),
+            base: Some(odd.into()),
+            ftrack: Some(odd.into()),
+            api_user: Some(odd.into()),
+            key: Some(Typed::Now(Secret::new("planted".into()))),
+            state_dir: Some(odd.into()),
+        };
+        let text = answers.to_toml().unwrap();
+        assert!(!text.contains("planted"), "{text}");
+        let config: toml::Table = text.parse().unwrap();
+        let directory = &config["directories"]["studio"];
+        for value in [
+            &config["state_dir"],
+            &config["ftrack"]["server"],
+            &config["ftrack"]["api_user"],
+            &directory["bind_dn"],
+            &directory["bind_password_file"],
+            &directory["ca_file"],
+            &config["jobs"]["artists"]["search_bases"][0],
+        ] {
+            assert_eq!(value.as_str(), Some(odd));
+        }
+        assert_eq!(
+            directory["urls"][0].as_str(),
+            Some("ldap://ldap.studio.test")
+        );
+        assert_eq!(directory["start_tls"].as_bool(), Some(true));
+        assert_eq!(config["ftrack"]["api_key_file"].as_str(), Some(KEY_FILE));
+        assert!(!config.contains_key("x") && config.len() == 4, "{text}");
+    }
+
+    #[test]
+    fn only_plain_connections_to_other_machines_are_upgraded() {
+        for (url, upgraded) in [
+            ("ldap://ldap.studio.test", true),
+            ("ldap://192.0.2.1", true),
+            ("ldap://localhost:389", false),
+            ("ldap://127.0.0.1:389", false),
+            ("ldap://[::1]", false),
+            ("ldaps://ldap.studio.test", false),
+            ("ldapi:///", false),
+        ] {
+            let answers = Answers {
+                servers: Servers::Urls(vec![url.parse().unwrap()]),
+                ..Answers::default()
+            };
+            assert_eq!(answers.needs_start_tls(), upgraded, "{url}");
+        }
+    }
+}
