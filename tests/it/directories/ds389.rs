@@ -6,6 +6,7 @@ use super::{OF_389, servers::RealDirectory, situation};
 use crate::{
     ability::must_skip_as_root,
     check::world::{Checked, World},
+    readme::recipes::freeipa,
     situations::Situation,
     slapd::{PEOPLE, SUFFIX, wait_until},
 };
@@ -26,6 +27,7 @@ fn what_only_389_directory_server_has() {
     by_socket(&directory);
     locked_by_role(&directory);
     preserved(&directory);
+    freeipa(&directory);
 }
 
 /// `check` with pages of 7 entries.

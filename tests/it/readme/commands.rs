@@ -87,6 +87,28 @@ fn the_page_has_each_command_with_options_that_it_has() {
     }
 }
 
+#[test]
+fn the_page_names_each_option_of_each_command() {
+    let page = text_of("deploy/operation/commands.md");
+    let program = Cli::command();
+    let mut commands = vec![&program];
+    let mut seen = 0;
+    while let Some(command) = commands.pop() {
+        commands.extend(command.get_subcommands().filter(|one| !one.is_hide_set()));
+        let shown = command.get_arguments().filter(|one| !one.is_hide_set());
+        for option in shown.filter_map(|argument| argument.get_long()) {
+            let is_named = options(&page).any(|named| named == option);
+            assert!(
+                is_named,
+                "the page lacks --{option} of {}",
+                command.get_name()
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 60, "{seen}");
+}
+
 /// The names of the options in a text.
 fn options(text: &str) -> impl Iterator<Item = &str> {
     text.split("`--").skip(1).map(|rest| {
