@@ -88,10 +88,10 @@ fn of_entry(text: &mut String, entry: &Tested) {
 }
 
 fn shown(value: &Value) -> String {
-    match value {
-        Value::Null => "none".to_owned(),
-        other => escape_control(&other.to_string()).into_owned(),
+    if value.is_null() {
+        return "none".to_owned();
     }
+    escape_control(&value.to_string()).into_owned()
 }
 
 fn summary(result: &TestResult) -> String {

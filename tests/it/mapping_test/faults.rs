@@ -39,11 +39,7 @@ fn without_anything_to_test_it_is_bad_usage() {
     );
     let ended = Mapping::of_people().run(&["--job", "artist"]);
     assert_eq!(ended.status, 2);
-    assert!(
-        ended.stderr.contains("did you mean"),
-        "{}",
-        ended.stderr
-    );
+    assert!(ended.stderr.contains("did you mean"), "{}", ended.stderr);
     let builtin = Mapping::of_people();
     builtin.config(&format!(
         "{JOB}[jobs.nightly]\nkind = \"ftrack-ldap\"\nschedule = \"0 3 * * *\"\n"
