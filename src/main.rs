@@ -1,6 +1,6 @@
 //! Entry point: reads the command line, starts logging, and returns the exit status.
 
-use std::{panic, process::ExitCode};
+use std::{env::args_os, panic, process::ExitCode};
 
 use clap::{
     CommandFactory, FromArgMatches,
@@ -127,7 +127,7 @@ fn misused(mut error: clap::Error) -> ExitCode {
 
 /// Whether `--only`, which takes several words, may have taken a word that is missing now.
 fn is_taken_by_only(error: &clap::Error) -> bool {
-    let mut words = std::env::args_os();
+    let mut words = args_os();
     error.kind() == ErrorKind::MissingRequiredArgument && words.any(|word| word == "--only")
 }
 

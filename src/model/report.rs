@@ -43,6 +43,10 @@ pub struct Report {
     /// The snapshot to which it puts users back; omitted where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restores: Option<String>,
+    /// How many edits count as rejected since this run put them back, until their cause ends; omitted
+    /// where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejects: Option<usize>,
     /// Whether nothing was to be written.
     pub dry_run: bool,
     /// The people whom it was for, as they were named; omitted where it was for everybody.

@@ -481,6 +481,7 @@ impl<'a, W> RunContext<'a, W> {
             approves: purpose.approves(),
             undoes: None,
             restores: None,
+            rejects: None,
             dry_run: purpose.is_dry_run(),
             only: purpose
                 .asked()

@@ -457,6 +457,7 @@ impl RunContext<'_, LdapWork> {
             let who = |id: &EntityId| users.get(id).map(|user| RejectedWho::from(*user));
             let Rejections { made, ended } = &rejections;
             state.reject_undone(job, (Utc::now(), &order.by), (made, ended), who)?;
+            self.report.rejects = Some(made.len()).filter(|made| *made > 0);
             state.set_known_changes(job, ftrack, None)?;
             let counted = uncounted(&self.report.run, &vetted, (self.clocks(), now));
             state.count_written(job, &counted)?;
