@@ -374,7 +374,7 @@ fn a_job_that_is_none_is_refused_by_every_list() {
         let wrong = run_with(&config, &[list, "--job", "artist"]);
         assert_eq!((wrong.status, &*wrong.stdout), (2, ""), "{list}");
         assert!(
-            wrong.stderr.contains("there is no job") && wrong.stderr.contains("job is artists"),
+            wrong.stderr.contains("there is no job") && wrong.stderr.contains("artists"),
             "{}",
             wrong.stderr
         );

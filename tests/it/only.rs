@@ -158,7 +158,7 @@ fn whoever_keeps_access_is_named_with_why_and_what_to_do() {
     let new = Situation::of(&["ada"]);
     let all = [waits, disabled, closed, present, gone, new];
     let all: String = all.iter().map(told).collect();
-    assert_snapshot!(all, @r"
+    assert_snapshot!(all, @"
     3
     ada still has access: the person has been missing since [time], in 1 complete read, and users.deactivate_after is not over
       To end it: users.deactivate_after counts for everybody, and no command passes it for one person: deactivate the user in ftrack by hand, which the program then leaves so, or shorten that time.
@@ -166,15 +166,15 @@ fn whoever_keeps_access_is_named_with_why_and_what_to_do() {
     ada still has access: the person's account has been disabled in the directory since [time], in 1 complete read, and users.disabled_after is not over
       To end it: users.disabled_after counts for everybody, and no command passes it for one person: deactivate the user in ftrack by hand, which the program then leaves so, or shorten that time.
     3
-    ada still has access: the person is still in the directory, but the entry is outside of the job's search bases and scope; the deactivation is held: deactivate is frozen from 2020-01-01 to 2999-01-01; the first run from [time] on writes it, or a person's approval: `holds` shows its number, `approve N` writes it
+    ada still has access: the person is still in the directory, but the entry is outside of the job's search bases and scope; the deactivation is held: deactivate is frozen from 2020-01-01 to 2999-01-01; the first run from [time] on writes it, or a person's approval: `approve 1` writes it
       To end it: `approve 1 --only ada` writes it for this person alone; or deactivate the user in ftrack by hand, which the program then leaves so.
     0
-    ada still has access, because the user has the directory's values
-      To end it: the directory shows the person among the job's people, who may sign in: disable the account there and name the person again, or deactivate the user in ftrack by hand, which the program then leaves so.
+    ada still has access, because the directory shows the person among the job's people
+      To end it: disable the account in the directory, and name the person again; or deactivate the user in ftrack by hand, which the program then leaves so.
     0
     ada has no access any more, because the person is still in the directory, but the entry is outside of the job's search bases and scope
     0
-    ada has access now, because the person is in the directory and has no user
+    ada has access now, because the person is in the directory, and got a user
     ");
 }
 
@@ -299,8 +299,10 @@ fn bad_usage_is_refused_and_a_dry_run_writes_nothing() {
 fn whoever_gets_a_user_only_by_an_approval_is_told_its_number() {
     let situation = Situation::synced(&["bob", "cyd"])
         .stranger("ada")
-        .then(|studio| {
-            studio.tree().add(person("ada", "Ada", "Lund")).unwrap();
-        });
-    assert_snapshot!(told(&situation), @"");
+        .entry(person("ada", "Ada", "Lund"));
+    assert_snapshot!(told(&situation), @"
+    3
+    ada still has access, because the directory shows the person among the job's people; the adoption is held (adoption, hold 1): `approve 1 --only ada` writes it
+      To end it: disable the account in the directory, and name the person again; or deactivate the user in ftrack by hand, which the program then leaves so.
+    ");
 }

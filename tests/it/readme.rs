@@ -287,6 +287,7 @@ fn each_question_of_three_in_the_morning_is_answered_by_one_command() {
         "process ",
         "STARTED",
         "Nothing is held.",
+        "No hold has ended.",
         "sam.ortiz has no access any more, because the person is no longer in the directory",
         "reactivate sam.ortiz",
     ];

@@ -119,7 +119,7 @@ fn before_the_next_run_what_is_taken_back_has_no_number_yet() {
     let (numbered, said) = told(&studio);
     assert_eq!(numbered, Some(number));
     assert!(
-        said.contains("approve it: `holds` shows its number"),
+        said.contains(&format!("approve it: `approve {number}` writes it")),
         "{said}"
     );
     assert_eq!(reject(&studio, &[&hold]).0, 0);
@@ -135,7 +135,7 @@ fn before_the_next_run_what_is_taken_back_has_no_number_yet() {
     let (again, said) = told(&studio);
     assert!(again > Some(number), "{again:?}");
     assert!(
-        said.contains("approve it: `holds` shows its number"),
+        said.contains(&format!("approve it: `approve {number}` writes it")),
         "{said}"
     );
 }
