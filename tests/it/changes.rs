@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod daemon;
+mod first_contact;
 mod groups;
 mod held_kinds;
 mod openldap;
