@@ -124,8 +124,10 @@ fn each_file_of_a_package_is_there_and_each_that_is_made_is_in_both() {
                     assert!(made.join(name).is_file(), "{source} is not made");
                     packaged.insert(made.join(name));
                 }
-                None => match source.strip_suffix("*.md") {
-                    Some(folder) => pages.extend(pages_in(folder)),
+                None => match source.split_once("*.") {
+                    Some((folder, "md")) => pages.extend(pages_in(folder)),
+                    // Pictures.
+                    Some((folder, _)) => assert!(repository().join(folder).is_dir(), "{source}"),
                     None => {
                         assert!(repository().join(&source).is_file(), "{source}");
                         pages.insert(PathBuf::from(&source));
