@@ -181,7 +181,7 @@ fn options_alone_make_a_configuration_that_works() {
     assert_eq!(planned.status, 0, "{}", planned.stderr);
     for uid in ["ada", "bob"] {
         assert!(
-            planned.stdout.contains(&format!("create {uid}")),
+            planned.stdout.contains(&format!("+ create     {uid} ")),
             "{}",
             planned.stdout
         );
@@ -298,9 +298,19 @@ fn a_wrong_option_is_explained_and_nothing_is_written() {
         ),
         ("--base", "nonsense".to_owned(), 2, "nonsense"),
         ("--ftrack", "ftp://studio".to_owned(), 2, "ftrack.server"),
-        ("--ftrack", "https://127.0.0.1:1".to_owned(), 1, "127.0.0.1"),
+        (
+            "--ftrack",
+            "https://127.0.0.1:1".to_owned(),
+            1,
+            "Connection refused",
+        ),
         ("--api-key-file", secret("wrong"), 1, "key"),
-        ("--api-user", "somebody".to_owned(), 1, "somebody"),
+        (
+            "--api-user",
+            "somebody".to_owned(),
+            1,
+            "username is not valid",
+        ),
     ] {
         let ended = place.init(&with(&right, option, &value), &[]);
         assert_eq!(

@@ -199,7 +199,7 @@ fn wrong_answers_are_explained_and_asked_for_again() {
     assert_eq!(checked.status, 0, "{}", checked.stdout);
     let planned = place.run(&["plan"]);
     assert_eq!(
-        planned.stdout.matches("  create ").count(),
+        planned.stdout.matches("  + create ").count(),
         12,
         "{}",
         planned.stdout
