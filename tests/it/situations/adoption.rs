@@ -124,7 +124,7 @@ fn a_user_is_adopted_by_its_mail_where_that_is_the_rule() {
 
       1 entry skipped:
         uid=bob,ou=people,dc=studio,dc=test
-          the username "bob" belongs to another ftrack user, which has no owner
+          the username "bob" belongs to another ftrack user, which has no owner: if it is the person's, `link bob bob` gives it to them; or else rename that user in ftrack
     "#);
     situation.sync();
     assert_eq!(situation.user("ada").id, id);

@@ -302,7 +302,7 @@ fn who_comes_back_gets_access_though_the_new_login_is_taken() {
 
       1 entry skipped:
         uid=lovelace,ou=people,dc=studio,dc=test
-          the username "lovelace" belongs to another ftrack user, which has no owner
+          the username "lovelace" belongs to another ftrack user, which has no owner: if it is the person's, `link lovelace lovelace` gives it to them; or else rename that user in ftrack
     "#);
     situation.sync();
     assert_snapshot!(situation.users(), @r#"
