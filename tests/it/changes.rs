@@ -9,7 +9,6 @@ use crate::{
 };
 
 mod daemon;
-mod first_contact;
 mod groups;
 mod held_kinds;
 mod openldap;

@@ -49,6 +49,7 @@ fn verdicts<'w>(situation: &Situation, who: impl IntoIterator<Item = &'w str>) -
     // Which of several holds is numbered first is by the ids of the people.
     let all = ('1'..='9').fold(all, |all, number| {
         all.replace(&format!("hold {number})"), "hold N)")
+            .replace(&format!("`approve {number}`"), "`approve N`")
     });
     let runs = situation.reports().into_iter().map(|report| report.run);
     situation.plain(&runs.fold(all, |all, run| all.replace(&run, "RUN")))
@@ -214,9 +215,9 @@ fn who_waits_or_is_held_is_told_what_for() {
         .entry(person("newcomer", "New", "Comer"))
         .after_sync();
     assert_snapshot!(verdicts(&situation, ["ada", "dan", "newcomer"]), @r#"
-    ada: held: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (limit, hold N): 3 deactivations are more than limits.deactivate allows (1); review them, and approve: `holds` shows its number, `approve N` writes it (in the run RUN)
-    dan: protected: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (protected, hold N): it is an administrator, whose login, mail and activity change only with a person's approval; review it, and approve it: `holds` shows its number, `approve N` writes it
-    newcomer: held: the user "newcomer" has no owner, and matches the person by login (users.adopt); it is held (adoption, hold N): an existing user would become the person's after the job's first contact; if the user is the person's, approve it: `holds` shows its number, `approve N` writes it; users.adopt_always = true adopts without asking
+    ada: held: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (limit, hold N): 3 deactivations are more than limits.deactivate allows (1); review them, and approve: `approve N` writes it (in the run RUN)
+    dan: protected: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (protected, hold N): it is an administrator, whose login, mail and activity change only with a person's approval; review it, and approve it: `approve N` writes it
+    newcomer: held: the user "newcomer" has no owner, and matches the person by login (users.adopt); it is held (adoption, hold N): an existing user would become the person's after the job's first contact; if the user is the person's, approve it: `approve N` writes it; users.adopt_always = true adopts without asking
     "#);
 
     let situation = Situation::synced(&["ada", "bob"])
