@@ -97,7 +97,11 @@ fn the_page_names_each_option_of_each_command() {
         commands.extend(command.get_subcommands().filter(|one| !one.is_hide_set()));
         let shown = command.get_arguments().filter(|one| !one.is_hide_set());
         for option in shown.filter_map(|argument| argument.get_long()) {
-            let is_named = options(&page).any(|named| named == option);
+            // Also where the option stands behind its command.
+            let is_named = page.split("--").skip(1).any(|rest| {
+                let rest = rest.strip_prefix(option);
+                rest.is_some_and(|rest| !rest.starts_with(goes_on))
+            });
             assert!(
                 is_named,
                 "the page lacks --{option} of {}",
@@ -107,6 +111,11 @@ fn the_page_names_each_option_of_each_command() {
         }
     }
     assert!(seen > 60, "{seen}");
+}
+
+/// Whether a name of an option has this letter.
+fn goes_on(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '-'
 }
 
 /// The names of the options in a text.
