@@ -24,7 +24,12 @@ fn the_options_of_a_command_come_before_those_of_all_commands() {
         assert_eq!(wide, None, "{help}");
         let heading = help.find(GLOBAL);
         for option in ["--config", "--log-format", "--verbose", "--log-filter"] {
-            let place = help.find(option);
+            let starts = |line: &str| {
+                let line = line.trim_start();
+                line.starts_with(option) || line.starts_with(&format!("-v, {option}"))
+            };
+            let line = help.lines().find(|line| starts(line));
+            let place = line.and_then(|line| help.find(line));
             assert!(place.is_none() || place > heading, "{option} in\n{help}");
         }
         commands.extend(command.get_subcommands().cloned());

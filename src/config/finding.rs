@@ -186,7 +186,8 @@ pub fn nearest<'c>(
     let written = written.to_lowercase();
     // A third of the letters may be wrong: `fliter` still matches `filter`, and `foo` matches
     // nothing.
-    let most = (written.chars().count() / 3).clamp(1, 4);
+    let letters = written.chars().count();
+    let most = (letters / 3).clamp(1, 4);
     candidates
         .into_iter()
         .filter(|candidate| candidate.len() <= LONGEST)
@@ -196,7 +197,8 @@ pub fn nearest<'c>(
                 candidate,
             )
         })
-        .filter(|(distance, _)| *distance <= most)
+        // Of a single letter nothing would be left.
+        .filter(|(distance, _)| *distance <= most && *distance < letters)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
