@@ -256,25 +256,10 @@ fn way_out(hold: &OpenHold, state_dir: &Path) -> Result<String, Stop> {
 /// Why a hold holds its people. What a limit counts are those of a run, whatever hold each is in.
 fn why_held(hold: &OpenHold) -> String {
     let why = in_hold(&hold.why, hold.hold);
-    match hold.held_by {
-        HeldBy::Limit if why.starts_with(|first: char| first.is_ascii_digit()) => {
-            format!("counted by the last run, over all holds of the job: {why}")
-        }
-        HeldBy::Limit
-        | HeldBy::Administrator
-        | HeldBy::Doubt
-        | HeldBy::Replica
-        | HeldBy::Configuration
-        | HeldBy::Protected
-        | HeldBy::Adoption
-        | HeldBy::Successor
-        | HeldBy::Returner
-        | HeldBy::Work
-        | HeldBy::Window
-        | HeldBy::Freeze
-        | HeldBy::Paused
-        | HeldBy::Rejected => why,
+    if hold.held_by == HeldBy::Limit && why.starts_with(|first: char| first.is_ascii_digit()) {
+        return format!("counted by the last run, over all holds of the job: {why}");
     }
+    why
 }
 
 fn one(hold: &OpenHold, state_dir: &Path) -> Result<String, Stop> {
@@ -335,7 +320,7 @@ fn one(hold: &OpenHold, state_dir: &Path) -> Result<String, Stop> {
         lines.push("  Not in it any more:".to_owned());
     }
     for person in left {
-        let told = decided::told(hold, person);
+        let told = decided::became_in_words(hold, person);
         let line = format!("  {} {}: {told}", person.action, person.username);
         lines.push(format!("  {}", escape_control(&line)));
     }

@@ -64,7 +64,7 @@ pub(super) async fn init(
         return Err(Stop::failed("nothing is written: see what failed above"));
     }
     let written = stage.persist(&answers, args.force)?;
-    print_text(&told(&out, &written))?;
+    print_text(&next_steps(&out, &written))?;
     let loaded = config::load(&out, &Environment::of_process());
     loaded.map_err(|findings| {
         Stop::usage(&format!(
@@ -110,7 +110,7 @@ fn all_given(args: &InitArgs) -> Result<(), Stop> {
 }
 
 /// What was written, and what comes next.
-fn told(out: &Path, written: &[PathBuf]) -> String {
+fn next_steps(out: &Path, written: &[PathBuf]) -> String {
     let shown = |path: &Path| escape_control(&path.display().to_string()).into_owned();
     let files: Vec<String> = written.iter().map(|path| shown(path)).collect();
     let program = if out == Path::new(DEFAULT_FILE) {

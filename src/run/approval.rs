@@ -32,7 +32,7 @@ fn held_no_more(state: &State, hold: &OpenHold, who: &str) -> Result<HoldError, 
         return Ok(HoldError::Decided {
             hold: number,
             who: named,
-            told: decided::told(hold, person),
+            told: decided::became_in_words(hold, person),
         });
     }
     let others = state.all_holds()?;

@@ -10,7 +10,7 @@ use crate::model::{
 /// What became of somebody who left a hold, with the person who decided that, and how a rejection is
 /// taken back; not escaped.
 #[must_use]
-pub fn told(hold: &OpenHold, person: &HeldPerson) -> String {
+pub fn became_in_words(hold: &OpenHold, person: &HeldPerson) -> String {
     let Some(became) = person.became else {
         return "not held any more".to_owned();
     };

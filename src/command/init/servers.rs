@@ -88,12 +88,8 @@ async fn ask_servers(
                 continue;
             }
         }
-        let config = match stage.config(answers) {
-            Ok(config) => config,
-            Err(said) => {
-                asker.again(Stop::usage(&said))?;
-                continue;
-            }
+        let Some(config) = configured(asker, stage, answers)? else {
+            continue;
         };
         match asker.unless_stopped(greeted(&config)).await? {
             Ok(greeting) => {
@@ -112,6 +108,14 @@ async fn ask_servers(
             }
             Err(error) => asker.again(of_directory(&error))?,
         }
+    }
+}
+
+/// The configuration that the answers make; none where one of them is to be asked for again.
+fn configured(asker: &Asker<'_>, stage: &Stage, answers: &Answers) -> Result<Option<Config>, Stop> {
+    match stage.config(answers) {
+        Ok(config) => Ok(Some(config)),
+        Err(said) => asker.again(Stop::usage(&said)).map(|()| None),
     }
 }
 
@@ -189,12 +193,8 @@ async fn ask_account(
         };
         last = Some(dn.clone());
         answers.bind = Some((dn, password));
-        let config = match stage.config(answers) {
-            Ok(config) => config,
-            Err(said) => {
-                asker.again(Stop::usage(&said))?;
-                continue;
-            }
+        let Some(config) = configured(asker, stage, answers)? else {
+            continue;
         };
         match asker.unless_stopped(greeted(&config)).await? {
             Ok(greeting) => {
