@@ -51,10 +51,12 @@ table! {
         connect_timeout: Period<100, HOUR> => Duration = Period::seconds(5),
         /// Time limit for one call.
         request_timeout: Period<100, HOUR> => Duration = Period::seconds(60),
-        /// Rows per page.
-        page_size: Number<1, 10_000> => u32 = Number(500),
-        /// Calls in flight at the same time while reading.
-        connections: Number<1, 64> => usize = Number(4),
+        /// The most rows of a page. The program begins with 500, asks for more while answers come fast, and
+        /// for fewer where the server has too much to do.
+        page_size: Number<1, 10_000> => u32 = Number(2000),
+        /// The most calls in flight at the same time while reading. The program begins with 4, and adapts
+        /// their number as that of the rows.
+        connections: Number<1, 64> => usize = Number(8),
         /// The maximum number of changes in one call.
         batch_size: Number<1, 1_000> => usize = Number(100),
         /// The maximum number of attempts for a call that may be repeated.

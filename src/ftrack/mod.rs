@@ -36,5 +36,6 @@ pub(crate) mod stopped;
 mod text;
 pub mod unconfirmed;
 pub mod user_state;
+mod window;
 pub mod work;
 pub(crate) mod write;

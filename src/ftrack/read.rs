@@ -23,7 +23,7 @@ use super::{
     error::{FtrackError, FtrackErrorKind},
     mapped_grants,
     mapped_grants::{Held, Holdings, mapped_grants},
-    page::{list, users_a_call},
+    page::{list, list_of_about, users_a_call},
     query, roles,
     roles::Holders,
     row,
@@ -33,6 +33,7 @@ use super::{
 use crate::{
     ftrack::signer::Signer,
     model::{
+        call_sizes::ReadingSizes,
         entry::DirectoryId,
         grant::GrantName,
         link::LinkFound,
@@ -53,6 +54,8 @@ pub struct ReadCurrent<'a> {
     pub grants: &'a [GrantName],
     /// What is done about groups that ftrack does not have.
     pub missing_groups: MissingGroups,
+    /// What an earlier reading showed, if that is known.
+    pub before: Option<ReadingSizes>,
 }
 
 /// The maximum number of users named in a warning.
@@ -74,12 +77,15 @@ pub async fn read(
     request: ReadCurrent<'_>,
     until: &Until,
 ) -> Result<Current, FtrackError> {
-    let before = reader.calls().reads;
+    let calls_before = reader.calls().reads;
+    if let Some(before) = request.before {
+        reader.begin_with(before.asked);
+    }
     let mut tries = 1;
     loop {
         match once(&reader.for_one_reading(), request, until).await? {
             Ok(current) => {
-                let read_calls = reader.calls().reads - before;
+                let read_calls = reader.calls().reads - calls_before;
                 return Ok(Current {
                     read_calls,
                     ..current
@@ -88,6 +94,17 @@ pub async fn read(
             Err(gap) if tries >= TRIES => return Err(gap.error(reader, tries)),
             Err(_) => tries += 1,
         }
+    }
+}
+
+/// What the next reading can begin with.
+#[must_use]
+pub fn sizes(reader: &Reader, current: &Current) -> ReadingSizes {
+    let linked = current.users.iter().filter(|user| user.link.is_row());
+    ReadingSizes {
+        asked: reader.sizes(),
+        users: current.users.len(),
+        links: linked.count() + current.orphans.len(),
     }
 }
 
@@ -104,15 +121,17 @@ async fn once(
         default_roles,
         grants: names,
         missing_groups,
+        before,
     } = request;
+    let (users_before, links_before) = before.map_or((0, 0), |before| (before.users, before.links));
     let wanted = GrantNames {
         names,
         missing_groups,
         administrator_roles,
     };
     let (users, links, user_types, custom, holdings) = tokio::try_join!(
-        list::<UserRow>(reader, &users, until),
-        list::<LinkRow>(reader, &links, until),
+        list_of_about::<UserRow>(reader, &users, users_before, until),
+        list_of_about::<LinkRow>(reader, &links, links_before, until),
         user_types(reader, until),
         custom_values(reader, custom_attributes, until),
         mapped_grants::of_everybody(reader, wanted, default_roles, until),
@@ -177,6 +196,7 @@ pub async fn read_some(
         default_roles,
         grants: names,
         missing_groups,
+        before: _,
     } = request;
     let wanted = GrantNames {
         names,

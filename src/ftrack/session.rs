@@ -1,13 +1,13 @@
 //! The only connection to ftrack: a POST of a list of operations, with time limits, bounds, strict
 //! errors, and retries of what may be repeated.
 
+mod attempts;
 mod observed;
 mod received;
 mod upload;
 mod writer;
 
 use std::{
-    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -15,11 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backon::{ExponentialBuilder, Retryable};
-use futures_util::FutureExt;
 use reqwest::Client;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -36,21 +33,15 @@ use super::{
     key::Keys,
     operation::Operation,
     proxy::Proxy,
-    stopped::StopCause,
+    window,
+    window::Window,
 };
 use crate::{
     config::{self, Credential},
-    event::{Event, RunName},
+    event::RunName,
     ftrack::signer::Signer,
+    model::call_sizes::CallSizes,
 };
-
-/// The longest Retry-After of a server for which a call waits; a longer one ends the call, and the
-/// job waits.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// The first delay before a retry; doubles, with jitter.
-const FIRST_DELAY: Duration = Duration::from_millis(250);
-/// The longest delay of our own.
-const LONGEST_DELAY: Duration = Duration::from_secs(20);
 
 /// Bounds every wait for ftrack: it ends at the deadline, or when a stop is requested.
 #[derive(Debug, Clone)]
@@ -150,9 +141,7 @@ struct Shared {
     connect_timeout: Duration,
     request_timeout: Duration,
     attempts: usize,
-    page_size: u32,
-    connections: usize,
-    in_flight: Semaphore,
+    window: Window,
     /// For the answers in flight.
     bodies: Arc<Budget>,
     /// Held by the one that goes beyond that.
@@ -206,7 +195,6 @@ impl Session {
         let client = client(config).map_err(fail)?;
         let storage = storage_client(config).map_err(fail)?;
         let proxy = Proxy::of(&endpoint);
-        let connections = config.connections.clamp(1, Semaphore::MAX_PERMITS);
         let keys = Arc::new(
             Keys::new(config.api_key.loaded().clone()).map_err(|problem| fail(problem.into()))?,
         );
@@ -227,10 +215,10 @@ impl Session {
             connect_timeout: config.connect_timeout,
             request_timeout: config.request_timeout,
             attempts: config.attempts.max(1),
-            // Pages overlap by one row, so a page needs at least two.
-            page_size: config.page_size.max(2),
-            connections,
-            in_flight: Semaphore::new(connections),
+            window: Window::new(CallSizes {
+                page_rows: config.page_size,
+                calls: config.connections,
+            }),
             bodies: Budget::in_flight(),
             beyond: tokio::sync::Mutex::default(),
             proxy,
@@ -427,6 +415,34 @@ impl Reader {
         rows: usize,
         until: &Until,
     ) -> Result<Vec<A>, FtrackError> {
+        let again = |failed: &Failed| failed.trouble.passes();
+        self.read_while(operations, rows, until, again).await
+    }
+
+    /// As [`Reader::read_as`], of one page. Where it has more rows than any server answers, only calls
+    /// that the server did not take are repeated.
+    pub(super) async fn read_page<A: ResponseItem>(
+        &self,
+        operation: &Operation,
+        rows: u32,
+        until: &Until,
+    ) -> Result<Vec<A>, FtrackError> {
+        let operations = std::slice::from_ref(operation);
+        let is_sure = rows <= self.window().sure_rows();
+        let again = |failed: &Failed| {
+            failed.trouble.passes() && (is_sure || !window::may_be_of_size(&failed.trouble))
+        };
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+        self.read_while(operations, rows, until, again).await
+    }
+
+    async fn read_while<A: ResponseItem>(
+        &self,
+        operations: &[Operation],
+        rows: usize,
+        until: &Until,
+        again: impl Fn(&Failed) -> bool,
+    ) -> Result<Vec<A>, FtrackError> {
         let body = self.body(operations)?;
         let expected = Expected {
             answers: operations.len(),
@@ -434,9 +450,7 @@ impl Reader {
             budget: Arc::clone(&self.budget),
         };
         let call = (&*body, &expected);
-        let reading = self.attempts(call, operations, until, CallKind::Read, |failed| {
-            failed.trouble.passes()
-        });
+        let reading = self.attempts(call, operations, until, CallKind::Read, again);
         tokio::select! {
             biased;
             () = until.cancel.cancelled() => Err(self.error(operations, 1, FtrackErrorKind::Cancelled)),
@@ -446,14 +460,25 @@ impl Reader {
         }
     }
 
-    /// Rows per page; at least two.
-    pub(super) fn page_size(&self) -> u32 {
-        self.shared.page_size
+    /// How much the server is asked for at a time.
+    pub(super) fn window(&self) -> &Window {
+        &self.shared.window
+    }
+
+    /// Begins with what fitted the server in an earlier run, unless this process knows better.
+    pub fn begin_with(&self, known: CallSizes) {
+        self.shared.window.begin_with(known);
+    }
+
+    /// What fits the server, as far as that is known.
+    #[must_use]
+    pub fn sizes(&self) -> CallSizes {
+        self.shared.window.sizes()
     }
 
     /// Calls in flight at the same time; at least one.
     pub(super) fn connections(&self) -> usize {
-        self.shared.connections
+        self.sizes().calls
     }
 
     /// An error about data that was read from this server.
@@ -483,132 +508,6 @@ impl Reader {
                 FtrackErrorKind::Setup(error.to_string().into()),
             )
         })
-    }
-
-    async fn attempts<A: ResponseItem>(
-        &self,
-        (body, expected): (&[u8], &Expected),
-        operations: &[Operation],
-        until: &Until,
-        kind: CallKind,
-        again: impl Fn(&Failed) -> bool,
-    ) -> Result<Vec<A>, FtrackError> {
-        let tries = AtomicU64::new(0);
-        let backoff = ExponentialBuilder::default()
-            .with_min_delay(FIRST_DELAY)
-            .with_max_delay(LONGEST_DELAY)
-            .with_max_times(self.shared.attempts - 1)
-            .with_jitter();
-        let attempt = || async {
-            tries.fetch_add(1, Ordering::Relaxed);
-            self.attempt(body.to_vec(), expected, until, kind).await
-        };
-        let cancel = until.cancel.clone();
-        let outcome = attempt
-            .retry(backoff)
-            .when(again)
-            .adjust(|failed: &Failed, delay: Option<Duration>| {
-                if let Some(asked) = failed.retry_after.filter(|asked| *asked > LONGEST_WAIT) {
-                    // Longer than a run should take: the job waits.
-                    self.observed.ask_to_wait(asked);
-                    return None;
-                }
-                let asked = failed.retry_after.unwrap_or_default();
-                let delay = delay?.max(asked);
-                // Waiting past the deadline would only hide the error.
-                (delay < until.deadline.saturating_duration_since(Instant::now())).then_some(delay)
-            })
-            .notify(|failed: &Failed, delay| {
-                self.shared.retries.fetch_add(1, Ordering::Relaxed);
-                let (job, run) = &*self.run;
-                Event::FtrackRetried {
-                    of: RunName { job, run },
-                    trouble: &failed.trouble.to_string(),
-                    delay,
-                    logged: self.observed.retry(&failed.trouble),
-                }
-                .emit()
-            })
-            .sleep(move |delay| {
-                let cancel = cancel.clone();
-                async move {
-                    tokio::select! {
-                        () = cancel.cancelled() => {}
-                        () = tokio::time::sleep(delay) => {}
-                    }
-                }
-            })
-            .await;
-        let error = |failed: Failed| {
-            self.error(
-                operations,
-                u32::try_from(tries.into_inner()).unwrap_or(u32::MAX),
-                failed.trouble,
-            )
-        };
-        outcome
-            .map_err(error)
-            .inspect(|_| self.note_acceptance())
-            .inspect_err(|error| self.note_refusal(error, operations))
-    }
-
-    fn note_acceptance(&self) {
-        let accepted = &self.shared.last_acceptance;
-        *accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.keys());
-    }
-
-    fn note_refusal(&self, error: &FtrackError, operations: &[Operation]) {
-        // The key was valid for reading the users right before.
-        let is_start = matches!(operations, [Operation::DelayedJob { .. }])
-            && !matches!(error.kind(), FtrackErrorKind::Credentials(_));
-        if error.cause() == StopCause::Credentials && !is_start {
-            let mut last = self
-                .shared
-                .last_refusal
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            *last = Some((Instant::now(), self.keys()));
-        }
-    }
-
-    async fn attempt<A: ResponseItem>(
-        &self,
-        body: Vec<u8>,
-        expected: &Expected,
-        until: &Until,
-        kind: CallKind,
-    ) -> Result<Vec<A>, Failed> {
-        let permit = tokio::select! {
-            biased;
-            () = until.cancel.cancelled() => return Err(FtrackErrorKind::Cancelled.into()),
-            () = tokio::time::sleep_until(until.deadline.into()) => return Err(FtrackErrorKind::DeadlinePassed.into()),
-            permit = self.shared.in_flight.acquire() => permit.map_err(|_| FtrackErrorKind::Cancelled)?,
-        };
-        let counts = [self.calls.of(kind), self.shared.total.of(kind)];
-        // Counted before it is sent, since a page that turns out to be unneeded is dropped while in
-        // flight.
-        for count in counts {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        let request = self
-            .shared
-            .client
-            .post(self.shared.endpoint.clone())
-            .header(Keys::HEADER, self.keys().header());
-        let sent = request.body(body).send().await;
-        if sent.as_ref().is_err_and(reqwest::Error::is_connect) {
-            for count in counts {
-                count.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        let response = sent.map_err(|error| self.lost(&error))?;
-        let received = AssertUnwindSafe(self.received(response, expected)).catch_unwind();
-        let outcome = received.await.unwrap_or_else(|_| {
-            let reason = "a library could not cope with it".to_owned();
-            Err(FtrackErrorKind::Malformed(reason).into())
-        });
-        drop(permit);
-        outcome
     }
 }
 

@@ -194,7 +194,7 @@ impl Asking<'_> {
         users: &[EntityId],
         questions: &[Question],
     ) -> Result<Vec<(Vec<WorkRow>, bool)>, FtrackError> {
-        let limit = self.reader.page_size();
+        let limit = self.reader.window().sure_rows();
         let operation = |question: &Question| {
             let listing = question.listing(users);
             Operation::query(listing.page(0, limit))

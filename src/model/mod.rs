@@ -7,6 +7,7 @@ pub mod account;
 pub mod approver;
 pub mod backoff;
 pub mod bind_account;
+pub mod call_sizes;
 pub mod change;
 pub mod change_kind;
 pub mod clocks;

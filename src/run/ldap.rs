@@ -102,7 +102,7 @@ impl RunContext<'_, LdapWork> {
         let mut remembered = self.knowing_seats(remembered);
         let request = self.read_request();
         let position = self.position(&aim, &request, state).await?;
-        let before = remembered.directory.as_deref();
+        let before = (remembered.directory.as_deref(), remembered.reading_sizes);
         let (reading, current) = Box::pin(self.read(&request, before)).await?;
         let request = reading.asking_again(request);
         let earlier = self.confirm_earlier(state, &remembered, &current).await?;
@@ -315,7 +315,7 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<SavedPlan, Failure> {
         let mut remembered = self.counting_unsettled(remembered)?;
         let request = self.read_request();
-        let before = remembered.directory.as_deref();
+        let before = (remembered.directory.as_deref(), remembered.reading_sizes);
         let (reading, current) = Box::pin(self.read(&request, before)).await?;
         let request = reading.asking_again(request);
         let desired = self.desired(reading, &current)?;

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     config::schedule::Schedule,
     directory::dn::Dn,
+    ftrack,
     model::{
         change::{Action, Change, ChangeId, HeldBy},
         change_kind::ChangeKind,
@@ -190,6 +191,11 @@ impl RunContext<'_, LdapWork> {
         }
         let groups = self.groups(remembered, plan, vetted, approval);
         state.set_groups(job, remembered, &groups)?;
+        state.set_reading_sizes(
+            self.reader.server(),
+            remembered.reading_sizes,
+            ftrack::read::sizes(&self.reader, current),
+        )?;
         Ok(())
     }
 

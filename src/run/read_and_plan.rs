@@ -20,6 +20,7 @@ use crate::{
     ftrack,
     ftrack::read::{MissingGroups, ReadCurrent},
     model::{
+        call_sizes::ReadingSizes,
         clocks::Present,
         own_links::OwnLinks,
         report::{DirectoryPart, Outcome, RunPhase},
@@ -42,12 +43,14 @@ const REPORTS: usize = 20;
 impl<'a> RunContext<'a, LdapWork> {
     /// Reads both servers at the same time; when one cannot be read, the other is not waited for.
     ///
-    /// `before` is the id of the directory that the run before read.
+    /// `before` is the id of the directory that the run before read, and what a reading of ftrack
+    /// showed.
     pub(super) async fn read(
         &mut self,
         request: &ReadRequest,
-        before: Option<&str>,
+        before: (Option<&str>, Option<ReadingSizes>),
     ) -> Result<(Reading<Mapped>, Current), Failure> {
+        let (directory_before, sizes_before) = before;
         self.reader
             .take_key()
             .await
@@ -70,7 +73,10 @@ impl<'a> RunContext<'a, LdapWork> {
             shown.get_or_init(|| record::part(&reading));
             Ok(reading)
         };
-        let wanted = self.current_wanted();
+        let wanted = ReadCurrent {
+            before: sizes_before,
+            ..self.current_wanted()
+        };
         let ftrack = async {
             let current = ftrack::read::read(&self.reader, wanted, &self.until).await;
             ftrack_took.get_or_init(|| began.elapsed());
@@ -87,7 +93,7 @@ impl<'a> RunContext<'a, LdapWork> {
             self.record_read_error(unread)
         })?;
         // An attribute that appears beside the one by which the users are known is none of it.
-        let directories = reading.directory_id().into_iter().chain(before);
+        let directories = reading.directory_id().into_iter().chain(directory_before);
         let own = OwnLinks::new(&work.rules.source, directories);
         let reading = match known_attribute(&current, &own) {
             Some(attribute) => reading.known_by(attribute),
@@ -266,6 +272,7 @@ impl<'a> RunContext<'a, LdapWork> {
             default_roles: &config.default_roles,
             grants: &self.work.rules.grants,
             missing_groups: MissingGroups::configured(self.work.job.users.create_groups),
+            before: None,
         }
     }
 

@@ -53,6 +53,7 @@ mod lock;
 mod look;
 mod people;
 mod put;
+mod reading_sizes;
 mod rebuild;
 mod rejections;
 mod released;

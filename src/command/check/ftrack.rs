@@ -357,6 +357,7 @@ impl Look<'_> {
             grants: &[],
             missing_groups: MissingGroups::default(),
             default_roles: &[],
+            before: None,
         };
         let current = match read::read(self.reader, wanted, &self.until).await {
             Ok(current) => current,

@@ -13,6 +13,7 @@ use crate::{
     model::{
         absence::Absence,
         backoff::Backoff,
+        call_sizes::{CallSizes, ReadingSizes},
         change::{Fingerprint, HeldBy},
         change_kind::ChangeKind,
         clocks::Clocks,
@@ -228,6 +229,7 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     })?;
     each(connection, "SELECT * FROM freshness", freshness)?;
     each(connection, "SELECT * FROM preferred_servers", preferred)?;
+    each(connection, "SELECT * FROM reading_sizes", reading_sizes)?;
     each(connection, "SELECT * FROM holds", hold)?;
     each(connection, "SELECT * FROM hold_people", held_person)?;
     each(connection, "SELECT * FROM rejected", rejected)?;
@@ -305,6 +307,19 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
 pub(super) fn freshness(row: &Row<'_>) -> rusqlite::Result<(String, Freshness)> {
     let JsonText(newest) = row.get("newest")?;
     Ok((row.get("directory")?, newest))
+}
+
+/// What fitted an ftrack server.
+pub(super) fn reading_sizes(row: &Row<'_>) -> rusqlite::Result<ReadingSizes> {
+    let count = |name| row.get(name).map(|Count(count)| count);
+    Ok(ReadingSizes {
+        asked: CallSizes {
+            page_rows: row.get("page_rows")?,
+            calls: count("calls")?,
+        },
+        users: count("users")?,
+        links: count("links")?,
+    })
 }
 
 /// The server that counts as the preferred one.

@@ -20,7 +20,7 @@ use crate::{
             columns::{Count, EnumText, Ids, JsonText, Time},
             jobs,
             look::{Looked, look},
-            put, rejections, runs, stored_values,
+            put, reading_sizes, rejections, runs, stored_values,
             values::{Remembered, Written},
         },
         files::StateError,
@@ -456,6 +456,7 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
             )
             .optional()?
             .map(|Ids(ids)| ids),
+        reading_sizes: reading_sizes::of_server(connection, ftrack)?,
         stored_otherwise: stored_values::of_job(connection, job, ftrack)?,
         rejected: rejections::rejected(connection, job)?,
         linked: runs::linked_before(connection, job, ftrack)?,

@@ -356,6 +356,15 @@ pub(super) const STEPS: &[&str] = &[
     ALTER TABLE hold_people ADD COLUMN decided_by TEXT;
     ALTER TABLE hold_people ADD COLUMN decided_at TEXT;
 ",
+    "
+    CREATE TABLE reading_sizes (
+        ftrack       TEXT NOT NULL PRIMARY KEY,
+        page_rows    INTEGER NOT NULL CHECK (page_rows > 0),
+        calls        INTEGER NOT NULL CHECK (calls > 0),
+        users        INTEGER NOT NULL CHECK (users >= 0),
+        links        INTEGER NOT NULL CHECK (links >= 0)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// What a connection is for.

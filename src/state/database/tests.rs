@@ -5,6 +5,7 @@
 mod clocks;
 mod damaged;
 mod deleted;
+mod reading_sizes;
 mod retention;
 
 use std::{

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     model::{
         absence::Absences,
+        call_sizes::ReadingSizes,
         change_kind::ChangeKind,
         clocks::{Clocks, Present},
         freshness::Freshness,
@@ -53,6 +54,8 @@ pub struct Remembered {
     /// The users of the job that were inactive in the last run although the program had not
     /// deactivated them; not known before the first.
     pub inactive: Option<BTreeSet<EntityId>>,
+    /// What the last complete reading of the ftrack server showed, of any job.
+    pub reading_sizes: Option<ReadingSizes>,
     /// The values that ftrack stores otherwise than they were written.
     pub stored_otherwise: StoredOtherwise,
     /// Whether a run of the job wrote what it should, but for single records.

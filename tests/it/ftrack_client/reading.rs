@@ -14,6 +14,7 @@ use ftrack_ldap_sync::{
         user_state::{Columns, states},
     },
     model::{
+        call_sizes::{CallSizes, ReadingSizes},
         entry::DirectoryId,
         link::{Activity, Form, Link, LinkFound, Signature},
         link_notes::LinkNotes,
@@ -35,11 +36,11 @@ fn columns(custom_attributes: &[(String, EntityId)]) -> Columns<'_> {
 
 /// How the tables are paged; what is not known of the real server is a choice here.
 #[derive(Clone, Copy)]
-struct Paging {
+pub struct Paging {
     /// The server's own limit of rows.
-    cap: usize,
+    pub cap: usize,
     /// Whether each page names a next one, also the last.
-    always_next: bool,
+    pub always_next: bool,
 }
 
 const PLAIN: Paging = Paging {
@@ -47,12 +48,12 @@ const PLAIN: Paging = Paging {
     always_next: false,
 };
 
-fn number_after(expression: &str, word: &str) -> usize {
+pub fn number_after(expression: &str, word: &str) -> usize {
     let mut words = expression.split(' ').skip_while(|found| *found != word);
     words.nth(1).unwrap().parse().unwrap()
 }
 
-fn entity(expression: &str) -> &str {
+pub fn entity(expression: &str) -> &str {
     expression
         .split(' ')
         .skip_while(|word| *word != "from")
@@ -95,7 +96,7 @@ fn page(expression: &str, rows: &[Value], paging: Paging) -> Value {
 }
 
 /// Answers each query of a call from the tables.
-fn answer(operations: &[Value], paging: Paging, table: impl Fn(&str) -> Vec<Value>) -> Reply {
+pub fn answer(operations: &[Value], paging: Paging, table: impl Fn(&str) -> Vec<Value>) -> Reply {
     let pages = operations.iter().map(|operation| {
         let expression = operation["expression"].as_str().unwrap();
         page(expression, &table(entity(expression)), paging)
@@ -114,7 +115,7 @@ fn id(text: &str) -> EntityId {
 
 /// A small studio: users 1 to `users`; the second is a service, the third an administrator, the
 /// fourth linked, the fifth linked in a way nobody understands.
-fn studio(table: &str, users: usize) -> Vec<Value> {
+pub fn studio(table: &str, users: usize) -> Vec<Value> {
     match table {
         "User" => {
             let mut rows: Vec<Value> = (1..=users).map(user).collect();
@@ -154,6 +155,15 @@ fn studio(table: &str, users: usize) -> Vec<Value> {
 }
 
 async fn read_all(session: &Writer, custom_attributes: &[&str]) -> Result<Current, FtrackError> {
+    read_knowing(session, custom_attributes, None).await
+}
+
+/// Reads everything, after a reading that showed so much.
+pub async fn read_knowing(
+    session: &Writer,
+    custom_attributes: &[&str],
+    before: Option<ReadingSizes>,
+) -> Result<Current, FtrackError> {
     let custom_attributes: Vec<String> = custom_attributes
         .iter()
         .map(|key| (*key).to_owned())
@@ -162,6 +172,7 @@ async fn read_all(session: &Writer, custom_attributes: &[&str]) -> Result<Curren
     let request = ReadCurrent {
         grants: &[],
         missing_groups: MissingGroups::default(),
+        before,
         custom_attributes: &custom_attributes,
         administrator_roles: &roles,
         default_roles: &default,
@@ -344,7 +355,7 @@ async fn the_calls_are_as_many_as_the_pages_and_the_small_lists() {
         assert!(
             call.expressions()
                 .all(|expression| expression.contains(" order by ")
-                    && (expression.ends_with("limit 1000") || expression.contains(" descending ")))
+                    && (expression.ends_with("limit 500") || expression.contains(" descending ")))
         );
     }
 }
@@ -564,6 +575,7 @@ proptest! {
     #[test]
     fn nobody_who_is_there_all_the_time_is_ever_missed(
         users in 1_usize..60, page_size in 2_u32..12, connections in 1_usize..5, cap in 2_usize..12, always_next: bool, happenings in happenings(),
+        believed in 0_usize..90,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let present: std::collections::BTreeSet<usize> = (0..users).map(|number| number * 2).collect();
@@ -585,7 +597,9 @@ proptest! {
             })).await;
             let mut config = config(&server.url);
             (config.page_size, config.connections) = (page_size, connections);
-            read_all(&Session::new(&config).unwrap().writer(), &[]).await
+            let asked = CallSizes { page_rows: page_size, calls: connections };
+            let before = ReadingSizes { asked, users: believed, links: believed };
+            read_knowing(&Session::new(&config).unwrap().writer(), &[], Some(before)).await
         });
         match current {
             Ok(current) => {

@@ -86,6 +86,7 @@ async fn current(session: &Writer) -> Current {
     let request = ReadCurrent {
         grants: &[],
         missing_groups: MissingGroups::default(),
+        before: None,
         custom_attributes: &["badge".to_owned()],
         administrator_roles: &["Administrator".to_owned()],
         default_roles: &["User".to_owned()],

@@ -7,14 +7,20 @@ use ftrack_ldap_sync::{
 
 use crate::studio::Studio;
 
-/// The read calls of a sync that finds nothing to do among so many people, in pages of so many
-/// rows.
-fn read_calls(people: usize, page_size: usize) -> u64 {
+/// A studio of so many people whose ftrack is empty, read in pages of so many rows.
+fn studio(people: usize, page_size: usize) -> Studio {
     let cast = cast::people(people, 7, cast::Oddities::None);
     let tree = cast::tree(&cast, &Secret::new(crate::studio::PASSWORD.into())).unwrap();
     let mut studio = Studio::over(tree, Rules::default());
-    studio.ftrack_settings = format!("page_size = {page_size}");
+    studio.ftrack_settings = format!("page_size = {page_size}\nconnections = 4");
     studio.sync();
+    studio
+}
+
+/// The read calls of a sync that finds nothing to do among so many people, in pages of so many
+/// rows.
+fn read_calls(people: usize, page_size: usize) -> u64 {
+    let studio = studio(people, page_size);
     studio.sync_changes_nothing().ftrack.read_calls
 }
 
@@ -28,4 +34,13 @@ fn nothing_to_do_makes_no_write_call_and_no_more_reads_than_pages() {
         many <= few + 2 * 3,
         "{many} read calls for 1,000 users, {few} for 10"
     );
+}
+
+#[test]
+fn a_run_asks_for_as_many_pages_as_the_run_before_it_needed() {
+    let studio = studio(42, 10);
+    // The import had seen an empty ftrack, so that this one has to find out where the lists end.
+    let searching = studio.sync_changes_nothing().ftrack.read_calls;
+    let knowing = studio.sync_changes_nothing().ftrack.read_calls;
+    assert!(knowing < searching, "{knowing}, {searching}");
 }
