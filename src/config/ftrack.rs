@@ -57,8 +57,9 @@ table! {
         /// The most calls in flight at the same time while reading. The program begins with 4, and adapts
         /// their number as that of the rows.
         connections: Number<1, 64> => usize = Number(8),
-        /// The maximum number of changes in one call.
-        batch_size: Number<1, 1_000> => usize = Number(100),
+        /// The maximum number of changes in one call, or of twice as many links. The program begins with 100,
+        /// and writes more while calls are answered fast.
+        batch_size: Number<1, 1_000> => usize = Number(500),
         /// The maximum number of attempts for a call that may be repeated.
         attempts: Number<1, 20> => usize = Number(5),
         /// The security roles that make a user an administrator; administrators are never adopted,

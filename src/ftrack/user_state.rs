@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use serde_json::Value;
 
 use super::{
@@ -143,14 +143,10 @@ async fn some(
     until: &Until,
 ) -> Result<States, FtrackError> {
     let (own, links) = (query::users_by_id(users), query::links_of(users));
-    let values = async {
-        let mut values = Vec::with_capacity(custom_attributes.len());
-        for (_, id) in custom_attributes {
-            values
-                .push(list::<ValueRow>(reader, &query::custom_values_of(id, users), until).await?);
-        }
-        Ok(values)
-    };
+    let values = custom_attributes.iter().map(|(_, id)| async move {
+        list::<ValueRow>(reader, &query::custom_values_of(id, users), until).await
+    });
+    let values = try_join_all(values);
     let (rows, links, values, mut held) = tokio::try_join!(
         list::<UserRow>(reader, &own, until),
         list::<LinkRow>(reader, &links, until),

@@ -4,6 +4,7 @@
 //! is never followed by a blind repetition: the users are read again, and only what is missing is
 //! sent once more. The program does not rely on the rollback of a refused call.
 
+mod batches;
 mod call;
 mod looking;
 mod new_groups;
@@ -11,10 +12,10 @@ mod stored;
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     pin::pin,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -22,7 +23,7 @@ use futures_util::future::{Either, select};
 use serde_json::Value;
 
 use super::{
-    batch::{Age, Batch, batches},
+    batch::{Age, Batch, BatchSize},
     cannot_write::CannotWrite,
     earlier::EarlierWrites,
     error::{FtrackError, FtrackErrorKind, WriteFailure},
@@ -91,6 +92,8 @@ pub async fn write(
         stop_rule: StopRule::default(),
         stopped: not_made,
         unsettled: Batch::settling(),
+        size: BatchSize::new(limits.batch_size),
+        ahead: Ahead::default(),
         unconcerned: unconcerned(vetted, current),
         each,
     };
@@ -114,6 +117,15 @@ pub struct WriteLimits<'a> {
     pub earlier: &'a EarlierWrites,
 }
 
+/// The users of the next batch, which are read beside those of the one before: right before they
+/// are changed, and without a call of their own.
+#[derive(Default)]
+struct Ahead {
+    users: Vec<EntityId>,
+    /// As they were when the last users were read.
+    seen: Option<BTreeMap<EntityId, UserState>>,
+}
+
 /// The result of one round over a batch.
 enum Round {
     /// Read the users again, and continue.
@@ -135,9 +147,11 @@ struct Writing<'a, F> {
     limits: WriteLimits<'a>,
     stop_rule: StopRule,
     stopped: Option<WriteStopped>,
-    /// Changes in effect, for which only the link remains to be updated: the parts of a batch are
-    /// finished in one call.
+    /// Changes in effect, for which only the link remains to be updated: many are finished in one
+    /// call.
     unsettled: Batch,
+    size: BatchSize,
+    ahead: Ahead,
     /// A user that no change concerns, by which is seen whether ftrack shows users at all.
     unconcerned: Option<&'a EntityId>,
     each: F,
@@ -155,82 +169,6 @@ fn unconcerned<'c>(vetted: &Vetted, current: &'c Current) -> Option<&'c EntityId
 }
 
 impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
-    async fn all(&mut self, current: &Current) {
-        let known: HashMap<&EntityId, _> =
-            current.users.iter().map(|user| (&user.id, user)).collect();
-        for units in batches(&self.changes, self.limits.batch_size) {
-            let changes = units
-                .iter()
-                .flatten()
-                .filter_map(|place| self.changes.get(*place));
-            let seen = changes
-                .filter_map(|change| known.get(&change.ftrack_id))
-                .map(|user| (user.id.clone(), UserState::from(*user)))
-                .collect();
-            self.batch(Batch {
-                units,
-                seen,
-                age: Age::OfThePlan,
-            })
-            .await;
-        }
-    }
-
-    /// Writes one batch to its end, in parts where the server refuses the whole.
-    async fn batch(&mut self, batch: Batch) {
-        let mut waiting = VecDeque::from([batch]);
-        while let Some(mut batch) = waiting.pop_front().or_else(|| self.take_unsettled()) {
-            self.stop_when_told();
-            if let Some(WriteStopped { why, .. }) = self.stopped.clone() {
-                self.end_all(&batch, "not tried", &why);
-                continue;
-            }
-            if !self.look_before(&mut batch).await {
-                continue;
-            }
-            let parts = self.rounds(&mut batch).await;
-            for units in parts.into_iter().rev() {
-                waiting.push_front(Batch {
-                    units,
-                    seen: batch.seen.clone(),
-                    age: if batch.age == Age::Settling {
-                        Age::Settling
-                    } else {
-                        Age::Fresh
-                    },
-                });
-            }
-        }
-    }
-
-    fn settle_later(&mut self, batch: &mut Batch) {
-        for place in batch.units.iter().flatten() {
-            let user = self
-                .changes
-                .get(*place)
-                .and_then(|change| batch.seen.remove_entry(&change.ftrack_id));
-            self.unsettled.seen.extend(user);
-        }
-        self.unsettled.units.append(&mut batch.units);
-    }
-
-    fn take_unsettled(&mut self) -> Option<Batch> {
-        let batch = std::mem::replace(&mut self.unsettled, Batch::settling());
-        (!batch.units.is_empty()).then_some(batch)
-    }
-
-    fn stop_when_told(&mut self) {
-        let until = self.limits.until;
-        if self.stopped.is_some() {
-            return;
-        }
-        if until.cancel.is_cancelled() {
-            self.stopped = Some(WriteStopped::requested());
-        } else if std::time::Instant::now() >= until.deadline {
-            self.stopped = Some(WriteStopped::late());
-        }
-    }
-
     /// Rounds over one batch, until nothing is left of it or it has to be split.
     async fn rounds(&mut self, batch: &mut Batch) -> Vec<Vec<Vec<usize>>> {
         let mut delays = ExponentialBuilder::default()
@@ -251,11 +189,13 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             if operations.is_empty() {
                 return Vec::new();
             }
+            let sent = Instant::now();
             let answer = if began {
                 self.finish(&operations).await
             } else {
                 self.begin(&operations).await
             };
+            self.size.note(call.places.len(), sent.elapsed(), &answer);
             self.note(&call, &answer);
             let round = match answer {
                 Ok(()) if call.settles => {

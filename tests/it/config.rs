@@ -104,7 +104,7 @@ fn a_small_configuration_gets_sensible_defaults() {
             config.ftrack.batch_size,
             config.ftrack.attempts
         ),
-        (2000, 8, 100, 5)
+        (2000, 8, 500, 5)
     );
     assert_eq!(config.ftrack.administrator_roles, ["Administrator"]);
     assert_eq!(config.ftrack.default_roles, ["User"]);

@@ -15,7 +15,7 @@ use crate::{
         stopped::WriteStopped,
         user_state::{Columns, UserState, states},
     },
-    model::{change::Action, user::EntityId},
+    model::user::EntityId,
 };
 
 /// How long a batch in flight may still take after a stop is requested.
@@ -24,15 +24,14 @@ const GRACE: Duration = Duration::from_secs(8);
 impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
     /// Reads users right before they are changed, so that changes by others since the plan was made
     /// are neither overwritten nor misreported.
-    ///
-    /// Users to be created need not be read: their ids are this program's own.
     pub(super) async fn look_before(&mut self, batch: &mut Batch) -> bool {
-        let creates = |place: &usize| {
-            self.changes
-                .get(*place)
-                .is_some_and(|change| change.action == Action::Create)
-        };
-        if batch.age != Age::OfThePlan || batch.units.iter().flatten().all(creates) {
+        let seen = self.ahead.seen.take();
+        if batch.age != Age::OfThePlan || self.to_look_at(batch).is_empty() {
+            return true;
+        }
+        if let Some(seen) = seen {
+            batch.seen = seen;
+            self.note_links(batch);
             return true;
         }
         match self.look(batch).await {
@@ -84,7 +83,24 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
     }
 
     async fn look(&mut self, batch: &mut Batch) -> Result<(), WriteStopped> {
-        batch.seen = self.states(batch).await?;
+        let users = batch.units.iter().flatten();
+        let users = users.filter_map(|place| self.changes.get(*place));
+        let mut ids: Vec<EntityId> = users.map(|change| change.ftrack_id.clone()).collect();
+        let of_batch: BTreeSet<EntityId> = ids.iter().cloned().collect();
+        ids.extend(self.ahead.users.iter().cloned());
+        let (seen, ahead) = self
+            .states_of(&ids)
+            .await?
+            .into_iter()
+            .partition(|(id, _)| of_batch.contains(id));
+        batch.seen = seen;
+        self.ahead.seen = (!self.ahead.users.is_empty()).then_some(ahead);
+        self.note_links(batch);
+        Ok(())
+    }
+
+    /// Notes whose links are from this run.
+    fn note_links(&mut self, batch: &Batch) {
         for place in batch.units.iter().flatten() {
             let change = self.changes.get(*place).filter(|_| self.makes_link(*place));
             let seen = change.and_then(|change| batch.seen.get(&change.ftrack_id));
@@ -95,18 +111,6 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
                 None => {}
             }
         }
-        Ok(())
-    }
-
-    async fn states(&self, batch: &Batch) -> Result<BTreeMap<EntityId, UserState>, WriteStopped> {
-        let ids: Vec<EntityId> = batch
-            .units
-            .iter()
-            .flatten()
-            .filter_map(|place| self.changes.get(*place))
-            .map(|change| change.ftrack_id.clone())
-            .collect();
-        self.states_of(&ids).await
     }
 
     async fn states_of(

@@ -157,19 +157,19 @@ fn a_batch_of_which_nothing_was_sent_is_not_waited_for() {
 
 #[test]
 fn a_batch_that_began_has_its_grace_and_no_more() {
-    // The second call is for the links of the users that the first one created.
+    // The third call is for the links of the users that the first two created.
     for (wait, limit) in [(1, LIMIT), (60, Duration::from_secs(20))] {
         let studio = studio();
-        let report = stopped_while_it_waits(&studio, 2, wait, limit);
+        let report = stopped_while_it_waits(&studio, 3, wait, limit);
         assert_eq!(
             (report.counts.created, were_not_tried(&report)),
-            (3, 6),
+            (6, 3),
             "{report:#?}"
         );
-        assert_eq!(studio.ftrack().users().len(), 3 + 2);
+        assert_eq!(studio.ftrack().users().len(), 6 + 2);
         let writes = studio.ftrack().counters().write_calls;
-        assert_eq!(writes, if wait == 1 { 3 } else { 2 }, "{report:#?}");
-        assert_eq!(studio.sync().counts.created, 6);
+        assert_eq!(writes, if wait == 1 { 4 } else { 3 }, "{report:#?}");
+        assert_eq!(studio.sync().counts.created, 3);
         studio.sync_changes_nothing();
     }
 }

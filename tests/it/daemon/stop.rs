@@ -83,7 +83,7 @@ fn while_it_plans() {
 #[test]
 fn while_it_writes() {
     let studio = studio();
-    let gate = studio.hold_when(|call| call.kind == CallKind::Write && call.number_of_kind == 2);
+    let gate = studio.hold_when(|call| call.kind == CallKind::Write && call.number_of_kind == 1);
     let mut daemon = Daemon::start(&studio);
     assert!(gate.wait_for(1, LIMIT), "it does not write");
     daemon.signal("TERM");

@@ -5,7 +5,7 @@ use ftrack_ldap_sync::{
     demo::{cast, ftrack::Rules},
 };
 
-use crate::studio::Studio;
+use crate::studio::{Studio, dn};
 
 /// A studio of so many people whose ftrack is empty, read in pages of so many rows.
 fn studio(people: usize, page_size: usize) -> Studio {
@@ -43,4 +43,23 @@ fn a_run_asks_for_as_many_pages_as_the_run_before_it_needed() {
     let searching = studio.sync_changes_nothing().ftrack.read_calls;
     let knowing = studio.sync_changes_nothing().ftrack.read_calls;
     assert!(knowing < searching, "{knowing}, {searching}");
+}
+
+#[test]
+fn the_users_of_a_batch_are_read_beside_those_of_the_batch_before() {
+    let uids = ["a", "b", "c", "d", "e", "f"];
+    let mut studio = Studio::of(&uids);
+    studio.ftrack_settings = "batch_size = 2".into();
+    // Each batch, and the links of two batches together.
+    assert_eq!(studio.sync().ftrack.write_calls, 3 + 2);
+    let nothing = studio.sync_changes_nothing().ftrack;
+    for uid in uids {
+        studio.tree().replace(&dn(uid), "sn", &["New"]).unwrap();
+    }
+    let report = studio.sync();
+    assert_eq!(report.counts.updated, 6, "{report:#?}");
+    // Of users and links each: once before the first batch, and once after each of the three.
+    let reads = report.ftrack.read_calls - nothing.read_calls;
+    assert_eq!(reads, 2 * (1 + 3), "{report:#?}");
+    assert_eq!(report.ftrack.write_calls, 3, "{report:#?}");
 }
