@@ -129,9 +129,22 @@ async fn once(
         missing_groups,
         administrator_roles,
     };
-    let (users, links, user_types, custom, holdings) = tokio::try_join!(
-        list_of_about::<UserRow>(reader, &users, users_before, until),
-        list_of_about::<LinkRow>(reader, &links, links_before, until),
+    let people = async {
+        let (users, links) = tokio::try_join!(
+            list_of_about::<UserRow>(reader, &users, users_before, until),
+            list_of_about::<LinkRow>(reader, &links, links_before, until),
+        )?;
+        if users.is_empty() {
+            // At least the API user exists. Unseen users would be created a second time.
+            let reason = "the list is empty; grant the key's role read access to it".to_owned();
+            return Err(reader.error_of("reading users", FtrackErrorKind::Malformed(reason)));
+        }
+        row::are_usable(&users).map_err(|trouble| reader.error_of("reading users", trouble))?;
+        let whole = complete::examine(reader, &users, &links, until).await?;
+        Ok((users, links, whole))
+    };
+    let ((users, links, whole), user_types, custom, holdings) = tokio::try_join!(
+        people,
         user_types(reader, until),
         custom_values(reader, custom_attributes, until),
         mapped_grants::of_everybody(reader, wanted, default_roles, until),
@@ -141,14 +154,8 @@ async fn once(
         held,
         holders,
     } = holdings;
-    if users.is_empty() {
-        // At least the API user exists. Unseen users would be created a second time.
-        let reason = "the list is empty; grant the key's role read access to it".to_owned();
-        return Err(reader.error_of("reading users", FtrackErrorKind::Malformed(reason)));
-    }
-    row::are_usable(&users).map_err(|trouble| reader.error_of("reading users", trouble))?;
     let odd = odd_users(&users);
-    let orphans = match complete::examine(reader, &users, &links, until).await? {
+    let orphans = match whole {
         Lists::Whole { orphans } => orphans,
         Lists::Short(gap) => return Ok(Err(gap)),
     };

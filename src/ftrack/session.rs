@@ -218,6 +218,7 @@ impl Session {
             window: Window::new(CallSizes {
                 page_rows: config.page_size,
                 calls: config.connections,
+                changes: config.batch_size,
             }),
             bodies: Budget::in_flight(),
             beyond: tokio::sync::Mutex::default(),

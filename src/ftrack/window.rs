@@ -1,6 +1,6 @@
-//! How much ftrack is asked for at a time: rows of a page, and calls in flight. Both begin small,
-//! grow while answers come fast, and are halved where the server is overloaded, as a congestion
-//! window is (RFC 5681 section 3). No I/O.
+//! How much ftrack gets to do at a time: rows of a page, calls in flight, and changes in one call. They
+//! begin small, grow while answers come fast, and are halved where the server is overloaded, as a
+//! congestion window is (RFC 5681 section 3). No I/O.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -9,13 +9,15 @@ use std::{
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::error::FtrackErrorKind;
+use super::error::{FtrackErrorKind, WriteFailure};
 use crate::model::call_sizes::CallSizes;
 
 /// The rows of a page that any server answers: with so many begins whatever is not known.
 pub(super) const FIRST_ROWS: u32 = 500;
 /// The calls in flight at first.
 const FIRST_CALLS: usize = 4;
+/// The changes of a call at first.
+const FIRST_CHANGES: usize = 100;
 
 /// An answer within this time is fast enough for more calls.
 const FAST: Duration = Duration::from_secs(1);
@@ -23,6 +25,10 @@ const FAST: Duration = Duration::from_secs(1);
 const FAST_PAGE: Duration = Duration::from_millis(500);
 /// A page that takes longer has too many rows.
 const SLOW_PAGE: Duration = Duration::from_secs(5);
+/// A call within this time may be followed by one of twice as many changes.
+const FAST_CHANGES: Duration = Duration::from_secs(2);
+/// A call that takes longer has too many changes.
+const SLOW_CHANGES: Duration = Duration::from_secs(15);
 
 /// The window of one server, which all jobs share.
 #[derive(Debug)]
@@ -64,10 +70,12 @@ impl Window {
             // Pages overlap by one row, so that a page needs at least two.
             page_rows: most.page_rows.max(2),
             calls: most.calls.clamp(1, Semaphore::MAX_PERMITS),
+            changes: most.changes.max(1),
         };
         let now = CallSizes {
             page_rows: FIRST_ROWS.min(most.page_rows),
             calls: FIRST_CALLS.min(most.calls),
+            changes: FIRST_CHANGES.min(most.changes),
         };
         Self {
             most,
@@ -91,12 +99,18 @@ impl Window {
         }
         state.is_tried = true;
         state.now.page_rows = known.page_rows.clamp(2, state.most_rows);
+        state.now.changes = known.changes.clamp(1, self.most.changes);
         self.set_calls(&mut state, known.calls.clamp(1, self.most.calls));
     }
 
     /// What fits the server, as far as that is known.
     pub fn sizes(&self) -> CallSizes {
         self.state().now
+    }
+
+    /// What is never exceeded.
+    pub fn most(&self) -> CallSizes {
+        self.most
     }
 
     /// The rows of a page that the server surely answers.
@@ -143,6 +157,23 @@ impl Window {
         let mut state = self.state();
         state.most_rows = rows.max(2).min(state.most_rows);
         state.now.page_rows = state.now.page_rows.min(state.most_rows);
+    }
+
+    /// Notes how a call about so many changes went.
+    pub fn note_changes(&self, changes: usize, took: Duration, answer: &Result<(), WriteFailure>) {
+        let now = &mut self.state().now.changes;
+        match answer {
+            Ok(()) if took <= FAST_CHANGES && changes >= *now => {
+                *now = now.saturating_mul(2).min(self.most.changes);
+            }
+            Ok(()) | Err(WriteFailure::Refused(_)) if took > SLOW_CHANGES => {
+                *now = (changes / 2).clamp(1, *now);
+            }
+            Err(WriteFailure::Unclear(_)) => *now = (changes / 2).clamp(1, *now),
+            Ok(())
+            | Err(WriteFailure::Refused(_) | WriteFailure::NotSent(_) | WriteFailure::Fatal(_)) => {
+            }
+        }
     }
 
     fn grow(&self, has_waited: bool) {
@@ -277,6 +308,7 @@ mod tests {
     const MOST: CallSizes = CallSizes {
         page_rows: 2000,
         calls: 8,
+        changes: 300,
     };
 
     /// The places that are free.
@@ -366,13 +398,39 @@ mod tests {
         window.begin_with(CallSizes {
             page_rows: 5000,
             calls: 6,
+            changes: 200,
         });
         let begun = CallSizes {
             page_rows: 2000,
             calls: 6,
+            changes: 200,
         };
         assert_eq!(window.sizes(), begun);
         window.begin_with(MOST);
         assert_eq!(window.sizes(), begun);
+    }
+
+    #[test]
+    fn changes_double_while_full_calls_are_answered_fast_up_to_the_limit() {
+        let window = Window::new(MOST);
+        let fast = Duration::from_millis(100);
+        window.note_changes(40, fast, &Ok(()));
+        assert_eq!(window.sizes().changes, 100, "it was not full");
+        window.note_changes(100, FAST_CHANGES * 2, &Ok(()));
+        assert_eq!(window.sizes().changes, 100, "it was not fast");
+        window.note_changes(100, fast, &Ok(()));
+        window.note_changes(200, fast, &Ok(()));
+        assert_eq!(window.sizes().changes, 300);
+    }
+
+    #[test]
+    fn a_call_that_took_long_is_followed_by_one_of_fewer_changes_and_never_of_none() {
+        let window = Window::new(MOST);
+        window.note_changes(100, SLOW_CHANGES * 2, &Ok(()));
+        assert_eq!(window.sizes().changes, 50);
+        for _ in 0..10 {
+            window.note_changes(window.sizes().changes, SLOW_CHANGES * 2, &Ok(()));
+        }
+        assert_eq!(window.sizes().changes, 1);
     }
 }

@@ -23,7 +23,7 @@ use futures_util::future::{Either, select};
 use serde_json::Value;
 
 use super::{
-    batch::{Age, Batch, BatchSize},
+    batch::{Age, Batch},
     cannot_write::CannotWrite,
     earlier::EarlierWrites,
     error::{FtrackError, FtrackErrorKind, WriteFailure},
@@ -92,7 +92,6 @@ pub async fn write(
         stop_rule: StopRule::default(),
         stopped: not_made,
         unsettled: Batch::settling(),
-        size: BatchSize::new(limits.batch_size),
         ahead: Ahead::default(),
         unconcerned: unconcerned(vetted, current),
         each,
@@ -107,8 +106,6 @@ pub async fn write(
 /// Bounds of the writing.
 #[derive(Debug, Clone, Copy)]
 pub struct WriteLimits<'a> {
-    /// The maximum number of changes in one call.
-    pub batch_size: usize,
     /// How often a call with an unclear answer is followed by another.
     pub attempts: usize,
     /// Until when batches may begin.
@@ -150,7 +147,6 @@ struct Writing<'a, F> {
     /// Changes in effect, for which only the link remains to be updated: many are finished in one
     /// call.
     unsettled: Batch,
-    size: BatchSize,
     ahead: Ahead,
     /// A user that no change concerns, by which is seen whether ftrack shows users at all.
     unconcerned: Option<&'a EntityId>,
@@ -195,7 +191,8 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             } else {
                 self.begin(&operations).await
             };
-            self.size.note(call.places.len(), sent.elapsed(), &answer);
+            let window = self.writer.reader().window();
+            window.note_changes(call.places.len(), sent.elapsed(), &answer);
             self.note(&call, &answer);
             let round = match answer {
                 Ok(()) if call.settles => {

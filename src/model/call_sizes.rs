@@ -7,6 +7,8 @@ pub struct CallSizes {
     pub page_rows: u32,
     /// Calls in flight.
     pub calls: usize,
+    /// Changes in one call.
+    pub changes: usize,
 }
 
 /// What a complete reading of ftrack showed that the next one can begin with.

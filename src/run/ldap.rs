@@ -288,6 +288,7 @@ impl RunContext<'_, LdapWork> {
             state.set_first_contact(job, ftrack, false)?;
         }
         self.keep_known(state, known)?;
+        state.set_changes_at_once(ftrack, self.reader.sizes().changes)?;
         self.forget_earlier(earlier);
         Ok(())
     }
@@ -469,7 +470,6 @@ impl<W> RunContext<'_, W> {
                 cancel: self.until.cancel.child_token(),
             };
             let limits = WriteLimits {
-                batch_size: self.prepared.config.ftrack.batch_size,
                 attempts: self.prepared.config.ftrack.attempts,
                 until: &until,
                 earlier,

@@ -183,7 +183,6 @@ impl RunContext<'_, LdapWork> {
             cancel: self.until.cancel.clone(),
         };
         let limits = WriteLimits {
-            batch_size: self.prepared.config.ftrack.batch_size,
             attempts: self.prepared.config.ftrack.attempts,
             until: &until,
             earlier: &EarlierWrites::default(),

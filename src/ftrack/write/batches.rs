@@ -20,30 +20,39 @@ use crate::{
 /// So many links are written in a call where one change could be: each is a single short operation.
 const LINKS_OF_A_CHANGE: usize = 2;
 
+/// The number of changes in units.
+fn changes_of(units: &[Vec<usize>]) -> usize {
+    units.iter().map(Vec::len).sum()
+}
+
 impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
     /// Writes everything.
     pub(super) async fn all(&mut self, current: &Current) {
         let known: HashMap<&EntityId, &User> =
             current.users.iter().map(|user| (&user.id, user)).collect();
         let mut begin = 0;
-        let mut next = self.next_batch(&mut begin, &known);
-        while let Some(batch) = next {
-            next = self.next_batch(&mut begin, &known);
-            self.ahead.users = next
-                .as_ref()
-                .map(|next| self.to_look_at(next))
-                .unwrap_or_default();
+        while let Some(batch) = self.next_batch(begin, &known) {
+            begin += changes_of(&batch.units);
+            self.look_ahead(begin);
             self.batch(batch).await;
-            if self.unsettled.units.len() + self.size.now() > LINKS_OF_A_CHANGE * self.size.most() {
+            let (now, most) = self.sizes();
+            if self.unsettled.units.len() + now > LINKS_OF_A_CHANGE * most {
                 self.settle().await;
             }
         }
         self.settle().await;
     }
 
-    /// The next changes that are written together.
-    fn next_batch(&self, begin: &mut usize, known: &HashMap<&EntityId, &User>) -> Option<Batch> {
-        let units = next_units(&self.changes, *begin, self.size.now());
+    /// How many changes are written together, and how many at most.
+    fn sizes(&self) -> (usize, usize) {
+        let window = self.writer.reader().window();
+        (window.sizes().changes, window.most().changes)
+    }
+
+    /// The changes from this one on that are written together.
+    fn next_batch(&self, begin: usize, known: &HashMap<&EntityId, &User>) -> Option<Batch> {
+        let (now, _) = self.sizes();
+        let units = next_units(&self.changes, begin, now);
         let changes = units
             .iter()
             .flatten()
@@ -52,7 +61,6 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             .filter_map(|change| known.get(&change.ftrack_id))
             .map(|user| (user.id.clone(), UserState::from(*user)))
             .collect();
-        *begin += units.iter().map(Vec::len).sum::<usize>();
         (!units.is_empty()).then_some(Batch {
             units,
             seen,
@@ -60,11 +68,19 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         })
     }
 
-    /// The users who have to be read before a batch is written: not those who are created, whose ids are
-    /// this program's own.
-    pub(super) fn to_look_at(&self, batch: &Batch) -> Vec<EntityId> {
+    /// Has the users of the next batch, which begins with this change, read beside those of the one
+    /// before it. It may be twice as large by then.
+    fn look_ahead(&mut self, begin: usize) {
+        let (now, most) = self.sizes();
+        let units = next_units(&self.changes, begin, (2 * now).min(most));
+        self.ahead.users = self.to_look_at(&units);
+    }
+
+    /// The users who have to be read before changes are written: none where all are creations, whose ids
+    /// are this program's own.
+    pub(super) fn to_look_at(&self, units: &[Vec<usize>]) -> Vec<EntityId> {
         let changes = || {
-            let places = batch.units.iter().flatten();
+            let places = units.iter().flatten();
             places.filter_map(|place| self.changes.get(*place))
         };
         if changes().all(|change| change.action == Action::Create) {

@@ -26,11 +26,15 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
     /// are neither overwritten nor misreported.
     pub(super) async fn look_before(&mut self, batch: &mut Batch) -> bool {
         let seen = self.ahead.seen.take();
-        if batch.age != Age::OfThePlan || self.to_look_at(batch).is_empty() {
+        if batch.age != Age::OfThePlan || self.to_look_at(&batch.units).is_empty() {
             return true;
         }
-        if let Some(seen) = seen {
-            batch.seen = seen;
+        if let Some(mut seen) = seen {
+            let users = self.to_look_at(&batch.units);
+            batch.seen = users
+                .iter()
+                .filter_map(|user| seen.remove_entry(user))
+                .collect();
             self.note_links(batch);
             return true;
         }

@@ -316,6 +316,7 @@ pub(super) fn reading_sizes(row: &Row<'_>) -> rusqlite::Result<ReadingSizes> {
         asked: CallSizes {
             page_rows: row.get("page_rows")?,
             calls: count("calls")?,
+            changes: count("changes")?,
         },
         users: count("users")?,
         links: count("links")?,

@@ -26,16 +26,48 @@ impl State {
             return Ok(());
         }
         let ReadingSizes {
-            asked: CallSizes { page_rows, calls },
+            asked:
+                CallSizes {
+                    page_rows,
+                    calls,
+                    changes,
+                },
             users,
             links,
         } = now;
         self.write(|transaction| {
             transaction
                 .execute(
-                    "INSERT OR REPLACE INTO reading_sizes (ftrack, page_rows, calls, users, links) \
-                     VALUES (?1, ?2, ?3, ?4, ?5)",
-                    params![ftrack, page_rows, Count(calls), Count(users), Count(links)],
+                    "INSERT OR REPLACE INTO reading_sizes \
+                     (ftrack, page_rows, calls, changes, users, links) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    params![
+                        ftrack,
+                        page_rows,
+                        Count(calls),
+                        Count(changes),
+                        Count(users),
+                        Count(links)
+                    ],
+                )
+                .map(drop)
+        })
+    }
+
+    /// Saves how many changes fit into one call, where that differs.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_changes_at_once(&self, ftrack: &str, changes: usize) -> Result<(), StateError> {
+        let known = self.read(|connection| of_server(connection, ftrack))?;
+        if known.is_none_or(|known| known.asked.changes == changes) {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            transaction
+                .execute(
+                    "UPDATE reading_sizes SET changes = ?2 WHERE ftrack = ?1",
+                    params![ftrack, Count(changes)],
                 )
                 .map(drop)
         })

@@ -361,6 +361,7 @@ pub(super) const STEPS: &[&str] = &[
         ftrack       TEXT NOT NULL PRIMARY KEY,
         page_rows    INTEGER NOT NULL CHECK (page_rows > 0),
         calls        INTEGER NOT NULL CHECK (calls > 0),
+        changes      INTEGER NOT NULL CHECK (changes > 0),
         users        INTEGER NOT NULL CHECK (users >= 0),
         links        INTEGER NOT NULL CHECK (links >= 0)
     ) STRICT, WITHOUT ROWID;

@@ -64,6 +64,7 @@ fn before(users: usize) -> ReadingSizes {
         asked: CallSizes {
             page_rows: 2_000,
             calls: 8,
+            changes: 100,
         },
         users,
         links: 0,

@@ -597,7 +597,7 @@ proptest! {
             })).await;
             let mut config = config(&server.url);
             (config.page_size, config.connections) = (page_size, connections);
-            let asked = CallSizes { page_rows: page_size, calls: connections };
+            let asked = CallSizes { page_rows: page_size, calls: connections, changes: 1 };
             let before = ReadingSizes { asked, users: believed, links: believed };
             read_knowing(&Session::new(&config).unwrap().writer(), &[], Some(before)).await
         });

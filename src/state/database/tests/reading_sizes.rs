@@ -12,6 +12,7 @@ fn what_fitted_a_server_is_known_to_all_jobs_and_written_only_where_it_differs()
         asked: CallSizes {
             page_rows,
             calls: 8,
+            changes: 100,
         },
         users,
         links: 900,
@@ -35,6 +36,8 @@ fn what_fitted_a_server_is_known_to_all_jobs_and_written_only_where_it_differs()
         .set_reading_sizes(FTRACK, Some(first), sizes(2000, 1009))
         .unwrap();
     assert_eq!(known("artists"), Some(first), "about the same");
+    state.set_changes_at_once(FTRACK, 400).unwrap();
+    assert_eq!(known("interns").unwrap().asked.changes, 400);
     for now in [sizes(1000, 1000), sizes(2000, 1011)] {
         state.set_reading_sizes(FTRACK, Some(first), now).unwrap();
         assert_eq!(known("artists"), Some(now));
