@@ -20,6 +20,7 @@ use crate::{
     model::report::Report,
     notify::{self, Notifier, Program},
     run::host::host,
+    state::State,
 };
 
 /// How long a command waits until its messages are delivered.
@@ -110,7 +111,11 @@ pub(super) async fn tell(
         }
     });
     let on = Handle::current();
-    let notifier = Notifier::start(config, &host(), Program::Command, count, &on);
+    // What cannot be kept is told all the same.
+    let opened = Arc::clone(config);
+    let state = tokio::task::spawn_blocking(move || State::open(&opened).ok()).await;
+    let state = state.ok().flatten().map(|(state, _)| Arc::new(state));
+    let notifier = Notifier::start(config, &host(), (Program::Command, state), count, &on);
     notifier.ended(report);
     let delivered = tokio::select! {
         biased;

@@ -51,7 +51,7 @@ pub use kerberos::Kerberos;
 pub use kind::{PeopleFilter, attributes as default_mapping};
 pub use layers::{Environment, proxy_variable};
 pub use limits::{FtrackLdapJob, Limits};
-pub use notifications::{Alive, Form, Mail, Method, Notifications, Webhook, callable};
+pub use notifications::{Alive, Form, Mail, Method, Notifications, Webhook, callable, signing_key};
 pub use schema::schema;
 pub use secret::{MASK, Secret};
 pub use users::{Adopt, Users, WorkInHand};

@@ -23,7 +23,7 @@ mod webhook;
 
 pub use alive::{Alive, Method};
 pub use mail::Mail;
-pub use webhook::{Form, Webhook};
+pub use webhook::{Form, Webhook, signing_key};
 
 use alive::AliveTable;
 use mail::MailTable;

@@ -155,7 +155,8 @@ pub async fn run(
     let counted = Arc::clone(&metrics);
     let count: notify::Count =
         Arc::new(move |job, kind, result| counted.notification(job, kind, result));
-    let notifier = Notifier::start(&config, &source.host, Program::Daemon, count, &runs);
+    let kept = (Program::Daemon, Some(Arc::clone(&state)));
+    let notifier = Notifier::start(&config, &source.host, kept, count, &runs);
     let notifier = Arc::new(notifier);
     let context = Context {
         notifier: Arc::clone(&notifier),

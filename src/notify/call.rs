@@ -1,11 +1,11 @@
 //! HTTP calls to an address that is a secret.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use url::Url;
 
-use super::deliver::{Trouble, said};
+use super::deliver::{Trouble, said, set_up};
 use crate::{
     config::{Credential, callable},
     ftrack::{client::retry_after, network, proxy::is_direct},
@@ -22,19 +22,16 @@ const SHORTEST_SECRET: usize = 6;
 #[derive(Debug)]
 pub struct Callee {
     url: Credential,
+    ca_file: Option<PathBuf>,
     allow_plaintext: bool,
-    /// Or why there is none.
-    client: Result<Client, String>,
 }
 
 impl Callee {
-    /// Sets it up; what is wrong is told with the first call.
     pub fn new(url: &Credential, ca_file: Option<&Path>, allow_plaintext: bool) -> Self {
-        let direct = Url::parse(url.loaded().expose()).is_ok_and(|url| is_direct(&url));
         Self {
             url: url.clone(),
+            ca_file: ca_file.map(Path::to_owned),
             allow_plaintext,
-            client: client(ca_file, direct),
         }
     }
 
@@ -53,15 +50,15 @@ impl Callee {
         &self,
         request: impl FnOnce(&Client, Url) -> RequestBuilder,
     ) -> Result<(), Trouble> {
-        let client = self.client.as_ref();
-        let client = client.map_err(|why| Trouble::Lasting(why.clone()))?;
         let url = self.url.current().await;
-        let url = url.map_err(|unreadable| Trouble::Lasting(unreadable.to_string()))?;
+        let url = url.map_err(|unreadable| Trouble::passing(unreadable.to_string()))?;
         let url = callable(url.expose(), self.allow_plaintext)
             .map_err(|problem| Trouble::Lasting(format!("its address is {problem}")))?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let secrets = secrets(&url);
-        let sent = request(client, url).send().await;
+        let (ca_file, direct) = (self.ca_file.clone(), is_direct(&url));
+        let client = set_up(move || client(ca_file.as_deref(), direct)).await?;
+        let sent = request(&client, url).send().await;
         let response = sent.map_err(|error| lost(&host, error))?;
         if response.status().is_success() {
             return Ok(());

@@ -50,23 +50,22 @@ pub struct Limits {
     pub attempts: usize,
 }
 
-/// Makes attempts until one succeeds, or no other one makes sense; says how many there were.
-pub async fn deliver<F>(limits: Limits, attempt: impl Fn() -> F) -> (usize, Result<(), Trouble>)
+/// Makes attempts until one succeeds, or no other one makes sense.
+///
+/// # Errors
+/// None succeeded: that of the last one.
+pub async fn deliver<F>(limits: Limits, attempt: impl Fn() -> F) -> Result<(), Trouble>
 where
     F: Future<Output = Result<(), Trouble>>,
 {
-    let mut attempts = 0_usize;
     let delays = ExponentialBuilder::default()
         .with_min_delay(FIRST_DELAY)
         .with_factor(4.0)
         .with_max_delay(LONGEST_DELAY)
         .with_max_times(limits.attempts.saturating_sub(1))
         .with_jitter();
-    let once = || {
-        attempts += 1;
-        within(limits.time, attempt())
-    };
-    let result = once
+    let once = || within(limits.time, attempt());
+    once
         .retry(delays)
         .when(|trouble: &Trouble| matches!(trouble, Trouble::Passing { .. }))
         .adjust(|trouble: &Trouble, delay: Option<Duration>| {
@@ -76,8 +75,7 @@ where
             };
             delay.map(|delay| delay.max(asked.min(LONGEST_DELAY)))
         })
-        .await;
-    (attempts, result)
+        .await
 }
 
 /// One attempt within this time.
@@ -92,6 +90,19 @@ pub async fn within(
             humantime::format_duration(limit)
         )))
     })
+}
+
+/// Sets up what an attempt needs, from files that may be there again for the next one.
+///
+/// # Errors
+/// It cannot be set up now.
+pub async fn set_up<T: Send + 'static>(
+    make: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, Trouble> {
+    // A slow disk does not block other work.
+    let made = tokio::task::spawn_blocking(make).await;
+    let made = made.unwrap_or_else(|error| Err(error.to_string()));
+    made.map_err(Trouble::passing)
 }
 
 /// What a receiver said, as one line of bounded length; nothing of it where it repeats a secret.

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, ops::ControlFlow, path::Path};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::message::Word;
 use crate::{
     model::{counts::Counts, report::Outcome, summary::RunSummary},
     state::database::each_run,
@@ -14,12 +15,12 @@ use crate::{
 const WEEK: TimeDelta = TimeDelta::days(7);
 
 /// The runs of a job within a week.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
     pub since: DateTime<Utc>,
     pub until: DateTime<Utc>,
     /// How many runs ended how.
-    pub runs: BTreeMap<&'static str, usize>,
+    pub runs: BTreeMap<Word, usize>,
     /// What all of them wrote, of what a run writes once.
     pub written: Written,
     /// Users of the job after the last run that did not fail, and how many of them are active; null
@@ -30,7 +31,7 @@ pub struct Digest {
 }
 
 /// What runs wrote.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "as in the counts of a run")]
 pub struct Written {
     pub created: usize,
@@ -43,7 +44,7 @@ pub struct Written {
 }
 
 /// The users of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Users {
     pub owned: usize,
@@ -82,7 +83,7 @@ impl Digest {
 
     /// Adds a run, the newest first.
     fn add(&mut self, run: &RunSummary, is_last: bool) {
-        *self.runs.entry(run.outcome.as_str()).or_default() += 1;
+        *self.runs.entry(run.outcome.as_str().into()).or_default() += 1;
         self.written.add(&run.counts);
         if is_last {
             self.error = run.error.as_deref().map(super::ended::short);

@@ -2,8 +2,9 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::message::Word;
 use crate::{
     escape::escape_control,
     model::{
@@ -49,15 +50,15 @@ pub struct NotDone {
 }
 
 /// What is told of one person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToldPerson {
     /// The login; empty where it is not known.
     pub username: String,
     pub dn: Option<String>,
     /// `create`, `update`, `deactivate`, `reactivate` or `adopt`; null for somebody who was skipped.
-    pub action: Option<&'static str>,
+    pub action: Option<Word>,
     /// As in reports; `skipped` for somebody who was skipped.
-    pub result: &'static str,
+    pub result: Word,
     /// Why.
     pub reason: String,
 }
@@ -103,7 +104,7 @@ pub fn not_done(report: &Report) -> impl Iterator<Item = NotDone> {
             username: short(skipped.username.as_deref().unwrap_or_default()),
             dn: Some(short(&skipped.dn)),
             action: None,
-            result: "skipped",
+            result: "skipped".into(),
             reason: short(&skipped.reason),
         },
     }))
@@ -120,8 +121,8 @@ impl ToldPerson {
         Self {
             username: short(&change.username),
             dn: change.dn.as_deref().map(short),
-            action: Some(change.action.as_str()),
-            result: change.result.as_str(),
+            action: Some(change.action.as_str().into()),
+            result: change.result.as_str().into(),
             reason: short(change.error.as_deref().unwrap_or(&change.reason)),
         }
     }

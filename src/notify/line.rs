@@ -1,58 +1,81 @@
 //! The messages to one receiver, one after another: one that is slow or gone delays only its own.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc;
 
 use super::{
     Post,
     deliver::{Limits, Trouble, deliver},
-    message::Message,
+    outbox::{Outbox, Waiting},
     receiver::{Receiver, ReceiverKind},
-    undelivered::Undelivered,
 };
 use crate::event::notification::Became;
 
-/// How many messages may wait for one receiver.
-pub const WAITING: usize = 16;
+/// The messages of a job to one of its receivers.
+pub struct Line {
+    pub job: String,
+    pub kind: ReceiverKind,
+    pub receiver: Receiver,
+    pub limits: Limits,
+    pub outbox: Outbox,
+    pub post: Post,
+}
 
-/// Delivers messages to one receiver until there are no more.
-pub async fn run(
-    receiver: Receiver,
-    kind: ReceiverKind,
-    mut messages: mpsc::Receiver<Arc<Message>>,
-    (limits, undelivered): (Limits, Undelivered),
-    post: Post,
-) {
-    while let Some(message) = messages.recv().await {
-        let delivered = deliver(limits, || receiver.send(&message));
+impl Line {
+    /// Delivers messages as often as it is woken; ends when nobody can wake it any more.
+    pub async fn run(self, mut woken: mpsc::Receiver<()>) {
+        loop {
+            // With another configuration, another line delivers the rest.
+            while (!woken.is_closed() || self.post.closing.is_cancelled())
+                && let Some(waiting) = self.outbox.next(&self.job, self.kind)
+            {
+                self.deliver(&waiting).await;
+            }
+            if woken.recv().await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn deliver(&self, waiting: &Waiting) {
+        let message = &waiting.message;
+        let attempts = AtomicUsize::new(0);
+        let attempt = || {
+            attempts.fetch_add(1, Ordering::Relaxed);
+            self.receiver.send(message, &waiting.settled)
+        };
         let ended = tokio::select! {
             biased;
-            () = post.stop.cancelled() => None,
-            ended = delivered => Some(ended),
+            () = self.post.stop.cancelled() => None,
+            ended = deliver(self.limits, attempt) => Some(ended),
         };
-        match &ended {
-            Some((_, Err(Trouble::Passing { .. }))) if kind.is_told() => {
-                undelivered.keep(kind, &message);
-            }
-            Some(_) => undelivered.forget(kind, &message),
-            None => {}
+        let may_be_taken = match &ended {
+            Some(Ok(()) | Err(Trouble::Lasting(_))) => false,
+            Some(Err(Trouble::Passing { .. })) | None => waiting.kind.is_told(),
+        };
+        if may_be_taken {
+            self.outbox.put_off(waiting).await;
+        } else {
+            self.outbox.end(waiting.kind, message).await;
         }
-        let why;
-        let became = match ended {
-            Some((attempts, Ok(()))) => Became::Sent { attempts },
-            Some((attempts, Err(trouble))) => {
-                why = trouble.why().to_owned();
-                Became::Failed {
-                    attempts,
-                    error: &why,
-                }
-            }
+        let attempts = attempts.into_inner();
+        let became = match &ended {
+            Some(Ok(())) => Became::Sent { attempts },
+            Some(Err(trouble)) => Became::Failed {
+                attempts,
+                error: trouble.why(),
+            },
+            None if self.outbox.outlives_the_program(waiting.kind) => Became::Failed {
+                attempts,
+                error: "the program ended before it was delivered; a later one tries it again",
+            },
             None => Became::Dropped {
                 error: "the program ended before it was delivered",
             },
         };
         let of = (message.job.as_str(), message.run.as_deref());
-        post.became(of, kind, &message.occasions.join(","), became);
+        let occasions = message.occasions.join(",");
+        self.post.became(of, waiting.kind, &occasions, became);
     }
 }

@@ -11,11 +11,11 @@ use lettre::{
     },
 };
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
-use rustls::ClientConfig;
 
 use super::{
-    deliver::{Trouble, said},
+    deliver::{Trouble, said, set_up},
     message::Message,
+    outbox::Settled,
     shown::{Mood, Section, Shown},
 };
 use crate::{config::Mail, tls::client::client_config};
@@ -30,19 +30,13 @@ pub struct MailReceiver {
     mail: Mail,
     /// The name by which this machine says hello.
     host: String,
-    /// Absent where there is no TLS; or why it cannot be set up.
-    tls: Option<Result<Arc<ClientConfig>, String>>,
 }
 
 impl MailReceiver {
-    /// Sets it up; what is wrong is told with the first mail.
     pub fn new(mail: &Mail, host: &str) -> Self {
-        let has_tls = mail.start_tls || mail.server.scheme() == "smtps";
-        let tls = || client_config(mail.ca_file.as_deref()).map(Arc::new);
         Self {
             mail: mail.clone(),
             host: host.to_owned(),
-            tls: has_tls.then(tls),
         }
     }
 
@@ -53,19 +47,24 @@ impl MailReceiver {
         format!("{} by {host}", to.join(", "))
     }
 
-    /// One attempt.
+    /// One attempt, for those who are not settled.
     ///
     /// # Errors
     /// The server did not take it, for some of those who get it at least.
-    pub async fn send(&self, message: &Message) -> Result<(), Trouble> {
+    pub async fn send(&self, message: &Message, settled: &Settled) -> Result<(), Trouble> {
         let letter = letter(&self.mail, message)
             .map_err(|error| Trouble::Lasting(format!("the mail cannot be made: {error}")))?;
-        let tls = self.tls.as_ref().map(Result::as_ref).transpose();
-        let tls = tls.map_err(|why| Trouble::Lasting(why.clone()))?;
+        let has_tls = self.mail.start_tls || self.mail.server.scheme() == "smtps";
+        let tls = if has_tls {
+            let ca_file = self.mail.ca_file.clone();
+            Some(set_up(move || client_config(ca_file.as_deref()).map(Arc::new)).await?)
+        } else {
+            None
+        };
         let login = match &self.mail.login {
             Some((user, password)) => {
                 let password = password.current().await;
-                let password = password.map_err(|why| Trouble::Lasting(why.to_string()))?;
+                let password = password.map_err(|why| Trouble::passing(why.to_string()))?;
                 Some((user.as_str(), password))
             }
             None => None,
@@ -82,10 +81,10 @@ impl MailReceiver {
         let server = smtp::Server {
             mail: &self.mail,
             host: &self.host,
-            tls,
+            tls: tls.as_ref(),
             login,
         };
-        let sent = server.send(&letter).await;
+        let sent = server.send(&letter, settled).await;
         let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
         sent.map_err(|trouble| match trouble {
             Trouble::Lasting(why) => Trouble::Lasting(said(&why, &secrets)),

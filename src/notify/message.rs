@@ -1,7 +1,9 @@
 //! One message, for programs as it is, and for people as [`Shown`](super::shown::Shown).
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
 
@@ -15,15 +17,18 @@ use crate::model::{counts::Counts, occasion::Occasion, open_hold::OpenHold, repo
 /// The namespace of the ids of messages.
 const NAMESPACE: Uuid = Uuid::from_u128(0x7b1e_94c2_0d5f_4a36_9c8e_51f2_6ab3_d7e4);
 
+/// A word of the program.
+pub type Word = Cow<'static, str>;
+
 /// One message.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// The version of this form.
     pub version: u32,
     /// The same in each attempt to deliver it.
     pub id: Uuid,
     /// What it is about: [`Occasion`]s, the most urgent first, or `test`.
-    pub occasions: Vec<&'static str>,
+    pub occasions: Vec<Word>,
     pub job: String,
     /// The machine on which the program runs.
     pub host: String,
@@ -35,7 +40,7 @@ pub struct Message {
     /// Why the run failed.
     pub error: Option<String>,
     /// What kind of failure it was, as in reports.
-    pub error_kind: Option<&'static str>,
+    pub error_kind: Option<Word>,
     pub counts: Option<Counts>,
     /// Whether ftrack's own synchronisation did more than the job's limits allow.
     pub alarm: bool,
@@ -54,11 +59,11 @@ pub struct Message {
 }
 
 /// What is told of a hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToldHold {
     pub hold: u64,
-    pub held_by: &'static str,
-    pub kind: &'static str,
+    pub held_by: Word,
+    pub kind: Word,
     pub changes: usize,
     pub since: DateTime<Utc>,
     pub why: String,
@@ -89,7 +94,7 @@ impl About<'_> {
         Message {
             version: 1,
             id: Uuid::new_v5(&NAMESPACE, name.as_bytes()),
-            occasions,
+            occasions: occasions.into_iter().map(Word::Borrowed).collect(),
             job: self.job.to_owned(),
             host: self.host.to_owned(),
             run: None,
@@ -140,7 +145,7 @@ impl About<'_> {
             started_at: Some(run.started_at),
             finished_at: Some(run.finished_at),
             error: run.error.clone(),
-            error_kind: run.error_kind.map(|kind| kind.as_str()),
+            error_kind: run.error_kind.map(|kind| kind.as_str().into()),
             counts: Some(run.counts.clone()),
             alarm: run.alarm,
             holds: holds
@@ -203,8 +208,8 @@ impl About<'_> {
         let people = hold.people.iter().take(LISTED_OF_HOLD);
         ToldHold {
             hold: hold.hold.get(),
-            held_by: hold.held_by.as_str(),
-            kind: hold.kind.as_str(),
+            held_by: hold.held_by.as_str().into(),
+            kind: hold.kind.as_str().into(),
             changes: hold.changes,
             since: hold.since,
             why: short(&hold.why),

@@ -14,27 +14,30 @@ use crate::{
     config::{Config, Notifications},
     event::notification::{Became, NotificationEvent},
     model::report::{FailureKind, Report},
+    state::State,
 };
 
 mod alive;
 mod call;
 mod deliver;
 mod digest;
+mod digests;
 mod ended;
 mod line;
 mod mail;
 mod message;
 mod occasions;
+mod outbox;
 mod receiver;
 mod shown;
 mod sorter;
 pub mod test;
-mod undelivered;
 mod webhook;
 
 pub use receiver::ReceiverKind;
 
 use ended::Ended;
+use outbox::Outbox;
 use sorter::{JobEvent, Sorter};
 
 /// How many runs may wait for it to be found out what is new in them.
@@ -138,12 +141,13 @@ impl Post {
 }
 
 impl Notifier {
-    /// Begins to tell people what happens to the jobs of a configuration, in tasks of this runtime.
+    /// Begins to tell people what happens to the jobs of a configuration, in tasks of this runtime. What
+    /// is not delivered is kept in this state, where it can be used.
     #[must_use]
     pub fn start(
         config: &Arc<Config>,
         host: &str,
-        program: Program,
+        (program, state): (Program, Option<Arc<State>>),
         count: Count,
         on: &Handle,
     ) -> Self {
@@ -156,7 +160,8 @@ impl Notifier {
             closing: CancellationToken::new(),
             stop: CancellationToken::new(),
         };
-        let sorter = Sorter::new(current, program, post.clone());
+        let outbox = Outbox::new(state, program);
+        let sorter = Sorter::new(current, program, (outbox, post.clone()));
         post.tasks.spawn_on(sorter.run(told), on);
         Self {
             queue,

@@ -27,7 +27,7 @@ pub struct Before {
 
 /// Whether a run counts as the one before another: those that a person stopped, and those that a
 /// person made of single holds, say nothing of the job.
-fn counts(run: &RunSummary) -> bool {
+pub fn counts(run: &RunSummary) -> bool {
     let is_regular = match run.trigger {
         Trigger::Schedule
         | Trigger::Manual

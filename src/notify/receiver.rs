@@ -1,7 +1,7 @@
 //! Those who are told about a job.
 
 use super::{
-    alive::AliveReceiver, deliver::Trouble, mail::MailReceiver, message::Message,
+    alive::AliveReceiver, deliver::Trouble, mail::MailReceiver, message::Message, outbox::Settled,
     webhook::WebhookReceiver,
 };
 use crate::config::Notifications;
@@ -90,13 +90,13 @@ impl Receiver {
         }
     }
 
-    /// One attempt.
+    /// One attempt, for those addresses of a mail that are not settled.
     ///
     /// # Errors
     /// The message did not get there.
-    pub async fn send(&self, message: &Message) -> Result<(), Trouble> {
+    pub async fn send(&self, message: &Message, settled: &Settled) -> Result<(), Trouble> {
         match self {
-            Self::Mail(mail) => mail.send(message).await,
+            Self::Mail(mail) => mail.send(message, settled).await,
             Self::Webhook(webhook) => webhook.send(message).await,
             Self::Alive(alive) => alive.call().await,
         }

@@ -76,7 +76,7 @@ impl Shown {
 }
 
 fn mood(message: &Message) -> Mood {
-    let is_about = |one: Occasion| message.occasions.contains(&one.as_str());
+    let is_about = |one: Occasion| message.occasions.iter().any(|about| about == one.as_str());
     if is_about(Occasion::Failed) {
         Mood::Bad
     } else if is_about(Occasion::Held) || is_about(Occasion::Partial) {
@@ -203,7 +203,7 @@ fn sections(message: &Message) -> Vec<Section> {
             ("", Some(dn)) => dn,
             (login, _) => login,
         };
-        match person.action {
+        match &person.action {
             Some(action) => format!("{who}: {action} {}: {}", person.result, person.reason),
             None => format!("{who}: {}: {}", person.result, person.reason),
         }

@@ -8,25 +8,27 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
-use tokio::sync::{mpsc, mpsc::error::TrySendError, watch};
+use chrono::Utc;
+use tokio::sync::{mpsc, watch};
 
 use super::{
     Post, Program,
     deliver::Limits,
     digest::Digest,
+    digests::Digests,
     ended::Ended,
-    line,
+    line::Line,
     message::{About, Message},
     occasions,
+    outbox::{Outbox, STATE_LIMIT, Waiting},
     receiver::{Receiver, ReceiverKind},
     receivers,
-    undelivered::Undelivered,
 };
 use crate::{
-    config::{Config, Job, Notifications, schedule::Schedule},
+    config::{Config, Job, Notifications},
     event::notification::Became,
     model::occasion::Occasion,
+    state::database::TellingMark,
 };
 
 /// What happened to a job.
@@ -38,37 +40,40 @@ pub enum JobEvent {
     Broken { job: String, error: String },
 }
 
-/// How long the state may take to be read; a disk may never answer.
-const READING: Duration = Duration::from_secs(30);
-
 /// How long it is at most until it is looked whether a digest is due: the clock may be set.
 const LOOK: Duration = Duration::from_secs(30);
+
+/// After how long a message that was not taken is tried again, though its job did not run.
+const AGAIN: Duration = Duration::from_secs(3600);
 
 /// Finds out what is new.
 pub struct Sorter {
     current: watch::Receiver<Arc<Config>>,
     program: Program,
     post: Post,
-    /// The tasks of the receivers that have got something.
-    lines: BTreeMap<(String, ReceiverKind), mpsc::Sender<Arc<Message>>>,
-    /// What was not delivered; the next run of the job is another occasion.
-    undelivered: Undelivered,
-    /// The jobs whose last run ended without a report, which is told.
+    /// What wakes the tasks of the receivers that have got something.
+    lines: BTreeMap<(String, ReceiverKind), mpsc::Sender<()>>,
+    outbox: Outbox,
+    /// The jobs whose last run ended without a report, which is told: those of which the state could not
+    /// be written.
     broken: BTreeSet<String>,
-    /// Digests that were due until then are sent.
-    looked_at: DateTime<Utc>,
+    digests: Digests,
 }
 
 impl Sorter {
-    pub fn new(current: watch::Receiver<Arc<Config>>, program: Program, post: Post) -> Self {
+    pub fn new(
+        current: watch::Receiver<Arc<Config>>,
+        program: Program,
+        (outbox, post): (Outbox, Post),
+    ) -> Self {
         Self {
             current,
             program,
             post,
             lines: BTreeMap::new(),
-            undelivered: Undelivered::default(),
+            outbox,
             broken: BTreeSet::new(),
-            looked_at: Utc::now(),
+            digests: Digests::default(),
         }
     }
 
@@ -77,16 +82,20 @@ impl Sorter {
         // One that has gone says no more, and what it said last counts.
         let mut has_config = true;
         let closing = self.post.closing.clone();
+        if self.program == Program::Daemon {
+            self.begin().await;
+        }
         loop {
-            let wake = self.until_digest();
+            let wake = self.digests.next(&self.config()).min(LOOK);
             tokio::select! {
                 biased;
                 () = self.post.stop.cancelled() => break,
                 () = closing.cancelled(), if !told.is_closed() => told.close(),
                 changed = self.current.changed(), if has_config => {
                     has_config = changed.is_ok();
-                    // Those that are in use deliver what they have.
+                    // Those that are in use end with what they are at.
                     self.lines.clear();
+                    self.try_again(None, Duration::ZERO).await;
                 }
                 told = told.recv() => match told {
                     Some(JobEvent::Ended(ended)) => self.ended(*ended).await,
@@ -94,7 +103,8 @@ impl Sorter {
                     None => break,
                 },
                 () = tokio::time::sleep(wake), if self.program == Program::Daemon => {
-                    self.digests().await;
+                    self.make_digests().await;
+                    self.try_again(None, AGAIN).await;
                 }
             }
         }
@@ -121,35 +131,75 @@ impl Sorter {
         Arc::clone(&self.current.borrow())
     }
 
+    /// Goes on where an earlier program ended.
+    async fn begin(&mut self) {
+        self.outbox.load().await;
+        self.digests = Digests::load(&self.outbox).await;
+        self.make_digests().await;
+        self.try_again(None, Duration::ZERO).await;
+    }
+
+    /// Has messages delivered that were not taken: those of this job, and all after so long.
+    async fn try_again(&mut self, job: Option<&str>, after: Duration) {
+        let config = self.config();
+        let has_receiver = |job: &str, kind: ReceiverKind| {
+            let of_job = config.jobs.get(job);
+            of_job.is_some_and(|job| kind.is_of(&job.notifications))
+        };
+        let useless = self.outbox.clear_out(Utc::now(), has_receiver).await;
+        for (waiting, error) in useless {
+            self.dropped(&waiting, error);
+        }
+        self.outbox.try_again(job, after);
+        self.deliver();
+    }
+
+    fn dropped(&self, waiting: &Waiting, error: &str) {
+        let message = &waiting.message;
+        let of = (message.job.as_str(), message.run.as_deref());
+        let occasions = message.occasions.join(",");
+        self.post
+            .became(of, waiting.kind, &occasions, Became::Dropped { error });
+    }
+
     async fn ended(&mut self, ended: Ended) {
         let config = self.config();
         let name = ended.summary.job.clone();
         let Some(job) = config.jobs.get(&name) else {
             return;
         };
-        for (kind, message) in self.undelivered.of(&name) {
-            self.hand(job, kind, &message);
+        // A running daemon delivers what commands could not.
+        if self.program == Program::Daemon || !has_daemon(&config).await {
+            self.outbox.load().await;
+            self.try_again(Some(&name), AGAIN).await;
         }
-        let was_broken = self.broken.remove(&name);
+        let is_counted = occasions::counts(&ended.summary);
+        let was_broken = is_counted && self.broken.remove(&name);
         let (folder, run) = (config.state_dir.clone(), ended.summary.run.clone());
+        let (state, of) = (self.outbox.state().cloned(), name.clone());
         let is_alive = occasions::is_alive(&ended.summary);
         let read = move || {
-            let mut before = occasions::before(&folder, &ended.summary.job, Some(&ended));
-            before.failed |= was_broken;
+            let told = state.is_some_and(|state| state.is_failure_told(&of).unwrap_or_default());
+            let mut before = occasions::before(&folder, &of, Some(&ended));
+            before.failed |= was_broken || told;
             let waiting = occasions::waiting(&folder, &ended);
-            (ended, before, waiting)
+            (ended, before, waiting, told)
         };
-        if let Some((ended, before, waiting)) = self.read(&name, Some(&run), job, read).await {
+        if let Some((ended, before, waiting, told)) = self.read(&name, Some(&run), job, read).await
+        {
+            let mark = (is_counted && told).then(|| TellingMark::Reported { job: name.clone() });
             let mut new = occasions::of_run(&ended, &before, !waiting.is_empty());
             new.retain(|occasion| job.notifications.on.contains(occasion));
             if !new.is_empty() {
                 let message = self.about(&name, job).run(&ended, &before, &waiting, &new);
-                self.tell(job, message);
+                self.tell(job, message, mark).await;
+            } else if let Some(mark) = mark {
+                self.outbox.remember(mark).await;
             }
         }
         if is_alive && job.notifications.alive.is_some() {
-            let message = self.about(&name, job).alive(&run);
-            self.hand(job, ReceiverKind::Alive, &Arc::new(message));
+            let message = Arc::new(self.about(&name, job).alive(&run));
+            self.hand(vec![ReceiverKind::Alive], &message, None).await;
         }
     }
 
@@ -158,16 +208,32 @@ impl Sorter {
         let Some(job) = config.jobs.get(name) else {
             return;
         };
-        if !self.broken.insert(name.to_owned()) {
+        if self.broken.contains(name) {
             return;
         }
         let (folder, of) = (config.state_dir.clone(), name.to_owned());
-        let read = move || occasions::before(&folder, &of, None);
-        let before = self.read(name, None, job, read).await;
-        let is_new = before.is_none_or(|before| !before.failed);
-        if is_new && job.notifications.on.contains(&Occasion::Failed) {
-            let message = self.about(name, job).broken(error, Utc::now());
-            self.tell(job, message);
+        let state = self.outbox.state().cloned();
+        let read = move || {
+            let told = state.is_some_and(|state| state.is_failure_told(&of).unwrap_or_default());
+            (occasions::before(&folder, &of, None), told)
+        };
+        let (failed_before, told) = match self.read(name, None, job, read).await {
+            Some((before, told)) => (before.failed, told),
+            None => (false, false),
+        };
+        if told {
+            return;
+        }
+        let (job_name, at) = (name.to_owned(), Utc::now());
+        let mark = TellingMark::Failed { job: job_name, at };
+        let is_remembered = if !failed_before && job.notifications.on.contains(&Occasion::Failed) {
+            let message = self.about(name, job).broken(error, at);
+            self.tell(job, message, Some(mark)).await
+        } else {
+            self.outbox.remember(mark).await
+        };
+        if !is_remembered {
+            self.broken.insert(name.to_owned());
         }
     }
 
@@ -180,7 +246,7 @@ impl Sorter {
         read: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         let reading = tokio::task::spawn_blocking(read);
-        if let Ok(Ok(read)) = tokio::time::timeout(READING, reading).await {
+        if let Ok(Ok(read)) = tokio::time::timeout(STATE_LIMIT, reading).await {
             return Some(read);
         }
         let told = receivers(&job.notifications).filter(|kind| kind.is_told());
@@ -201,97 +267,95 @@ impl Sorter {
     }
 
     /// Gives a message to all who are told about its job.
-    fn tell(&mut self, job: &Job, message: Message) {
-        let message = Arc::new(message);
-        for kind in receivers(&job.notifications).filter(|kind| kind.is_told()) {
-            self.hand(job, kind, &message);
-        }
+    async fn tell(&mut self, job: &Job, message: Message, mark: Option<TellingMark>) -> bool {
+        let told = receivers(&job.notifications).filter(|kind| kind.is_told());
+        self.hand(told.collect(), &Arc::new(message), mark).await
     }
 
-    /// Gives a message to the task of a receiver, which may have too many already.
-    fn hand(&mut self, job: &Job, kind: ReceiverKind, message: &Arc<Message>) {
-        let key = (message.job.clone(), kind);
+    /// Gives a message to the tasks of its receivers, for which too many may wait already; whether what
+    /// is to be remembered of it is saved.
+    async fn hand(
+        &mut self,
+        kinds: Vec<ReceiverKind>,
+        message: &Arc<Message>,
+        mark: Option<TellingMark>,
+    ) -> bool {
+        let (gone, is_remembered) = self.outbox.add(kinds, message, mark).await;
+        for gone in gone {
+            self.dropped(&gone, "too many newer messages wait for its receiver");
+        }
+        self.deliver();
+        is_remembered
+    }
+
+    /// Wakes the tasks of the receivers for which there is something.
+    fn deliver(&mut self) {
+        let config = self.config();
         // One that broke down gets a successor.
-        self.lines.retain(|_, line| !line.is_closed());
-        if !self.lines.contains_key(&key)
-            && let Some(line) = self.line(&job.notifications, kind)
-        {
-            self.lines.insert(key.clone(), line);
-        }
-        let Some(line) = self.lines.get(&key) else {
-            return;
-        };
-        let error = match line.try_send(Arc::clone(message)) {
-            Ok(()) => return,
-            Err(TrySendError::Full(_)) => "too many messages wait before it",
-            Err(TrySendError::Closed(_)) => "what delivers it has broken down",
-        };
-        let of = (message.job.as_str(), message.run.as_deref());
-        let occasions = message.occasions.join(",");
-        self.post
-            .became(of, kind, &occasions, Became::Dropped { error });
-    }
-
-    fn line(&self, job: &Notifications, kind: ReceiverKind) -> Option<mpsc::Sender<Arc<Message>>> {
-        let receiver = Receiver::of(kind, job, &self.post.host)?;
-        let limits = Limits {
-            time: job.time_limit,
-            attempts: job.attempts,
-        };
-        let (sender, messages) = mpsc::channel(line::WAITING);
-        let work = line::run(
-            receiver,
-            kind,
-            messages,
-            (limits, self.undelivered.clone()),
-            self.post.clone(),
-        );
-        self.post.tasks.spawn(work);
-        Some(sender)
-    }
-
-    /// How long to wait until a digest may be due.
-    fn until_digest(&self) -> Duration {
-        let config = self.config();
-        let now = Utc::now();
-        let next = digest_schedules(&config).filter_map(|(_, _, schedule)| {
-            let due = schedule.next_after(self.looked_at)?;
-            Some((due - now).to_std().unwrap_or_default())
-        });
-        next.min().unwrap_or(LOOK).min(LOOK)
-    }
-
-    /// Sends the digests that have become due.
-    async fn digests(&mut self) {
-        let now = Utc::now();
-        // The clock may have been set back.
-        let since = self.looked_at.min(now);
-        self.looked_at = now;
-        let config = self.config();
-        for (name, job, schedule) in digest_schedules(&config) {
-            if !schedule.missed_since(since, now) {
-                continue;
+        let outbox = self.outbox.clone();
+        self.lines.retain(|key, line| {
+            if line.is_closed() {
+                outbox.reset(key);
             }
-            let (folder, of): (PathBuf, String) = (config.state_dir.clone(), name.to_owned());
+            !line.is_closed()
+        });
+        for key in self.outbox.due() {
+            if !self.lines.contains_key(&key)
+                && let Some(job) = config.jobs.get(&key.0)
+                && let Some(line) = self.line(&key, &job.notifications)
+            {
+                self.lines.insert(key.clone(), line);
+            }
+            if let Some(line) = self.lines.get(&key) {
+                // One that is woken already looks for all that there is.
+                let _ = line.try_send(());
+            }
+        }
+    }
+
+    fn line(&self, key: &(String, ReceiverKind), job: &Notifications) -> Option<mpsc::Sender<()>> {
+        let (name, kind) = key;
+        let receiver = Receiver::of(*kind, job, &self.post.host)?;
+        let (wake, woken) = mpsc::channel(1);
+        let line = Line {
+            job: name.clone(),
+            kind: *kind,
+            receiver,
+            limits: Limits {
+                time: job.time_limit,
+                attempts: job.attempts,
+            },
+            outbox: self.outbox.clone(),
+            post: self.post.clone(),
+        };
+        self.post.tasks.spawn(line.run(woken));
+        Some(wake)
+    }
+
+    /// Sends the digests that have become due, also while no daemon ran.
+    async fn make_digests(&mut self) {
+        let now = Utc::now();
+        let config = self.config();
+        for (name, mark) in self.digests.due(&config, now, &self.outbox).await {
+            let Some(job) = config.jobs.get(&name) else {
+                continue;
+            };
+            let (folder, of): (PathBuf, String) = (config.state_dir.clone(), name.clone());
             let read = move || {
                 let open = occasions::open_holds(&folder, &of);
                 (Digest::of(&folder, &of, now), open)
             };
-            if let Some((digest, open)) = self.read(name, None, job, read).await {
-                let message = self.about(name, job).digest(digest, &open);
-                self.tell(job, message);
+            if let Some((digest, open)) = self.read(&name, None, job, read).await {
+                let message = self.about(&name, job).digest(digest, &open);
+                self.tell(job, message, Some(mark)).await;
             }
         }
     }
 }
 
-/// The jobs of which digests are sent, and when.
-fn digest_schedules(config: &Config) -> impl Iterator<Item = (&str, &Job, Schedule)> {
-    let jobs = config.jobs.iter();
-    let jobs = jobs.filter(|(_, job)| job.notifications.tells(Occasion::Digest));
-    jobs.map(|(name, job)| {
-        let expression = &job.notifications.digest_schedule;
-        let schedule = Schedule::new(expression, job.timezone, Duration::ZERO, "", name);
-        (name.as_str(), job, schedule)
-    })
+/// Whether a daemon answers at the control socket of a configuration.
+async fn has_daemon(config: &Config) -> bool {
+    let connected = tokio::net::UnixStream::connect(&config.control_socket);
+    let connected = tokio::time::timeout(Duration::from_secs(1), connected).await;
+    matches!(connected, Ok(Ok(_)))
 }

@@ -5,6 +5,7 @@ use chrono::Utc;
 use super::{
     deliver::within,
     message::About,
+    outbox::Settled,
     receiver::{Receiver, ReceiverKind},
     receivers,
 };
@@ -37,7 +38,8 @@ pub async fn test(name: &str, job: &Job, host: &str) -> Vec<Tested> {
     let tests = tests.map(|(kind, receiver)| {
         let message = &message;
         async move {
-            let sent = within(job.notifications.time_limit, receiver.send(message)).await;
+            let settled = Settled::default();
+            let sent = within(job.notifications.time_limit, receiver.send(message, &settled)).await;
             Tested {
                 kind,
                 to: receiver.shown(),

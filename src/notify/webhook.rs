@@ -7,13 +7,10 @@ use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use super::{call::Callee, deliver::Trouble, message::Message, shown::Shown};
-use crate::config::{Credential, Form, Secret, Webhook};
+use crate::config::{Credential, Form, Webhook, signing_key};
 
 mod slack;
 mod teams;
-
-/// The beginning of a key that is written as in "Standard Webhooks": base64 follows.
-const ENCODED: &str = "whsec_";
 
 /// An address that is called with each message.
 #[derive(Debug)]
@@ -60,8 +57,10 @@ impl WebhookReceiver {
             let (id, now) = (message.id.to_string(), Utc::now().timestamp());
             if let Some(secret) = &self.secret {
                 let secret = secret.current().await;
-                let secret = secret.map_err(|why| Trouble::Lasting(why.to_string()))?;
-                headers.push(("webhook-signature", signature(&secret, &id, now, &body)));
+                let secret = secret.map_err(|why| Trouble::passing(why.to_string()))?;
+                let key = signing_key(&secret)
+                    .map_err(|problem| Trouble::passing(format!("its signing key: {problem}")))?;
+                headers.push(("webhook-signature", signature(&key, &id, now, &body)));
             }
             headers.push(("webhook-id", id));
             headers.push(("webhook-timestamp", now.to_string()));
@@ -78,13 +77,8 @@ impl WebhookReceiver {
 }
 
 /// The signature of a message by "Standard Webhooks": HMAC-SHA256 over id, time and body.
-fn signature(secret: &Secret, id: &str, time: i64, body: &[u8]) -> String {
-    let text = secret.expose();
-    let decoded = text
-        .strip_prefix(ENCODED)
-        .and_then(|encoded| STANDARD.decode(encoded).ok());
-    let key = decoded.unwrap_or_else(|| text.as_bytes().to_vec());
-    let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+fn signature(key: &[u8], id: &str, time: i64, body: &[u8]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
     let mut context = hmac::Context::with_key(&key);
     context.update(format!("{id}.{time}.").as_bytes());
     context.update(body);
@@ -99,13 +93,14 @@ fn text(text: impl Into<String>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Secret;
 
     // The example of https://www.standardwebhooks.com.
     #[test]
     fn a_signature_is_that_of_standard_webhooks() {
         let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned());
         let signed = signature(
-            &secret,
+            &signing_key(&secret).unwrap(),
             "msg_p5jXN8AQM9LWM0D4loKWxJek",
             1_614_265_330,
             br#"{"test": 2432232314}"#,

@@ -25,6 +25,9 @@
 //! | `known_users` | which users ftrack has, with digests of their logins and mail addresses, likewise |
 //! | `stored_values` | values that ftrack stores otherwise than they were written, as digests |
 //! | `page_actions` | what people did on the daemon's pages: who, from where, when, and what became of it |
+//! | `undelivered_messages` | messages to people that their receivers have not taken |
+//! | `told_failures` | jobs of which a run failed without a report, which is told |
+//! | `digests` | up to when the digests of each job are made |
 //! | `inactive` | which users of a job are inactive although the program did not deactivate them |
 //!
 //! If it is lost, the program acts later, never sooner: the ownership of users is stored in ftrack.
@@ -51,6 +54,7 @@ mod known_users;
 mod listing;
 mod lock;
 mod look;
+mod messages;
 mod people;
 mod put;
 mod reading_sizes;
@@ -66,6 +70,7 @@ mod values;
 pub use holds::{FirstNumber, Holds, Numbered, SeenHold, all_holds};
 pub use known::{Again, KnownChanges, KnownUser, Sought};
 pub use listing::{Paused, all_pauses, each_run};
+pub use messages::{DigestMark, StoredMessage, TellingMark};
 pub use people::{all_dns, last_dns};
 pub use rejections::{Rejections, all_rejected};
 pub use remembered::{has_refusals, known};

@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Paths, Tables, callable};
 use crate::config::{
-    Credential, MASK,
+    Credential, MASK, Secret,
     files::{Places, SecretFiles},
     named_files,
     notes::Notes,
@@ -123,15 +127,11 @@ pub(super) fn check(
         tables.part(|table| &table.secret),
         tables.part(|table| &table.secret_file),
     );
-    let is_short = |secret: &Credential| {
-        places.secrets == SecretFiles::Read
-            && secret.loaded().expose().chars().count() < SHORTEST_SECRET
-    };
-    if secret.as_ref().is_some_and(is_short) {
-        notes.find(
-            &key,
-            format!("a key of fewer than {SHORTEST_SECRET} characters could be guessed"),
-        );
+    let read = secret
+        .as_ref()
+        .filter(|_| places.secrets == SecretFiles::Read);
+    if let Some(Err(problem)) = read.map(|secret| signing_key(secret.loaded())) {
+        notes.find(&key, problem);
     }
     let has_own = own.secret.is_some() || own.secret_file.is_some();
     if form != Form::Json && secret.is_some() && (has_own || own.form.is_none()) {
@@ -153,6 +153,43 @@ pub(super) fn check(
         ca_file,
         allow_plaintext,
     })
+}
+
+/// The beginning of a key that is written as in "Standard Webhooks": base64 follows.
+const ENCODED: &str = "whsec_";
+
+/// Base64 of the usual alphabet, whether or not it is filled up with `=`.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The key that a secret text stands for: the text, or what it says in base64 behind `whsec_`.
+///
+/// # Errors
+/// It is no key, or one that could be guessed; the text contains nothing of it.
+pub fn signing_key(secret: &Secret) -> Result<Vec<u8>, String> {
+    let text = secret.expose();
+    let Some(encoded) = text.strip_prefix(ENCODED) else {
+        return if text.chars().count() < SHORTEST_SECRET {
+            Err(format!(
+                "a key of fewer than {SHORTEST_SECRET} characters could be guessed"
+            ))
+        } else {
+            Ok(text.as_bytes().to_vec())
+        };
+    };
+    match BASE64.decode(encoded) {
+        Ok(key) if key.len() < SHORTEST_SECRET => Err(format!(
+            "a key of fewer than {SHORTEST_SECRET} bytes could be guessed; `openssl rand -base64 32` \
+             makes one, which stands behind {ENCODED}"
+        )),
+        Ok(key) => Ok(key),
+        Err(_) => Err(format!(
+            "what stands behind {ENCODED} is not base64: copy the key as the receiver shows it, all of \
+             it; a key that is a text of its own must not begin with {ENCODED}"
+        )),
+    }
 }
 
 /// A secret of the job's table, or else of the general one, with its key.

@@ -30,7 +30,7 @@ use tokio_rustls::TlsConnector;
 use super::CONNECTING;
 use crate::{
     config::{Mail, Secret},
-    notify::deliver::Trouble,
+    notify::{deliver::Trouble, outbox::Settled},
     tls::TlsFault,
 };
 
@@ -57,7 +57,7 @@ impl Server<'_> {
     ///
     /// # Errors
     /// The server did not take it, for some of those who get it at least.
-    pub(super) async fn send(&self, letter: &Letter) -> Result<(), Trouble> {
+    pub(super) async fn send(&self, letter: &Letter, settled: &Settled) -> Result<(), Trouble> {
         let stream = self.connect().await?;
         let hello = ClientId::Domain(self.host.to_owned());
         let greeted = AsyncSmtpConnection::connect_with_transport(stream, &hello).await;
@@ -68,24 +68,40 @@ impl Server<'_> {
             let accepted = accepted.await;
             accepted.map_err(|error| self.trouble("it refused the login", &error))?;
         }
-        let refused = self.hand_over(&mut connection, letter).await?;
+        let put_off = self.hand_over(&mut connection, letter, settled).await?;
         // It has the mail, whatever it answers now, or if it does not.
         let _ = tokio::time::timeout(FAREWELL, connection.quit()).await;
-        if refused.is_empty() {
-            return Ok(());
-        }
-        Err(Trouble::Lasting(format!(
-            "all others got it, but {}",
-            refused.join("; ")
-        )))
+        self.left_out(put_off, settled, "all others got it, but ")
     }
 
-    /// Hands a mail over; gives those of its receivers whom the server refused, where it took it for
-    /// others.
+    /// Whether somebody was refused: those who were put off get another attempt.
+    fn left_out(
+        &self,
+        put_off: Vec<String>,
+        settled: &Settled,
+        others: &str,
+    ) -> Result<(), Trouble> {
+        let refused = settled.refusals();
+        let is_over = put_off.is_empty();
+        let all: Vec<String> = refused.into_iter().chain(put_off).collect();
+        if all.is_empty() {
+            return Ok(());
+        }
+        let why = format!("{others}{}", all.join("; "));
+        Err(if is_over {
+            Trouble::Lasting(why)
+        } else {
+            Trouble::passing(why)
+        })
+    }
+
+    /// Hands a mail over for those who are not settled; gives why others of them were put off, where the
+    /// server took it for some.
     async fn hand_over(
         &self,
         connection: &mut AsyncSmtpConnection,
         letter: &Letter,
+        settled: &Settled,
     ) -> Result<Vec<String>, Trouble> {
         let envelope: &Envelope = letter.envelope();
         let mut options = Vec::new();
@@ -105,24 +121,38 @@ impl Server<'_> {
         let from = MailCommand::new(envelope.from().cloned(), options);
         let accepted = connection.command(from).await;
         accepted.map_err(|error| self.trouble("it refused the sender", &error))?;
-        let mut refused = Vec::new();
-        let mut last = None;
+        let mut taken = Vec::new();
+        let mut put_off = Vec::new();
         for to in envelope.to() {
+            let address: &str = to.as_ref();
+            if settled.contains(address) {
+                continue;
+            }
             let accepted = connection.command(Rcpt::new(to.clone(), Vec::new())).await;
-            if let Err(error) = accepted {
-                let trouble = self.trouble(&format!("it refused {to}"), &error);
-                refused.push(trouble.why().to_owned());
-                last = Some(trouble);
+            let Err(error) = accepted else {
+                taken.push(address);
+                continue;
+            };
+            let trouble = self.trouble(&format!("it refused {to}"), &error);
+            match trouble {
+                Trouble::Lasting(why) => settled.refused(address, why),
+                Trouble::Passing { why, wait: _ } if error.is_transient() => put_off.push(why),
+                // There is no answer.
+                trouble @ Trouble::Passing { .. } => return Err(trouble),
             }
         }
-        if refused.len() == envelope.to().len() {
-            return Err(last.unwrap_or_else(|| Trouble::Lasting(self.said("nobody gets it"))));
+        if taken.is_empty() {
+            self.left_out(put_off, settled, "")?;
+            return Ok(Vec::new());
         }
         let accepted = connection.command(Data).await;
         accepted.map_err(|error| self.trouble("it refused the mail", &error))?;
         let accepted = connection.message(&letter.formatted()).await;
         accepted.map_err(|error| self.trouble("it refused the mail", &error))?;
-        Ok(refused)
+        for address in taken {
+            settled.taken(address);
+        }
+        Ok(put_off)
     }
 
     /// A connection, with TLS where that is wanted.

@@ -32,6 +32,7 @@ use crate::{
     state::database::{
         RefusedAccount,
         known::{KnownChanges, KnownUser},
+        messages::{DigestMark, StoredMessage},
         values::{RejectedRow, Written},
     },
     sync::settings::Setting,
@@ -234,6 +235,11 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT * FROM hold_people", held_person)?;
     each(connection, "SELECT * FROM rejected", rejected)?;
     each(connection, "SELECT * FROM page_actions", page_action)?;
+    each(connection, "SELECT * FROM undelivered_messages", stored_message)?;
+    each(connection, "SELECT * FROM digests", digest_mark)?;
+    each(connection, "SELECT at FROM told_failures", |row| {
+        row.get::<_, Time>("at").map(drop)
+    })?;
     each(connection, "SELECT last FROM hold_counter", |row| {
         row.get::<_, Count>("last").map(drop)
     })?;
@@ -439,6 +445,27 @@ pub(super) fn known_user(row: &Row<'_>) -> rusqlite::Result<(EntityId, KnownUser
             email: row.get("email")?,
         },
     ))
+}
+
+/// A message that its receiver has not taken.
+pub(super) fn stored_message(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
+    Ok(StoredMessage {
+        job: row.get("job")?,
+        receiver: row.get("receiver")?,
+        id: row.get("id")?,
+        at: row.get("at").map(|Time(at)| at)?,
+        message: row.get("message")?,
+        settled: row.get("settled").map(|JsonText(settled)| settled)?,
+    })
+}
+
+/// Up to when the digests of a job are made.
+pub(super) fn digest_mark(row: &Row<'_>) -> rusqlite::Result<DigestMark> {
+    Ok(DigestMark {
+        job: row.get("job")?,
+        schedule: row.get("schedule")?,
+        until: row.get("until").map(|Time(until)| until)?,
+    })
 }
 
 /// A numbered hold, without its people.

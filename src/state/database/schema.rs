@@ -366,6 +366,28 @@ pub(super) const STEPS: &[&str] = &[
         links        INTEGER NOT NULL CHECK (links >= 0)
     ) STRICT, WITHOUT ROWID;
 ",
+    // Messages are removed as soon as their receiver has them; `settled` are the addresses of a mail
+    // that get it no more.
+    "
+    CREATE TABLE undelivered_messages (
+        job          TEXT NOT NULL,
+        receiver     TEXT NOT NULL,
+        id           TEXT NOT NULL,
+        at           TEXT NOT NULL,
+        message      TEXT NOT NULL CHECK (json_valid(message)),
+        settled      TEXT NOT NULL CHECK (json_valid(settled)),
+        PRIMARY KEY (job, receiver, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE told_failures (
+        job          TEXT NOT NULL PRIMARY KEY,
+        at           TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE digests (
+        job          TEXT NOT NULL PRIMARY KEY,
+        schedule     TEXT NOT NULL,
+        until        TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// What a connection is for.

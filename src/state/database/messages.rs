@@ -1,0 +1,190 @@
+//! What people are to be told, and what they were told: so that a restart neither loses nor repeats it.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, Transaction, params};
+
+use crate::state::{
+    database::{
+        State,
+        columns::{self, JsonText, Time},
+    },
+    files::StateError,
+};
+
+/// How many messages are kept of one job for one receiver: the newest.
+const KEPT: u32 = 32;
+
+/// A message that its receiver has not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMessage {
+    pub job: String,
+    /// `mail` or `webhook`.
+    pub receiver: String,
+    /// The message's id, of which each receiver has one message at most.
+    pub id: String,
+    /// When it was made.
+    pub at: DateTime<Utc>,
+    /// The message, as JSON.
+    pub message: String,
+    /// The addresses of a mail that get it no more: they have it, or were refused for good.
+    pub settled: BTreeSet<String>,
+}
+
+/// Up to when the digests of a job are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DigestMark {
+    pub job: String,
+    /// The cron expression by which they were due.
+    pub schedule: String,
+    pub until: DateTime<Utc>,
+}
+
+/// What is remembered of a message besides itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TellingMark {
+    /// It is a digest.
+    Digest(DigestMark),
+    /// It says that a run of this job failed without a report.
+    Failed { job: String, at: DateTime<Utc> },
+    /// It says what the next run with a report says of this job.
+    Reported { job: String },
+}
+
+impl State {
+    /// Saves messages until their receivers have taken them, with what is remembered of them: all of it
+    /// or nothing. Of one receiver the newest 32 of a job stay.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn keep_messages(
+        &self,
+        messages: &[StoredMessage],
+        mark: Option<&TellingMark>,
+    ) -> Result<(), StateError> {
+        self.write(|transaction| {
+            for message in messages {
+                keep(transaction, message)?;
+            }
+            mark.map_or(Ok(()), |mark| remember(transaction, mark))
+        })
+    }
+
+    /// Removes a message that its receiver has taken, or never will.
+    ///
+    /// # Errors
+    /// It cannot be written; then the message stays.
+    pub fn forget_message(&self, job: &str, receiver: &str, id: &str) -> Result<(), StateError> {
+        let query = "DELETE FROM undelivered_messages WHERE job = ?1 AND receiver = ?2 AND id = ?3";
+        self.write(|transaction| {
+            transaction
+                .execute(query, params![job, receiver, id])
+                .map(drop)
+        })
+    }
+
+    /// The messages that were not taken, of all jobs, the oldest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn stored_messages(&self) -> Result<Vec<StoredMessage>, StateError> {
+        self.read(|connection| {
+            let query = "SELECT * FROM undelivered_messages ORDER BY at, id";
+            all(connection, query, columns::stored_message)
+        })
+    }
+
+    /// Whether it was told that a run of this job failed without a report, and none with a report
+    /// followed.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn is_failure_told(&self, job: &str) -> Result<bool, StateError> {
+        self.read(|connection| {
+            connection
+                .prepare("SELECT 1 FROM told_failures WHERE job = ?1")?
+                .exists(params![job])
+        })
+    }
+
+    /// Up to when the digests of each job are made.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn digest_marks(&self) -> Result<Vec<DigestMark>, StateError> {
+        self.read(|connection| {
+            all(
+                connection,
+                "SELECT * FROM digests",
+                columns::digest_mark,
+            )
+        })
+    }
+
+    /// Forgets up to when the digests of a job were made, which gets none any more.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn forget_digests(&self, job: &str) -> Result<(), StateError> {
+        self.write(|transaction| {
+            transaction
+                .execute("DELETE FROM digests WHERE job = ?1", params![job])
+                .map(drop)
+        })
+    }
+}
+
+fn all<T>(
+    connection: &Connection,
+    query: &str,
+    read: fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    let mut statement = connection.prepare(query)?;
+    let rows = statement.query_map([], read)?;
+    rows.collect()
+}
+
+fn keep(transaction: &Transaction<'_>, stored: &StoredMessage) -> rusqlite::Result<()> {
+    let StoredMessage {
+        job,
+        receiver,
+        id,
+        at,
+        message,
+        settled,
+    } = stored;
+    transaction.execute(
+        "INSERT OR REPLACE INTO undelivered_messages (job, receiver, id, at, message, settled) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![job, receiver, id, Time(*at), message, JsonText(settled)],
+    )?;
+    transaction.execute(
+        "DELETE FROM undelivered_messages WHERE job = ?1 AND receiver = ?2 AND id NOT IN (SELECT id \
+         FROM undelivered_messages WHERE job = ?1 AND receiver = ?2 ORDER BY at DESC, id LIMIT ?3)",
+        params![job, receiver, KEPT],
+    )?;
+    Ok(())
+}
+
+fn remember(transaction: &Transaction<'_>, mark: &TellingMark) -> rusqlite::Result<()> {
+    match mark {
+        TellingMark::Digest(DigestMark {
+            job,
+            schedule,
+            until,
+        }) => transaction.execute(
+            "INSERT OR REPLACE INTO digests (job, schedule, until) VALUES (?1, ?2, ?3)",
+            params![job, schedule, Time(*until)],
+        ),
+        TellingMark::Failed { job, at } => transaction.execute(
+            "INSERT OR IGNORE INTO told_failures (job, at) VALUES (?1, ?2)",
+            params![job, Time(*at)],
+        ),
+        TellingMark::Reported { job } => transaction.execute(
+            "DELETE FROM told_failures WHERE job = ?1",
+            params![job],
+        ),
+    }?;
+    Ok(())
+}
