@@ -195,6 +195,15 @@ impl Metrics {
         })
     }
 
+    /// What the last runs for everybody left before this daemon began: runs that failed since do not
+    /// make it unknown.
+    pub fn begin_with(&self, runs: impl Iterator<Item = RunSummary>) {
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        for run in runs {
+            settled.entry(run.job.clone()).or_insert(run);
+        }
+    }
+
     /// Counts a run that ended, unless it was a dry run.
     pub fn ended(&self, report: &Report) {
         if report.dry_run {
@@ -413,6 +422,10 @@ impl Scrape {
             ("last_success_timestamp_seconds", *last_success),
             ("success_due_timestamp_seconds", *success_due),
             ("next_run_timestamp_seconds", *next_run),
+            (
+                "oldest_open_hold_timestamp_seconds",
+                last_run.as_ref().and_then(|run| run.oldest_hold),
+            ),
             (
                 "backoff_until_timestamp_seconds",
                 backoff.as_ref().and_then(Backoff::retries_at),

@@ -11,7 +11,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    config::Config,
     event::Event,
+    model::summary::RunSummary,
     notify,
     notify::{Notifier, Program},
     state::{State, files::StateError, lock::DaemonLock},
@@ -152,6 +154,7 @@ pub async fn run(
         http: address,
     });
     let scheduler = Scheduler::start(Clock::system(), tick_sender).await?;
+    metrics.begin_with(known_runs(&config, &state));
     let counted = Arc::clone(&metrics);
     let count: notify::Count =
         Arc::new(move |job, kind, result| counted.notification(job, kind, result));
@@ -181,6 +184,12 @@ pub async fn run(
     // Answers in flight get a moment; slow readers are not waited for.
     let _ = tokio::time::timeout(LAST_ANSWERS, listeners.wait()).await;
     Ok(())
+}
+
+/// The last runs for everybody of earlier daemons; what cannot be read is not known until the next run.
+fn known_runs(config: &Config, state: &State) -> impl Iterator<Item = RunSummary> {
+    let jobs = config.jobs.keys();
+    jobs.filter_map(|job| state.last_of_everybody(job).ok().flatten())
 }
 
 /// Answers at the control socket, and over HTTP where that is wanted, until `end` is cancelled.

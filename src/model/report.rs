@@ -103,6 +103,9 @@ pub struct Report {
     /// The holds of the job that were open after it; omitted where there were none.
     #[serde(default, skip_serializing_if = "is_no_number")]
     pub open_holds: usize,
+    /// When the oldest of them was opened that waits for a person; not part of the file.
+    #[serde(skip)]
+    pub oldest_hold: Option<DateTime<Utc>>,
     /// The last number of a hold that was given, of whatever job, so that it is not given again;
     /// omitted where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

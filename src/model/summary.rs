@@ -63,6 +63,10 @@ pub struct RunSummary {
     /// The holds that were open after it.
     #[serde(default)]
     pub open_holds: usize,
+    /// When the oldest hold was opened that waits for a person, as far as that is known; none where none
+    /// waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_hold: Option<DateTime<Utc>>,
     /// The numbers of holds that its report names, the last one that was given among them; only where
     /// the summary is that of a report.
     #[serde(skip)]
@@ -119,7 +123,8 @@ impl RunSummary {
     /// The summary of a report.
     #[must_use]
     pub fn of(report: &Report) -> Self {
-        Self::from(ReportHead {
+        let oldest_hold = report.oldest_hold;
+        let summary = Self::from(ReportHead {
             run: report.run.clone(),
             job: report.job.clone(),
             trigger: report.trigger,
@@ -141,7 +146,11 @@ impl RunSummary {
             open_holds: report.open_holds,
             holds_opened: report.holds_opened.clone(),
             last_hold: report.last_hold,
-        })
+        });
+        Self {
+            oldest_hold,
+            ..summary
+        }
     }
 }
 
@@ -195,6 +204,7 @@ impl From<ReportHead> for RunSummary {
             planned,
             alarm,
             open_holds,
+            oldest_hold: None,
             hold_numbers: holds_opened.into_iter().chain(last_hold).collect(),
         }
     }

@@ -65,8 +65,7 @@ where
         .with_max_times(limits.attempts.saturating_sub(1))
         .with_jitter();
     let once = || within(limits.time, attempt());
-    once
-        .retry(delays)
+    once.retry(delays)
         .when(|trouble: &Trouble| matches!(trouble, Trouble::Passing { .. }))
         .adjust(|trouble: &Trouble, delay: Option<Duration>| {
             let asked = match trouble {

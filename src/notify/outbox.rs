@@ -96,6 +96,8 @@ pub struct Waiting {
 struct Entry {
     waiting: Waiting,
     stage: Stage,
+    /// Whether its receiver did not take it once.
+    was_tried: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,14 +176,17 @@ impl Kept {
     }
 
     /// Adds one that is not there; returns the one that has to go for it, if there are too many.
-    fn add(&mut self, waiting: Waiting) -> Option<Waiting> {
+    fn add(&mut self, waiting: Waiting, was_tried: bool) -> Option<Waiting> {
         let entries = self.entries.entry(waiting.key()).or_default();
         let (kind, id) = (waiting.kind, waiting.message.id);
         if entries.iter().any(|entry| entry.waiting.is(kind, id)) {
             return None;
         }
-        let stage = Stage::Due;
-        entries.push_back(Entry { waiting, stage });
+        entries.push_back(Entry {
+            waiting,
+            stage: Stage::Due,
+            was_tried,
+        });
         let is_waiting = |entry: &Entry| entry.stage != Stage::Underway;
         if entries.iter().filter(|entry| is_waiting(entry)).count() <= WAITING {
             return None;
@@ -264,7 +269,10 @@ impl Outbox {
         }
         let gone: Vec<Waiting> = {
             let mut kept = self.open();
-            waiting.into_iter().filter_map(|one| kept.add(one)).collect()
+            waiting
+                .into_iter()
+                .filter_map(|one| kept.add(one, false))
+                .collect()
         };
         for one in &gone {
             self.end(one.kind, &one.message).await;
@@ -288,21 +296,26 @@ impl Outbox {
         self.on_state(move |state| state.forget_digests(&job)).await;
     }
 
-    /// Reads what an earlier program, or a command, could not deliver.
-    pub async fn load(&self) {
-        let Some(stored) = self.on_state(State::stored_messages).await else {
+    /// Reads what an earlier program, or a command, could not deliver: of all jobs, or of this one.
+    pub async fn load(&self, job: Option<&str>) {
+        let Some(mut stored) = self.on_state(State::stored_messages).await else {
             return;
         };
+        stored.retain(|stored| job.is_none_or(|job| stored.job == job));
         let mut useless = Vec::new();
         {
             let mut kept = self.open();
             for stored in stored {
-                let id = (stored.job.clone(), stored.receiver.clone(), stored.id.clone());
+                let id = (
+                    stored.job.clone(),
+                    stored.receiver.clone(),
+                    stored.id.clone(),
+                );
                 match Waiting::read(stored) {
                     // It was not removed then.
                     Some(waiting) if kept.is_over(&waiting) => useless.push(id),
                     Some(waiting) => {
-                        let gone = kept.add(waiting);
+                        let gone = kept.add(waiting, true);
                         useless.extend(gone.map(|gone| {
                             let id = gone.message.id.to_string();
                             (gone.message.job.clone(), gone.kind.as_str().to_owned(), id)
@@ -318,11 +331,13 @@ impl Outbox {
         }
     }
 
-    /// The next message to a receiver, if there is one.
+    /// The next message to a receiver, if there is one: the oldest, but what is new does not wait behind
+    /// what was not taken before.
     pub fn next(&self, job: &str, kind: ReceiverKind) -> Option<Waiting> {
         let mut kept = self.open();
         let entries = kept.entries.get_mut(&(job.to_owned(), kind))?;
-        let next = entries.iter_mut().find(|entry| entry.stage == Stage::Due)?;
+        let due = entries.iter_mut().filter(|entry| entry.stage == Stage::Due);
+        let next = due.min_by_key(|entry| entry.was_tried)?;
         next.stage = Stage::Underway;
         Some(next.waiting.clone())
     }
@@ -342,6 +357,7 @@ impl Outbox {
         for entry in self.open().all() {
             if entry.waiting.is(waiting.kind, waiting.message.id) {
                 entry.stage = Stage::Later(Instant::now());
+                entry.was_tried = true;
             }
         }
         if let Some(stored) = waiting.stored() {

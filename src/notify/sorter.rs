@@ -133,7 +133,7 @@ impl Sorter {
 
     /// Goes on where an earlier program ended.
     async fn begin(&mut self) {
-        self.outbox.load().await;
+        self.outbox.load(None).await;
         self.digests = Digests::load(&self.outbox).await;
         self.make_digests().await;
         self.try_again(None, Duration::ZERO).await;
@@ -169,8 +169,13 @@ impl Sorter {
             return;
         };
         // A running daemon delivers what commands could not.
-        if self.program == Program::Daemon || !has_daemon(&config).await {
-            self.outbox.load().await;
+        let of = match self.program {
+            Program::Daemon => Some(None),
+            Program::Command if has_daemon(&config).await => None,
+            Program::Command => Some(Some(name.as_str())),
+        };
+        if let Some(of) = of {
+            self.outbox.load(of).await;
             self.try_again(Some(&name), AGAIN).await;
         }
         let is_counted = occasions::counts(&ended.summary);

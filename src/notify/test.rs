@@ -39,7 +39,11 @@ pub async fn test(name: &str, job: &Job, host: &str) -> Vec<Tested> {
         let message = &message;
         async move {
             let settled = Settled::default();
-            let sent = within(job.notifications.time_limit, receiver.send(message, &settled)).await;
+            let sent = within(
+                job.notifications.time_limit,
+                receiver.send(message, &settled),
+            )
+            .await;
             Tested {
                 kind,
                 to: receiver.shown(),

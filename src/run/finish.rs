@@ -31,7 +31,8 @@ impl<W> RunContext<'_, W> {
         self.record_calls();
         only::access::settle(&mut self.report);
         // Where it cannot be read, saving the run fails as well, and says so.
-        self.report.open_holds = state.open_holds(&self.report.job).unwrap_or_default();
+        let open = state.open_holds(&self.report.job).unwrap_or_default();
+        (self.report.open_holds, self.report.oldest_hold) = open;
         self.report.last_hold = state.last_hold().unwrap_or_default();
         self.report.finished_at = Utc::now();
         let config = &self.prepared.config;

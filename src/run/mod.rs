@@ -509,6 +509,7 @@ impl<'a, W> RunContext<'a, W> {
             holds_opened: Vec::new(),
             holds_closed: Vec::new(),
             open_holds: 0,
+            oldest_hold: None,
             last_hold: None,
             skipped: Vec::new(),
             warnings: Vec::new(),

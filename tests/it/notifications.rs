@@ -5,7 +5,9 @@
 mod alive;
 mod command;
 mod digest;
+mod files;
 mod mail;
+mod restart;
 mod slow;
 mod smtp;
 mod web;

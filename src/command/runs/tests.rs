@@ -31,6 +31,7 @@ fn run(minute: u32, outcome: Outcome, counts: Counts, error: Option<&str>) -> Ru
         planned: std::collections::BTreeMap::new(),
         alarm: false,
         open_holds: 0,
+        oldest_hold: None,
         hold_numbers: Vec::new(),
     }
 }

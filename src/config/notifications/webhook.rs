@@ -266,3 +266,32 @@ impl From<Webhook> for WebhookTable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> Result<Vec<u8>, String> {
+        signing_key(&Secret::new(text.to_owned()))
+    }
+
+    #[test]
+    fn a_key_is_decoded_whether_or_not_it_is_filled_up() {
+        let bytes = vec![0xff; 17];
+        assert_eq!(key("whsec_//////////////////////8="), Ok(bytes.clone()));
+        assert_eq!(key("whsec_//////////////////////8"), Ok(bytes));
+        assert_eq!(key("a text of its own"), Ok(b"a text of its own".to_vec()));
+    }
+
+    #[test]
+    fn what_is_no_base64_is_no_key() {
+        for text in [
+            "whsec_",
+            "whsec_a text of its own",
+            "whsec_______________________-8=",
+            "whsec_//////////////////////8=\n",
+        ] {
+            key(text).unwrap_err();
+        }
+    }
+}

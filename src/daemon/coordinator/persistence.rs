@@ -188,8 +188,12 @@ fn last_attempt(state: &State, job: &str) -> Result<Option<RunSummary>, StateErr
     let Some(run) = state.last_attempt(job)? else {
         return Ok(None);
     };
-    let open_holds = state.open_holds(job)?;
-    Ok(Some(RunSummary { open_holds, ..run }))
+    let (open_holds, oldest_hold) = state.open_holds(job)?;
+    Ok(Some(RunSummary {
+        open_holds,
+        oldest_hold,
+        ..run
+    }))
 }
 
 /// What cannot be read is logged, and nothing is known of it.

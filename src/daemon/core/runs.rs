@@ -180,7 +180,10 @@ impl Core {
                 .map(|known| (known.run.cmp(&run.run), known))
             {
                 // People decide about holds between runs.
-                Some((Ordering::Equal, known)) => known.open_holds = run.open_holds,
+                Some((Ordering::Equal, known)) => {
+                    known.open_holds = run.open_holds;
+                    known.oldest_hold = run.oldest_hold;
+                }
                 Some((Ordering::Greater, _)) => {}
                 Some((Ordering::Less, _)) | None => {
                     past.run = Some(run);

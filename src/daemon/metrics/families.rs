@@ -142,6 +142,11 @@ pub const FAMILIES: &[Family] = &[
         "Changes that the last run that did not fail held.",
     ),
     gauge("open_holds", JOB, "Numbered holds that wait for a person."),
+    gauge(
+        "oldest_open_hold_timestamp_seconds",
+        JOB,
+        "When the oldest hold was opened that waits for a person; absent where none waits.",
+    ),
     counter(
         "holds_opened_total",
         JOB,

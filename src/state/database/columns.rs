@@ -235,7 +235,11 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT * FROM hold_people", held_person)?;
     each(connection, "SELECT * FROM rejected", rejected)?;
     each(connection, "SELECT * FROM page_actions", page_action)?;
-    each(connection, "SELECT * FROM undelivered_messages", stored_message)?;
+    each(
+        connection,
+        "SELECT * FROM undelivered_messages",
+        stored_message,
+    )?;
     each(connection, "SELECT * FROM digests", digest_mark)?;
     each(connection, "SELECT at FROM told_failures", |row| {
         row.get::<_, Time>("at").map(drop)
@@ -305,6 +309,7 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
         open_holds: row
             .get::<_, Option<Count>>("open_holds")?
             .map_or(0, |Count(open)| open),
+        oldest_hold: None,
         hold_numbers: Vec::new(),
     })
 }

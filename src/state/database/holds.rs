@@ -171,17 +171,18 @@ impl State {
         self.read(all)
     }
 
-    /// The number of a job's open holds that wait for a person.
+    /// The number of a job's open holds that wait for a person, and when the oldest of them was opened.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn open_holds(&self, job: &str) -> Result<usize, StateError> {
-        let query = "SELECT count(*) FROM holds WHERE job = ?1 AND ended_at IS NULL AND held_by \
-                     NOT IN ('window', 'freeze', 'paused')";
+    pub fn open_holds(&self, job: &str) -> Result<(usize, Option<DateTime<Utc>>), StateError> {
+        let query = "SELECT count(*), min(since) FROM holds WHERE job = ?1 AND ended_at IS NULL AND \
+                     held_by NOT IN ('window', 'freeze', 'paused')";
         self.read(|connection| {
-            connection
-                .query_row(query, params![job], |row| row.get(0))
-                .map(|Count(open)| open)
+            connection.query_row(query, params![job], |row| {
+                let (Count(open), oldest): (_, Option<Time>) = (row.get(0)?, row.get(1)?);
+                Ok((open, oldest.map(|Time(since)| since)))
+            })
         })
     }
 }

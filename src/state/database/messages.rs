@@ -113,13 +113,7 @@ impl State {
     /// # Errors
     /// The database cannot be read.
     pub fn digest_marks(&self) -> Result<Vec<DigestMark>, StateError> {
-        self.read(|connection| {
-            all(
-                connection,
-                "SELECT * FROM digests",
-                columns::digest_mark,
-            )
-        })
+        self.read(|connection| all(connection, "SELECT * FROM digests", columns::digest_mark))
     }
 
     /// Forgets up to when the digests of a job were made, which gets none any more.
@@ -181,10 +175,9 @@ fn remember(transaction: &Transaction<'_>, mark: &TellingMark) -> rusqlite::Resu
             "INSERT OR IGNORE INTO told_failures (job, at) VALUES (?1, ?2)",
             params![job, Time(*at)],
         ),
-        TellingMark::Reported { job } => transaction.execute(
-            "DELETE FROM told_failures WHERE job = ?1",
-            params![job],
-        ),
+        TellingMark::Reported { job } => {
+            transaction.execute("DELETE FROM told_failures WHERE job = ?1", params![job])
+        }
     }?;
     Ok(())
 }

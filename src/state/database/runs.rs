@@ -66,6 +66,18 @@ impl State {
         )
     }
 
+    /// The newest run of a job that was for everybody and did not fail, but its dry runs: what its
+    /// counts say is so of all its people.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn last_of_everybody(&self, job: &str) -> Result<Option<RunSummary>, StateError> {
+        self.newest(
+            job,
+            "dry_run = 0 AND for_some = 0 AND outcome <> 'failed' AND \"trigger\" IN ('schedule', 'manual', 'startup', 'retry')",
+        )
+    }
+
     /// The newest run of a job that only observed, and did not fail.
     ///
     /// # Errors
@@ -155,6 +167,7 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         planned,
         alarm,
         open_holds,
+        oldest_hold: _,
         hold_numbers: _,
     } = run;
     let mut statement = connection.prepare_cached(

@@ -119,6 +119,7 @@ fn run(job: &str, minute: u32, outcome: Outcome) -> RunSummary {
         planned: [(Action::Create, 3)].into(),
         alarm: false,
         open_holds: 0,
+        oldest_hold: None,
         hold_numbers: Vec::new(),
     }
 }

@@ -314,12 +314,34 @@ fn before_the_first_run_counters_are_zero_and_nothing_claims_a_success() {
         "directory_entries",
         "owned_users",
         "held_changes",
+        "oldest_open_hold",
         "failed_changes",
         "unsettled_people",
         "run_duration",
     ] {
         assert!(!scraped.mentions(absent), "{absent}: {scraped:#?}");
     }
+}
+
+#[test]
+fn what_an_earlier_daemon_found_is_known_though_the_last_run_failed() {
+    let metrics = Metrics::new().unwrap();
+    let mut before = RunSummary::of(&report("artists", Outcome::Partial));
+    before.unsettled = 3;
+    metrics.begin_with([before].into_iter());
+    let mut artists = job("artists");
+    let mut failed = RunSummary::of(&report("artists", Outcome::Failed));
+    failed.run = "20260102-000000-0000".into();
+    artists.last_run = Some(failed);
+    let scraped = Scraped::of(
+        &metrics
+            .render(&status(vec![artists]), &ConnectionFigures::default())
+            .unwrap(),
+    );
+    assert_eq!(
+        scraped.value("unsettled_people{job=\"artists\"}"),
+        Some(3.0)
+    );
 }
 
 #[test]

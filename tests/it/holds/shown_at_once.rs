@@ -21,6 +21,48 @@ fn open(studio: &Studio, daemon: &Daemon) -> (String, bool) {
     (line.unwrap().to_owned(), is_said)
 }
 
+/// When the oldest hold was opened that waits for a person, by the metrics: in seconds, if one waits.
+fn oldest(studio: &Studio, daemon: &Daemon) -> Option<f64> {
+    let (_, text) = page(studio, daemon, "/metrics");
+    let name = "ftrack_ldap_sync_oldest_open_hold_timestamp_seconds{job=\"artists\"} ";
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.map(|value| value.parse().unwrap())
+}
+
+/// When a hold was opened, in seconds.
+fn since(studio: &Studio, number: u64) -> f64 {
+    let all: serde_json::Value =
+        serde_json::from_str(&must(studio, 0, &["holds", "--format", "json"]).stdout).unwrap();
+    let all = all.as_array().unwrap();
+    let hold = all.iter().find(|hold| hold["hold"] == number).unwrap();
+    let since: chrono::DateTime<chrono::Utc> = hold["since"].as_str().unwrap().parse().unwrap();
+    since.timestamp_millis() as f64 / 1000.0
+}
+
+#[test]
+fn the_oldest_hold_is_known_at_once_and_after_a_restart() {
+    let studio = watched(left(&[0, 1, 2]).for_a_daemon("schedule = \"@yearly\""));
+    studio.sync();
+    let (first, _) = only_hold(&studio);
+    let daemon = Daemon::start(&studio);
+    assert_eq!(oldest(&studio, &daemon), Some(since(&studio, first)));
+    // Another one does not make it younger.
+    leave(&studio, "user3");
+    must(&studio, 3, &["trigger"]);
+    let all = holds(&studio);
+    assert_eq!(all.len(), 2);
+    let second = all.iter().find(|(number, ..)| *number != first).unwrap().0;
+    assert_eq!(oldest(&studio, &daemon), Some(since(&studio, first)));
+    daemon.stop();
+    let daemon = Daemon::start(&studio);
+    assert_eq!(oldest(&studio, &daemon), Some(since(&studio, first)));
+    must(&studio, 0, &["reject", &first.to_string()]);
+    assert_eq!(oldest(&studio, &daemon), Some(since(&studio, second)));
+    must(&studio, 0, &["reject", &second.to_string()]);
+    assert_eq!(oldest(&studio, &daemon), None);
+    daemon.stop();
+}
+
 #[test]
 fn status_and_metrics_tell_of_a_decision_at_once() {
     let studio = watched(left(&[0, 1, 2]).for_a_daemon("schedule = \"@yearly\""));

@@ -219,23 +219,111 @@ fn a_server_without_tls_or_with_a_wrong_certificate_gets_nothing() {
 
 #[test]
 fn a_server_that_says_nothing_or_does_not_stop_delays_and_fails_no_run() {
-    let studio = Studio::of(&["ada"]);
     let silent = Manner {
         silent: true,
         ..Manner::default()
     };
-    let server = MailSink::start(studio.runtime(), studio.folder(), silent);
-    mailing(&studio, &server, "smtp", "start_tls = false");
-    let path = studio.folder().join("config.d/more.toml");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let text = text.replace("attempts = 2", "attempts = 1\ntime_limit = \"500ms\"");
-    std::fs::write(&path, text).unwrap();
-    assert_eq!(error(&change(&studio, "One")), "it took longer than 500ms");
-    server.change(Manner {
+    let endless = Manner {
         endless: true,
         ..Manner::default()
-    });
-    let said = error(&change(&studio, "Two"));
-    assert!(said.contains("more than a mail server has to"), "{said}");
-    assert_eq!(server.connections(), 2);
+    };
+    for (manner, expected) in [
+        (silent, "it took longer than 500ms"),
+        (endless, "more than a mail server has to"),
+    ] {
+        let studio = Studio::of(&["ada"]);
+        let server = MailSink::start(studio.runtime(), studio.folder(), manner);
+        mailing(&studio, &server, "smtp", "start_tls = false");
+        with_config(
+            &studio,
+            "attempts = 2",
+            "attempts = 1\ntime_limit = \"500ms\"",
+        );
+        let said = error(&change(&studio, "One"));
+        assert!(said.contains(expected), "{said}");
+        assert_eq!(server.connections(), 1);
+    }
+}
+
+/// Replaces a part of the configuration.
+fn with_config(studio: &Studio, old: &str, new: &str) {
+    let path = studio.folder().join("config.d/more.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(old), "{text}");
+    std::fs::write(&path, text.replace(old, new)).unwrap();
+}
+
+/// A server that takes mail, and answers so first.
+fn putting_off(studio: &Studio, answers: &[(&'static str, &str)]) -> MailSink {
+    let answers = answers.iter();
+    let answers = answers.map(|(start, answer)| (*start, (*answer).to_owned()));
+    let manner = Manner {
+        answers: answers.collect(),
+        ..Manner::default()
+    };
+    MailSink::start(studio.runtime(), studio.folder(), manner)
+}
+
+fn got(server: &MailSink) -> Vec<Vec<String>> {
+    server.mails().into_iter().map(|mail| mail.to).collect()
+}
+
+const GREYLISTED: &str = "450 4.2.0 greylisted, come again";
+
+#[test]
+fn who_is_put_off_gets_it_later_and_the_others_once() {
+    let studio = Studio::of(&["ada"]);
+    let server = putting_off(&studio, &[("RCPT TO:<IT@", GREYLISTED)]);
+    mailing(&studio, &server, "smtp", "start_tls = false");
+    let ended = change(&studio, "One");
+    let sent = events(&ended, "notification.sent");
+    assert_eq!(sent[0]["attempts"], 2, "{}", ended.stderr);
+    assert_eq!(got(&server), [["lead@studio.test"], ["it@studio.test"]]);
+    // Everybody reads who else got it.
+    let to = server.mails()[1].header("To");
+    assert!(to.contains("lead@studio.test"), "{to}");
+}
+
+#[test]
+fn who_was_refused_for_good_is_named_at_the_end_and_not_asked_again() {
+    let studio = Studio::of(&["ada"]);
+    let gone = "550 5.1.1 nobody here";
+    let server = putting_off(
+        &studio,
+        &[("RCPT TO:<IT@", GREYLISTED), ("RCPT TO:<LEAD@", gone)],
+    );
+    mailing(&studio, &server, "smtp", "start_tls = false");
+    let said = error(&change(&studio, "One"));
+    assert!(
+        said.contains("all others got it, but localhost: it refused lead@studio.test"),
+        "{said}"
+    );
+    assert!(!said.contains("greylisted"), "{said}");
+    assert_eq!(got(&server), [["it@studio.test"]]);
+    let asked = server.said(2);
+    let asked = asked.iter().filter(|line| line.starts_with("RCPT"));
+    assert_eq!(asked.count(), 1, "{:?}", server.said(2));
+}
+
+#[test]
+fn who_is_put_off_for_long_gets_it_from_a_later_program() {
+    let studio = Studio::of(&["ada"]);
+    let server = putting_off(&studio, &[("RCPT TO:<IT@", GREYLISTED)]);
+    mailing(&studio, &server, "smtp", "start_tls = false");
+    with_config(&studio, "attempts = 2", "attempts = 1");
+    let said = error(&change(&studio, "One"));
+    assert!(
+        said.contains("all others got it, but localhost: it refused it@studio.test"),
+        "{said}"
+    );
+    let ended = change(&studio, "Two");
+    assert_eq!(events(&ended, "notification.sent").len(), 2);
+    let mut mails = server.mails();
+    let id = |mail: &super::smtp::Mail| mail.header("Message-ID");
+    assert_eq!(mails[0].to, ["lead@studio.test"]);
+    let first = id(&mails[0]);
+    mails.retain(|mail| id(mail) == first);
+    assert_eq!(mails.len(), 2);
+    assert_eq!(mails[1].to, ["it@studio.test"]);
+    assert_eq!(server.mails().len(), 3);
 }

@@ -55,7 +55,7 @@ fn a_receiver_that_never_answers_delays_and_fails_no_run() {
         (
             &"webhook".into(),
             &"changes".into(),
-            &"too many messages wait before it".into()
+            &"too many newer messages wait for its receiver".into()
         )
     );
     let counted = "ftrack_ldap_sync_notifications_total{job=\"artists\",receiver=\"webhook\",result=\"dropped\"} 1\n";
@@ -86,10 +86,13 @@ fn what_is_not_delivered_at_the_end_is_told() {
     sink.received_when(1);
     daemon.signal("TERM");
     assert!(daemon.wait().success());
-    let dropped = daemon.event("notification.dropped");
+    let failed = daemon.event("notification.failed");
     assert_eq!(
-        dropped["error"],
-        "the program ended before it was delivered"
+        (&failed["attempts"], failed["error"].as_str().unwrap()),
+        (
+            &1.into(),
+            "the program ended before it was delivered; a later one tries it again"
+        )
     );
 }
 
