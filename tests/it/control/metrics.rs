@@ -135,7 +135,10 @@ fn full() -> (Metrics, Status) {
     metrics.tick_skipped("artists");
     metrics.reload_failed();
     let mut artists = job("artists");
-    artists.last_run = Some(RunSummary::of(&report("artists", Outcome::Failed)));
+    artists.last_run = Some(RunSummary {
+        oldest_hold: Some(at("2025-12-31T00:00:00Z")),
+        ..RunSummary::of(&report("artists", Outcome::Failed))
+    });
     artists.last_success = Some(at("2026-01-01T00:00:10Z"));
     artists.success_due = Some(at("2026-01-01T00:30:00Z"));
     artists.backoff = Some(Backoff {
@@ -238,6 +241,10 @@ fn every_metric_of_the_contract_is_there_under_its_name() {
         ("owned_users{active=\"true\",job=\"artists\"}", 401.0),
         ("owned_users{active=\"false\",job=\"artists\"}", 5.0),
         ("held_changes{job=\"artists\"}", 2.0),
+        (
+            "oldest_open_hold_timestamp_seconds{job=\"artists\"}",
+            1_767_139_200.0,
+        ),
         ("failed_changes{job=\"artists\"}", 0.0),
         ("unsettled_people{job=\"artists\"}", 0.0),
         ("consecutive_failures{job=\"artists\"}", 2.0),
