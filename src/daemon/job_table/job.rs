@@ -241,9 +241,13 @@ impl Job {
         self.blocks.ends_elsewhere();
     }
 
+    /// Nothing of what is queued begins, except a dry run.
     pub(super) fn block_by_pause(&mut self, pause: Pause) {
         self.blocks.add(Block::Paused(pause));
-        self.clear_queue();
+        match &mut self.activity {
+            Activity::Queued(Queue::Manual { run, then }) if run.dry_run => *then = None,
+            Activity::Idle | Activity::Queued(_) | Activity::Running { .. } => self.clear_queue(),
+        }
     }
 
     pub(super) fn end_pause(&mut self) -> Option<Pause> {
@@ -354,7 +358,7 @@ impl Job {
         run: &RunningJob,
         now: DateTime<Utc>,
     ) -> Option<OutageChange> {
-        if self.retired || self.pause().is_some() {
+        if self.retired || (self.pause().is_some() && !run.dry_run) {
             return None;
         }
         let again = QueuedRun {

@@ -394,3 +394,29 @@ fn a_person_does_not_wait_for_what_was_put_off() {
         "what was put off is still to come"
     );
 }
+
+#[test]
+fn a_dry_run_of_a_paused_job_is_made() {
+    let mut job_table = job_table(1, &[("a", "x")]);
+    job_table.pause("a", None, pause(None)).unwrap();
+    for wish in [Wish::Run, Wish::Changes] {
+        assert!(matches!(
+            job_table.trigger("a", wish, at(0)),
+            Err(CommandError::Paused { .. })
+        ));
+    }
+    job_table.trigger("a", Wish::DryRun, at(0)).unwrap();
+    // One that waits is not pushed out by another pause, nor by another program's run.
+    job_table.pause("a", None, pause(Some(500))).unwrap();
+    assert!(job_table.start(at(1), free)[0].dry_run);
+    job_table.ended("a", RunEnd::Busy, at(2), 0.0);
+    assert!(job_table.is_asked("a"));
+    assert!(job_table.start(at(60), free)[0].dry_run);
+    assert_eq!(job_table.ended("a", RunEnd::Well, at(61), 0.0), None);
+    assert_eq!(job_table.tick("a", at(70)), TickEffect::Ignored);
+    assert!(job_table.start(at(80), free).is_empty());
+    assert!(matches!(
+        job_table.trigger("none", Wish::DryRun, at(90)),
+        Err(CommandError::UnknownJob { .. })
+    ));
+}
