@@ -1,13 +1,19 @@
 //! `[http]`: the listener for health, metrics and pages, and who may see and do what on these.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    Secret,
     credential::Credential,
-    files::Places,
+    files::{Places, SecretFiles},
     finding::KeyPath,
     named_files,
     notes::Notes,
@@ -106,6 +112,26 @@ pub struct Token {
     pub may_act: bool,
 }
 
+impl Token {
+    /// The token as it is now.
+    ///
+    /// # Errors
+    /// Its file contains none any more, or one that could be guessed; the text names the file, and
+    /// contains nothing of it.
+    pub async fn current(&self) -> Result<Secret, String> {
+        let current = self.credential.current().await;
+        let current = current.map_err(|error| error.to_string())?;
+        if !is_short(&current) {
+            return Ok(current);
+        }
+        let file = self.credential.file().map(Path::display);
+        let file = file.map_or_else(String::new, |file| format!("{file} contains "));
+        Err(format!(
+            "{file}a token of fewer than {SHORTEST_TOKEN} characters, which could be guessed"
+        ))
+    }
+}
+
 impl Tokens {
     fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -193,6 +219,48 @@ impl HttpTable {
             }
             names.push(name.clone());
         }
+        // Those that are not read all look alike.
+        if places.secrets == SecretFiles::Read {
+            self.tokens.check_distinct(notes, &at);
+        }
+    }
+}
+
+impl Tokens {
+    /// Finds tokens of equal content: whoever has one would be somebody else as well.
+    fn check_distinct(&self, notes: &mut Notes, at: &KeyPath) {
+        for (index, table) in self.0.iter().enumerate() {
+            let Some(token) = &table.token else { continue };
+            let mut before = self.0.iter().take(index);
+            let is_same = |other: &&TokenTable| {
+                let other = other.token.as_ref().map(Credential::loaded);
+                other.is_some_and(|other| other.expose() == token.loaded().expose())
+            };
+            if let Some(other) = before.find(is_same) {
+                let other = other.name.as_deref().unwrap_or_default();
+                notes.find(
+                    &at.index(index).key(key_of(table)),
+                    format!(
+                        "the same token as that of {other:?}: with one for both, nobody could tell \
+                         who did what"
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// The key under which a token is written.
+fn key_of(table: &TokenTable) -> &'static str {
+    if table.token_file.is_some()
+        || table
+            .token
+            .as_ref()
+            .is_some_and(|token| token.file().is_some())
+    {
+        "token_file"
+    } else {
+        "token"
     }
 }
 
@@ -223,7 +291,7 @@ fn check_token(notes: &mut Notes, places: &Places, at: &KeyPath, table: &mut Tok
             &at.key("token_file"),
             "the file that contains the token; `openssl rand -hex 32` makes a good one",
         ),
-        Some(token) if is_short(token) => notes.find(
+        Some(token) if is_short(token.loaded()) => notes.find(
             &at.key(key),
             format!("a token of fewer than {SHORTEST_TOKEN} characters could be guessed"),
         ),
@@ -242,6 +310,6 @@ fn check_token(notes: &mut Notes, places: &Places, at: &KeyPath, table: &mut Tok
     }
 }
 
-fn is_short(token: &Credential) -> bool {
-    token.loaded().expose().chars().count() < SHORTEST_TOKEN
+fn is_short(token: &Secret) -> bool {
+    token.expose().chars().count() < SHORTEST_TOKEN
 }

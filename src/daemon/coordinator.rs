@@ -23,6 +23,7 @@ use super::{
         summary,
     },
     heartbeat::Heartbeat,
+    http::tokens_of,
     metrics::Metrics,
     runner::SharedProgress,
     scheduler::{Scheduler, Tick},
@@ -31,7 +32,7 @@ use super::{
     systemd::Systemd,
 };
 use crate::{
-    config::{Config, schedule::Due},
+    config::{Config, Token, schedule::Due},
     event::daemon::DaemonEvent,
     notify::Notifier,
     run::servers::Servers,
@@ -121,6 +122,8 @@ pub struct Context {
     pub status: watch::Sender<Arc<Status>>,
     /// The connections in use, for their figures.
     pub servers: watch::Sender<Servers>,
+    /// With what people sign in to the pages.
+    pub tokens: watch::Sender<Arc<[Token]>>,
 }
 
 /// A run that is under way, as far as it must be reached.
@@ -319,6 +322,8 @@ impl Coordinator {
                 self.context
                     .servers
                     .send_replace(self.setup.servers.clone());
+                let tokens = tokens_of(&self.setup.config);
+                self.context.tokens.send_replace(tokens);
             }
         }
     }

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -20,7 +20,11 @@ use super::{
     serve::{Client, serve},
     status::Status,
 };
-use crate::{config::Token, escape::escape_control, state::State};
+use crate::{
+    config::{Config, Token},
+    escape::escape_control,
+    state::State,
+};
 
 /// The content type of Prometheus's text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -37,14 +41,36 @@ pub struct HttpState {
     pub figures: Arc<dyn Fn() -> ConnectionFigures + Send + Sync>,
     /// The names under which pages are served, besides addresses and `localhost`.
     pub hosts: Arc<[String]>,
-    /// Whether a proxy may stand before the pages: then nobody is believed to be on this machine.
-    pub is_behind_proxy: bool,
-    /// With what people sign in to the pages.
-    pub tokens: Arc<[Token]>,
+    /// Whether the configuration names hosts: those of a proxy in front of the pages.
+    pub has_named_hosts: bool,
+    /// With what people sign in to the pages, as the configuration in use has it.
+    pub tokens: watch::Receiver<Arc<[Token]>>,
     /// The state database.
     pub state: Arc<State>,
     /// The directory of the reports.
     pub state_dir: Arc<Path>,
+}
+
+impl HttpState {
+    /// With what people sign in to the pages now.
+    #[must_use]
+    pub fn tokens(&self) -> Arc<[Token]> {
+        Arc::clone(&self.tokens.borrow())
+    }
+
+    /// Whether a proxy may stand before the pages: then nobody is believed to be on this machine, and
+    /// the proxy is believed for whom it asks. Without a token, nobody could look any more.
+    #[must_use]
+    pub fn is_behind_proxy(&self) -> bool {
+        self.has_named_hosts && !self.tokens().is_empty()
+    }
+}
+
+/// The tokens of a configuration.
+#[must_use]
+pub fn tokens_of(config: &Config) -> Arc<[Token]> {
+    let http = config.http.iter();
+    http.flat_map(|http| http.tokens.clone()).collect()
 }
 
 /// Makes the pages, which are beside the probes and the metrics.

@@ -122,6 +122,7 @@ pub async fn run(
     let (status_sender, status) =
         watch::channel(Arc::new(Status::starting(&source.file, setup.loaded_at)));
     let (servers, connected) = watch::channel(setup.servers.clone());
+    let (tokens, hears_tokens) = watch::channel(http::tokens_of(&config));
     let commands = Commands::new(command_sender, status);
     let end = CancellationToken::new();
     let hosts: Vec<String> = config
@@ -136,15 +137,11 @@ pub async fn run(
         metrics: Arc::clone(&metrics),
         figures: Arc::new(move || ConnectionFigures::of(&connected.borrow())),
         hosts: hosts.into(),
-        is_behind_proxy: config
+        has_named_hosts: config
             .http
             .as_ref()
-            .is_some_and(|http| !http.hosts.is_empty() && !http.tokens.is_empty()),
-        tokens: config
-            .http
-            .iter()
-            .flat_map(|http| http.tokens.clone())
-            .collect(),
+            .is_some_and(|http| !http.hosts.is_empty()),
+        tokens: hears_tokens,
         state: Arc::clone(&state),
         state_dir: config.state_dir.as_path().into(),
     };
@@ -170,6 +167,7 @@ pub async fn run(
         heartbeat,
         status: status_sender,
         servers,
+        tokens,
     };
     let inbox = Inbox {
         ticks,

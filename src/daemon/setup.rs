@@ -227,26 +227,8 @@ impl Setup {
         if hosts(http) != hosts(&in_use.http) {
             keys.push("http.hosts".to_owned());
         }
-        if tokens(http) != tokens(&in_use.http) {
-            keys.push("http.tokens".to_owned());
-        }
         keys
     }
-}
-
-/// The tokens of the pages, as far as they are no secrets: where one is in a file, its content counts
-/// at each use.
-fn tokens(http: &Option<crate::config::Http>) -> Vec<(String, bool, Option<PathBuf>, String)> {
-    let tokens = http.iter().flat_map(|http| &http.tokens);
-    let of = |token: &crate::config::Token| {
-        let file = token.credential.file().map(std::path::Path::to_owned);
-        let inline = match &file {
-            Some(_) => String::new(),
-            None => token.credential.loaded().expose().to_owned(),
-        };
-        (token.name.clone(), token.may_act, file, inline)
-    };
-    tokens.map(of).collect()
 }
 
 /// The secret salt of the marks of one state directory.

@@ -106,7 +106,7 @@ impl StatusRow {
 }
 
 /// That somebody paused something, until when, why, since when, and who.
-fn paused(pause: &Pause, zone: &Tz) -> String {
+pub(crate) fn paused(pause: &Pause, zone: &Tz) -> String {
     let until = pause.until.map(|until| readable_time(until, zone));
     let until = until.map(|until| format!(" until {until}"));
     let reason = pause.reason.as_deref().map(escape_control);

@@ -17,6 +17,13 @@ pub enum WebEvent<'a> {
     },
     /// Somebody tried to sign in with something else.
     SignInRefused { from: &'a str },
+    /// Nobody can sign in with a token, or with several that are the same.
+    TokenUnusable {
+        /// The name of the token.
+        token: &'a str,
+        /// Why.
+        error: &'a str,
+    },
     /// Somebody did something, or it was refused.
     Action {
         asked: &'a AskedAction,
@@ -29,6 +36,7 @@ pub enum WebEvent<'a> {
 pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("web.signed_in", "INFO", &["by", "from"]),
     ("web.sign_in_refused", "WARN", &["from"]),
+    ("web.token_unusable", "WARN", &["token", "error"]),
     (
         "web.action",
         "INFO",
@@ -45,6 +53,14 @@ impl WebEvent<'_> {
             }
             Self::SignInRefused { from } => {
                 tracing::warn!(event = "web.sign_in_refused", from, "no such token")
+            }
+            Self::TokenUnusable { token, error } => {
+                tracing::warn!(
+                    event = "web.token_unusable",
+                    token,
+                    error = %escape_control(error),
+                    "nobody can sign in with this token"
+                )
             }
             Self::Action { asked, result } => {
                 let AskedAction {

@@ -53,6 +53,23 @@ pub struct OpenHold {
     pub left: Vec<HeldPerson>,
 }
 
+/// A hold without its people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are as those of an open hold")]
+pub struct HoldHead {
+    pub hold: HoldNumber,
+    pub job: String,
+    pub held_by: HeldBy,
+    pub kind: ChangeKind,
+    pub since: DateTime<Utc>,
+    pub runs: usize,
+    pub opens_at: Option<DateTime<Utc>>,
+    pub why: String,
+    pub ended: Option<Ended>,
+    /// How many people it holds; of one that ended, held.
+    pub people: usize,
+}
+
 /// The end of a hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]

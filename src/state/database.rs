@@ -47,6 +47,7 @@ mod cached;
 mod columns;
 mod corruption;
 mod create;
+mod hold_heads;
 mod holds;
 mod jobs;
 mod known;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{Path, State},
-    http::StatusCode,
 };
 use chrono::{TimeDelta, Utc};
 
@@ -20,9 +19,7 @@ use super::{
 use crate::{
     daemon::{
         commands::Wish,
-        control::{
-            ApiError, ApiErrorCode, PauseRequest, REJECT_LIMIT, pause_of, within, within_limit,
-        },
+        control::{PauseRequest, REJECT_LIMIT, pause_of, within, within_limit},
     },
     model::{
         change_kind::ChangeKind,
@@ -47,21 +44,11 @@ pub(super) async fn run(
 ) -> Answer {
     let actor = visitor.actor(&site, body).await?;
     let asked = asked_of_job(&actor, ActionKind::Run, &job);
-    let (of, by) = (Arc::clone(&site), actor.name);
-    let asking = actor.visitor.clone();
-    let run = async move {
-        let number = of.begun(&asking, &asked).await?;
-        match within_limit(of.http.commands.trigger(&job, Wish::Run)).await {
-            Ok(told) => {
-                let about = About::Run(job.clone());
-                of.underway.begin(about.clone(), &by, Utc::now());
-                of.follow(about, (number, asked), told);
-                Ok(see_other(&format!("../{}", segment(&job))))
-            }
-            Err(error) => Err(of.refused(&asking, number, &asked, &error).await),
-        }
-    };
-    site.to_its_end(&actor.visitor, run).await
+    let (commands, wanted) = (site.http.commands.clone(), job.clone());
+    let trigger = async move { commands.trigger(&wanted, Wish::Run).await };
+    let what = (About::Run(job.clone()), asked);
+    site.begin(&actor.visitor, what, trigger).await?;
+    Ok(see_other(&format!("../{}", segment(&job))))
 }
 
 /// `POST /jobs/JOB/pause`: no run of a job, or no change of one kind, until it is resumed.
@@ -105,10 +92,12 @@ pub(super) async fn pause(
     let detail: Vec<String> = detail.into_iter().flatten().collect();
     let mut asked = asked_of_job(&actor, ActionKind::Pause, &job);
     asked.detail = detail.join(", ");
-    let number = site.begun(&actor.visitor, &asked).await?;
-    let paused = within_limit(site.http.commands.pause(&job, only, pause)).await;
-    site.done(&actor.visitor, number, &asked, paused.map(|_| "paused"))
-        .await?;
+    let (commands, of) = (site.http.commands.clone(), job.clone());
+    let work = async move {
+        let paused = within_limit(commands.pause(&of, only, pause)).await;
+        paused.map(|_| "paused".to_owned())
+    };
+    site.act(&actor.visitor, asked, work).await?;
     Ok(see_other(&format!("../{}", segment(&job))))
 }
 
@@ -123,10 +112,12 @@ pub(super) async fn resume(
     let only = kind(&site, &actor)?;
     let mut asked = asked_of_job(&actor, ActionKind::Resume, &job);
     asked.detail = only.map_or_else(String::new, |only| format!("only {only}"));
-    let number = site.begun(&actor.visitor, &asked).await?;
-    let resumed = within_limit(site.http.commands.resume(&job, only)).await;
-    site.done(&actor.visitor, number, &asked, resumed.map(|_| "resumed"))
-        .await?;
+    let (commands, of) = (site.http.commands.clone(), job.clone());
+    let work = async move {
+        let resumed = within_limit(commands.resume(&of, only)).await;
+        resumed.map(|_| "resumed".to_owned())
+    };
+    site.act(&actor.visitor, asked, work).await?;
     Ok(see_other(&format!("../{}", segment(&job))))
 }
 
@@ -140,33 +131,11 @@ pub(super) async fn approve(
     let actor = visitor.actor(&site, body).await?;
     let (decision, asked) = decision(&site, &actor, &hold, ActionKind::Approve)?;
     let hold = decision.hold;
-    let (of, by) = (Arc::clone(&site), actor.name);
-    let asking = actor.visitor.clone();
-    let approve = async move {
-        if !of.underway.begin_approval(hold, &by, Utc::now()) {
-            let why = "This hold is being approved; what comes of that is shown here.";
-            return Err(of.refuse(&asking, StatusCode::CONFLICT, "It was not done", why));
-        }
-        let about = About::Approval(hold);
-        let number = match of.begun(&asking, &asked).await {
-            Ok(number) => number,
-            Err(refused) => {
-                of.underway.forget(&about);
-                return Err(refused);
-            }
-        };
-        match within_limit(of.http.commands.approve(decision)).await {
-            Ok(told) => {
-                of.follow(about, (number, asked), told);
-                Ok(see_other(&format!("../{hold}")))
-            }
-            Err(error) => {
-                of.underway.forget(&about);
-                Err(of.refused(&asking, number, &asked, &error).await)
-            }
-        }
-    };
-    site.to_its_end(&actor.visitor, approve).await
+    let commands = site.http.commands.clone();
+    let approve = async move { commands.approve(decision).await };
+    let what = (About::Approval(hold), asked);
+    site.begin(&actor.visitor, what, approve).await?;
+    Ok(see_other(&format!("../{hold}")))
 }
 
 /// `POST /holds/N/reject`: what a hold holds is not written until its cause has ended.
@@ -179,16 +148,16 @@ pub(super) async fn reject(
     let actor = visitor.actor(&site, body).await?;
     let (decision, asked) = decision(&site, &actor, &hold, ActionKind::Reject)?;
     let hold = decision.hold;
-    let number = site.begun(&actor.visitor, &asked).await?;
-    let rejected = within(REJECT_LIMIT, site.http.commands.reject(decision)).await;
-    let rejected = rejected.map(|rejection| {
-        let people = rejection.people;
-        match rejection.pending {
+    let commands = site.http.commands.clone();
+    let work = async move {
+        let rejected = within(REJECT_LIMIT, commands.reject(decision)).await?;
+        let people = rejected.people;
+        Ok(match rejected.pending {
             None => format!("{people} rejected"),
             Some(pending) => format!("{people} rejected; not in their links yet: {pending}"),
-        }
-    });
-    site.done(&actor.visitor, number, &asked, rejected).await?;
+        })
+    };
+    site.act(&actor.visitor, asked, work).await?;
     Ok(see_other(&format!("../{hold}")))
 }
 
@@ -263,68 +232,5 @@ fn asked_of_job(actor: &Actor, kind: ActionKind, job: &str) -> AskedAction {
     AskedAction {
         job,
         ..asked(actor, kind)
-    }
-}
-
-impl Site {
-    /// Saves that something was asked for, and returns its number.
-    ///
-    /// # Errors
-    /// It cannot be saved, so it must not be done.
-    pub(super) async fn begun(
-        &self,
-        visitor: &Visitor,
-        asked: &AskedAction,
-    ) -> Result<u64, Refused> {
-        let (state, saved) = (Arc::clone(&self.http.state), asked.clone());
-        let begun = self
-            .beside(&self.notes, visitor, move || {
-                state.begin_action(Utc::now(), &saved)
-            })
-            .await?;
-        begun.map_err(|error| {
-            let why = format!("It could not be noted who did it, so nothing was done: {error}");
-            self.broken(visitor, &why)
-        })
-    }
-
-    /// Saves that an action was refused, and says why.
-    pub(super) async fn refused(
-        &self,
-        visitor: &Visitor,
-        number: u64,
-        asked: &AskedAction,
-        error: &ApiError,
-    ) -> Refused {
-        let why = &error.error;
-        let (status, said, saved) = if error.kind == ApiErrorCode::NoAnswer {
-            // The daemon has it, and may still do it.
-            let said = "It is not known whether it was done";
-            (StatusCode::GATEWAY_TIMEOUT, said, "not known")
-        } else {
-            (StatusCode::CONFLICT, "It was not done", "refused")
-        };
-        self.ended(number, asked, &format!("{saved}: {why}")).await;
-        self.refuse(visitor, status, said, why)
-    }
-
-    /// Saves what became of an action.
-    ///
-    /// # Errors
-    /// It was refused.
-    async fn done(
-        &self,
-        visitor: &Visitor,
-        number: u64,
-        asked: &AskedAction,
-        done: Result<impl AsRef<str>, ApiError>,
-    ) -> Result<(), Refused> {
-        match done {
-            Ok(result) => {
-                self.ended(number, asked, result.as_ref()).await;
-                Ok(())
-            }
-            Err(error) => Err(self.refused(visitor, number, asked, &error).await),
-        }
     }
 }

@@ -7,10 +7,16 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::{Site, answer::Answer, render::Frame, visitor::Visitor};
-use crate::model::{page_action::PageAction, readable_time::readable_time};
+use crate::{
+    model::{page_action::PageAction, readable_time::readable_time},
+    state::files::StateError,
+};
 
 /// How many actions the page shows.
-const SHOWN: usize = 200;
+const ACTIONS: usize = 200;
+
+/// How many plans it shows.
+const PLANS: usize = 20;
 
 #[derive(Debug, Serialize)]
 struct ShownAction {
@@ -23,24 +29,35 @@ struct ShownAction {
     result: String,
 }
 
+#[derive(Debug, Serialize)]
+struct ActionsPage {
+    actions: Vec<ShownAction>,
+    plans: Vec<ShownAction>,
+}
+
 /// `GET /actions`
 pub(super) async fn page(State(site): State<Arc<Site>>, visitor: Visitor) -> Answer {
     let visitor = visitor.reader(&site)?;
     let state = Arc::clone(&site.http.state);
-    let actions = site
-        .look(&visitor, move || state.page_actions(SHOWN))
-        .await?;
-    let actions = actions.map_err(|error| site.broken(&visitor, &error.to_string()))?;
+    let read = move || Ok((state.page_actions(ACTIONS)?, state.page_plans(PLANS)?));
+    let read: Result<_, StateError> = site.look(&visitor, read).await?;
+    let (actions, plans) = read.map_err(|error| site.broken(&visitor, &error.to_string()))?;
     let zone = site.http.commands.status().zone().unwrap_or(Tz::UTC);
-    let actions = actions.into_iter().map(|action| shown(action, zone));
+    let shown = |actions: Vec<PageAction>| {
+        let actions = actions.into_iter();
+        actions.map(|action| shown(action, zone)).collect()
+    };
+    let content = ActionsPage {
+        actions: shown(actions),
+        plans: shown(plans),
+    };
     let frame = Frame {
         template: "actions.html",
-        title: "Actions",
+        title: "Actions".to_owned(),
         part: "actions",
         refresh: None,
     };
-    let actions: Vec<ShownAction> = actions.collect();
-    Ok(site.page(&visitor, frame, &actions))
+    site.page(&visitor, frame, content).await
 }
 
 fn shown(action: PageAction, zone: Tz) -> ShownAction {

@@ -20,7 +20,7 @@ use crate::{
     daemon::status::Status,
     model::{readable_time::readable_time, report::Outcome, summary::RunSummary},
     run::text::summary::what,
-    state::history::RunFilter,
+    state::{files::StateError, history::RunFilter},
 };
 
 /// How many runs a page lists.
@@ -77,7 +77,10 @@ pub(super) async fn page(
         filter(&fields, zone, Utc::now()).map_err(|why| site.malformed(&visitor, why))?;
     let page = fields.page();
     let limit = page.saturating_mul(RUNS).saturating_add(1);
-    let listed = site.runs(&visitor, filter, limit).await?;
+    let history = site.history();
+    let read = move || Ok((history.list(&filter, limit)?, history.jobs()?));
+    let read: Result<_, StateError> = site.look(&visitor, read).await?;
+    let (listed, past) = read.map_err(|error| site.broken(&visitor, &error.to_string()))?;
     let first = (page - 1).saturating_mul(RUNS);
     let rest = listed.runs.get(first..).unwrap_or_default();
     let here = rest.get(..RUNS.min(rest.len())).unwrap_or_default();
@@ -92,10 +95,8 @@ pub(super) async fn page(
         all.push(("page", &page));
         format!("history?{}", query(&all))
     };
-    let history = site.history();
-    let past = site.look(&visitor, move || history.jobs()).await?;
     let mut jobs: Vec<String> = status.jobs.iter().map(|job| job.job.clone()).collect();
-    jobs.extend(past.unwrap_or_default());
+    jobs.extend(past);
     jobs.sort_unstable();
     jobs.dedup();
     let content = HistoryPage {
@@ -124,11 +125,11 @@ pub(super) async fn page(
     };
     let frame = Frame {
         template: "history.html",
-        title: "History",
+        title: "History".to_owned(),
         part: "history",
         refresh: None,
     };
-    Ok(site.page(&visitor, frame, &content))
+    site.page(&visitor, frame, content).await
 }
 
 const OUTCOMES: [Outcome; 4] = [

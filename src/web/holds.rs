@@ -8,28 +8,32 @@ use serde_json::Value;
 
 use super::{
     Site,
-    answer::{Answer, Refused},
+    answer::Answer,
     form::query,
     history::zone_of,
     overview::{SOON, run_href},
     render::Frame,
-    underway::{About, Course},
+    underway::{About, Begun, End},
     visitor::Visitor,
 };
 use crate::{
-    daemon::control::within_limit,
+    daemon::status::Status,
     model::{
         change::{Action, HeldBy},
         hold_number::HoldNumber,
-        open_hold::{Became, EndedBy, HeldPerson, OpenHold},
+        open_hold::{Became, EndedBy, HeldPerson, HoldHead},
         readable_time::readable_time,
         shown_edit::ShownEdit,
     },
     run::text,
+    state::files::StateError,
 };
 
 /// How many people of a hold a page shows.
 const PEOPLE: usize = 500;
+
+/// How many holds that ended are listed.
+const ENDED: usize = 50;
 
 /// A hold in a list.
 #[derive(Debug, Serialize)]
@@ -93,22 +97,26 @@ struct HoldPage {
 /// `GET /holds`
 pub(super) async fn list(State(site): State<Arc<Site>>, visitor: Visitor) -> Answer {
     let visitor = visitor.reader(&site)?;
-    let all = all(&site, &visitor).await?;
-    let shown = |is_open: bool| {
-        let of_kind = all.iter().filter(|hold| hold.ended.is_none() == is_open);
-        of_kind.map(|hold| site.shown_hold(hold)).collect()
+    let state = Arc::clone(&site.http.state);
+    let read = move || Ok((state.open_hold_heads()?, state.ended_hold_heads(ENDED)?));
+    let read: Result<_, StateError> = site.look(&visitor, read).await?;
+    let (open, ended) = read.map_err(|error| site.broken(&visitor, &error.to_string()))?;
+    let status = site.http.commands.status();
+    let shown = |heads: Vec<HoldHead>| {
+        let heads = heads.into_iter();
+        heads.map(|head| ShownHold::of(head, &status)).collect()
     };
     let content = Holds {
-        holds: shown(true),
-        ended: shown(false),
+        holds: shown(open),
+        ended: shown(ended),
     };
     let frame = Frame {
         template: "holds.html",
-        title: "Holds",
+        title: "Holds".to_owned(),
         part: "holds",
         refresh: None,
     };
-    Ok(site.page(&visitor, frame, &content))
+    site.page(&visitor, frame, content).await
 }
 
 /// `GET /holds/N`
@@ -121,19 +129,48 @@ pub(super) async fn page(
     let missing = "There is no such hold, or it ended long ago.";
     let number: Result<HoldNumber, _> = hold.parse();
     let number = number.map_err(|_| site.missing(&visitor, missing))?;
-    let all = all(&site, &visitor).await?;
-    let Some(hold) = all.into_iter().find(|hold| hold.hold == number) else {
+    let state = Arc::clone(&site.http.state);
+    let read = move || state.hold_with_people(number, PEOPLE);
+    let read = site.look(&visitor, read).await?;
+    let read = read.map_err(|error| site.broken(&visitor, &error.to_string()))?;
+    let Some((head, people)) = read else {
         return Err(site.missing(&visitor, missing));
     };
     let begun = site.underway.of(&About::Approval(number));
-    let (said, said_class, said_href) = match begun.map(|begun| (begun.by, begun.course)) {
-        None => (String::new(), "", String::new()),
-        Some((by, Course::UnderWay)) => (
+    let (said, said_class, said_href) = said(begun);
+    let is_under_way = said_class == "busy";
+    let people = people.iter().map(|person| Person::of(person, &head.job));
+    let content = HoldPage {
+        people: people.collect(),
+        people_all: head.people,
+        is_open: head.ended.is_none() && !is_under_way,
+        can_be_approved: head.held_by != HeldBy::Administrator,
+        hold: ShownHold::of(head, &site.http.commands.status()),
+        said,
+        said_class,
+        said_href,
+    };
+    let frame = Frame {
+        template: "hold.html",
+        title: format!("Hold {number}"),
+        part: "holds",
+        refresh: is_under_way.then_some(SOON),
+    };
+    site.page(&visitor, frame, content).await
+}
+
+/// What goes on, or came of an approval, with its class and the page about it.
+fn said(begun: Option<Begun>) -> (String, &'static str, String) {
+    let Some(Begun { by, end, .. }) = begun else {
+        return (String::new(), "", String::new());
+    };
+    match end {
+        None => (
             format!("{by} approved it: it is being written."),
             "busy",
             String::new(),
         ),
-        Some((by, Course::Reported { job, run, outcome })) => (
+        Some(End::Reported { job, run, outcome }) => (
             format!("{by} approved it: {outcome}, run {run}."),
             if outcome == "failed" {
                 "trouble"
@@ -142,42 +179,17 @@ pub(super) async fn page(
             },
             run_href(&job, &run),
         ),
-        Some((by, Course::Ended(error))) => (
+        Some(End::Unreported(error)) => (
             format!("{by} approved it, and it was not written: {error}"),
             "trouble",
             String::new(),
         ),
-    };
-    let is_under_way = said_class == "busy";
-    let people = hold.people.iter().take(PEOPLE);
-    let content = HoldPage {
-        hold: site.shown_hold(&hold),
-        people: people.map(|person| Person::of(person, &hold.job)).collect(),
-        people_all: hold.people.len(),
-        is_open: hold.ended.is_none() && !is_under_way,
-        can_be_approved: hold.held_by != HeldBy::Administrator,
-        said,
-        said_class,
-        said_href,
-    };
-    let title = format!("Hold {number}");
-    let frame = Frame {
-        template: "hold.html",
-        title: &title,
-        part: "holds",
-        refresh: is_under_way.then_some(SOON),
-    };
-    Ok(site.page(&visitor, frame, &content))
+    }
 }
 
-async fn all(site: &Site, visitor: &Visitor) -> Result<Vec<OpenHold>, Refused> {
-    let holds = within_limit(site.http.commands.holds()).await;
-    holds.map_err(|error| site.broken(visitor, &error.error))
-}
-
-impl Site {
-    fn shown_hold(&self, hold: &OpenHold) -> ShownHold {
-        let zone = zone_of(&self.http.commands.status(), Some(&hold.job));
+impl ShownHold {
+    fn of(hold: HoldHead, status: &Status) -> Self {
+        let zone = zone_of(status, Some(&hold.job));
         let at = |time| readable_time(time, &zone);
         let ended = hold.ended.as_ref().map(|ended| {
             let how = match ended.by {
@@ -187,18 +199,18 @@ impl Site {
             };
             format!("{how}, at {}", at(ended.at))
         });
-        ShownHold {
+        Self {
             hold: hold.hold.get(),
             href: format!("holds/{}", hold.hold),
-            job: hold.job.clone(),
             kind: hold.kind.as_str(),
-            changes: hold.people.len(),
+            changes: hold.people,
             held_by: hold.held_by.as_str(),
             since: at(hold.since),
             runs: hold.runs,
-            why: hold.why.clone(),
             opens: hold.opens_at.map(at).unwrap_or_default(),
             ended: ended.unwrap_or_default(),
+            job: hold.job,
+            why: hold.why,
         }
     }
 }

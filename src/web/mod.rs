@@ -3,7 +3,7 @@
 //!
 //! Whoever is on this machine may look; everybody else, and every action, needs a token.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -14,11 +14,12 @@ use axum::{
     routing::{get, post},
 };
 use minijinja::Environment;
-use tokio::{sync::Semaphore, time::timeout};
 
 mod actions;
 mod actions_page;
 mod answer;
+mod attempts;
+mod beside;
 mod charts;
 mod form;
 mod history;
@@ -32,23 +33,21 @@ mod render;
 mod run_page;
 mod sessions;
 mod sign_in;
+mod tokens;
 mod underway;
 mod visitor;
 
-use crate::{
-    daemon::http::HttpState,
-    state::history::{History, Listed, RunFilter},
-};
+#[cfg(test)]
+mod tests;
+
+use crate::{daemon::http::HttpState, state::history::History};
 use answer::Refused;
-use sessions::{Attempts, Sessions};
+use attempts::Attempts;
+use beside::Threads;
+use sessions::Sessions;
+use tokens::Unusable;
 use underway::Underway;
 use visitor::Visitor;
-
-/// How many pages read files or the state database at the same time.
-const LOOKS: usize = 2;
-
-/// How long a page waits for that.
-const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// What the pages are made of.
 struct Site {
@@ -56,10 +55,11 @@ struct Site {
     templates: Environment<'static>,
     sessions: Sessions,
     attempts: Attempts,
+    unusable: Unusable,
     underway: Underway,
-    looks: Arc<Semaphore>,
-    /// The same for what is to be done, which no page that somebody looks at keeps waiting.
-    notes: Arc<Semaphore>,
+    looks: Threads,
+    notes: Threads,
+    renders: Threads,
 }
 
 /// The pages over what a daemon knows.
@@ -73,15 +73,12 @@ pub fn pages(http: HttpState) -> Router {
             return Router::new().route("/", get(broken));
         }
     };
-    let site = Arc::new(Site {
-        http,
-        templates,
-        sessions: Sessions::default(),
-        attempts: Attempts::default(),
-        underway: Underway::default(),
-        looks: Arc::new(Semaphore::new(LOOKS)),
-        notes: Arc::new(Semaphore::new(LOOKS)),
-    });
+    let site = Arc::new(Site::new(http, templates));
+    tokens::end_sessions_of_removed(&site);
+    router(site)
+}
+
+fn router(site: Arc<Site>) -> Router {
     Router::new()
         .route("/", get(overview::page))
         .route("/jobs/{job}", get(job::page))
@@ -113,53 +110,22 @@ async fn style(State(_): State<Arc<Site>>) -> Response {
 }
 
 impl Site {
-    fn history(&self) -> History {
-        History::new(&self.http.state_dir)
-    }
-
-    /// Does what waits for a disk, beside everything else, a few at a time.
-    async fn look<T: Send + 'static>(
-        &self,
-        visitor: &Visitor,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Refused> {
-        self.beside(&self.looks, visitor, work).await
-    }
-
-    /// Does such work in one of these places.
-    async fn beside<T: Send + 'static>(
-        &self,
-        places: &Arc<Semaphore>,
-        visitor: &Visitor,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Refused> {
-        let busy = |why: &str| self.refuse(visitor, StatusCode::SERVICE_UNAVAILABLE, "Busy", why);
-        let place = timeout(LOOK_LIMIT, Arc::clone(places).acquire_owned()).await;
-        let Ok(Ok(place)) = place else {
-            return Err(busy("Other pages are being made; try again in a moment."));
-        };
-        let work = tokio::task::spawn_blocking(move || {
-            let _place = place;
-            work()
-        });
-        match timeout(LOOK_LIMIT, work).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(_)) | Err(_) => Err(busy("The disk of the state directory does not answer.")),
+    fn new(http: HttpState, templates: Environment<'static>) -> Self {
+        Self {
+            http,
+            templates,
+            sessions: Sessions::default(),
+            attempts: Attempts::default(),
+            unusable: Unusable::default(),
+            underway: Underway::default(),
+            looks: Threads::of_looks(),
+            notes: Threads::of_notes(),
+            renders: Threads::of_pages(),
         }
     }
 
-    /// The newest runs that match.
-    async fn runs(
-        &self,
-        visitor: &Visitor,
-        filter: RunFilter,
-        limit: usize,
-    ) -> Result<Listed, Refused> {
-        let history = self.history();
-        let listed = self
-            .look(visitor, move || history.list(&filter, limit))
-            .await?;
-        listed.map_err(|error| self.broken(visitor, &error.to_string()))
+    fn history(&self) -> History {
+        History::new(&self.http.state_dir)
     }
 
     /// Something of the state cannot be read.

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{extract::State, response::Response};
-use chrono::Utc;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use minijinja::Value;
 use serde::Serialize;
@@ -18,13 +18,14 @@ use super::{
 };
 use crate::{
     daemon::{
-        control::within_limit,
         http::missing,
         status::{JobPhase, JobStatus, Status},
         status_text::StatusRow,
     },
-    model::{open_hold::OpenHold, report::Outcome, summary::RunSummary},
-    state::history::RunFilter,
+    model::{
+        open_hold::HoldHead, readable_time::readable_time, report::Outcome, summary::RunSummary,
+    },
+    state::{files::StateError, history::RunFilter},
 };
 
 /// In how many seconds the page is loaded again while something is under way, and otherwise.
@@ -72,53 +73,55 @@ struct Overview {
 pub(super) async fn page(State(site): State<Arc<Site>>, visitor: Visitor) -> Answer {
     let visitor = visitor.reader(&site)?;
     let status = site.http.commands.status();
-    let now = Utc::now();
-    let filter = RunFilter {
-        since: Some(charts::since(now)),
-        ..RunFilter::default()
-    };
-    let runs = site.runs(&visitor, filter, usize::MAX).await?.runs;
-    let holds = within_limit(site.http.commands.holds()).await;
-    let mut needs = of_daemon(&site, &status);
-    match &holds {
-        Ok(holds) => needs.extend(status.jobs.iter().flat_map(|job| of_job(job, Some(holds)))),
-        Err(error) => {
-            needs.push(Need::trouble(format!(
-                "the holds cannot be shown: {}",
-                error.error
-            )));
-            needs.extend(status.jobs.iter().flat_map(|job| of_job(job, None)));
-        }
-    }
-    needs.sort_by_key(|need| need.class != "trouble");
-    let zone = status.zone().unwrap_or(Tz::UTC);
-    let people = last_people(&runs);
-    let jobs = status.jobs.iter();
-    let content = Overview {
-        needs,
-        jobs: jobs
-            .map(|job| site.shown_job(job, people.get(job.job.as_str()).copied()))
-            .collect(),
-        days: site.days_chart(&runs, zone, now),
-        pid: status.pid,
-        started: crate::model::readable_time::readable_time(status.started_at, &zone),
-    };
-    Ok(shown(&site, &visitor, &status, &content))
-}
-
-fn shown(site: &Site, visitor: &Visitor, status: &Status, content: &Overview) -> Response {
     let refresh = if status.jobs.iter().any(is_busy) {
         SOON
     } else {
         LATER
     };
+    let of = Arc::clone(&site);
+    let read = move || of.overview(&status, Utc::now());
+    let content = site.look(&visitor, read).await?;
+    let content = content.map_err(|error| site.broken(&visitor, &error.to_string()))?;
     let frame = Frame {
         template: "overview.html",
-        title: "Jobs",
+        title: "Jobs".to_owned(),
         part: "overview",
         refresh: Some(refresh),
     };
-    site.page(visitor, frame, content)
+    site.page(&visitor, frame, content).await
+}
+
+impl Site {
+    fn overview(&self, status: &Status, now: DateTime<Utc>) -> Result<Overview, StateError> {
+        let filter = RunFilter {
+            since: Some(charts::since(now)),
+            ..RunFilter::default()
+        };
+        let runs = self.history().list(&filter, usize::MAX)?.runs;
+        let holds = self.http.state.open_hold_heads();
+        let mut needs = of_daemon(self, status);
+        let jobs = status.jobs.iter();
+        match &holds {
+            Ok(holds) => needs.extend(jobs.flat_map(|job| of_job(job, Some(holds)))),
+            Err(error) => {
+                needs.push(Need::trouble(format!("the holds cannot be shown: {error}")));
+                needs.extend(jobs.flat_map(|job| of_job(job, None)));
+            }
+        }
+        needs.sort_by_key(|need| need.class != "trouble");
+        let zone = status.zone().unwrap_or(Tz::UTC);
+        let people = last_people(&runs);
+        let jobs = status.jobs.iter();
+        Ok(Overview {
+            needs,
+            jobs: jobs
+                .map(|job| self.shown_job(job, people.get(job.job.as_str()).copied()))
+                .collect(),
+            days: self.days_chart(&runs, zone, now),
+            pid: status.pid,
+            started: readable_time(status.started_at, &zone),
+        })
+    }
 }
 
 /// The people of each job after its last run that read everything.
@@ -226,6 +229,12 @@ fn of_daemon(site: &Site, status: &Status) -> Vec<Need> {
             "the last configuration reload was refused: {error}"
         )));
     }
+    let unusable = site.unusable.of(&site.http.tokens()).into_iter();
+    needs.extend(unusable.map(|(name, error)| {
+        Need::trouble(format!(
+            "nobody can sign in with the token of {name}: {error}"
+        ))
+    }));
     if !status.config.restart_for.is_empty() {
         let keys = status.config.restart_for.join(", ");
         let text = format!("takes effect after a restart: {keys}");
@@ -235,7 +244,7 @@ fn of_daemon(site: &Site, status: &Status) -> Vec<Need> {
 }
 
 /// What a job needs a person for.
-pub(super) fn of_job(job: &JobStatus, holds: Option<&Vec<OpenHold>>) -> Vec<Need> {
+pub(super) fn of_job(job: &JobStatus, holds: Option<&Vec<HoldHead>>) -> Vec<Need> {
     let mut needs = Vec::new();
     let name = &job.job;
     let last = job.last_run.as_ref();
@@ -258,16 +267,14 @@ pub(super) fn of_job(job: &JobStatus, holds: Option<&Vec<OpenHold>>) -> Vec<Need
     }
     match holds {
         Some(holds) => {
-            let open = holds
-                .iter()
-                .filter(|hold| hold.ended.is_none() && hold.job == *name);
+            let open = holds.iter().filter(|hold| hold.job == *name);
             // Those that open by themselves need nobody.
             let waiting = open.filter(|hold| hold.opens_at.is_none());
             needs.extend(waiting.map(|hold| {
                 let text = format!(
                     "{name}: hold {}, {} to {}, held by {}",
                     hold.hold,
-                    hold.changes,
+                    hold.people,
                     hold.kind,
                     hold.held_by.as_str()
                 );

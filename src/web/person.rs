@@ -65,7 +65,7 @@ pub(super) async fn page(
 ) -> Answer {
     let visitor = visitor.reader(&site)?;
     let content = site.person(&Fields::of_query(asked.as_deref()));
-    Ok(site.page(&visitor, FRAME, &content))
+    site.page(&visitor, frame(), content).await
 }
 
 /// `POST /person`: asks both servers.
@@ -76,7 +76,7 @@ pub(super) async fn explain(State(site): State<Arc<Site>>, visitor: Visitor, bod
     let mut content = site.person(&form);
     if content.job.is_empty() || content.who.is_empty() {
         content.error = "A job and a person are needed.".to_owned();
-        return Ok(site.page(&visitor, FRAME, &content));
+        return site.page(&visitor, frame(), content).await;
     }
     if content.who.chars().count() > NAME_LIMIT {
         return Err(site.malformed(&visitor, "The person's name is too long."));
@@ -90,15 +90,17 @@ pub(super) async fn explain(State(site): State<Arc<Site>>, visitor: Visitor, bod
         }
         Err(error) => content.error = error.error,
     }
-    Ok(site.page(&visitor, FRAME, &content))
+    site.page(&visitor, frame(), content).await
 }
 
-const FRAME: Frame<'static> = Frame {
-    template: "person.html",
-    title: "One person",
-    part: "person",
-    refresh: None,
-};
+fn frame() -> Frame {
+    Frame {
+        template: "person.html",
+        title: "One person".to_owned(),
+        part: "person",
+        refresh: None,
+    }
+}
 
 impl Site {
     fn person(&self, fields: &Fields) -> PersonPage {

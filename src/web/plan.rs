@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Path, RawQuery, State},
-    http::StatusCode,
-};
-use chrono::Utc;
+use axum::extract::{Path, RawQuery, State};
 use serde::Serialize;
 
 use super::{
@@ -17,11 +13,11 @@ use super::{
     overview::{SOON, run_href},
     render::Frame,
     run_page::{Part, ShownReport},
-    underway::{About, Course},
+    underway::{About, End},
     visitor::Visitor,
 };
 use crate::{
-    daemon::{commands::Wish, control::within_limit},
+    daemon::{commands::Wish, status::Status, status_text::paused},
     model::{
         page_action::{ActionKind, AskedAction},
         readable_time::readable_time,
@@ -36,12 +32,15 @@ struct Planned {
     action: String,
     href: String,
     is_chosen: bool,
+    is_paused: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct PlanPage {
     jobs: Vec<Planned>,
     job: String,
+    /// That the job is paused, and until when; empty where it is not.
+    paused: String,
     said: String,
     is_under_way: bool,
     report: Option<ShownReport>,
@@ -70,34 +69,43 @@ pub(super) async fn page(
                 action: format!("jobs/{}/plan", segment(&known.job)),
                 href: format!("plan?{}", query(&[("job", &known.job)])),
                 is_chosen: known.job == job,
+                is_paused: known.pause.is_some(),
             })
             .collect(),
         job: job.clone(),
+        paused: paused_in_words(&status, &job),
         said: String::new(),
         is_under_way: false,
         report: None,
         report_href: String::new(),
     };
-    match begun.map(|begun| (begun.at, begun.course)) {
+    match begun.map(|begun| (begun.at, begun.end)) {
         None => {}
-        Some((at, Course::UnderWay)) => {
+        Some((at, None)) => {
             let at = readable_time(at, &zone_of(&status, Some(&job)));
             content.said = format!("Both servers are being read, since {at}.");
             content.is_under_way = true;
         }
-        Some((_, Course::Reported { job, run, .. })) => {
+        Some((_, Some(End::Reported { job, run, .. }))) => {
             content.report_href = run_href(&job, &run);
             content.report = site.report(&visitor, &job, &run, Part::of(&fields)).await?;
         }
-        Some((_, Course::Ended(error))) => content.said = error,
+        Some((_, Some(End::Unreported(error)))) => content.said = error,
     }
     let frame = Frame {
         template: "plan.html",
-        title: "What would happen next",
+        title: "What would happen next".to_owned(),
         part: "plan",
         refresh: content.is_under_way.then_some(SOON),
     };
-    Ok(site.page(&visitor, frame, &content))
+    site.page(&visitor, frame, content).await
+}
+
+/// That a job is paused, until when and why.
+fn paused_in_words(status: &Status, job: &str) -> String {
+    let pause = status.job(job).and_then(|found| found.pause.as_ref());
+    let zone = zone_of(status, Some(job));
+    pause.map_or_else(String::new, |pause| paused(pause, &zone))
 }
 
 /// `POST /jobs/JOB/plan`: a dry run, which writes nothing to ftrack, and so needs no token that may
@@ -121,44 +129,10 @@ pub(super) async fn begin(
         hold: None,
         detail: String::new(),
     };
-    let (of, asking) = (Arc::clone(&site), visitor.clone());
-    site.to_its_end(&visitor, async move {
-        of.begin_plan(&asking, job, &by, asked).await
-    })
-    .await
-}
-
-impl Site {
-    /// Begins a plan, which goes on until it ends.
-    async fn begin_plan(
-        self: &Arc<Self>,
-        visitor: &Visitor,
-        job: String,
-        by: &str,
-        asked: AskedAction,
-    ) -> Answer {
-        let about = About::Plan(job.clone());
-        if !self.underway.begin_plan(&job, by, Utc::now()) {
-            let why = "Another plan is being made; one is made at a time.";
-            return Err(self.refuse(visitor, StatusCode::CONFLICT, "It was not done", why));
-        }
-        let number = match self.begun(visitor, &asked).await {
-            Ok(number) => number,
-            Err(refused) => {
-                self.underway.forget(&about);
-                return Err(refused);
-            }
-        };
-        match within_limit(self.http.commands.trigger(&job, Wish::DryRun)).await {
-            Ok(told) => {
-                self.follow(about, (number, asked), told);
-                let to = query(&[("job", &job)]);
-                Ok(see_other(&format!("../../plan?{to}")))
-            }
-            Err(error) => {
-                self.underway.forget(&about);
-                Err(self.refused(visitor, number, &asked, &error).await)
-            }
-        }
-    }
+    let (commands, wanted) = (site.http.commands.clone(), job.clone());
+    let trigger = async move { commands.trigger(&wanted, Wish::DryRun).await };
+    let what = (About::Plan(job.clone()), asked);
+    site.begin(&visitor, what, trigger).await?;
+    let to = query(&[("job", &job)]);
+    Ok(see_other(&format!("../../plan?{to}")))
 }

@@ -1,5 +1,7 @@
 //! Pages made of templates, in which every text is text, whatever it contains.
 
+use std::sync::Arc;
+
 use axum::{http::StatusCode, response::Response};
 use chrono::Utc;
 use chrono_tz::Tz;
@@ -11,23 +13,25 @@ use serde::Serialize;
 
 use super::{
     Site,
-    answer::{self, Refused},
+    answer::{self, Answer, Refused},
     visitor::Visitor,
 };
 use crate::{escape::escape_control, model::readable_time::readable_time};
 
 /// Each template with its name.
-const TEMPLATES: [(&str, &str); 15] = [
+const TEMPLATES: [(&str, &str); 17] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("overview.html", include_str!("templates/overview.html")),
     ("job.html", include_str!("templates/job.html")),
     ("history.html", include_str!("templates/history.html")),
     ("run.html", include_str!("templates/run.html")),
+    ("report.html", include_str!("templates/report.html")),
     ("holds.html", include_str!("templates/holds.html")),
     ("hold.html", include_str!("templates/hold.html")),
     ("changes.html", include_str!("templates/changes.html")),
     ("plan.html", include_str!("templates/plan.html")),
     ("person.html", include_str!("templates/person.html")),
+    ("action.html", include_str!("templates/action.html")),
     ("actions.html", include_str!("templates/actions.html")),
     ("sign-in.html", include_str!("templates/sign-in.html")),
     ("message.html", include_str!("templates/message.html")),
@@ -57,11 +61,11 @@ pub(super) fn templates() -> Result<Environment<'static>, Error> {
 }
 
 /// How a page is shown beside its own content.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Frame<'a> {
+#[derive(Debug, Clone)]
+pub(super) struct Frame {
     /// Its template.
     pub template: &'static str,
-    pub title: &'a str,
+    pub title: String,
     /// Which part of the navigation it is.
     pub part: &'static str,
     /// In how many seconds it is loaded again.
@@ -69,21 +73,23 @@ pub(super) struct Frame<'a> {
 }
 
 impl Site {
-    /// A page.
-    pub(super) fn page(
-        &self,
+    /// A page, made beside everything else: one with many people takes a while.
+    pub(super) async fn page(
+        self: &Arc<Self>,
         visitor: &Visitor,
-        frame: Frame<'_>,
-        content: &impl Serialize,
-    ) -> Response {
-        self.page_with(visitor, StatusCode::OK, frame, content)
+        frame: Frame,
+        content: impl Serialize + Send + 'static,
+    ) -> Answer {
+        let (of, whose) = (Arc::clone(self), visitor.clone());
+        let make = move || of.page_with(&whose, StatusCode::OK, &frame, &content);
+        self.beside(&self.renders, visitor, make).await
     }
 
     fn page_with(
         &self,
         visitor: &Visitor,
         status: StatusCode,
-        frame: Frame<'_>,
+        frame: &Frame,
         content: &impl Serialize,
     ) -> Response {
         match self.rendered(visitor, frame, content) {
@@ -98,7 +104,7 @@ impl Site {
     fn rendered(
         &self,
         visitor: &Visitor,
-        frame: Frame<'_>,
+        frame: &Frame,
         content: &impl Serialize,
     ) -> Result<String, Error> {
         let Frame {
@@ -121,16 +127,15 @@ impl Site {
         self.templates
             .get_template("layout.html")?
             .render(context! {
-                title,
-                part,
-                refresh,
-                // Of nothing but dots and slashes.
-            base => Value::from_safe_string(visitor.base.clone()),
+                title => title.as_str(),
+                part => *part,
+                refresh => *refresh,
+                base => Value::from_safe_string(visitor.base.clone()),
                 csrf,
                 may_look => visitor.is_local || signed_in.is_some(),
                 signed_in => signed_in.map(|signed_in| signed_in.name.as_str()),
                 may_act => visitor.may_act(),
-                has_tokens => !self.http.tokens.is_empty(),
+                has_tokens => !self.http.tokens().is_empty(),
                 version => status.version.as_str(),
                 now => readable_time(Utc::now(), &zone),
                 content => Value::from_safe_string(content),
@@ -147,12 +152,12 @@ impl Site {
     ) -> Refused {
         let frame = Frame {
             template: "message.html",
-            title,
+            title: title.to_owned(),
             part: "",
             refresh: None,
         };
         let content = context! { title, text };
-        self.page_with(visitor, status, frame, &content).into()
+        self.page_with(visitor, status, &frame, &content).into()
     }
 
     /// What was asked for cannot be understood.
@@ -181,7 +186,7 @@ impl Site {
     ) -> Response {
         let frame = Frame {
             template: "sign-in.html",
-            title: "Sign in",
+            title: "Sign in".to_owned(),
             part: "",
             refresh: None,
         };
@@ -190,8 +195,8 @@ impl Site {
             error,
             // A browser sends no cookie from another site's link, and does from this page.
             maybe_signed_in => visitor.is_from_elsewhere,
-            has_tokens => !self.http.tokens.is_empty(),
+            has_tokens => !self.http.tokens().is_empty(),
         };
-        self.page_with(visitor, status, frame, &content)
+        self.page_with(visitor, status, &frame, &content)
     }
 }

@@ -108,11 +108,11 @@ pub(super) async fn page(
     let title = shown.title.clone();
     let frame = Frame {
         template: "run.html",
-        title: &title,
+        title,
         part: "history",
         refresh: None,
     };
-    Ok(site.page(&visitor, frame, &shown))
+    site.page(&visitor, frame, shown).await
 }
 
 impl Site {

@@ -1,8 +1,7 @@
-//! Who is signed in, and how often somebody may try: in memory, so that a restart ends every session.
+//! Who is signed in: in memory, so that a restart ends every session.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    net::IpAddr,
+    collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -13,22 +12,16 @@ use aws_lc_rs::{
 };
 use uuid::Uuid;
 
-use crate::{config::Token, daemon::places::Peer};
-
 /// How long a session lasts at the most.
 pub(super) const LASTS: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// The most sessions at the same time; the oldest one ends for another.
-const MOST: usize = 1000;
+/// How long the browser of a session is known after it was signed in: others' failures do not keep
+/// it from signing in again.
+pub(super) const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// How often one peer may fail to sign in within [`WITHIN`].
-pub(super) const TRIES: usize = 10;
-
-/// The same for all peers together.
-const TRIES_OF_ALL: usize = 200;
-
-/// How long a failure counts.
-pub(super) const WITHIN: Duration = Duration::from_secs(5 * 60);
+/// The most sessions of one token, with those that are over and whose browser is known; the oldest one
+/// gives way. There are few tokens, so that there are few sessions.
+const MOST_OF_TOKEN: usize = 50;
 
 /// A SHA-256 digest: secrets are compared by it, in constant time whatever their lengths.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +51,8 @@ pub(super) struct Session {
     /// The secret of the cookie.
     cookie: Mark,
     until: Instant,
+    /// Until when the browser is known.
+    known_until: Instant,
 }
 
 /// A session, and whether it is for actions.
@@ -81,9 +76,12 @@ impl Sessions {
     pub(super) fn begin(&self, name: &str, token: Mark, now: Instant) -> String {
         let cookie = random();
         let mut sessions = self.open();
-        sessions.retain(|session| session.until > now);
-        while sessions.len() >= MOST {
-            sessions.pop_front();
+        sessions.retain(|session| session.known_until > now);
+        let is_own = |session: &Session| session.name == name;
+        if sessions.iter().filter(|session| is_own(session)).count() >= MOST_OF_TOKEN
+            && let Some(oldest) = sessions.iter().position(is_own)
+        {
+            sessions.remove(oldest);
         }
         sessions.push_back(Session {
             name: name.to_owned(),
@@ -91,16 +89,27 @@ impl Sessions {
             token,
             cookie: Mark::of(&cookie),
             until: now + LASTS,
+            known_until: now + KNOWN_FOR,
         });
         cookie
     }
 
     /// The session with this cookie, unless it is over.
     pub(super) fn find(&self, cookie: &str, now: Instant) -> Option<Session> {
+        self.known(cookie, now)
+            .filter(|session| session.until > now)
+    }
+
+    /// The browser with this cookie, if it was signed in of late.
+    pub(super) fn browser(&self, cookie: &str, now: Instant) -> Option<Mark> {
+        self.known(cookie, now).map(|session| session.cookie)
+    }
+
+    fn known(&self, cookie: &str, now: Instant) -> Option<Session> {
         let cookie = Mark::of(cookie);
         let sessions = self.open();
-        let mut live = sessions.iter().filter(|session| session.until > now);
-        live.find(|session| session.cookie.is(&cookie)).cloned()
+        let mut known = sessions.iter().filter(|session| session.known_until > now);
+        known.find(|session| session.cookie.is(&cookie)).cloned()
     }
 
     /// Ends the session with this cookie.
@@ -108,59 +117,23 @@ impl Sessions {
         let cookie = Mark::of(cookie);
         self.open().retain(|session| !session.cookie.is(&cookie));
     }
+
+    /// Ends the sessions of all tokens but those that are named so.
+    pub(super) fn keep_only(&self, is_token: impl Fn(&str) -> bool) {
+        self.open().retain(|session| is_token(&session.name));
+    }
 }
 
 impl Session {
-    /// The session as long as its token is still what it was, and one of these.
-    pub(super) async fn if_still(self, tokens: &[Token]) -> Option<SignedIn> {
-        let token = tokens.iter().find(|token| token.name == self.name)?;
-        // A file that contains no token any more lets nobody in.
-        let current = token.credential.current().await.ok()?;
-        let signed_in = SignedIn {
-            name: self.name,
-            csrf: self.csrf,
-            may_act: token.may_act,
-        };
-        let is_same = Mark::of(current.expose()).is(&self.token);
-        is_same.then_some(signed_in)
+    /// Whether its token is still what it was, of which this is the mark now.
+    pub(super) fn is_of(&self, current: &Mark) -> bool {
+        self.token.is(current)
     }
 }
 
 /// 244 random bits as text.
 fn random() -> String {
     format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
-}
-
-/// Failures to sign in of late.
-#[derive(Debug, Default)]
-pub(super) struct Attempts(Mutex<BTreeMap<IpAddr, VecDeque<Instant>>>);
-
-impl Attempts {
-    /// Whether this peer may try to sign in now.
-    pub(super) fn may_try(&self, address: IpAddr, now: Instant) -> bool {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.retain(|_, times| {
-            times.retain(|time| now.saturating_duration_since(*time) < WITHIN);
-            !times.is_empty()
-        });
-        let of_all: usize = failures.values().map(VecDeque::len).sum();
-        let own = failures.get(&net(address)).map_or(0, VecDeque::len);
-        own < TRIES && of_all < TRIES_OF_ALL
-    }
-
-    /// Counts a failure.
-    pub(super) fn failed(&self, address: IpAddr, now: Instant) {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.entry(net(address)).or_default().push_back(now);
-    }
-}
-
-/// Of an IPv6 address what one host may not change at will.
-fn net(address: IpAddr) -> IpAddr {
-    match Peer::host(address) {
-        Peer::Host(net) => net,
-        Peer::User(_) => address,
-    }
 }
 
 #[cfg(test)]
@@ -170,35 +143,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sessions_end_by_themselves_and_are_not_too_many() {
+    fn sessions_end_by_themselves() {
         let (sessions, now) = (Sessions::default(), Instant::now());
         let first = sessions.begin("eva", Mark::of("token"), now);
         assert_eq!(first.len(), 64);
         assert!(sessions.find("other", now).is_none());
         assert_eq!(sessions.find(&first, now).unwrap().name, "eva");
         assert!(sessions.find(&first, now + LASTS).is_none());
+        assert!(sessions.browser(&first, now + LASTS).is_some());
+        assert!(sessions.browser(&first, now + KNOWN_FOR).is_none());
         let second = sessions.begin("bo", Mark::of("token"), now);
         sessions.end(&second);
         assert!(sessions.find(&second, now).is_none());
-        for _ in 0..MOST {
-            sessions.begin("ada", Mark::of("token"), now);
-        }
-        assert!(sessions.find(&first, now).is_none());
-        assert_eq!(sessions.open().len(), MOST);
+        assert!(sessions.browser(&second, now).is_none());
     }
 
     #[test]
-    fn who_fails_often_has_to_wait_and_others_do_not() {
-        let (attempts, now) = (Attempts::default(), Instant::now());
-        let one: IpAddr = "2001:db8::1".parse().unwrap();
-        let neighbour: IpAddr = "2001:db8::2".parse().unwrap();
-        let other: IpAddr = "192.0.2.1".parse().unwrap();
-        for _ in 0..TRIES {
-            assert!(attempts.may_try(one, now));
-            attempts.failed(one, now);
-        }
-        assert!(!attempts.may_try(one, now) && !attempts.may_try(neighbour, now));
-        assert!(attempts.may_try(other, now));
-        assert!(attempts.may_try(one, now + WITHIN));
+    fn one_token_cannot_use_up_the_sessions_of_others() {
+        let (sessions, now) = (Sessions::default(), Instant::now());
+        let of_eva = sessions.begin("eva", Mark::of("token"), now);
+        let all: Vec<String> = (0..MOST_OF_TOKEN * 3)
+            .map(|_| sessions.begin("ada", Mark::of("other"), now))
+            .collect();
+        assert_eq!(sessions.find(&of_eva, now).unwrap().name, "eva");
+        assert_eq!(sessions.open().len(), 1 + MOST_OF_TOKEN);
+        let (old, new) = all.split_at(MOST_OF_TOKEN * 2);
+        assert!(
+            old.iter()
+                .all(|cookie| sessions.find(cookie, now).is_none())
+        );
+        assert!(
+            new.iter()
+                .all(|cookie| sessions.find(cookie, now).is_some())
+        );
+        // Those that were over long ago make room for nobody else's either.
+        sessions.begin("ada", Mark::of("other"), now + KNOWN_FOR);
+        assert_eq!(sessions.open().len(), 1);
     }
 }

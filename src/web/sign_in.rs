@@ -12,11 +12,13 @@ use axum::{
 use super::{
     Site,
     answer::{Answer, see_other},
+    attempts::{TRIES, WITHIN, Who},
     form::Fields,
-    sessions::{LASTS, Mark, TRIES, WITHIN},
+    sessions::KNOWN_FOR,
+    tokens::Found,
     visitor::{COOKIE, Visitor},
 };
-use crate::{config::Token, event::web::WebEvent};
+use crate::event::web::WebEvent;
 
 /// The page on which people sign in.
 pub(super) async fn page(
@@ -37,7 +39,8 @@ pub(super) async fn sign_in(State(site): State<Arc<Site>>, visitor: Visitor, bod
     let next = on_to(form.get("next").unwrap_or_default()).to_owned();
     let again = |status, error: &str| site.sign_in_page(&visitor, status, &next, error);
     let now = Instant::now();
-    if !site.attempts.may_try(visitor.address, now) {
+    let who = who(&site, &visitor, now);
+    if !site.attempts.may_try(&who, now) {
         let minutes = WITHIN.as_secs() / 60;
         return Ok(again(
             StatusCode::TOO_MANY_REQUESTS,
@@ -46,22 +49,41 @@ pub(super) async fn sign_in(State(site): State<Arc<Site>>, visitor: Visitor, bod
     }
     let from = visitor.from();
     let given = form.get("token").unwrap_or_default();
-    let Some((token, mark)) = find(&site.http.tokens, given).await else {
-        site.attempts.failed(visitor.address, now);
-        WebEvent::SignInRefused { from: &from }.emit();
-        return Ok(again(StatusCode::FORBIDDEN, "There is no such token."));
+    let (by, mark) = match site.token(given).await {
+        Found::Token(by, mark) => (by, mark),
+        Found::Several(names) => {
+            let names = names.join(", ");
+            let error = "the same token";
+            WebEvent::TokenUnusable {
+                token: &names,
+                error,
+            }
+            .emit();
+            return Ok(again(
+                StatusCode::FORBIDDEN,
+                &format!("That is the token of {names}; each of them needs one of its own."),
+            ));
+        }
+        Found::Nothing => {
+            site.attempts.failed(who, now);
+            WebEvent::SignInRefused { from: &from }.emit();
+            return Ok(again(StatusCode::FORBIDDEN, "There is no such token."));
+        }
     };
-    let by = &token.name;
-    WebEvent::SignedIn { by, from: &from }.emit();
+    WebEvent::SignedIn {
+        by: &by,
+        from: &from,
+    }
+    .emit();
     if let Some(before) = &visitor.cookie {
         site.sessions.end(before);
     }
-    let cookie = site.sessions.begin(by, mark, now);
+    let cookie = site.sessions.begin(&by, mark, now);
     let to = if next.is_empty() { "./" } else { &next };
     Ok(with_cookie(
         see_other(to),
         &cookie,
-        LASTS.as_secs(),
+        KNOWN_FOR.as_secs(),
         &visitor,
     ))
 }
@@ -75,20 +97,13 @@ pub(super) async fn sign_out(State(site): State<Arc<Site>>, visitor: Visitor) ->
     Ok(with_cookie(see_other("./"), "", 0, &visitor))
 }
 
-/// The token that was given, compared with each in constant time.
-async fn find<'t>(tokens: &'t [Token], given: &str) -> Option<(&'t Token, Mark)> {
-    let given = Mark::of(given);
-    let mut found = None;
-    for token in tokens {
-        // A file that contains no token any more lets nobody in.
-        let Ok(current) = token.credential.current().await else {
-            continue;
-        };
-        if Mark::of(current.expose()).is(&given) {
-            found = Some((token, given));
-        }
-    }
-    found
+/// Whose failures count: those of a browser that was signed in of late, or of a stranger, for whom a
+/// proxy is believed where one is configured.
+fn who(site: &Site, visitor: &Visitor, now: Instant) -> Who {
+    let cookie = visitor.cookie.as_deref();
+    let known = cookie.and_then(|cookie| site.sessions.browser(cookie, now));
+    let forwarded = visitor.forwarded.filter(|_| site.http.is_behind_proxy());
+    known.map_or_else(|| Who::stranger(visitor.address, forwarded), Who::Known)
 }
 
 /// The answer with a cookie for all pages, which no script reads and no other site sends. Without a

@@ -1,6 +1,6 @@
 //! Who asks for a page, from where, and what they may.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Instant};
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
 use axum::{
     body::Body,
@@ -36,7 +36,7 @@ pub(super) struct Visitor {
     /// Where the connection comes from.
     pub address: IpAddr,
     /// For whom a proxy says that it asks.
-    forwarded: Option<IpAddr>,
+    pub forwarded: Option<IpAddr>,
     /// Whether the person is on this machine.
     pub is_local: bool,
     /// Whether the request comes from a page of this daemon.
@@ -68,11 +68,8 @@ impl FromRequestParts<Arc<Site>> for Visitor {
         let client = parts.extensions.get::<Client>();
         let address = client.and_then(|client| client.address);
         let cookie = cookie(&parts.headers);
-        let session = cookie
-            .as_deref()
-            .and_then(|cookie| site.sessions.find(cookie, Instant::now()));
-        let signed_in = match session {
-            Some(session) => session.if_still(&site.http.tokens).await,
+        let signed_in = match &cookie {
+            Some(cookie) => site.signed_in(cookie).await,
             None => None,
         };
         let by_proxy = BY_PROXY
@@ -80,7 +77,7 @@ impl FromRequestParts<Arc<Site>> for Visitor {
             .any(|name| parts.headers.contains_key(*name));
         // Whoever comes through a proxy that adds no header, or through a forwarder that cannot, looks
         // as if they were here.
-        let is_local = !site.http.is_behind_proxy
+        let is_local = !site.http.is_behind_proxy()
             && address.is_some_and(|address| address.is_loopback())
             && !by_proxy
             && is_asked_locally(parts);
@@ -132,13 +129,13 @@ impl Visitor {
         if self.is_local || self.signed_in.is_some() {
             return Ok(self);
         }
-        if site.http.tokens.is_empty() {
+        if site.http.tokens().is_empty() {
             return Err(site.refuse(
                 &self,
                 StatusCode::FORBIDDEN,
                 "No token is configured",
                 "From another machine, and through a proxy, these pages need a token, and none is \
-                 configured. Add one to http.tokens in the configuration of the daemon, and restart it.",
+                 configured. Add one to http.tokens in the configuration of the daemon, and reload it.",
             ));
         }
         Err(site.ask_to_sign_in(&self))

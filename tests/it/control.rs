@@ -264,12 +264,12 @@ impl Daemon {
         let address = listener.local_addr().unwrap();
         let site = HttpState {
             hosts: ["daemon".to_owned()].into(),
-            is_behind_proxy: false,
+            has_named_hosts: false,
             commands: orders.clone(),
             heartbeat: Arc::clone(&pulse),
             metrics: Arc::clone(&metrics),
             figures: Arc::new(ConnectionFigures::default),
-            tokens: [].into(),
+            tokens: watch::channel([].into()).1,
             state: Arc::new(state(folder.path())),
             state_dir: folder.path().join("state").as_path().into(),
         };

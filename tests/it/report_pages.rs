@@ -1,10 +1,13 @@
 //! `runs show` as a page, as Markdown and as a table: whatever a directory contains is text in them.
 
+use std::fs;
+
 use insta::assert_snapshot;
 
 use crate::{
     rules::leave,
     studio::{Studio, dn, person},
+    web::chromium::{browse, complaints, has_dialogue, look, value},
 };
 
 /// Names that would be markup, a formula or more cells.
@@ -63,6 +66,36 @@ fn a_page_shows_everything_and_runs_nothing() {
         let opened = opened.filter(|rest| rest.starts_with(['>', ' '])).count();
         assert_eq!(opened, page.matches(&closed).count(), "{element} in {page}");
     }
+}
+
+#[test]
+fn a_page_is_one_file_that_a_browser_shows_on_any_screen() {
+    let studio = studio();
+    let file = studio.folder().join("report.html");
+    fs::write(&file, shown(&studio, "html")).unwrap();
+    browse(
+        "a_page_is_one_file_that_a_browser_shows_on_any_screen",
+        async |client| {
+            let address = format!("file://{}", file.display());
+            for (scheme, ink) in [("light", "rgb(0, 0, 0)"), ("dark", "rgb(255, 255, 255)")] {
+                look(&client, (400, 700), scheme).await;
+                client.goto(&address).await.unwrap();
+                let width = value(&client, "document.documentElement.scrollWidth").await;
+                assert!(width.as_u64().unwrap() <= 400, "{width} in the {scheme}");
+                let colour = value(&client, "getComputedStyle(document.body).color").await;
+                assert_eq!(colour, ink, "in the {scheme}");
+                let text = value(&client, "document.body.innerText").await;
+                for (uid, name) in HOSTILE {
+                    assert!(text.as_str().unwrap().contains(name), "{uid} in {text}");
+                }
+                assert!(!has_dialogue(&client).await);
+                let asked = "performance.getEntriesByType('resource').length + \
+                             document.querySelectorAll('script, link, img, iframe, [src], [href]').length";
+                assert_eq!(value(&client, asked).await, 0);
+                assert_eq!(complaints(&client).await, [""; 0]);
+            }
+        },
+    );
 }
 
 #[test]

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod acting;
+mod begun;
 mod browsing;
-mod chromium;
+pub mod chromium;
 mod proxy;
 mod reading;
 mod signing_in;

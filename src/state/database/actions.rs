@@ -1,10 +1,11 @@
-//! What people did on the daemon's pages: the last thousand actions, each with who, from where and when.
+//! What people did on the daemon's pages: the last thousand actions, each with who, from where and
+//! when; and beside them the last plans, which change nothing and push no action out.
 
 use chrono::{DateTime, Utc};
 use rusqlite::params;
 
 use crate::{
-    model::page_action::{AskedAction, PageAction},
+    model::page_action::{ActionKind, AskedAction, PageAction},
     state::{
         database::{
             State,
@@ -16,6 +17,9 @@ use crate::{
 
 /// How many actions are kept.
 const KEPT: i64 = 1000;
+
+/// How many plans are kept.
+const PLANS_KEPT: i64 = 200;
 
 impl State {
     /// Saves that somebody asked for something, before it is done; returns its number.
@@ -39,9 +43,12 @@ impl State {
                 params![Time(at), by, from, EnumText(kind), job, hold, detail],
             )?;
             let number = transaction.last_insert_rowid();
+            let is_plan = *kind == ActionKind::Plan;
+            let kept = if is_plan { PLANS_KEPT } else { KEPT };
             transaction.execute(
-                "DELETE FROM page_actions WHERE action <= ?1",
-                params![number.saturating_sub(KEPT)],
+                "DELETE FROM page_actions WHERE (kind = 'plan') = ?1 AND action NOT IN (SELECT action \
+                 FROM page_actions WHERE (kind = 'plan') = ?1 ORDER BY action DESC LIMIT ?2)",
+                params![is_plan, kept],
             )?;
             Ok(u64::try_from(number).unwrap_or_default())
         })
@@ -63,15 +70,29 @@ impl State {
         })
     }
 
-    /// The last actions, the newest first, `limit` at the most.
+    /// The last actions, the newest first, `limit` at the most; plans are none.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn page_actions(&self, limit: usize) -> Result<Vec<PageAction>, StateError> {
+        self.listed_actions("<>", limit)
+    }
+
+    /// The last plans, likewise.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn page_plans(&self, limit: usize) -> Result<Vec<PageAction>, StateError> {
+        self.listed_actions("=", limit)
+    }
+
+    fn listed_actions(&self, is: &str, limit: usize) -> Result<Vec<PageAction>, StateError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(|connection| {
-            let query = "SELECT * FROM page_actions ORDER BY action DESC LIMIT ?1";
-            let mut statement = connection.prepare(query)?;
+            let query = format!(
+                "SELECT * FROM page_actions WHERE kind {is} 'plan' ORDER BY action DESC LIMIT ?1"
+            );
+            let mut statement = connection.prepare(&query)?;
             let rows = statement.query_map(params![limit], columns::page_action)?;
             rows.collect()
         })

@@ -523,7 +523,7 @@ fn with_people(hold: OpenHold, people: Vec<PersonRow>) -> OpenHold {
 }
 
 /// The people of a hold, with what became of them.
-fn by_login(rows: Vec<PersonRow>) -> Vec<HeldPerson> {
+pub(super) fn by_login(rows: Vec<PersonRow>) -> Vec<HeldPerson> {
     let mut people: Vec<HeldPerson> = rows
         .into_iter()
         .map(|row| {

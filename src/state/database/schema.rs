@@ -388,6 +388,10 @@ pub(super) const STEPS: &[&str] = &[
         until        TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
 ",
+    // The people of a hold are counted without reading them.
+    "
+    CREATE INDEX hold_people_by_end ON hold_people (hold, ended_by);
+",
 ];
 
 /// What a connection is for.

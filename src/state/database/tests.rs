@@ -2,6 +2,7 @@
 //! errors.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod actions;
 mod clocks;
 mod damaged;
 mod deleted;

@@ -26,6 +26,27 @@ pub struct Chromium {
 #[derive(Debug)]
 struct Own(&'static str, Value);
 
+/// What the browser's console says.
+#[derive(Debug)]
+struct Console;
+
+impl WebDriverCompatibleCommand for Console {
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/se/log", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (
+            http::Method::POST,
+            Some(json!({"type": "browser"}).to_string()),
+        )
+    }
+}
+
 impl WebDriverCompatibleCommand for Own {
     fn endpoint(
         &self,
@@ -73,6 +94,7 @@ impl Chromium {
         // Whatever it says later finds a reader.
         std::thread::spawn(move || lines.for_each(drop));
         let capabilities: Capabilities = json!({
+            "goog:loggingPrefs": {"browser": "ALL"},
             "goog:chromeOptions": {
                 "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars",
                          "--disable-gpu", "--no-first-run", "--disable-background-networking",
@@ -115,6 +137,14 @@ pub async fn look(client: &Client, (width, height): (u32, u32), scheme: &str) {
 pub async fn value(client: &Client, script: &str) -> Value {
     let script = format!("return {script}");
     client.execute(&script, Vec::new()).await.unwrap()
+}
+
+/// What the browser complained of since it was asked last: errors, and what a policy refused.
+pub async fn complaints(client: &Client) -> Vec<String> {
+    let said = client.issue_cmd(Console).await.unwrap();
+    let said = said.as_array().unwrap().iter();
+    said.map(|line| line["message"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Follows a link by its words.

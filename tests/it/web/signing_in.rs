@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Browser, GUEST, Pages, TOKEN, held, other_address};
+use super::{Browser, GUEST, Pages, TOKEN, TOKENS, held, other_address};
 use crate::studio::Studio;
 
 /// Every page, and what needs no token anywhere.
@@ -80,7 +80,7 @@ fn without_a_token_configured_pages_are_for_this_machine_alone() {
 
 #[test]
 fn from_elsewhere_a_token_is_needed() {
-    let pages = Pages::with(held(), "0.0.0.0", super::TOKENS);
+    let pages = Pages::with(held(), "0.0.0.0", TOKENS);
     for mut browser in elsewhere(&pages) {
         for page in PAGES {
             let answer = browser.get(page);
@@ -162,28 +162,130 @@ fn a_session_ends_with_its_token_and_when_the_person_wants() {
 }
 
 #[test]
-fn other_tokens_need_a_restart_and_none_is_shown() {
+fn other_tokens_are_used_at_once_and_none_is_shown() {
     let mut pages = Pages::of(Studio::of(&["ada"]));
     let shown = pages.studio.run(&["config", "show"]).stdout;
     assert!(
         shown.contains("web-token") && !shown.contains(TOKEN),
         "{shown}"
     );
-    let more = pages.studio.top.replace("[\"read\"]", "[\"act\"]");
-    assert_ne!(pages.studio.top, more);
-    pages.studio.top = more;
+    let (own, guest) = (pages.signed_in(TOKEN), pages.signed_in(GUEST));
+    assert!(own.get("").body.contains("Run now") && !guest.get("").body.contains("Run now"));
+    let before = pages.studio.top.clone();
+    // The guest may act from now on, and the coordinator has no token any more.
+    let (all, without) = (before.replace("[\"read\"]", "[\"act\"]"), |all: &str| {
+        let (first, rest) = all.split_once("{ name = \"coordinator\"").unwrap();
+        let (_, rest) = rest.split_once("}, ").unwrap();
+        format!("{first}{rest}")
+    });
+    reload(&mut pages, &without(&all), 0);
+    assert!(guest.get("").body.contains("Run now"));
+    assert!(!own.get("").body.contains("coordinator"));
+    assert_eq!(pages.browser().sign_in(TOKEN).status, 403);
+    // A token that is back begins no session again.
+    reload(&mut pages, &before, 1);
+    assert!(!own.get("").body.contains("coordinator"));
+    assert!(!guest.get("").body.contains("Run now"));
+    assert!(pages.signed_in(TOKEN).get("").body.contains("Run now"));
+}
+
+/// Lets the daemon use another configuration; how often it did so before.
+fn reload(pages: &mut Pages, top: &str, before: usize) {
+    assert_ne!(pages.studio.top, top);
+    pages.studio.top = top.to_owned();
     pages.studio.config();
     pages.daemon.signal("HUP");
-    let event = pages.daemon.event("config.reloaded");
-    assert_eq!(event["restart_for"], "http.tokens");
-    let guest = pages.signed_in(GUEST);
-    assert!(!guest.get("").body.contains("Run now"));
+    let event = pages.daemon.nth_event(before, "config.reloaded");
+    assert_eq!(event["restart_for"], "");
+}
+
+#[test]
+fn a_token_with_which_nobody_can_sign_in_is_told_of() {
+    let pages = Pages::of(Studio::of(&["ada"]));
+    let (own, guest) = (pages.signed_in(TOKEN), pages.signed_in(GUEST));
+    let file = pages.studio.folder().join("web-token");
+    fs::write(&file, "fifteen-letters").unwrap();
+    assert!(!own.get("").body.contains("Run now"));
+    for _ in 0..3 {
+        assert_eq!(pages.browser().sign_in("fifteen-letters").status, 403);
+    }
+    let told = "nobody can sign in with the token of coordinator: ";
+    let page = guest.get("").body;
+    let rest = page.split_once(told).unwrap_or_else(|| panic!("{page}")).1;
     assert!(
-        guest
-            .get("")
-            .body
-            .contains("takes effect after a restart: http.tokens")
+        rest.contains("web-token contains a token of fewer than 16"),
+        "{rest}"
     );
+    assert!(!page.contains("fifteen"), "{page}");
+    let events = pages.daemon.events("web.token_unusable");
+    assert_eq!(events.len(), 1, "once: {events:?}");
+    assert_eq!(events[0]["token"], "coordinator");
+    assert!(!format!("{events:?}").contains("fifteen"), "{events:?}");
+    // The same one as somebody else's says of nobody who it is.
+    fs::write(&file, GUEST).unwrap();
+    let answer = pages.browser().sign_in(GUEST);
+    assert_eq!((answer.status, answer.header("set-cookie")), (403, None));
+    assert!(
+        answer.body.contains("the token of coordinator, guest"),
+        "{}",
+        answer.body
+    );
+    fs::write(&file, TOKEN).unwrap();
+    assert!(!pages.signed_in(TOKEN).get("").body.contains(told));
+}
+
+#[test]
+fn behind_a_proxy_everybody_needs_a_token() {
+    let hosts = "hosts = [\"sync.studio.test\"]\n";
+    let pages = Pages::with(held(), "127.0.0.1", &format!("{hosts}{TOKENS}"));
+    // A forwarder that adds nothing to a request looks like this.
+    let nobody = pages.browser();
+    for page in PAGES {
+        let answer = nobody.get(page);
+        assert_eq!(answer.status, 403, "{page}");
+        assert!(!answer.body.contains("user1"), "{}", answer.body);
+    }
+    assert_eq!(pages.signed_in(GUEST).get("holds/1").status, 200);
+    // Without a token, nobody could look any more.
+    let pages = Pages::with(Studio::of(&["ada"]), "127.0.0.1", hosts);
+    assert_eq!(pages.browser().get("").status, 200);
+}
+
+#[test]
+fn behind_a_proxy_who_guesses_locks_nobody_else_out() {
+    let hosts = "hosts = [\"sync.studio.test\"]\n";
+    let pages = Pages::with(
+        Studio::of(&["ada"]),
+        "127.0.0.1",
+        &format!("{hosts}{TOKENS}"),
+    );
+    let by_proxy = |address: &str| Browser {
+        more: format!("X-Forwarded-For: 198.51.100.1, {address}\r\n"),
+        ..pages.browser()
+    };
+    let mut attacker = by_proxy("203.0.113.9");
+    for number in 0..10 {
+        assert_eq!(attacker.sign_in(&format!("guess-{number}")).status, 403);
+    }
+    assert_eq!(attacker.sign_in(TOKEN).status, 429);
+    assert_eq!(by_proxy("203.0.113.10").sign_in(TOKEN).status, 303);
+}
+
+#[test]
+fn no_proxy_is_believed_where_none_is_configured_and_who_was_signed_in_may_try() {
+    let pages = Pages::of(Studio::of(&["ada"]));
+    let mut known = pages.signed_in(TOKEN);
+    let named = |number: usize| Browser {
+        more: format!("X-Forwarded-For: 203.0.113.{number}\r\n"),
+        ..pages.browser()
+    };
+    for number in 0..10 {
+        assert_eq!(named(number).sign_in("guess").status, 403);
+    }
+    for mut stranger in [named(99), pages.browser()] {
+        assert_eq!(stranger.sign_in(TOKEN).status, 429);
+    }
+    assert_eq!(known.sign_in(TOKEN).status, 303);
 }
 
 #[test]

@@ -1,0 +1,111 @@
+//! The holds as lists show them: without their people, who are counted and not read.
+
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+
+use crate::{
+    model::{
+        hold_number::HoldNumber,
+        open_hold::{HeldPerson, HoldHead, OpenHold},
+    },
+    state::{
+        database::{
+            State, columns,
+            columns::{Count, HoldColumn as Number},
+            holds::by_login,
+        },
+        files::StateError,
+    },
+};
+
+/// Each hold with the number of its people; an open one no longer holds those who left it.
+const HEADS: &str = "SELECT holds.*, (SELECT count(*) FROM hold_people AS people WHERE people.hold \
+                     = holds.hold AND (holds.ended_at IS NOT NULL OR people.ended_by IS NULL)) AS \
+                     people FROM holds";
+
+impl State {
+    /// The open holds, by number.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn open_hold_heads(&self) -> Result<Vec<HoldHead>, StateError> {
+        self.read(|connection| heads(connection, "WHERE ended_at IS NULL ORDER BY hold", []))
+    }
+
+    /// The last holds that ended, the newest first, `limit` at the most.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn ended_hold_heads(&self, limit: usize) -> Result<Vec<HoldHead>, StateError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let which = "WHERE ended_at IS NOT NULL ORDER BY ended_at DESC, hold DESC LIMIT ?1";
+        self.read(|connection| heads(connection, which, params![limit]))
+    }
+
+    /// A hold, open or not, with those whom it holds, `limit` at the most, by login; none where there
+    /// is no such number.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn hold_with_people(
+        &self,
+        hold: HoldNumber,
+        limit: usize,
+    ) -> Result<Option<(HoldHead, Vec<HeldPerson>)>, StateError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(|connection| {
+            let query = format!("{HEADS} WHERE hold = ?1");
+            let found = connection.query_row(&query, params![Number(hold)], head);
+            let Some(found) = found.optional()? else {
+                return Ok(None);
+            };
+            let mut statement = connection.prepare(
+                "SELECT * FROM hold_people WHERE hold = ?1 AND (?2 OR ended_by IS NULL) ORDER BY \
+                 json_extract(person, '$.username') LIMIT ?3",
+            )?;
+            let whom = params![Number(hold), found.ended.is_some(), limit];
+            let people = statement.query_map(whom, columns::held_person)?;
+            let people = by_login(people.collect::<rusqlite::Result<_>>()?);
+            Ok(Some((found, people)))
+        })
+    }
+}
+
+fn heads(
+    connection: &Connection,
+    which: &str,
+    params: impl Params,
+) -> rusqlite::Result<Vec<HoldHead>> {
+    let mut statement = connection.prepare(&format!("{HEADS} {which}"))?;
+    let heads = statement.query_map(params, head)?;
+    heads.collect()
+}
+
+fn head(row: &Row<'_>) -> rusqlite::Result<HoldHead> {
+    let Count(number) = row.get("people")?;
+    let OpenHold {
+        hold,
+        job,
+        held_by,
+        kind,
+        since,
+        runs,
+        changes: _,
+        opens_at,
+        why,
+        ended,
+        people: _,
+        left: _,
+    } = columns::hold(row)?;
+    Ok(HoldHead {
+        hold,
+        job,
+        held_by,
+        kind,
+        since,
+        runs,
+        opens_at,
+        why,
+        ended,
+        people: number,
+    })
+}

@@ -1,0 +1,154 @@
+//! What is begun on a page and goes on beside it: once, to its end, and known of by everybody.
+
+use std::{
+    fs,
+    io::Write,
+    net::{SocketAddr, TcpStream},
+};
+
+use ftrack_ldap_sync::demo::ftrack::CallKind;
+
+use super::{Browser, Pages, TOKEN, held};
+use crate::{daemon::LIMIT, slapd::wait_until};
+
+impl Browser {
+    /// Asks for something, and goes away once this page contains that.
+    fn leave(&self, request: &str, page: &str, part: &str) {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        self.when(page, part);
+        let own = stream.local_addr().unwrap();
+        drop(stream);
+        assert!(wait_until(LIMIT, || !is_open(self.address, own)));
+    }
+}
+
+/// Whether a server still has a connection, as the system says.
+fn is_open(server: SocketAddr, client: SocketAddr) -> bool {
+    let all = fs::read_to_string("/proc/net/tcp").unwrap();
+    let port = |address: &str| {
+        let (_, port) = address.split_once(':').unwrap();
+        u16::from_str_radix(port, 16).unwrap()
+    };
+    // Closed by the client, and not by the server yet.
+    const CLOSE_WAIT: &str = "08";
+    const ESTABLISHED: &str = "01";
+    all.lines().skip(1).any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        port(words[1]) == server.port()
+            && port(words[2]) == client.port()
+            && [CLOSE_WAIT, ESTABLISHED].contains(&words[3])
+    })
+}
+
+#[test]
+fn what_was_begun_is_followed_though_the_browser_goes_away() {
+    let pages = Pages::of(held());
+    let nobody = pages.browser();
+    // It is not saved yet who asked for it, so that it has not begun.
+    let lock = fs::File::open(pages.studio.state_dir().join("state.lock")).unwrap();
+    lock.lock().unwrap();
+    let host = &nobody.host;
+    let request = format!(
+        "POST /jobs/artists/plan HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nContent-Length: \
+         0\r\n\r\n"
+    );
+    nobody.leave(&request, "plan?job=artists", "Both servers are being read");
+    lock.unlock().unwrap();
+    let page = nobody.when("plan?job=artists", "3 to deactivate");
+    assert!(page.contains("dry run"), "{page}");
+    nobody.when("actions", "held, run ");
+}
+
+#[test]
+fn one_approval_of_a_hold_goes_on_at_a_time() {
+    let pages = Pages::of(held());
+    let own = pages.signed_in(TOKEN);
+    let gate = pages.studio.hold(CallKind::Read);
+    let first = own.act("holds/1/approve", "whom=chosen&who=user0");
+    assert_eq!(first.status, 303, "{first:?}");
+    assert!(gate.wait_for(1, LIMIT));
+    let page = own.get("holds/1").body;
+    assert!(
+        page.contains("it is being written") && !page.contains("Approve the chosen"),
+        "{page}"
+    );
+    let second = own.act("holds/1/approve", "whom=all");
+    assert_eq!(second.status, 409, "{second:?}");
+    assert!(
+        second.body.contains("This hold is being approved"),
+        "{}",
+        second.body
+    );
+    gate.open();
+    own.when("holds/1", "coordinator approved it: succeeded");
+    assert_eq!(pages.active(), 9);
+    assert_eq!(own.act("holds/1/approve", "whom=all").status, 303);
+}
+
+/// Adds people to a hold, as one of a large studio has them, from this number on.
+fn crowd(pages: &Pages, from: u32, number: u32) {
+    let file = pages.studio.state_dir().join("state.db");
+    let state = rusqlite::Connection::open(file).unwrap();
+    let insert = "WITH RECURSIVE n (i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) INSERT \
+                  INTO hold_people (hold, seen, person) SELECT 1, \
+                  printf('00000000-0000-4000-8000-%012x', i), json_set((SELECT person FROM hold_people \
+                  LIMIT 1), '$.username', printf('more%04d', i)) FROM n";
+    let added = state.execute(insert, [from, from + number - 1]).unwrap();
+    assert_eq!(added, number as usize);
+}
+
+#[test]
+fn all_are_approved_only_where_all_are_shown() {
+    let pages = Pages::of(held());
+    let own = pages.signed_in(TOKEN);
+    let rows = |page: &str| page.matches("type=\"checkbox\"").count();
+    crowd(&pages, 1, 497);
+    let page = own.get("holds/1").body;
+    assert_eq!(rows(&page), 500);
+    assert!(page.contains("Approve all 500"), "{page}");
+    crowd(&pages, 498, 1);
+    let page = own.get("holds/1").body;
+    assert_eq!(rows(&page), 500);
+    assert!(!page.contains("Approve all"), "{page}");
+    assert!(page.contains("500 of 501 people") && page.contains("Approve the chosen"));
+    assert!(own.get("holds").body.contains("501 to deactivate"));
+}
+
+#[test]
+fn lists_of_holds_read_none_of_their_people() {
+    let pages = Pages::of(held());
+    let browser = pages.browser();
+    let file = pages.studio.state_dir().join("state.db");
+    let state = rusqlite::Connection::open(file).unwrap();
+    // Whoever read one of them would find that it is nobody.
+    let damaged = state.execute("UPDATE hold_people SET person = '{}'", []);
+    assert_eq!(damaged.unwrap(), 3);
+    for page in ["", "jobs/artists"] {
+        let page = browser.get(page).body;
+        assert!(page.contains("hold 1, 3 to deactivate"), "{page}");
+    }
+    let list = browser.get("holds").body;
+    assert!(list.contains("3 to deactivate"), "{list}");
+    assert_eq!(browser.get("holds/1").status, 500);
+}
+
+#[test]
+fn a_paused_job_is_planned_and_the_page_says_that_it_is_paused() {
+    let pages = Pages::of(held());
+    let own = pages.signed_in(TOKEN);
+    let paused = own.act("jobs/artists/pause", "reason=delivery");
+    assert_eq!(paused.status, 303, "{paused:?}");
+    let page = own.get("plan?job=artists").body;
+    assert!(
+        page.contains("artists is paused: delivery") && page.contains("by coordinator"),
+        "{page}"
+    );
+    assert_eq!(own.post("jobs/artists/plan", "").status, 303);
+    let page = own.when("plan?job=artists", "3 to deactivate");
+    assert!(page.contains("artists is paused: delivery"), "{page}");
+    assert_eq!(own.act("jobs/artists/run", "").status, 409);
+    assert_eq!(own.act("jobs/artists/resume", "").status, 303);
+    let page = own.get("plan?job=artists").body;
+    assert!(!page.contains("artists is paused"), "{page}");
+}
