@@ -78,7 +78,7 @@ impl Site {
         let tokens = self.http.tokens();
         let token = tokens.iter().find(|token| token.name == session.name)?;
         let current = self.mark_of(token).await?;
-        session.is_of(&current).then(|| SignedIn {
+        session.is_of(&current).then_some(SignedIn {
             name: session.name,
             csrf: session.csrf,
             may_act: token.may_act,
