@@ -111,6 +111,9 @@ pub(super) async fn tell(
         }
     });
     let on = Handle::current();
+    if report.dry_run || !notify::has_receivers(config, &report.job) {
+        return true;
+    }
     // What cannot be kept is told all the same.
     let opened = Arc::clone(config);
     let state = tokio::task::spawn_blocking(move || State::open(&opened).ok()).await;

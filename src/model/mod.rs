@@ -49,6 +49,7 @@ pub mod shown_edit;
 pub mod since;
 pub mod snapshot;
 pub(crate) mod stored_link;
+pub mod stored_message;
 pub mod stored_value;
 pub mod summary;
 pub mod trigger;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::ControlFlow, path::Path};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::message::Word;
+use super::word::Word;
 use crate::{
     model::{counts::Counts, report::Outcome, summary::RunSummary},
     state::database::each_run,

@@ -7,8 +7,10 @@ use chrono::{DateTime, Utc};
 use super::outbox::Outbox;
 use crate::{
     config::{Config, Job, schedule::Schedule},
-    model::occasion::Occasion,
-    state::database::{DigestMark, TellingMark},
+    model::{
+        occasion::Occasion,
+        stored_message::{DigestMark, TellingMark},
+    },
 };
 
 /// Up to when the digests of each job are made.

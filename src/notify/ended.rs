@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
-use super::message::Word;
+use super::word::Word;
 use crate::{
     escape::escape_control,
     model::{

@@ -15,7 +15,7 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use super::{
     deliver::{Trouble, said, set_up},
     message::Message,
-    outbox::Settled,
+    settled::Settled,
     shown::{Mood, Section, Shown},
 };
 use crate::{config::Mail, tls::client::client_config};

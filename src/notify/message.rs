@@ -1,7 +1,5 @@
 //! One message, for programs as it is, and for people as [`Shown`](super::shown::Shown).
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -11,14 +9,12 @@ use super::{
     digest::Digest,
     ended::{Ended, LISTED, ToldPerson, short},
     occasions::{Before, new},
+    word::Word,
 };
 use crate::model::{counts::Counts, occasion::Occasion, open_hold::OpenHold, report::Outcome};
 
 /// The namespace of the ids of messages.
 const NAMESPACE: Uuid = Uuid::from_u128(0x7b1e_94c2_0d5f_4a36_9c8e_51f2_6ab3_d7e4);
-
-/// A word of the program.
-pub type Word = Cow<'static, str>;
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

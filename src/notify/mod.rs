@@ -29,10 +29,12 @@ mod message;
 mod occasions;
 mod outbox;
 mod receiver;
+mod settled;
 mod shown;
 mod sorter;
 pub mod test;
 mod webhook;
+mod word;
 
 pub use receiver::ReceiverKind;
 
@@ -194,11 +196,7 @@ impl Notifier {
     }
 
     fn has_receivers(&self, job: &str) -> bool {
-        let config = self.config.borrow();
-        config
-            .jobs
-            .get(job)
-            .is_some_and(|job| receivers(&job.notifications).next().is_some())
+        has_receivers(&self.config.borrow(), job)
     }
 
     fn tell(&self, job: &str, told: JobEvent) {
@@ -232,6 +230,13 @@ impl Notifier {
             let _ = tokio::time::timeout(TO_END, post.tasks.wait()).await;
         }
     }
+}
+
+/// Whether anybody is told about a job.
+#[must_use]
+pub fn has_receivers(config: &Config, job: &str) -> bool {
+    let job = config.jobs.get(job);
+    job.is_some_and(|job| receivers(&job.notifications).next().is_some())
 }
 
 /// Those who are told about a job.

@@ -2,21 +2,18 @@
 //! its receiver, nor with a restart of the program.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Program, message::Message, receiver::ReceiverKind};
+use super::{Program, message::Message, receiver::ReceiverKind, settled::Settled};
 use crate::{
     event::daemon::DaemonEvent,
-    state::{
-        State,
-        database::{DigestMark, StoredMessage, TellingMark},
-        files::StateError,
-    },
+    model::stored_message::{DigestMark, StoredMessage, TellingMark},
+    state::{State, files::StateError},
 };
 
 /// How many messages may wait for one receiver of a job.
@@ -30,57 +27,6 @@ const OVER: usize = 256;
 
 /// How long the state may take to be read or written; a disk may never answer.
 pub const STATE_LIMIT: Duration = Duration::from_secs(30);
-
-/// The addresses of a mail that get it no more.
-#[derive(Debug, Default)]
-pub struct Settled(Mutex<SettledAddresses>);
-
-#[derive(Debug, Default)]
-struct SettledAddresses {
-    /// They have it, or were refused for good.
-    all: BTreeSet<String>,
-    /// Why some of them were refused, since the program began with this message.
-    refused: Vec<String>,
-}
-
-impl Settled {
-    fn of(all: BTreeSet<String>) -> Self {
-        Self(Mutex::new(SettledAddresses {
-            all,
-            refused: Vec::new(),
-        }))
-    }
-
-    fn open(&self) -> MutexGuard<'_, SettledAddresses> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether an address gets the mail no more.
-    pub fn contains(&self, address: &str) -> bool {
-        self.open().all.contains(address)
-    }
-
-    /// An address has the mail.
-    pub fn taken(&self, address: &str) {
-        self.open().all.insert(address.to_owned());
-    }
-
-    /// An address was refused for good.
-    pub fn refused(&self, address: &str, why: String) {
-        let mut settled = self.open();
-        settled.all.insert(address.to_owned());
-        settled.refused.push(why);
-    }
-
-    /// Why addresses were refused for good.
-    pub fn refusals(&self) -> Vec<String> {
-        self.open().refused.clone()
-    }
-
-    fn addresses(&self) -> BTreeSet<String> {
-        self.open().all.clone()
-    }
-}
 
 /// A message to one receiver, which has not taken it.
 #[derive(Debug, Clone)]

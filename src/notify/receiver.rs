@@ -1,7 +1,7 @@
 //! Those who are told about a job.
 
 use super::{
-    alive::AliveReceiver, deliver::Trouble, mail::MailReceiver, message::Message, outbox::Settled,
+    alive::AliveReceiver, deliver::Trouble, mail::MailReceiver, message::Message, settled::Settled,
     webhook::WebhookReceiver,
 };
 use crate::config::Notifications;

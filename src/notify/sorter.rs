@@ -27,8 +27,7 @@ use super::{
 use crate::{
     config::{Config, Job, Notifications},
     event::notification::Became,
-    model::occasion::Occasion,
-    state::database::TellingMark,
+    model::{occasion::Occasion, stored_message::TellingMark},
 };
 
 /// What happened to a job.

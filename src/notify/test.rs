@@ -5,9 +5,9 @@ use chrono::Utc;
 use super::{
     deliver::within,
     message::About,
-    outbox::Settled,
     receiver::{Receiver, ReceiverKind},
     receivers,
+    settled::Settled,
 };
 use crate::config::Job;
 

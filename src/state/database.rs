@@ -71,7 +71,6 @@ mod values;
 pub use holds::{FirstNumber, Holds, Numbered, SeenHold, all_holds};
 pub use known::{Again, KnownChanges, KnownUser, Sought};
 pub use listing::{Paused, all_pauses, each_run};
-pub use messages::{DigestMark, StoredMessage, TellingMark};
 pub use people::{all_dns, last_dns};
 pub use rejections::{Rejections, all_rejected};
 pub use remembered::{has_refusals, known};

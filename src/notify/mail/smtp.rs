@@ -30,7 +30,7 @@ use tokio_rustls::TlsConnector;
 use super::CONNECTING;
 use crate::{
     config::{Mail, Secret},
-    notify::{deliver::Trouble, outbox::Settled},
+    notify::{deliver::Trouble, settled::Settled},
     tls::TlsFault,
 };
 

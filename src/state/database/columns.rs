@@ -25,6 +25,7 @@ use crate::{
         pause::Pause,
         preferred_server::PreferredServer,
         report::Counts,
+        stored_message::{DigestMark, StoredMessage},
         stored_value::{ValueDigest, WrittenAndStored},
         summary::RunSummary,
         user::EntityId,
@@ -32,7 +33,6 @@ use crate::{
     state::database::{
         RefusedAccount,
         known::{KnownChanges, KnownUser},
-        messages::{DigestMark, StoredMessage},
         values::{RejectedRow, Written},
     },
     sync::settings::Setting,

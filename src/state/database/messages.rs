@@ -1,56 +1,20 @@
 //! What people are to be told, and what they were told: so that a restart neither loses nor repeats it.
 
-use std::collections::BTreeSet;
-
-use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, params};
 
-use crate::state::{
-    database::{
-        State,
-        columns::{self, JsonText, Time},
+use crate::{
+    model::stored_message::{DigestMark, StoredMessage, TellingMark},
+    state::{
+        database::{
+            State,
+            columns::{self, JsonText, Time},
+        },
+        files::StateError,
     },
-    files::StateError,
 };
 
 /// How many messages are kept of one job for one receiver: the newest.
 const KEPT: u32 = 32;
-
-/// A message that its receiver has not taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredMessage {
-    pub job: String,
-    /// `mail` or `webhook`.
-    pub receiver: String,
-    /// The message's id, of which each receiver has one message at most.
-    pub id: String,
-    /// When it was made.
-    pub at: DateTime<Utc>,
-    /// The message, as JSON.
-    pub message: String,
-    /// The addresses of a mail that get it no more: they have it, or were refused for good.
-    pub settled: BTreeSet<String>,
-}
-
-/// Up to when the digests of a job are made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DigestMark {
-    pub job: String,
-    /// The cron expression by which they were due.
-    pub schedule: String,
-    pub until: DateTime<Utc>,
-}
-
-/// What is remembered of a message besides itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TellingMark {
-    /// It is a digest.
-    Digest(DigestMark),
-    /// It says that a run of this job failed without a report.
-    Failed { job: String, at: DateTime<Utc> },
-    /// It says what the next run with a report says of this job.
-    Reported { job: String },
-}
 
 impl State {
     /// Saves messages until their receivers have taken them, with what is remembered of them: all of it
