@@ -14,14 +14,16 @@ use crate::{
 };
 
 mod config;
+mod erase;
 mod holds;
 mod init;
 mod notify;
 mod put_back;
 
 pub use config::{ConfigCommand, ConfigTestArgs};
+pub use erase::EraseArgs;
 pub use holds::{ApproveArgs, HoldsArgs, HoldsCommand, RejectArgs, UnrejectArgs};
-pub use init::InitArgs;
+pub use init::{BindWith, InitArgs};
 pub use notify::{NotifyCommand, NotifyTestArgs};
 pub use put_back::{RestoreArgs, SnapshotsArgs, SnapshotsCommand, UndoArgs};
 
@@ -112,6 +114,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// List the snapshots of what ftrack held before each run that wrote, or show one
     Snapshots(SnapshotsArgs),
+    /// Take a person out of the history: reports, snapshots and the state database; ftrack stays as it is
+    Erase(EraseArgs),
     /// Test the notifications
     #[command(subcommand)]
     Notify(NotifyCommand),
@@ -163,6 +167,7 @@ impl Command {
             | Self::Undo(_)
             | Self::Restore(_)
             | Self::Snapshots(_)
+            | Self::Erase(_)
             | Self::Approve(_)
             | Self::Reject(_)
             | Self::Unreject(_)

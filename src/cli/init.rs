@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::config::kind_parser;
 use crate::model::server_kind::ServerKind;
@@ -21,12 +21,25 @@ pub struct InitArgs {
     /// server shows itself
     #[arg(long, value_parser = kind_parser())]
     pub kind: Option<ServerKind>,
+    /// How the directory is entered, if not with a password
+    #[arg(long, value_enum, value_name = "METHOD")]
+    pub bind: Option<BindWith>,
     /// Account that reads the directory
     #[arg(long, value_name = "DN")]
     pub bind_dn: Option<String>,
     /// File that contains only its password
     #[arg(long, value_name = "FILE")]
     pub bind_password_file: Option<PathBuf>,
+    /// PEM file of the client certificate that is the account's (external)
+    #[arg(long, value_name = "FILE", requires = "client_key_file")]
+    pub client_cert_file: Option<PathBuf>,
+    /// PEM file of its key
+    #[arg(long, value_name = "FILE", requires = "client_cert_file")]
+    pub client_key_file: Option<PathBuf>,
+    /// Kerberos principal of the account, if not the only one of the keytab or the credential cache
+    /// (gssapi)
+    #[arg(long, value_name = "NAME@REALM")]
+    pub principal: Option<String>,
     /// Where people are searched for
     #[arg(long, value_name = "DN")]
     pub base: Option<String>,
@@ -49,4 +62,59 @@ pub struct InitArgs {
     /// Replace files that exist
     #[arg(long)]
     pub force: bool,
+}
+
+/// How the directory is entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BindWith {
+    /// With a bind DN and its password
+    Password,
+    /// By SASL EXTERNAL: as the account of a client certificate, or on an ldapi:// socket as that of the
+    /// user who runs the program
+    External,
+    /// By SASL GSSAPI: with a Kerberos ticket, of a keytab or a credential cache
+    Gssapi,
+    /// As nobody in particular
+    Anonymous,
+}
+
+impl BindWith {
+    /// All of them, the most usual first.
+    pub const ALL: [Self; 4] = [
+        Self::Password,
+        Self::External,
+        Self::Gssapi,
+        Self::Anonymous,
+    ];
+
+    /// Its name on the command line, and where it is asked for.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::External => "external",
+            Self::Gssapi => "gssapi",
+            Self::Anonymous => "anonymous",
+        }
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|bind| bind.name() == name)
+    }
+}
+
+impl InitArgs {
+    /// The way in which the directory is entered that the other options are for.
+    #[must_use]
+    pub fn implied_bind(&self) -> BindWith {
+        if self.client_cert_file.is_some() {
+            BindWith::External
+        } else if self.principal.is_some() {
+            BindWith::Gssapi
+        } else {
+            BindWith::Password
+        }
+    }
 }

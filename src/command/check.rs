@@ -13,11 +13,14 @@ use crate::{
     config::Config,
 };
 
+mod certificates;
+pub mod checks;
 pub mod directory;
 pub mod finding;
 pub mod ftrack;
 pub mod offline;
 mod people;
+mod replicas;
 mod settings;
 pub(super) mod text;
 mod windows;

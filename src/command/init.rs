@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{check, print_text, terminal};
 use crate::{
-    cli::{Exit, InitArgs, Stop},
+    cli::{BindWith, Exit, InitArgs, Stop},
     config::{self, DEFAULT_FILE, Environment},
     escape::escape_control,
 };
@@ -41,6 +41,7 @@ pub(super) async fn init(
     if !asker.can_ask() {
         all_given(args)?;
     }
+    fits(args)?;
     let stage = Stage::new(&out, args)?;
     asker.say(&format!(
         "This writes {}. Ctrl-C stops; nothing is written before the end.",
@@ -74,10 +75,41 @@ pub(super) async fn init(
     Ok(Exit::Done)
 }
 
+/// Whether the options belong to the way in which the directory is entered.
+fn fits(args: &InitArgs) -> Result<(), Stop> {
+    let bind = args.bind.unwrap_or_else(|| args.implied_bind());
+    let options = [
+        ("--bind-dn", args.bind_dn.is_some(), BindWith::Password),
+        (
+            "--bind-password-file",
+            args.bind_password_file.is_some(),
+            BindWith::Password,
+        ),
+        (
+            "--client-cert-file",
+            args.client_cert_file.is_some(),
+            BindWith::External,
+        ),
+        ("--principal", args.principal.is_some(), BindWith::Gssapi),
+    ];
+    let mut foreign = options
+        .iter()
+        .filter(|(_, is_given, of)| *is_given && *of != bind);
+    match foreign.next() {
+        None => Ok(()),
+        Some((option, _, of)) => Err(Stop::usage(&format!(
+            "{option} belongs to --bind {}, and not to --bind {}",
+            of.name(),
+            bind.name()
+        ))),
+    }
+}
+
 /// Whether the options answer everything, where nobody can be asked.
 fn all_given(args: &InitArgs) -> Result<(), Stop> {
     let InitArgs {
         server,
+        bind,
         bind_dn,
         bind_password_file,
         base,
@@ -86,10 +118,15 @@ fn all_given(args: &InitArgs) -> Result<(), Stop> {
         api_key_file,
         ..
     } = args;
+    let bind = bind.unwrap_or_else(|| args.implied_bind());
+    let with_password = bind == BindWith::Password;
     let given = [
         ("--server", !server.is_empty()),
-        ("--bind-dn", bind_dn.is_some()),
-        ("--bind-password-file", bind_password_file.is_some()),
+        ("--bind-dn", bind_dn.is_some() || !with_password),
+        (
+            "--bind-password-file",
+            bind_password_file.is_some() || !with_password,
+        ),
         ("--base", base.is_some()),
         ("--ftrack", ftrack.is_some()),
         ("--api-user", api_user.is_some()),

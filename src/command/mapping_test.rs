@@ -15,7 +15,7 @@ use super::{job, print_json, print_text};
 use crate::{
     cli::{ConfigTestArgs, Exit, Format, Stop},
     config::{self, Config, Environment},
-    directory::{from_file, ldif::Ldif},
+    directory::{from_file, from_file::Beside, ldif::Ldif},
     model::{
         entry::{DirectoryId, Entry},
         server_kind::ServerKind,
@@ -192,15 +192,24 @@ impl Folder {
                 && from_file::are_all_groups(ldif)
         };
         let mut of_groups: Vec<&Entry> = Vec::new();
+        let mut of_schema: Vec<&Entry> = Vec::new();
         let mut tested: Vec<(&String, Result<&Ldif, &String>)> = Vec::new();
         for (name, ldif) in &parsed {
             match ldif {
+                Ok(ldif) if !ldif.entries.is_empty() && from_file::is_schema(ldif) => {
+                    of_schema.extend(ldif.entries.iter().map(|(_, entry)| entry));
+                }
                 Ok(ldif) if is_of_groups(name, ldif) => {
                     of_groups.extend(ldif.entries.iter().map(|(_, entry)| entry));
                 }
                 ldif => tested.push((name, ldif.as_ref())),
             }
         }
+        let beside = Beside {
+            groups: &of_groups,
+            schema: &of_schema,
+            pictures: job.rules.pictures(),
+        };
         let mut results: Vec<FileResult> = tested
             .into_iter()
             .map(|(name, ldif)| {
@@ -209,7 +218,7 @@ impl Folder {
                     ..FileResult::default()
                 };
                 let done = ldif.map_err(Clone::clone).and_then(|ldif| {
-                    self.test_one((name, ldif), &of_groups, job, (write, &mut result))
+                    self.test_one((name, ldif), beside, job, (write, &mut result))
                 });
                 result.error = done.err();
                 result
@@ -230,7 +239,7 @@ impl Folder {
     fn test_one(
         &self,
         (name, ldif): (&str, &Ldif),
-        of_groups: &[&Entry],
+        beside: Beside<'_>,
         job: &TestedJob<'_>,
         (write, result): (bool, &mut FileResult),
     ) -> Result<(), String> {
@@ -248,7 +257,7 @@ impl Folder {
         result.kind = Some(kind.name());
         let request = job.rules.request_of_file(job.id_attribute.clone());
         let mapping = job.rules.mappings.of(kind);
-        let read = from_file::from_file((ldif, of_groups), &request, kind, |_, entry| {
+        let read = from_file::from_file((ldif, beside), &request, kind, |_, entry| {
             mapping.map(entry)
         });
         let read = read.map_err(|fault| fault.to_string())?;

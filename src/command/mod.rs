@@ -28,6 +28,7 @@ pub(crate) mod control;
 pub(crate) mod daemon;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
+pub(crate) mod erase;
 pub(crate) mod explain;
 pub(crate) mod holds;
 pub(crate) mod init;
@@ -125,6 +126,11 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
             put_back::restore(&Arc::new(load()?), &args, &cancel).await
         }),
         Command::Snapshots(args) => snapshots::snapshots(&file, &args),
+        Command::Erase(args) => {
+            with_runtime(
+                |cancel| async move { erase::erase(&Arc::new(load()?), &args, &cancel).await },
+            )
+        }
         Command::Notify(NotifyCommand::Test(args)) => {
             with_runtime(|_| async move { notify::test(&load()?, &args).await })
         }

@@ -117,6 +117,13 @@ fn end_of(expires: &Expires, text: &str) -> Account {
     end.map_or_else(|| unclear(&expires.from), Account::Until)
 }
 
+/// Until when an account or a password lasts, by a time in the form of Active Directory.
+pub(super) fn of_filetime(text: &str) -> Account {
+    let from = String::new();
+    let form = ExpiryForm::Filetime;
+    end_of(&Expires { from, form }, text)
+}
+
 /// That long after 1970; the last time there is, where it is longer.
 fn after_1970(span: Option<TimeDelta>) -> DateTime<Utc> {
     span.and_then(|span| DateTime::UNIX_EPOCH.checked_add_signed(span))

@@ -101,6 +101,11 @@ impl Connection {
         &self.account
     }
 
+    /// Whether it is bound as nobody in particular.
+    pub(super) fn is_anonymous(&self) -> bool {
+        self.account == BindAccount::Anonymous
+    }
+
     /// The principal by whose ticket it is bound.
     pub(super) fn principal(&self) -> Option<&str> {
         match &self.account {

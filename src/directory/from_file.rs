@@ -1,7 +1,7 @@
 //! What a read would show of entries that stand in a file: who is searched for and where, the groups,
 //! the id, who may not sign in. For tests of a mapping: it is no `Reading`, and shows nobody absent.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     account,
@@ -14,6 +14,8 @@ use super::{
     ldif::Ldif,
     names::Names,
     request::ReadRequest,
+    schema::Schema,
+    standard_schema::{schema_of, standard_schema},
 };
 use crate::{
     config::Filter,
@@ -21,6 +23,7 @@ use crate::{
         account::Account,
         entry::{DirectoryId, Entry},
         id::IdAttribute,
+        picture::{ImageForm, UnfitPicture, sendable},
         server_kind::ServerKind,
     },
 };
@@ -73,6 +76,8 @@ pub struct FilePerson<T> {
     pub memberships: Memberships,
     /// Its id.
     pub id: FileId,
+    /// The picture that it has, where pictures are asked for; none where it has none.
+    pub picture: Option<Result<ImageForm, UnfitPicture>>,
 }
 
 /// What an entry shows of its id.
@@ -148,13 +153,31 @@ pub fn are_all_groups(file: &Ldif) -> bool {
     })
 }
 
-/// Judges the entries of a file as those of a server of a kind; `also` are entries of other files,
-/// whose groups count where the file itself has none of that name.
+/// Whether all entries of a file are a schema: `ldapsearch -s base -b cn=Subschema attributeTypes`.
+#[must_use]
+pub fn is_schema(file: &Ldif) -> bool {
+    let mut entries = file.entries.iter();
+    entries.all(|(_, entry)| !entry.values("attributeTypes").is_empty())
+}
+
+/// What stands beside a file.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// Entries of other files, whose groups count where the file itself has none of that name.
+    pub groups: &'a [&'a Entry],
+    /// Entries of a server's schema. Where there are none, the names are those of the standards, or in
+    /// Active Directory the ones that stand there.
+    pub schema: &'a [&'a Entry],
+    /// The attribute of pictures, where they are sent.
+    pub pictures: Option<&'a str>,
+}
+
+/// Judges the entries of a file as those of a server of a kind.
 ///
 /// # Errors
 /// The file cannot be judged without a server.
 pub fn from_file<T>(
-    (file, also): (&Ldif, &[&Entry]),
+    (file, beside): (&Ldif, Beside<'_>),
     request: &ReadRequest,
     kind: ServerKind,
     mut map: impl FnMut(ServerKind, &Entry) -> T,
@@ -172,19 +195,24 @@ pub fn from_file<T>(
     let is_group = group_condition()?;
     let own = file.entries.iter().map(|(_, entry)| entry);
     let all_groups: Vec<&Entry> = own
-        .chain(also.iter().copied())
+        .chain(beside.groups.iter().copied())
         .filter(|entry| is_group.matches(entry, &[]))
         .collect();
-    let mut found = GroupsOfFile::new(request, kind, &all_groups)?;
-    let asked = asked(request, kind);
-    let mut names = Names::new(&asked, None);
+    let schema = schema_of(beside.schema.iter().copied()).or_else(|| standard_schema(kind));
+    let mut found = GroupsOfFile::new(request, kind, (&all_groups, schema.clone()))?;
+    let mut asked = asked(request, kind);
+    asked.extend(beside.pictures.map(str::to_owned));
+    let mut names = Names::new(&asked, schema.clone());
+    let mut asserted = Asserted::new(&people.filter.where_known(|_| true), schema.clone());
+    let of_disabled = people.account.filter.as_ref();
+    let mut of_disabled = of_disabled.map(|filter| Asserted::new(filter, schema));
     let place = Places::new(request, kind);
     let ids = ids(request, kind);
     let mut entries = Vec::with_capacity(file.entries.len());
     for (line, raw) in &file.entries {
         let matched = place
             .holds(raw)
-            .then(|| condition.matches(raw, &all_groups));
+            .then(|| condition.matches(&asserted.named(raw), &all_groups));
         let standing = match matched {
             None => Standing::OutsideBases,
             Some(false) => Standing::FilteredOut,
@@ -193,9 +221,10 @@ pub fn from_file<T>(
                 let entry = names.resolve(raw.clone());
                 let memberships = found.memberships(&entry);
                 if memberships.is_person {
-                    let by_filter = disabled
-                        .as_ref()
-                        .is_some_and(|filter| filter.matches(raw, &all_groups));
+                    let by_filter = disabled.as_ref().zip(of_disabled.as_mut());
+                    let by_filter = by_filter.is_some_and(|(filter, asserted)| {
+                        filter.matches(&asserted.named(raw), &all_groups)
+                    });
                     let by_filter = if by_filter {
                         Account::Disabled
                     } else {
@@ -206,6 +235,7 @@ pub fn from_file<T>(
                         account: account::shown(&people.account, &entry).and(by_filter),
                         memberships,
                         id: id_of(&ids, &entry),
+                        picture: beside.pictures.and_then(|name| picture_of(&entry, name)),
                     }))
                 } else {
                     Standing::NotAMember
@@ -230,6 +260,46 @@ pub fn from_file<T>(
 fn is_referral(entry: &Entry) -> bool {
     let mut classes = entry.values("objectClass").iter();
     classes.any(|class| class.eq_ignore_ascii_case(b"referral"))
+}
+
+/// The picture that would be sent, or why none of them can be.
+fn picture_of(entry: &Entry, name: &str) -> Option<Result<ImageForm, UnfitPicture>> {
+    let forms = entry.values(name).iter().map(|picture| {
+        sendable(picture)?;
+        ImageForm::of(picture).ok_or(UnfitPicture::NoImage)
+    });
+    // Those that can be sent come first.
+    forms.min_by_key(Result::is_err)
+}
+
+/// The attributes that a filter names, by whatever name a file has them.
+struct Asserted {
+    names: Names,
+    asked: Vec<String>,
+}
+
+impl Asserted {
+    fn new(filter: &Filter, schema: Option<Arc<Schema>>) -> Self {
+        let names = filter.attributes().into_iter();
+        let asked: BTreeSet<String> = names.map(|asserted| asserted.name.to_owned()).collect();
+        let asked: Vec<String> = asked.into_iter().collect();
+        Self {
+            names: Names::new(&asked, schema),
+            asked,
+        }
+    }
+
+    /// An entry with these attributes under the names that the filter has, beside its own.
+    fn named(&mut self, raw: &Entry) -> Entry {
+        let named = self.names.resolve(raw.clone());
+        let (dn, mut attributes) = raw.clone().into_parts();
+        for name in &self.asked {
+            if raw.values(name).is_empty() && !named.values(name).is_empty() {
+                attributes.push((name.clone(), named.values(name).to_vec()));
+            }
+        }
+        Entry::new(dn, attributes)
+    }
 }
 
 /// The attributes for which a read asks.
@@ -333,7 +403,11 @@ struct GroupsOfFile {
 }
 
 impl GroupsOfFile {
-    fn new(request: &ReadRequest, kind: ServerKind, all: &[&Entry]) -> Result<Self, FileFault> {
+    fn new(
+        request: &ReadRequest,
+        kind: ServerKind,
+        (all, schema): (&[&Entry], Option<Arc<Schema>>),
+    ) -> Result<Self, FileFault> {
         let mut found = Self {
             members: None,
             missing: BTreeSet::new(),
@@ -354,7 +428,7 @@ impl GroupsOfFile {
             let lies = |dn: Dn| bases.iter().any(|base| dn.depth_below(base).is_some());
             bases.is_empty() || Dn::parse(dn).is_some_and(lies)
         };
-        let mut names = Names::new(&groups::attributes(kind), None);
+        let mut names = Names::new(&groups::attributes(kind), schema);
         for group in all.iter().filter(|group| is_searched(&group.dn)) {
             let group = names.resolve((*group).clone());
             graph

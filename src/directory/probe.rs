@@ -1,6 +1,10 @@
 //! Checks one server step by step, for `check`: each fault is reported separately.
 
-use std::net::SocketAddr;
+mod standing;
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use serde_json::Value;
 
 use super::{
     connection::Connection,
@@ -24,10 +28,14 @@ use crate::{
     config::{Filter, PeopleFilter},
     model::{
         entry::{Entry, Kept},
+        freshness::Freshness,
         id::IdAttribute,
         server_kind::ServerKind,
     },
 };
+
+/// What was found, for programs: the fields of the check's line in the documentation.
+pub type Facts = BTreeMap<&'static str, Value>;
 
 /// One check.
 #[derive(Debug)]
@@ -35,6 +43,21 @@ use crate::{
 pub struct Step {
     pub looked_at: Probed,
     pub found: Observation,
+    pub facts: Facts,
+}
+
+impl Step {
+    fn new(looked_at: Probed, found: Observation) -> Self {
+        Self {
+            looked_at,
+            found,
+            facts: Facts::new(),
+        }
+    }
+
+    fn with(self, facts: Facts) -> Self {
+        Self { facts, ..self }
+    }
 }
 
 /// The checks, in this order; after a failed step of the connection, no other follows.
@@ -54,6 +77,12 @@ pub enum Probed {
     RootDse,
     /// The kind of server, and what follows from it.
     Kind,
+    /// Whether results come in pages, and long attributes in ranges.
+    Paging,
+    /// The server's clock.
+    Clock,
+    /// Until when the account may bind.
+    Account,
     /// The limits of searches that the server shows.
     Limits,
     /// The directory's id.
@@ -103,6 +132,8 @@ pub struct Entered<'a> {
     limits: Limits,
     /// Its schema, if it shows one.
     pub schema: Option<Schema>,
+    /// How current it is, as far as the reads showed so far.
+    pub freshness: Freshness,
 }
 
 /// What a read of all people showed.
@@ -164,12 +195,17 @@ impl<'a> Probe<'a> {
             |_| "it is open".into(),
         )?;
         let secured = connector.secure(host, tcp, until).await;
-        if connector.is_encrypted() {
-            note(steps, Probed::Tls, secured, |_| {
-                "the certificate is trusted".into()
-            })
-        } else {
-            secured.ok()
+        match secured {
+            Ok(transport) => {
+                if connector.is_encrypted() {
+                    steps.push(standing::certificate(&host.name));
+                }
+                Some(transport)
+            }
+            Err(error) => {
+                steps.push(step(Probed::Tls, Observation::Failed(error)));
+                None
+            }
         }
     }
 
@@ -182,12 +218,7 @@ impl<'a> Probe<'a> {
             accepted(credentials, connection.principal())
         })?;
         let bind = self.server.len() - 1;
-        let described = describe(
-            &mut connection,
-            (self.pool, self.connector),
-            &mut self.server,
-        )
-        .await;
+        let described = describe(&mut connection, self.connector, &mut self.server).await;
         let (root, schema) = described.ok()?;
         let mut identity = None;
         if root.tells_identity {
@@ -196,6 +227,11 @@ impl<'a> Probe<'a> {
         if let (Some(identity), Some(bind)) = (&identity, self.server.get_mut(bind)) {
             let accepted = accepted(credentials, connection.principal());
             bind.found = accepted_as(credentials, accepted, identity);
+        }
+        if let Err(error) = self.stay(&mut connection, &root, identity.as_deref()).await {
+            self.server
+                .push(step(Probed::Account, Observation::Failed(error)));
+            return None;
         }
         let account = identity
             .as_deref()
@@ -218,7 +254,23 @@ impl<'a> Probe<'a> {
             root,
             limits,
             schema,
+            freshness: Freshness::default(),
         })
+    }
+
+    /// Checks what says whether the server stays usable.
+    async fn stay(
+        &mut self,
+        connection: &mut Connection,
+        root: &RootDse,
+        identity: Option<&str>,
+    ) -> Result<(), DirectoryError> {
+        self.server
+            .push(standing::paging(root, self.pool.page_size()));
+        self.server.push(standing::clock(connection, root).await?);
+        let account = standing::account(connection, root, identity).await?;
+        self.server.extend(account);
+        Ok(())
     }
 }
 
@@ -292,6 +344,9 @@ impl Entered<'_> {
         let read = read_over(self.pool, &mut self.connection, request, also, map).await;
         match read {
             Ok((reading, names)) => {
+                self.freshness = reading
+                    .freshness()
+                    .after(&self.freshness, chrono::Utc::now());
                 let freshness = reading.freshness().lines();
                 if !freshness.is_empty() {
                     let found = Observation::Well(freshness.join("; "));
@@ -413,7 +468,7 @@ fn global_catalogue() -> Observation {
 }
 
 /// What kind of server it is, and how it is read.
-fn kind(root: &RootDse, is_configured: bool, page_size: i32) -> Observation {
+fn kind(root: &RootDse, is_configured: bool) -> Observation {
     let kind = root.kind;
     if let Some((seen, way_out)) = root.kind_in_doubt() {
         let way_out = way_out.into();
@@ -428,10 +483,8 @@ fn kind(root: &RootDse, is_configured: bool, page_size: i32) -> Observation {
     let ids: Vec<&str> = candidates.iter().map(IdAttribute::name).collect();
     let offers = |is_offered| if is_offered { "" } else { "no " };
     Observation::Well(format!(
-        "{kind} ({how}): people are identified by {}; {}paged results ({page_size} entries); \
-         {}ManageDsaIT; {}domain scope",
+        "{kind} ({how}): people are identified by {}; {}ManageDsaIT; {}domain scope",
         ids.join(" or "),
-        offers(root.offers_pages()),
         offers(root.referrals() == Referrals::AsEntries),
         offers(root.leaves_out_continuations()),
     ))
@@ -440,7 +493,7 @@ fn kind(root: &RootDse, is_configured: bool, page_size: i32) -> Observation {
 /// The server's description of itself, and its schema if it shows one.
 async fn describe(
     connection: &mut Connection,
-    (pool, connector): (&DirectoryPool, &Connector),
+    connector: &Connector,
     steps: &mut Vec<Step>,
 ) -> Result<(RootDse, Option<Schema>), Ended> {
     let read = RootDse::read(connection).await;
@@ -453,7 +506,7 @@ async fn describe(
     let found = if connector.is_to_global_catalogue() && root.kind.is_active_directory() {
         global_catalogue()
     } else {
-        kind(&root, connector.kind().is_some(), pool.page_size())
+        kind(&root, connector.kind().is_some())
     };
     steps.push(step(Probed::Kind, found));
     match Schema::read(connection, &root).await {
@@ -502,5 +555,5 @@ fn note<V>(
 }
 
 fn step(looked_at: Probed, found: Observation) -> Step {
-    Step { looked_at, found }
+    Step::new(looked_at, found)
 }

@@ -140,6 +140,13 @@ impl RootDse {
         self.offers(PAGED_RESULTS)
     }
 
+    /// Whether it returns attributes with very many values in ranges (MS-ADTS section
+    /// 3.1.1.3.1.3.3).
+    #[must_use]
+    pub fn returns_ranges(&self) -> bool {
+        self.kind.is_active_directory()
+    }
+
     /// How referral objects are treated: as entries where the server offers that.
     pub(super) fn referrals(&self) -> Referrals {
         if self.offers(MANAGE_DSA_IT) {

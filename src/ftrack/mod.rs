@@ -24,6 +24,7 @@ pub(crate) mod proxy;
 pub mod query;
 pub mod read;
 mod remaining;
+pub mod rights;
 mod roles;
 mod rotation;
 mod row;

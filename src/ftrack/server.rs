@@ -1,5 +1,5 @@
-//! Questions of `check` to the server: whether it answers, accepts the key, has the entities that
-//! are used, and allows writing users.
+//! Questions of `check` to the server: whether it answers, accepts the key, and has the entities that
+//! are used.
 
 use std::{
     borrow::Cow,
@@ -11,17 +11,15 @@ use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Value, value::RawValue};
 
 use crate::model::grant::GrantName;
 
 use super::{
-    answer::{AnyAnswer, Exception, Expected, Page, ResponseItem, Unparsed},
-    error::{FtrackError, FtrackErrorKind, ServerRefusal, WriteFailure},
+    answer::{AnyAnswer, Exception, Expected, ResponseItem, Unparsed},
+    error::{FtrackError, FtrackErrorKind},
     operation::Operation,
-    query,
-    row::UserRow,
-    session::{Reader, Until, Writer},
+    session::{Reader, Until},
 };
 
 /// The server's description of itself.
@@ -112,17 +110,6 @@ impl<'de> Visitor<'de> for EachProperty<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether the key may write users.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Permission {
-    /// The server accepted a change of a user.
-    Granted,
-    /// The server refused it for lack of permission.
-    Refused(ServerRefusal),
-    /// The server refused it for another reason, or there is no user to try it with.
-    Unknown(String),
 }
 
 /// An entity with the names of those of its properties that are needed.
@@ -319,57 +306,5 @@ impl Schemas {
             .filter(|(entity, property)| !self.has(entity, property))
             .map(|(entity, property)| format!("{entity}.{property}"))
             .collect()
-    }
-}
-
-/// Tries whether the key may write users, with an update that changes nothing: it names an existing
-/// user, and no value.
-///
-/// It uses a user other than the API user, since users may be allowed to change only themselves.
-///
-/// # Errors
-/// Errors that say nothing about the permission: the server cannot be reached, refuses the key, or
-/// does not allow reading users.
-pub async fn permission(
-    writer: &Writer,
-    api_user: &str,
-    until: &Until,
-) -> Result<Permission, FtrackError> {
-    let reader = writer.reader();
-    let operation = Operation::query(query::some_users().page(0, 20));
-    let answers = reader
-        .read_as::<Page<UserRow>>(std::slice::from_ref(&operation), 20, until)
-        .await?;
-    let page = answers.into_iter().next().map(Page::rows).transpose();
-    let page = page.map_err(|trouble| reader.error_of(&operation.to_string(), trouble))?;
-    let somebody = page
-        .map_or_else(Vec::new, |(users, ..)| users)
-        .into_iter()
-        .find(|user: &UserRow| {
-            user.username
-                .as_deref()
-                .is_some_and(|name| !name.eq_ignore_ascii_case(api_user))
-        });
-    let Some(user) = somebody else {
-        return Ok(Permission::Unknown(
-            "there is no user to try it with except the API user".to_owned(),
-        ));
-    };
-    match writer
-        .write_call(&[Operation::update_user(&user.id, Map::new())], until)
-        .await
-    {
-        Ok(_) => Ok(Permission::Granted),
-        Err(WriteFailure::Refused(error)) => {
-            if let FtrackErrorKind::Permission(refusal) = error.kind() {
-                return Ok(Permission::Refused(refusal.clone()));
-            }
-            Ok(Permission::Unknown(error.kind().to_string()))
-        }
-        Err(
-            WriteFailure::Unclear(error)
-            | WriteFailure::NotSent(error)
-            | WriteFailure::Fatal(error),
-        ) => Err(error),
     }
 }

@@ -385,38 +385,50 @@ impl Lag {
 
 impl fmt::Display for Lag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words("an earlier run saw"))
+    }
+}
+
+impl Lag {
+    /// In words; the given ones say who saw more, such as `an earlier run saw`.
+    #[must_use]
+    pub fn words(&self, by: &str) -> String {
         let time = |time: &DateTime<Utc>| readable_time(*time, &Utc);
         match self {
             Self::Older {
                 server,
                 shown,
                 seen,
-            } => write!(
-                f,
+            } => format!(
                 "its newest change of the directory's server {server} is of {}, {} older than what \
-                 an earlier run saw ({})",
+                 {by} ({})",
                 time(shown),
                 length(*seen - *shown),
                 time(seen)
             ),
-            Self::Lacks { server, seen } => write!(
-                f,
-                "it shows no change of the directory's server {server}, of which an earlier run saw \
-                 one of {}",
+            Self::Lacks { server, seen } => format!(
+                "it shows no change of the directory's server {server}, of which {by} one of {}",
                 time(seen)
             ),
-            Self::Replaced { shown, seen } => write!(
-                f,
-                "its database was filled at {}, and an earlier run saw one that was filled at {}",
+            Self::Replaced { shown, seen } => format!(
+                "its database was filled at {}, and {by} one that was filled at {}",
                 time(shown),
                 time(seen)
             ),
-            Self::Fewer { shown, seen } => write!(
-                f,
-                "its last change has the number {shown}, which is {} changes before what an earlier \
-                 run saw in the same database ({seen})",
+            Self::Fewer { shown, seen } => format!(
+                "its last change has the number {shown}, which is {} changes before what {by} in \
+                 the same database ({seen})",
                 seen.saturating_sub(*shown)
             ),
+        }
+    }
+
+    /// By how much it is behind, where that is a time.
+    #[must_use]
+    pub fn behind(&self) -> Option<TimeDelta> {
+        match self {
+            Self::Older { shown, seen, .. } => Some(*seen - *shown),
+            Self::Lacks { .. } | Self::Replaced { .. } | Self::Fewer { .. } => None,
         }
     }
 }

@@ -45,12 +45,7 @@ impl LdapWork {
     /// The LDAP attribute with the pictures of people, if they are sent.
     #[must_use]
     pub fn pictures(&self) -> Option<&str> {
-        let rule = self.job.attributes.as_ref()?.get("thumbnail")?;
-        match &rule.from {
-            Source::Attribute(name) => Some(name),
-            // The configuration allows none.
-            Source::Template(_) => None,
-        }
+        pictures(&self.job)
     }
 
     /// The fields of a user that the attribute rules fill; they do not depend on the server.
@@ -139,6 +134,12 @@ impl LdapRules {
         }
     }
 
+    /// The LDAP attribute with the pictures of people, if they are sent.
+    #[must_use]
+    pub fn pictures(&self) -> Option<&str> {
+        pictures(&self.job)
+    }
+
     /// Adds the connections.
     ///
     /// # Errors
@@ -159,5 +160,14 @@ impl LdapRules {
                 .with_signature(servers.ftrack().signer().signature()),
             job: self.job,
         })
+    }
+}
+
+fn pictures(job: &LdapJob) -> Option<&str> {
+    let rule = job.attributes.as_ref()?.get("thumbnail")?;
+    match &rule.from {
+        Source::Attribute(name) => Some(name),
+        // The configuration allows none.
+        Source::Template(_) => None,
     }
 }

@@ -47,6 +47,7 @@ mod cached;
 mod columns;
 mod corruption;
 mod create;
+mod erased;
 mod hold_heads;
 mod holds;
 mod jobs;
@@ -68,6 +69,7 @@ mod schema;
 mod stored_values;
 mod values;
 
+pub use erased::ErasedRows;
 pub use holds::{FirstNumber, Holds, Numbered, SeenHold, all_holds};
 pub use known::{Again, KnownChanges, KnownUser, Sought};
 pub use listing::{Paused, all_pauses, each_run};
@@ -196,6 +198,13 @@ impl State {
             transaction.commit()?;
             note(held);
             Ok(done)
+        })
+    }
+
+    /// Makes the file anew, without what was on pages that are free now.
+    fn vacuum(&self) -> Result<(), StateError> {
+        self.with("write", DatabaseLock::exclusive, |connection, _| {
+            connection.execute_batch("VACUUM")
         })
     }
 

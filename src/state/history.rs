@@ -241,6 +241,14 @@ impl History {
         self.state_dir.join(FOLDER).join(job).join(file_of(run))
     }
 
+    /// Everything that a report has.
+    ///
+    /// # Errors
+    /// It cannot be read, or is damaged.
+    pub fn raw(&self, job: &str, run: &str) -> Result<serde_json::Value, HistoryError> {
+        self.part(job, run)
+    }
+
     /// A part of a report.
     fn part<T: DeserializeOwned>(&self, job: &str, run: &str) -> Result<T, HistoryError> {
         let path = self.path(job, run);

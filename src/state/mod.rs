@@ -2,6 +2,7 @@
 //! the locks that keep runs apart.
 
 pub(crate) mod database;
+pub(crate) mod erase;
 pub(crate) mod files;
 pub(crate) mod folder;
 pub mod history;
@@ -12,7 +13,7 @@ mod rights;
 pub mod snapshots;
 
 pub use database::{
-    Again, FirstNumber, Holds, KnownChanges, KnownUser, LinkedUsers, Numbered, Paused,
+    Again, ErasedRows, FirstNumber, Holds, KnownChanges, KnownUser, LinkedUsers, Numbered, Paused,
     RefusedAccount, RejectedRow, Rejections, Remembered, SeenHold, Sought, State, Written, all_dns,
     all_holds, all_pauses, all_rejected, has_refusals, known, last_dns,
 };

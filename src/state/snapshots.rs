@@ -177,6 +177,29 @@ impl Snapshots {
         folder.is_some_and(|folder| folder.has(&file_of(run)))
     }
 
+    /// The runs and jobs of all snapshots, newest first.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn all(&self) -> Result<Vec<(String, String)>, StateError> {
+        self.names(None)
+    }
+
+    /// Puts a snapshot in the place of the one that its run has.
+    ///
+    /// # Errors
+    /// It cannot be written; then the other one stays.
+    pub fn replace(&self, snapshot: Snapshot) -> Result<(), StateError> {
+        let Snapshot { head, users } = snapshot;
+        let folder = Folder::make(&self.state_dir)?
+            .make_sub(FOLDER)?
+            .make_sub(&head.job)?;
+        let name = file_of(&head.run);
+        let packed = packed(&head, users.into_iter())
+            .map_err(|error| StateError::new("write", &folder.path().join(&name), error))?;
+        folder.replace(&name, &packed)
+    }
+
     fn names(&self, job: Option<&str>) -> Result<Vec<(String, String)>, StateError> {
         let mut names = Vec::new();
         let Some(all) = self.folder()? else {

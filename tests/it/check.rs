@@ -9,16 +9,23 @@ mod ftrack;
 mod limits;
 mod settings;
 mod stalls;
+mod standing;
 pub mod world;
 
-use ftrack_ldap_sync::{command, model::server_kind::ServerKind};
+use ftrack_ldap_sync::{command, command::check::checks::CHECKS, model::server_kind::ServerKind};
 use serde_json::Value;
 
 use self::world::{KEY, World, bare};
 use crate::{
     directory::people,
+    readme::text_of,
     slapd::{SYNC_PASSWORD, Setup, Slapd},
 };
+
+/// What is looked at about a server over TLS.
+const SERVER: [&str; 9] = [
+    "name", "port", "tls", "bind", "server", "kind", "paging", "clock", "account",
+];
 
 fn slapd() -> Slapd {
     Setup::new(people(3)).start()
@@ -60,12 +67,12 @@ fn where_all_is_well_everything_was_looked_at() {
     let checked = world.check(&[]);
     assert_eq!((checked.status, checked.trouble()), (0, Vec::new()));
     let url = bare(&slapd.tls_url());
-    assert_eq!(checked.well("configuration"), ["configuration", "state"]);
-    assert_eq!(checked.well("job artists"), ["attributes", "schedule"]);
     assert_eq!(
-        checked.well(&format!("directory studio {url}")),
-        ["name", "port", "tls", "bind", "server", "kind"]
+        checked.well("configuration"),
+        ["configuration", "state", "certificate"]
     );
+    assert_eq!(checked.well("job artists"), ["attributes", "schedule"]);
+    assert_eq!(checked.well(&format!("directory studio {url}")), SERVER);
     assert_eq!(
         checked.well(&format!("job artists at {url}")),
         [
@@ -85,11 +92,14 @@ fn where_all_is_well_everything_was_looked_at() {
         [
             "connection",
             "key",
+            "clock",
             "schema",
             "permission",
+            "permission_create",
             "administrator_role",
             "administrators",
-            "default_role"
+            "default_role",
+            "seats"
         ]
     );
     assert_eq!(
@@ -125,7 +135,7 @@ fn people_read_one_line_for_each_finding() {
          shows it; did you mean mail?",
         &format!("ftrack {}", world.server),
         "  ok    permission          the key may write users",
-        "1 failed, 0 warnings, 23 ok.",
+        "1 failed, 0 warnings, 30 ok.",
     ] {
         assert!(
             lines.contains(&line),
@@ -171,4 +181,31 @@ fn programs_read_the_same_as_json() {
         (&bind["result"], &bind["advice"]),
         (&Value::from("ok"), &Value::Null)
     );
+}
+
+#[test]
+fn the_page_has_every_check_with_its_facts() {
+    let page = text_of("deploy/operation/check.md");
+    let rows = page.split("| check | says | facts |").nth(1).unwrap();
+    let rows: Vec<(String, Vec<String>)> = rows
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| {
+            let cells: Vec<&str> = line.split(" | ").collect();
+            let words = |cell: &str| -> Vec<String> {
+                let words = cell.split('`').skip(1).step_by(2);
+                words.map(str::to_owned).collect()
+            };
+            let check = words(cells[0]).remove(0);
+            (check, words(cells.last().unwrap()))
+        })
+        .collect();
+    let checks: Vec<(String, Vec<String>)> = CHECKS
+        .iter()
+        .map(|(check, facts)| {
+            let facts = facts.iter().map(|fact| (*fact).to_owned());
+            ((*check).to_owned(), facts.collect())
+        })
+        .collect();
+    assert_eq!(rows, checks);
 }

@@ -206,6 +206,7 @@ fn follow(directory: &RealDirectory) {
     examples::work(directory);
     if directory.kind.is_active_directory() {
         domain::binds_under_any_name(directory);
+        domain::stays_usable(directory);
     }
     let proxy = directory.proxy();
     let views = views::views(directory, &proxy);

@@ -217,6 +217,29 @@ fn at_openldap() {
     );
 }
 
+/// The configuration that `init` writes works, with a principal and without.
+#[test]
+fn a_first_configuration_with_tickets() {
+    if must_skip("a_first_configuration_with_tickets", OF_KDC) {
+        return;
+    }
+    let kdc = Kdc::start();
+    let slapd = kdc.slapd("");
+    let ca = slapd.ca_file();
+    let ca = ca.to_str().unwrap();
+    for (url, options) in [
+        (ldaps(&slapd), &["--bind", "gssapi", "--ca-file", ca][..]),
+        (ldap(&slapd), &["--principal", "ldap-sync@STUDIO.TEST"]),
+    ] {
+        let world = world(url.clone(), "", &slapd.ca_file(), &kdc.keys());
+        let bind = crate::init::entered::bind_of(world, &url, options);
+        assert!(
+            bind.starts_with("a bind as ldap-sync@STUDIO.TEST is accepted"),
+            "{bind}"
+        );
+    }
+}
+
 #[test]
 fn two_directories_are_entered_by_two_accounts() {
     if must_skip("two_directories_are_entered_by_two_accounts", OF_KDC) {

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod asked;
+pub mod entered;
 
 /// A folder in which a configuration is to be written, and its secrets are elsewhere.
 struct Place {
@@ -304,6 +305,18 @@ fn a_wrong_option_is_explained_and_nothing_is_written() {
             1,
             "Connection refused",
         ),
+        (
+            "--principal",
+            "sync@STUDIO.TEST".to_owned(),
+            2,
+            "--bind-dn belongs to --bind password, and not to --bind gssapi",
+        ),
+        (
+            "--bind",
+            "anonymous".to_owned(),
+            2,
+            "--bind-dn belongs to --bind password, and not to --bind anonymous",
+        ),
         ("--api-key-file", secret("wrong"), 1, "key"),
         (
             "--api-user",
@@ -312,7 +325,11 @@ fn a_wrong_option_is_explained_and_nothing_is_written() {
             "username is not valid",
         ),
     ] {
-        let ended = place.init(&with(&right, option, &value), &[]);
+        let mut options = with(&right, option, &value);
+        if !options.iter().any(|(known, _)| *known == option) {
+            options.push((option, value.clone()));
+        }
+        let ended = place.init(&options, &[]);
         assert_eq!(
             ended.status, status,
             "{option} {value}: {}{}",

@@ -31,6 +31,7 @@ mod directory_probe;
 mod directory_socket;
 mod directory_tls;
 mod embedded_directory;
+mod erase;
 mod events;
 mod expiry;
 mod explain;

@@ -4,7 +4,7 @@
 
 mod commands;
 mod form;
-mod leaving;
+pub mod leaving;
 pub mod recipes;
 mod rights;
 

@@ -409,3 +409,51 @@ fn a_first_configuration_may_name_a_domain() {
     assert_eq!(ended.status.code(), Some(1));
     assert!(!system.studio.folder().join("new.toml").exists());
 }
+
+/// The same, with a server behind the records, over TLS.
+#[test]
+fn a_first_configuration_of_a_domain_works() {
+    let test = "a_first_configuration_of_a_domain_works";
+    let Some((system, names, _)) = system(test) else {
+        return;
+    };
+    let slapd = Setup::new(crate::directory::people(3)).start();
+    let port = slapd.tls_url().port().unwrap();
+    let record = (0, 0, port, "dc1.studio.test");
+    names.says(OF_ALL, Say::Records(vec![record]));
+    let folder = system.studio.folder();
+    fs::write(folder.join("password"), crate::slapd::SYNC_PASSWORD).unwrap();
+    let (ftrack, ca) = (system.studio.ftrack_url(), slapd.ca_file());
+    let out = folder.join("new/config.toml").display().to_string();
+    fs::create_dir(folder.join("new")).unwrap();
+    let state = folder.join("new/state").display().to_string();
+    let options = [
+        ("--server", "studio.test"),
+        ("--ca-file", ca.to_str().unwrap()),
+        ("--bind-dn", crate::slapd::SYNC_DN),
+        ("--bind-password-file", "password"),
+        ("--base", crate::slapd::PEOPLE),
+        ("--ftrack", &ftrack),
+        ("--api-user", "ldap-sync"),
+        ("--api-key-file", "ftrack-api-key"),
+        ("--state-dir", &state),
+        ("--out", &out),
+    ];
+    let options = options.into_iter().flat_map(|(name, value)| [name, value]);
+    let arguments: Vec<&str> = ["init"].into_iter().chain(options).collect();
+    let ended = system.start(&arguments, &[]).wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let (said, failed) = (text(ended.stdout), text(ended.stderr));
+    assert_eq!(ended.status.code(), Some(0), "{said}{failed}");
+    let written = fs::read_to_string(&out).unwrap();
+    assert!(written.contains("srv = \"studio.test\""), "{written}");
+    let found = format!("_ldap._tcp.studio.test names ldaps://dc1.studio.test:{port}");
+    assert!(said.contains(&found), "{said}");
+    for line in ["0 failed", "is valid with its chain until"] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    let mut offline = std::process::Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"));
+    offline.args(["--config", &out, "check", "--offline"]);
+    let checked = offline.output().unwrap();
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+}

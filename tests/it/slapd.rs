@@ -9,7 +9,7 @@ use std::{
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use ftrack_ldap_sync::config::{Directory, Sasl, Secret};
@@ -49,12 +49,14 @@ pub fn socket_url(file: &Path) -> Url {
 /// Which certificate the server shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certificate {
-    /// For 127.0.0.1 and localhost.
+    /// For 127.0.0.1, localhost and dc1.studio.test.
     Good,
     /// For another host.
     WrongHost,
     /// For a time that is over.
     Expired,
+    /// For so many more days, and an hour.
+    ForDays(u64),
 }
 
 /// How a connection is encrypted.
@@ -560,7 +562,7 @@ pub fn write_certificates(folder: &Path, certificate: Certificate) {
     let names: &[&str] = if certificate == Certificate::WrongHost {
         &["elsewhere.test"]
     } else {
-        &["127.0.0.1", "localhost"]
+        &["127.0.0.1", "localhost", "dc1.studio.test"]
     };
     let mut server = CertificateParams::new(
         names
@@ -572,6 +574,11 @@ pub fn write_certificates(folder: &Path, certificate: Certificate) {
     if certificate == Certificate::Expired {
         server.not_before = rcgen::date_time_ymd(2020, 1, 1);
         server.not_after = rcgen::date_time_ymd(2020, 2, 1);
+    }
+    if let Certificate::ForDays(days) = certificate {
+        let left = Duration::from_secs(days * 86_400 + 3600);
+        let end = SystemTime::now() + left;
+        server.not_after = end.into();
     }
     server.distinguished_name.push(DnType::CommonName, "slapd");
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

@@ -6,6 +6,8 @@ use super::{
     finding::{About, Finding},
     people,
     people::{Counted, JobAtServer},
+    replicas,
+    replicas::Replica,
 };
 use crate::{
     config::Directory,
@@ -17,6 +19,7 @@ use crate::{
         schema::Schema,
         srv::Found,
     },
+    model::freshness::Freshness,
     run::LdapWork,
 };
 
@@ -55,6 +58,7 @@ pub async fn look(
     };
     let mut findings = about.into_findings();
     let mut refused_at: Option<String> = None;
+    let mut shown = Vec::new();
     for server in servers.iter() {
         let connector = &server.connector;
         let credentials = match &refused_at {
@@ -63,12 +67,17 @@ pub async fn look(
             }
             Some(_) | None => Credentials::Try,
         };
-        let (found, is_refused) = look_at_server(pool, connector, jobs, &credentials, limits).await;
-        findings.extend(found);
-        if is_refused {
+        let looked = look_at_server(pool, connector, jobs, &credentials, limits).await;
+        findings.extend(looked.findings);
+        if looked.is_refused {
             refused_at = Some(connector.server().to_owned());
         }
+        shown.extend(looked.freshness.map(|shows| Replica {
+            server: connector.server().to_owned(),
+            shows,
+        }));
     }
+    findings.extend(replicas::compare(pool.name(), &shown));
     findings
 }
 
@@ -104,14 +113,23 @@ enum Credentials<'a> {
     Spare { refused_at: &'a str },
 }
 
-/// The findings about one server, and whether it refused the credentials.
+/// What a look at one server showed.
+struct Looked {
+    findings: Vec<Finding>,
+    /// Whether it refused the credentials.
+    is_refused: bool,
+    /// How current it is, where it was read.
+    freshness: Option<Freshness>,
+}
+
+/// Looks at one server.
 async fn look_at_server(
     pool: &DirectoryPool,
     connector: &Connector,
     jobs: &[(&str, &LdapWork)],
     credentials: &Credentials<'_>,
     limits: Limits,
-) -> (Vec<Finding>, bool) {
+) -> Looked {
     let mut about = About::new(format!("directory {} {}", pool.name(), connector.server()));
     let mut probe = Probe::new(pool, connector);
     let mut is_spared = false;
@@ -141,17 +159,20 @@ async fn look_at_server(
         );
     }
     let mut of_jobs = Vec::new();
+    let mut freshness = None;
     match entered {
         Ok(None) => {}
         Ok(Some(mut entered)) => {
             of_jobs = look_at_jobs(&mut entered, connector, jobs, limits.read).await;
+            freshness = Some(entered.freshness);
         }
         Err(_) => out_of_time(&mut about, "checking this server", limits.server),
     }
-    (
-        about.into_findings().into_iter().chain(of_jobs).collect(),
+    Looked {
+        findings: about.into_findings().into_iter().chain(of_jobs).collect(),
         is_refused,
-    )
+        freshness,
+    }
 }
 
 /// The findings about the jobs' searches, until nothing else can be asked.
@@ -187,6 +208,9 @@ async fn look_at_jobs(
                 | Probed::Bind
                 | Probed::RootDse
                 | Probed::Kind
+                | Probed::Paging
+                | Probed::Clock
+                | Probed::Account
                 | Probed::Limits
                 | Probed::DirectoryId
                 | Probed::Freshness
@@ -300,6 +324,9 @@ fn tell(about: &mut About, connector: &Connector, step: &Step, gravity: Severity
         Probed::Bind => "bind",
         Probed::RootDse => "server",
         Probed::Kind => "kind",
+        Probed::Paging => "paging",
+        Probed::Clock => "clock",
+        Probed::Account => "account",
         Probed::Limits => "limits",
         Probed::DirectoryId => "directory_id",
         Probed::Freshness => "freshness",
@@ -325,4 +352,5 @@ fn tell(about: &mut About, connector: &Connector, step: &Step, gravity: Severity
             about.fail(check, what, way_out);
         }
     }
+    about.facts(&step.facts);
 }

@@ -1,6 +1,9 @@
 //! Findings of `check`.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use serde_json::Value;
 
 /// One check and its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,6 +19,9 @@ pub struct Finding {
     pub detail: String,
     /// What to do; absent when the level is `Ok`.
     pub advice: Option<String>,
+    /// What was found, for programs: the fields depend on the check, and many have none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<&'static str, Value>,
 }
 
 /// Result of a check.
@@ -72,6 +78,13 @@ impl About {
         self.push(check, Verdict::Fail, detail.into(), Some(advice.into()));
     }
 
+    /// Adds what the last finding found, for programs.
+    pub fn facts(&mut self, facts: &BTreeMap<&'static str, Value>) {
+        if let Some(last) = self.findings.last_mut() {
+            last.facts.clone_from(facts);
+        }
+    }
+
     /// Whether something has failed.
     #[must_use]
     pub fn has_failed(&self) -> bool {
@@ -116,6 +129,7 @@ impl About {
             result,
             detail,
             advice: advice.filter(|advice| !advice.is_empty()),
+            facts: BTreeMap::new(),
         });
     }
 }

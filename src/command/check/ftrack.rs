@@ -1,6 +1,8 @@
 //! Checks ftrack: whether it can be reached, accepts the key, allows writing users, and has what
 //! the jobs name.
 
+mod permissions;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -8,9 +10,11 @@ use std::{
 };
 
 use chrono::Utc;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    certificates,
     finding::{About, Finding},
     offline::Compiled,
 };
@@ -24,7 +28,7 @@ use crate::{
         read,
         read::{GrantNames, MissingGroups},
         seats, server,
-        server::{Permission, Schemas},
+        server::Schemas,
         session::{Reader, Until, Writer},
         user_state,
         user_state::Columns,
@@ -37,6 +41,7 @@ use crate::{
     },
     run::{CompiledJob, LdapWork},
     sync::{rules, rules::BadUserType},
+    tls::expiry::{self, Of},
 };
 
 /// Settings for the check: each call is tried at most twice, and two calls fit into `limit`.
@@ -106,7 +111,7 @@ impl Look<'_> {
             return;
         }
         self.schemas().await;
-        self.permission().await;
+        permissions::look(self).await;
         if !self.jobs.is_empty() {
             self.security_roles().await;
             self.of_jobs().await;
@@ -127,6 +132,7 @@ impl Look<'_> {
                     "key",
                     format!("the key of {} is accepted", self.ftrack.api_user),
                 );
+                self.certificate();
                 self.clock();
                 true
             }
@@ -135,6 +141,20 @@ impl Look<'_> {
                 false
             }
         }
+    }
+
+    /// How long the certificate is valid that the server showed.
+    fn certificate(&mut self) {
+        let host = self.ftrack.server.host_str().unwrap_or_default();
+        let Some(end) = expiry::of(Of::Ftrack, host) else {
+            return;
+        };
+        certificates::tell(
+            &mut self.about,
+            "tls",
+            ("the certificate, which is trusted,", end),
+            "renew it on ftrack's server before then: afterwards no run can read it",
+        );
     }
 
     /// Whether the two clocks agree, by which people are missing and limits are counted.
@@ -147,7 +167,18 @@ impl Look<'_> {
             let way_out = "set the clock that is wrong: while they drift apart, limits.per and \
                            users.deactivate_after take longer";
             self.about.warn("clock", told, way_out);
+        } else if clocks.ftrack.is_some() {
+            let told = "this machine's clock and ftrack's agree";
+            self.about.ok("clock", told);
+        } else {
+            let told = "ftrack's answers do not tell its time (no header Date)";
+            self.about.ok("clock", told);
         }
+        let ahead = clocks
+            .ftrack
+            .map(|ftrack| (ftrack - clocks.here).num_seconds());
+        let facts = [("difference_seconds", json!(ahead))];
+        self.about.facts(&facts.into());
     }
 
     async fn schemas(&mut self) {
@@ -185,27 +216,6 @@ impl Look<'_> {
                 self.work(&schemas);
             }
             Err(error) => self.fail("schema", &error),
-        }
-    }
-
-    async fn permission(&mut self) {
-        const WAY_OUT: &str = "give the role of ftrack.api_user the permission to manage users";
-        match server::permission(self.writer, &self.ftrack.api_user, &self.until).await {
-            Ok(Permission::Granted) => self.about.ok("permission", "the key may write users"),
-            Ok(Permission::Refused(refusal)) => self.about.fail(
-                "permission",
-                format!("the key may not write users: {refusal}"),
-                WAY_OUT,
-            ),
-            Ok(Permission::Unknown(why)) => {
-                let detail = format!("cannot determine whether the key may write users: {why}");
-                self.about.warn(
-                    "permission",
-                    detail,
-                    format!("try a sync; if it is refused, {WAY_OUT}"),
-                );
-            }
-            Err(error) => self.fail("permission", &error),
         }
     }
 
@@ -391,7 +401,9 @@ impl Look<'_> {
     /// How many seats are free, where the server tells.
     async fn seats(&mut self, used: usize) {
         let Some(all) = seats::seats(self.reader, &self.until).await else {
-            return;
+            let detail = "ftrack does not tell how many seats there are, so whether some are free is \
+                          not known";
+            return self.about.ok("seats", detail);
         };
         let detail = format!("{} of {all} seats are free", all.saturating_sub(used));
         if used < all {
@@ -401,6 +413,9 @@ impl Look<'_> {
                            get no active user";
             self.about.warn("seats", detail, way_out);
         }
+        let free = all.saturating_sub(used);
+        let facts = [("seats", json!(all)), ("free", json!(free))];
+        self.about.facts(&facts.into());
     }
 
     /// Whether the server shows what people carry who are to be deactivated.

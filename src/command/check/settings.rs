@@ -4,14 +4,16 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use chrono::{DateTime, Utc};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
+use serde_json::json;
 
-use super::finding::About;
+use super::{certificates, finding::About};
 use crate::{
     config::{
         Adopt, Config, Credential, Directory, Job, Kerberos, LdapJob, Limit, Sasl, Scope,
         Unreadable,
     },
     directory::{certificate::expiry, dn::Dn},
+    model::ending,
 };
 
 /// Others than the owner and the group may read the file.
@@ -138,18 +140,48 @@ fn certificate_file(about: &mut About, key: &str, file: &Path, now: DateTime<Utc
     let expiries: Vec<DateTime<Utc>> = certificates
         .filter_map(|certificate| expiry(&certificate))
         .collect();
-    let Some(last) = expiries.iter().max() else {
+    let (Some(first), Some(last)) = (expiries.iter().min(), expiries.iter().max()) else {
         return;
     };
-    let expired = expiries.iter().filter(|expiry| **expiry < now).count();
+    let over = expiries.iter().filter(|end| **end < now).count();
+    let near = expiries.iter().filter(|end| ending::is_near(**end, now));
+    let near = near.count().saturating_sub(over);
     let (file, way_out) = (file.display(), "replace it with one that is valid");
-    if *last < now {
-        let detail = format!("{file}, of {key}, expired on {}", last.date_naive());
-        about.fail("certificate", detail, way_out);
-    } else if expired > 0 {
-        let detail = format!("{expired} certificates in {file}, of {key}, have expired");
-        about.warn("certificate", detail, way_out);
+    // The program's own is used with its chain; of those that are trusted, one is enough.
+    let end = if key.ends_with("client_cert_file") {
+        *first
+    } else {
+        *last
+    };
+    if expiries.len() == 1 || ending::is_near(end, now) {
+        let what = format!("{file}, of {key},");
+        return certificates::tell_at(about, "certificate", (&what, end), way_out, now);
     }
+    let all = expiries.len();
+    let day = ending::day_of(*first, now);
+    match (over, near) {
+        (0, 0) => about.ok(
+            "certificate",
+            format!("{file}, of {key}: {all} certificates, of which the first expires on {day}"),
+        ),
+        (0, near) => about.warn(
+            "certificate",
+            format!(
+                "{file}, of {key}: {near} of {all} certificates expire soon, the first on {day}"
+            ),
+            way_out,
+        ),
+        (over, _) => about.warn(
+            "certificate",
+            format!("{over} certificates in {file}, of {key}, have expired"),
+            way_out,
+        ),
+    }
+    let facts = [
+        ("expires_at", json!(ending::rfc3339(*first))),
+        ("days_left", json!(ending::days_left(*first, now))),
+    ];
+    about.facts(&facts.into());
 }
 
 /// The settings of a job.

@@ -7,7 +7,11 @@ use toml::Value as Toml;
 use url::{Host, Url};
 
 use super::{InitArgs, KEY_FILE, PASSWORD_FILE};
-use crate::{command::config::of_template, config::Secret, model::server_kind::ServerKind};
+use crate::{
+    command::config::of_template,
+    config::{Secret, is_socket},
+    model::server_kind::ServerKind,
+};
 
 /// What stands for what was not answered yet; nothing is asked of it.
 const UNKNOWN_FTRACK: &str = "https://unknown.invalid";
@@ -24,7 +28,7 @@ pub struct Answers {
     pub ca_file: Option<PathBuf>,
     pub kind: ServerKind,
     /// None while it is not known: the server is asked without.
-    pub bind: Option<(String, Typed)>,
+    pub bind: Option<Bind>,
     pub base: Option<String>,
     pub ftrack: Option<String>,
     pub api_user: Option<String>,
@@ -45,6 +49,19 @@ impl Default for Servers {
     fn default() -> Self {
         Self::Urls(Vec::new())
     }
+}
+
+/// How the directory is entered.
+#[derive(Debug, Clone)]
+pub enum Bind {
+    /// By a DN with its password.
+    Password(String, Typed),
+    /// By a client certificate and its key, in these files, or as the program's user on a socket.
+    External(Option<(PathBuf, PathBuf)>),
+    /// With a Kerberos ticket, for this principal if there are several.
+    Gssapi(Option<String>),
+    /// As nobody in particular.
+    Anonymous,
 }
 
 /// A secret: in a file of its own already, or to be written to one.
@@ -78,7 +95,10 @@ impl Answers {
 
     /// The secrets that are to be written, with the names of their files.
     pub fn typed(&self) -> Vec<(&'static str, &Secret)> {
-        let password = self.bind.as_ref().map(|(_, password)| password);
+        let password = match &self.bind {
+            Some(Bind::Password(_, password)) => Some(password),
+            Some(Bind::External(_) | Bind::Gssapi(_) | Bind::Anonymous) | None => None,
+        };
         let both = [(PASSWORD_FILE, password), (KEY_FILE, self.key.as_ref())];
         let typed = both.into_iter().filter_map(|(name, secret)| match secret {
             Some(Typed::Now(secret)) => Some((name, secret)),
@@ -99,7 +119,12 @@ impl Answers {
             }
             Servers::Domain(domain) => (String::new(), Some(quoted(domain))),
         };
-        let bind = self.bind.as_ref();
+        let (password, sasl, certificate, principal) = match &self.bind {
+            Some(Bind::Password(dn, password)) => (Some((dn, password)), None, None, None),
+            Some(Bind::External(files)) => (None, Some("external"), files.as_ref(), None),
+            Some(Bind::Gssapi(principal)) => (None, Some("gssapi"), None, principal.as_deref()),
+            Some(Bind::Anonymous) | None => (None, None, None, None),
+        };
         let base = self.base.as_deref().unwrap_or(UNKNOWN_BASE);
         let key = self.key.as_ref();
         let values: Value = context! {
@@ -110,8 +135,12 @@ impl Answers {
             api_key_file => quoted(key.map_or_else(|| KEY_FILE.to_owned(), |key| key.file(KEY_FILE))),
             srv,
             urls,
-            bind_dn => bind.map(|(dn, _)| quoted(dn)),
-            bind_password_file => bind.map(|(_, password)| quoted(password.file(PASSWORD_FILE))),
+            bind_dn => password.map(|(dn, _)| quoted(dn)),
+            bind_password_file => password.map(|(_, password)| quoted(password.file(PASSWORD_FILE))),
+            sasl,
+            client_cert_file => certificate.map(|(certificate, _)| path(certificate)),
+            client_key_file => certificate.map(|(_, key)| path(key)),
+            principal => principal.map(quoted),
             start_tls => self.needs_start_tls(),
             ca_file => self.ca_file.as_deref().map(path),
             timezone => zone(),
@@ -120,12 +149,26 @@ impl Answers {
         of_template(self.kind, values)
     }
 
-    /// Whether a password would go over the network in plain text otherwise.
+    /// Whether a password would go over the network in plain text otherwise, or nobody would see the
+    /// client certificate. With a ticket, each message is sealed.
     fn needs_start_tls(&self) -> bool {
+        let Servers::Urls(urls) = &self.servers else {
+            return false;
+        };
+        let mut plain = urls.iter().filter(|url| url.scheme() == "ldap");
+        match &self.bind {
+            Some(Bind::External(Some(_))) => plain.next().is_some(),
+            Some(Bind::Gssapi(_)) => false,
+            Some(Bind::Password(..) | Bind::External(None) | Bind::Anonymous) | None => {
+                plain.any(|url| !is_here(url))
+            }
+        }
+    }
+
+    /// Whether all servers are sockets of this machine.
+    pub fn are_sockets(&self) -> bool {
         match &self.servers {
-            Servers::Urls(urls) => urls
-                .iter()
-                .any(|url| url.scheme() == "ldap" && !is_here(url)),
+            Servers::Urls(urls) => !urls.is_empty() && urls.iter().all(is_socket),
             Servers::Domain(_) => false,
         }
     }
@@ -179,7 +222,7 @@ mod tests {
             servers: Servers::Urls(vec!["ldap://ldap.studio.test".parse().unwrap()]),
             ca_file: Some(odd.into()),
             kind: ServerKind::OpenLdap,
-            bind: Some((odd.into(), Typed::InFile(odd.into()))),
+            bind: Some(Bind::Password(odd.into(), Typed::InFile(odd.into()))),
             base: Some(odd.into()),
             ftrack: Some(odd.into()),
             api_user: Some(odd.into()),
@@ -208,6 +251,38 @@ mod tests {
         assert_eq!(directory["start_tls"].as_bool(), Some(true));
         assert_eq!(config["ftrack"]["api_key_file"].as_str(), Some(KEY_FILE));
         assert!(!config.contains_key("x") && config.len() == 4, "{text}");
+    }
+
+    #[test]
+    fn each_way_to_enter_is_a_configuration_of_its_own() {
+        let odd = "a\"b'c\\d\n[x]";
+        for (bind, keys) in [
+            (
+                Bind::External(Some((odd.into(), odd.into()))),
+                &["client_cert_file", "client_key_file", "sasl"][..],
+            ),
+            (Bind::External(None), &["sasl"]),
+            (Bind::Gssapi(Some(odd.into())), &["principal", "sasl"]),
+            (Bind::Gssapi(None), &["sasl"]),
+            (Bind::Anonymous, &[]),
+        ] {
+            let answers = Answers {
+                bind: Some(bind),
+                ..Answers::default()
+            };
+            let config: toml::Table = answers.to_toml().unwrap().parse().unwrap();
+            let directory = config["directories"]["studio"].as_table().unwrap();
+            let mut found: Vec<&str> = directory
+                .keys()
+                .map(String::as_str)
+                .filter(|key| !["kind", "urls"].contains(key))
+                .collect();
+            found.sort_unstable();
+            assert_eq!(found, keys);
+            for key in keys.iter().filter(|key| **key != "sasl") {
+                assert_eq!(directory[*key].as_str(), Some(odd), "{key}");
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is asked about the two servers, each answer tried at once.
 
+mod account;
+
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -48,7 +50,7 @@ pub async fn ask_directory(
     args: &InitArgs,
 ) -> Result<(), Stop> {
     ask_servers(asker, stage, answers, args).await?;
-    let mut greeting = ask_account(asker, stage, answers, args).await?;
+    let mut greeting = account::ask(asker, stage, answers, args).await?;
     greeting.kind = ask_kind(asker, &greeting, args).await?;
     answers.kind = greeting.kind;
     ask_base(asker, stage, answers, (args, &greeting)).await
@@ -160,48 +162,6 @@ async fn ask_kind(
         match ServerKind::named(&answer) {
             Some(kind) => return Ok(kind),
             None => asker.again(Stop::usage(&format!("{answer:?} is no kind of directory")))?,
-        }
-    }
-}
-
-/// The account that reads, as which the server is entered. Each wrong password counts against it.
-async fn ask_account(
-    asker: &Asker<'_>,
-    stage: &Stage,
-    answers: &mut Answers,
-    args: &InitArgs,
-) -> Result<Greeting, Stop> {
-    let mut given = args.bind_dn.clone();
-    let mut given_file = args.bind_password_file.as_deref();
-    let mut last: Option<String> = None;
-    loop {
-        let dn = match given.take() {
-            Some(dn) => dn,
-            None => {
-                let question = "Account that reads the directory (bind DN)";
-                asker.line(question, last.as_deref()).await?
-            }
-        };
-        let password = match given_file.take().map(in_file) {
-            Some(Ok(password)) => password,
-            Some(Err(stop)) => {
-                asker.again(stop)?;
-                given = Some(dn);
-                continue;
-            }
-            None => Typed::Now(asker.secret("Its password").await?),
-        };
-        last = Some(dn.clone());
-        answers.bind = Some((dn, password));
-        let Some(config) = configured(asker, stage, answers)? else {
-            continue;
-        };
-        match asker.unless_stopped(greeted(&config)).await? {
-            Ok(greeting) => {
-                asker.say("  The account is accepted.");
-                return Ok(greeting);
-            }
-            Err(error) => asker.again(of_directory(&error))?,
         }
     }
 }

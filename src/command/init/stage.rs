@@ -12,7 +12,7 @@ use tempfile::{TempDir, TempPath};
 
 use super::{InitArgs, KEY_FILE, PASSWORD_FILE, answers::Answers};
 use crate::{
-    cli::Stop,
+    cli::{BindWith, Stop},
     config::{self, Config, Environment},
 };
 
@@ -35,7 +35,8 @@ impl Stage {
         let secrets = [
             (
                 PASSWORD_FILE,
-                args.bind_password_file.is_none(),
+                args.bind_password_file.is_none()
+                    && args.bind.unwrap_or_else(|| args.implied_bind()) == BindWith::Password,
                 "--bind-password-file",
             ),
             (KEY_FILE, args.api_key_file.is_none(), "--api-key-file"),

@@ -1,14 +1,18 @@
 //! What a mapping makes of an entry, as it stands in an expected file and as it is.
 
+mod collisions;
+
 use std::collections::BTreeMap;
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
+
+use collisions::{Claim, shared_mails, skip_rivals};
 
 use crate::{
     config::LdapJob,
     directory::from_file::{FileEntry, FileId, FilePerson, FromFile, Standing},
-    model::{account::Account, grant::GrantName, reason::Reason},
+    model::{account::Account, grant::GrantName, picture::ImageForm, reason::Reason},
     sync::{
         desired::{DesiredValue, Mapped, Person},
         mapping::Mapping,
@@ -57,6 +61,9 @@ pub struct Outcome {
     pub roles: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
+    /// The form of the picture that is sent, `jpeg` or `png`, or why none of those is that are there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub custom_attributes: BTreeMap<String, Custom>,
 }
@@ -71,6 +78,8 @@ pub enum Verdict {
     MissingValue,
     /// A value cannot be used, and the entry is skipped.
     InvalidValue,
+    /// Another entry asks for the same login, or shows the same id, and neither gets a user.
+    Collision,
     /// The filter does not match it.
     FilteredOut,
     /// It lies outside of the search bases.
@@ -95,6 +104,7 @@ impl Verdict {
             Self::User => "user",
             Self::MissingValue => "skipped, a required value is missing",
             Self::InvalidValue => "skipped, a value cannot be used",
+            Self::Collision => "skipped, as another entry",
             Self::FilteredOut => "not matched by the filter",
             Self::OutsideBases => "outside of the search bases",
             Self::NotAMember => "in none of the groups of member_of",
@@ -117,7 +127,16 @@ impl Outcome {
             active_unclear: None,
             roles: Vec::new(),
             groups: Vec::new(),
+            picture: None,
             custom_attributes: BTreeMap::new(),
+        }
+    }
+
+    /// One that is skipped, and why.
+    pub fn skipped(dn: String, verdict: Verdict, reason: &Reason) -> Self {
+        Self {
+            reason: Some(reason.to_string()),
+            ..Self::new(dn, verdict)
         }
     }
 
@@ -180,11 +199,29 @@ pub fn outcomes(
         ));
     }
     let keys = mapping.custom_keys();
+    let now = Utc::now();
+    let claims: Vec<Claim> = entries.iter().map(|entry| claim(entry, now)).collect();
     let outcomes = entries.into_iter().map(|entry| {
         let is_unread_group = entry.is_group && !matches!(entry.standing, Standing::Person(_));
         (is_unread_group, outcome(entry, shows_ids, &of_grants, keys))
     });
-    (outcomes.collect(), notes)
+    let mut outcomes: Vec<(bool, Outcome)> = outcomes.collect();
+    skip_rivals(&mut outcomes, &claims);
+    notes.extend(shared_mails(&outcomes, job.users.adopt));
+    (outcomes, notes)
+}
+
+/// What an entry claims for its person alone.
+fn claim(entry: &FileEntry<Mapped>, now: DateTime<Utc>) -> Claim {
+    let person = person_of(entry);
+    Claim {
+        id: person.and_then(|person| match &person.id {
+            FileId::Is(id) => Some(id.clone()),
+            FileId::Several(_) | FileId::None => None,
+        }),
+        // Without an account and a user, nobody asks for a login.
+        asks_for_login: person.is_some_and(|person| !person.account.is_disabled(now)),
+    }
 }
 
 fn person_of<T>(entry: &FileEntry<T>) -> Option<&FilePerson<T>> {
@@ -223,6 +260,11 @@ fn outcome(
             let mut outcome = Outcome::new(dn, Verdict::User);
             outcome.put_values(&person, keys);
             outcome.put_account(shown.account);
+            outcome.picture = shown.picture.map(|picture| match picture {
+                Ok(ImageForm::Jpeg) => "jpeg".to_owned(),
+                Ok(ImageForm::Png) => "png".to_owned(),
+                Err(unfit) => unfit.to_string(),
+            });
             for position in shown.memberships.of_grants.iter() {
                 let place = usize::try_from(*position).unwrap_or(usize::MAX);
                 for name in of_grants.get(place).iter().flat_map(|(names, _)| names) {

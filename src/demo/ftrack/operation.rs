@@ -133,8 +133,8 @@ fn server_information(world: &World, operation: &Value) -> Value {
         && let Some(user) = account::named(&world.store, &world.api_user)
     {
         let permissions: &[&str] = match world.rules.rights {
-            Rights::All => &["Manage User"],
-            Rights::NoUserWrites => &[],
+            Rights::All | Rights::NoMemberships => &["Manage User"],
+            Rights::NoUserWrites | Rights::NoNewUsers | Rights::NoRoles => &[],
         };
         told.insert(
             "user_information".to_owned(),

@@ -183,6 +183,12 @@ pub enum Rights {
     All,
     /// Everything but write users, their metadata, roles and custom attributes.
     NoUserWrites,
+    /// Everything but create users.
+    NoNewUsers,
+    /// Everything but change security roles.
+    NoRoles,
+    /// Everything but change memberships of groups.
+    NoMemberships,
 }
 
 /// Whether something is told.

@@ -216,7 +216,7 @@ fn revoke(writer: &mut Writer<'_>, operation: &Value) -> Result<(), ApiError> {
 
 /// The user and the role that the operation names: both exist, and the role is one for users.
 fn named(writer: &Writer<'_>, operation: &Value, role: &str) -> Result<(String, String), ApiError> {
-    if writer.rules.rights == Rights::NoUserWrites {
+    if matches!(writer.rules.rights, Rights::NoUserWrites | Rights::NoRoles) {
         return Err(ApiError::permission(
             "The API key is not permitted to change security roles.",
         ));

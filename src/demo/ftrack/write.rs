@@ -215,8 +215,9 @@ impl Writer<'_> {
     /// Refuses the writes that the server does not take from anybody, or not with this key.
     fn allowed(&self, action: &str, entity: EntityRef) -> Result<(), ApiError> {
         let name = &*self.store.model.entity(entity).name;
-        if self.rules.rights == Rights::NoUserWrites
-            && matches!(
+        let is_denied = match self.rules.rights {
+            Rights::All => false,
+            Rights::NoUserWrites => matches!(
                 name,
                 "User"
                     | "Metadata"
@@ -224,8 +225,12 @@ impl Writer<'_> {
                     | "UserCustomAttributeValue"
                     | "UserSecurityRole"
                     | "UserSecurityRoleProject"
-            )
-        {
+            ),
+            Rights::NoNewUsers => (name, action) == ("User", "create"),
+            Rights::NoRoles => matches!(name, "UserSecurityRole" | "UserSecurityRoleProject"),
+            Rights::NoMemberships => name == "Membership",
+        };
+        if is_denied {
             return Err(ApiError::permission(format!(
                 "The API key is not permitted to {action} {name}."
             )));

@@ -140,16 +140,68 @@ fn no_permission_to_write_users() {
     world
         .studio()
         .change_rules(|rules| rules.rights = Rights::NoUserWrites);
-    let (trouble, status) = world.check(&[]).only_trouble();
-    assert_eq!(status, 1);
+    let checked = world.check(&[]);
+    assert_eq!(checked.status, 1);
+    let trouble = checked.trouble();
+    assert_eq!(trouble.len(), 2, "{trouble:#?}");
     assert!(
-        trouble.starts_with(&format!(
+        trouble[0].starts_with(&format!(
             "fail permission about ftrack {}: the key may not write users: ",
             world.server
-        )) && trouble
+        )) && trouble[0]
             .ends_with("; give the role of ftrack.api_user the permission to manage users"),
-        "{trouble}"
+        "{trouble:#?}"
     );
+    assert!(
+        trouble[1].starts_with("fail permission_create about ftrack "),
+        "{trouble:#?}"
+    );
+}
+
+#[test]
+fn each_right_that_a_job_needs_is_tried_and_no_other() {
+    let (_slapd, mut world) = world();
+    let nothing = |world: &World| {
+        let applied = world.studio().applied();
+        applied.iter().all(|applied| applied.changes.is_empty())
+    };
+    let all = "roles = { User = [\"cn=a,dc=x\"] }\ngroups = { Departments = [\"cn=a,dc=x\"] }\n";
+    world
+        .studio()
+        .insert("Group", &json!({"id": "g-1", "name": "Departments"}))
+        .unwrap();
+    let rights = |world: &World| -> Vec<(String, String)> {
+        let checked = world.check(&[]);
+        let rights = checked.findings.into_iter();
+        rights
+            .filter(|finding| finding.check.starts_with("permission"))
+            .map(|finding| (finding.check, finding.result))
+            .collect()
+    };
+    let of = |results: &[(&str, &str)]| -> Vec<(String, String)> {
+        let pair = |(check, result): &(&str, &str)| ((*check).to_owned(), (*result).to_owned());
+        results.iter().map(pair).collect()
+    };
+    world.job = "users = { create = false }".into();
+    assert_eq!(rights(&world), of(&[("permission", "ok")]));
+    for (denied, checks) in [
+        (Rights::All, ["ok", "ok", "ok", "ok"]),
+        (Rights::NoNewUsers, ["ok", "fail", "ok", "ok"]),
+        (Rights::NoRoles, ["ok", "ok", "fail", "ok"]),
+        (Rights::NoMemberships, ["ok", "ok", "ok", "fail"]),
+    ] {
+        world.job = all.into();
+        world.studio().change_rules(|rules| rules.rights = denied);
+        let names = [
+            "permission",
+            "permission_create",
+            "permission_roles",
+            "permission_groups",
+        ];
+        let expected: Vec<_> = names.into_iter().zip(checks).collect();
+        assert_eq!(rights(&world), of(&expected), "{denied:?}");
+        assert!(nothing(&world), "{denied:?}: looking changes nothing");
+    }
 }
 
 #[test]

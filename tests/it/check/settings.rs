@@ -1,7 +1,12 @@
 //! Settings that are valid, and probably not what is intended.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    time::{Duration, SystemTime},
+};
 
+use chrono::{DateTime, TimeZone, Utc};
 use serde_json::json;
 
 use super::{
@@ -142,36 +147,89 @@ fn jobs_that_overlap() {
 
 #[test]
 fn a_certificate_file_that_expired() {
-    let certificate = |year: i32| {
-        let mut parameters = rcgen::CertificateParams::default();
-        parameters.not_before = rcgen::date_time_ymd(2000, 1, 1);
-        parameters.not_after = rcgen::date_time_ymd(year, 2, 3);
-        let key = rcgen::KeyPair::generate().unwrap();
-        parameters.self_signed(&key).unwrap().pem()
-    };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
     let mut world = World::at("ldaps://ldap.studio.test");
     world.directory_settings = format!("ca_file = {file:?}");
-    fs::write(&file, certificate(2020)).unwrap();
     let name = file.display();
-    assert_eq!(
-        trouble(&world),
-        [format!(
-            "fail certificate about configuration: {name}, of directories.studio.ca_file, expired \
-             on 2020-02-03; replace it with one that is valid"
-        )]
+    let of = format!("{name}, of directories.studio.ca_file,");
+    let only = |world: &World| world.check(&["--offline"]).only_trouble();
+    fs::write(&file, certificate(2020, 2)).unwrap();
+    let (expired, status) = only(&world);
+    assert!(
+        expired.starts_with(&format!(
+            "fail certificate about configuration: {of} expired on 2020-02-03 ("
+        )) && expired.ends_with(" days ago); replace it with one that is valid"),
+        "{expired}"
     );
-    fs::write(&file, certificate(2020) + &certificate(2099)).unwrap();
+    assert_eq!(status, 2);
+    fs::write(&file, certificate(2020, 2) + &certificate(2099, 2)).unwrap();
     assert_eq!(
-        trouble(&world),
-        [format!(
-            "warn certificate about configuration: 1 certificates in {name}, of \
-             directories.studio.ca_file, have expired; replace it with one that is valid"
-        )]
+        only(&world),
+        (
+            format!(
+                "warn certificate about configuration: 1 certificates in {name}, of \
+                 directories.studio.ca_file, have expired; replace it with one that is valid"
+            ),
+            0
+        )
     );
-    fs::write(&file, certificate(2099)).unwrap();
-    assert_eq!(trouble(&world), [] as [String; 0]);
+    fs::write(&file, certificate(2099, 2)).unwrap();
+    let checked = world.check(&["--offline"]);
+    assert_eq!(checked.trouble(), [] as [String; 0]);
+    let valid = checked.finding("configuration", "certificate");
+    assert!(
+        valid
+            .detail
+            .starts_with(&format!("{of} is valid until 2099-02-03 (in ")),
+        "{valid:?}"
+    );
+    assert_eq!(valid.facts["expires_at"], "2099-02-03T00:00:00Z");
+    let days = valid.facts["days_left"].as_i64().unwrap();
+    assert_eq!(days, (end(2099, 2) - Utc::now()).num_days());
+}
+
+#[test]
+fn certificates_that_expire_soon() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    let mut world = World::at("ldaps://ldap.studio.test");
+    world.directory_settings = format!("ca_file = {file:?}");
+    let mut parameters = rcgen::CertificateParams::default();
+    let end = SystemTime::now() + Duration::from_secs(9 * 86_400 + 3600);
+    parameters.not_after = end.into();
+    let soon = signed(&parameters);
+    let only = |world: &World| world.check(&["--offline"]).only_trouble();
+    fs::write(&file, &soon).unwrap();
+    let (trouble, status) = only(&world);
+    assert!(
+        trouble.contains("of directories.studio.ca_file, expires on ")
+            && trouble.ends_with(" (in 9 days); replace it with one that is valid"),
+        "{trouble}"
+    );
+    assert_eq!(status, 0);
+    fs::write(&file, soon + &certificate(2099, 2)).unwrap();
+    let (trouble, _) = only(&world);
+    assert!(
+        trouble.contains("ca_file: 1 of 2 certificates expire soon, the first on "),
+        "{trouble}"
+    );
+}
+
+fn end(year: i32, month: u32) -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(year, month, 3, 0, 0, 0).unwrap()
+}
+
+fn certificate(year: i32, month: u8) -> String {
+    let mut parameters = rcgen::CertificateParams::default();
+    parameters.not_before = rcgen::date_time_ymd(2000, 1, 1);
+    parameters.not_after = rcgen::date_time_ymd(year, month, 3);
+    signed(&parameters)
+}
+
+fn signed(parameters: &rcgen::CertificateParams) -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    parameters.self_signed(&key).unwrap().pem()
 }
 
 #[test]

@@ -9,7 +9,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use ftrack_ldap_sync::demo::ftrack::{FtrackServer, Options, Rules, Studio};
+use ftrack_ldap_sync::{
+    command::check::checks::CHECKS,
+    demo::ftrack::{FtrackServer, Options, Rules, Studio},
+};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
@@ -202,9 +205,11 @@ impl World {
                 result: text(finding, "result"),
                 detail: text(finding, "detail"),
                 advice: text(finding, "advice"),
+                facts: finding["facts"].clone(),
             })
             .collect();
         for finding in &findings {
+            finding.is_documented();
             assert_eq!(
                 finding.advice.is_empty(),
                 finding.result == "ok",
@@ -258,6 +263,20 @@ pub struct Finding {
     pub result: String,
     pub detail: String,
     pub advice: String,
+    pub facts: Value,
+}
+
+impl Finding {
+    /// Programs rely on the words of checks and facts.
+    fn is_documented(&self) {
+        let mut checks = CHECKS.iter();
+        let facts = checks.find(|(check, _)| *check == self.check);
+        let (_, facts) = facts.unwrap_or_else(|| panic!("no such check: {self:?}"));
+        let shown = self.facts.as_object();
+        for name in shown.into_iter().flat_map(|facts| facts.keys()) {
+            assert!(facts.contains(&name.as_str()), "{name}: {self:?}");
+        }
+    }
 }
 
 impl Checked {
@@ -275,6 +294,7 @@ impl Checked {
                     result,
                     detail,
                     advice,
+                    ..
                 } = finding;
                 format!("{result} {check} about {about}: {detail}; {advice}")
             })
@@ -287,6 +307,14 @@ impl Checked {
             Ok([only]) => (only, self.status),
             Err(others) => panic!("not one finding but {others:#?}"),
         }
+    }
+
+    /// The first finding of a check about something.
+    pub fn finding(&self, about: &str, check: &str) -> &Finding {
+        let mut findings = self.findings.iter();
+        findings
+            .find(|finding| finding.about == about && finding.check == check)
+            .unwrap_or_else(|| panic!("no {check} about {about}: {:#?}", self.findings))
     }
 
     /// What was looked at and found well about something.

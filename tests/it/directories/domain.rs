@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use chrono::{TimeDelta, Utc};
+
 use super::{servers::RealDirectory, situation};
 use crate::{
     rules::add_config,
@@ -70,6 +72,65 @@ pub fn binds_under_any_name(directory: &RealDirectory) {
     set("userAccountControl", "66048");
     let checked = check(directory.bind_dn);
     assert!(checked.contains("is accepted"), "{checked}");
+}
+
+/// What `check` says of the account, the clock and of how results come.
+pub fn stays_usable(directory: &RealDirectory) {
+    let situation = situation(directory);
+    let lines = || {
+        let ended = situation.run(&["check"]);
+        let lines = ended.stdout.lines().map(str::trim_start);
+        let of = |line: &&str| {
+            let check = line.split_whitespace().nth(1);
+            check.is_some_and(|check| ["account", "clock", "paging"].contains(&check))
+        };
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        // The last one is ftrack's clock.
+        lines.filter(of).map(words).take(3).collect::<Vec<_>>()
+    };
+    let set = |attribute: &str, value: &str| {
+        directory.change(&format!(
+            "dn: {SYNC_DN}\nchangetype: modify\nreplace: {attribute}\n{attribute}: {value}\n"
+        ));
+    };
+    let [paging, clock, never] = <[String; 3]>::try_from(lines()).unwrap();
+    assert_eq!(
+        paging,
+        "ok paging results come in pages of 7 entries (RFC 2696), and attributes with very many \
+         values in ranges, of which each is fetched"
+    );
+    assert_eq!(
+        clock,
+        "ok clock this machine's clock and the server's agree"
+    );
+    let account = |line: &str| line.to_lowercase();
+    assert_eq!(
+        account(&never),
+        format!("ok account {SYNC_DN}: its password does not end; the account does not end")
+    );
+    // By the domain's policy, which is 42 days.
+    set("userAccountControl", "512");
+    let far = account(&lines()[2]);
+    assert!(
+        far.starts_with("ok account ")
+            && far.contains(": its password ends on ")
+            && far.contains(" (in 41 days); "),
+        "{far}"
+    );
+    let day = (Utc::now() + TimeDelta::days(9) + TimeDelta::hours(1)).timestamp();
+    let ticks = (day + 11_644_473_600) * 10_000_000;
+    set("accountExpires", &ticks.to_string());
+    let near = account(&lines()[2]);
+    assert!(
+        near.starts_with("warn account ")
+            && near.contains("; the account ends on ")
+            && near.contains(
+                " (in 9 days); extend the account before it ends: set-adaccountexpiration"
+            ),
+        "{near}"
+    );
+    set("accountExpires", "0");
+    set("userAccountControl", "66048");
 }
 
 /// The whole domain, which refers to its other naming contexts.

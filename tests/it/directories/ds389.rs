@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
+
 use super::{OF_389, servers::RealDirectory, situation};
 use crate::{
     ability::must_skip_as_root,
@@ -24,10 +26,46 @@ fn what_only_389_directory_server_has() {
         directory.join(&format!("p{number}"));
     }
     limits(&directory);
+    stays_usable(&directory);
     by_socket(&directory);
     locked_by_role(&directory);
     preserved(&directory);
     freeipa(&directory);
+}
+
+/// The account's end, the clock, and how results come.
+fn stays_usable(directory: &RealDirectory) {
+    let server = format!("directory studio {}", directory.url);
+    let account = || {
+        let checked = check(directory);
+        let account = checked.finding(&server, "account");
+        (account.result.clone(), account.detail.to_lowercase())
+    };
+    let found = |words: &str| {
+        format!(
+            "{}: {words}; no end of the account is shown",
+            directory.bind_dn
+        )
+    };
+    assert_eq!(
+        account(),
+        ("ok".into(), found("no end of its password is shown"))
+    );
+    let end = Utc::now() + TimeDelta::days(12) + TimeDelta::hours(1);
+    let value = end.format("%Y%m%d%H%M%SZ").to_string();
+    set(directory, "passwordExpirationTime", &[&value]);
+    let ends = format!("its password ends on {} (in 12 days)", end.date_naive());
+    assert_eq!(account(), ("warn".into(), found(&ends)));
+    set(directory, "passwordExpirationTime", &[]);
+    let checked = check(directory);
+    assert_eq!(
+        checked.finding(&server, "clock").detail,
+        "this machine's clock and the server's agree"
+    );
+    assert_eq!(
+        checked.finding(&server, "paging").detail,
+        "results come in pages of 7 entries (RFC 2696), and all values of an attribute at once"
+    );
 }
 
 /// `check` with pages of 7 entries.

@@ -2,7 +2,8 @@
 
 use ftrack_ldap_sync::ftrack::{
     error::FtrackErrorKind,
-    server::{Permission, information, permission, schemas},
+    rights::{Permission, Right, permission, somebody},
+    server::{information, schemas},
 };
 use serde_json::{Value, json};
 
@@ -87,8 +88,8 @@ async fn what_the_schemas_lack_is_named() {
     ));
 }
 
-/// What `permission` finds, and the update that it tried.
-async fn permission_of(users: Value, reply: Value) -> (Permission, Option<Value>) {
+/// What is found about a right, and the operation that was tried.
+async fn found(right: Right, users: Value, reply: Value) -> (Permission, Value) {
     let page = json!([{"action": "query", "data": users, "metadata": {"next": {"offset": null}}}]);
     let server = Scripted::start(move |number, _| {
         if number == 0 {
@@ -98,41 +99,68 @@ async fn permission_of(users: Value, reply: Value) -> (Permission, Option<Value>
         }
     })
     .await;
-    let found = permission(&server.session(), "ldap-sync", &until())
-        .await
-        .unwrap();
-    (
-        found,
-        server.calls().get(1).map(|call| call.operations[0].clone()),
-    )
+    let (session, until) = (server.session(), until());
+    let somebody = somebody(&session, "ldap-sync", &until).await.unwrap();
+    let found = permission(&session, right, &somebody.unwrap(), &until).await;
+    (found.unwrap(), server.calls()[1].operations[0].clone())
 }
 
 #[tokio::test]
-async fn the_permission_is_tried_with_an_update_that_changes_nothing() {
+async fn rights_are_tried_with_operations_that_change_nothing() {
     let users = json!([{"id": "u-1", "username": "LDAP-sync", "is_active": true}, {"id": "u-2", "username": "anna", "is_active": true}]);
+    let denied = json!({"exception": "PermissionError", "content": "no"});
+    let impossible = json!({"exception": "ValidationError", "content": "nothing to do"});
     let taken = json!([{"action": "update", "data": {"__entity_type__": "User", "id": "u-2"}}]);
-    let (found, tried) = permission_of(users.clone(), taken.clone()).await;
-    assert_eq!(found, Permission::Granted);
-    let update = json!({"action": "update", "entity_type": "User", "entity_key": ["u-2"], "entity_data": {"__entity_type__": "User"}});
-    assert_eq!(tried, Some(update));
+    for right in [
+        Right::ChangeUsers,
+        Right::CreateUsers,
+        Right::ChangeRoles,
+        Right::ChangeMemberships,
+    ] {
+        let (accepted, tried) = found(right, users.clone(), taken.clone()).await;
+        assert_eq!(accepted, Permission::Granted, "{right:?}");
+        let (refused, _) = found(right, users.clone(), denied.clone()).await;
+        assert!(
+            matches!(refused, Permission::Refused(refusal) if &*refusal.content == "no"),
+            "{right:?}"
+        );
+        let (unclear, _) = found(right, users.clone(), impossible.clone()).await;
+        let ids = (&tried["entity_key"], &tried["entity_data"]);
+        match right {
+            // An update of nothing can only be refused for a reason that is not known.
+            Right::ChangeUsers => {
+                assert!(
+                    matches!(unclear, Permission::Unknown(why) if why.contains("nothing to do"))
+                );
+                assert_eq!(tried["action"], "update");
+                assert_eq!(ids, (&json!(["u-2"]), &json!({"__entity_type__": "User"})));
+            }
+            // The rest can be done by nobody.
+            Right::CreateUsers => {
+                assert_eq!(unclear, Permission::Granted);
+                assert_eq!(tried["action"], "create");
+                let same = json!({
+                    "__entity_type__": "User", "id": "u-2", "resource_type": "user", "username": "anna"
+                });
+                assert_eq!(ids, (&json!(["u-2"]), &same));
+            }
+            Right::ChangeRoles => {
+                assert_eq!(unclear, Permission::Granted);
+                assert_eq!(tried["action"], "remove_user_security_role");
+                assert_ne!(tried["user_id"], "u-2");
+            }
+            Right::ChangeMemberships => {
+                assert_eq!(unclear, Permission::Granted);
+                assert_eq!(tried["action"], "delete");
+            }
+        }
+    }
+}
 
-    let (found, _) = permission_of(
-        users.clone(),
-        json!({"exception": "PermissionError", "content": "no"}),
-    )
-    .await;
-    assert!(matches!(found, Permission::Refused(refusal) if &*refusal.content == "no"));
-    let (found, _) = permission_of(
-        users,
-        json!({"exception": "ValidationError", "content": "nothing to do"}),
-    )
-    .await;
-    assert!(matches!(found, Permission::Unknown(reason) if reason.contains("nothing to do")));
-    let (found, tried) = permission_of(
-        json!([{"id": "u-1", "username": "ldap-sync", "is_active": true}]),
-        taken,
-    )
-    .await;
-    assert!(matches!(found, Permission::Unknown(_)));
-    assert_eq!(tried, None);
+#[tokio::test]
+async fn rights_are_not_tried_with_the_own_user() {
+    let page = json!([{"action": "query", "data": [{"id": "u-1", "username": "LDAP-sync", "is_active": true}], "metadata": {"next": {"offset": null}}}]);
+    let server = Scripted::start(move |_, _| json(&page)).await;
+    let found = somebody(&server.session(), "ldap-sync", &until()).await;
+    assert!(found.unwrap().is_none());
 }

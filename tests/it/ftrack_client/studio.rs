@@ -10,7 +10,8 @@ use ftrack_ldap_sync::{
         error::{FtrackErrorKind, WriteFailure},
         operation::Operation,
         read::{MissingGroups, ReadCurrent, read},
-        server::{Permission, information, permission, schemas},
+        rights::{Permission, Right, permission, somebody},
+        server::{information, schemas},
         session::{Session, Writer},
         signer::Signer,
         user_state::{Columns, states},
@@ -33,6 +34,18 @@ fn columns(custom_attributes: &[(String, EntityId)]) -> Columns<'_> {
         custom_attributes,
         grants: &[],
     }
+}
+
+/// Whether the key may change users, and create them.
+async fn allowed(session: &Writer) -> [Permission; 2] {
+    let somebody = somebody(session, "ldap-sync", &until()).await.unwrap();
+    let somebody = somebody.unwrap();
+    let mut found = Vec::new();
+    for right in [Right::ChangeUsers, Right::CreateUsers] {
+        let allowed = permission(session, right, &somebody, &until()).await;
+        found.push(allowed.unwrap());
+    }
+    found.try_into().unwrap()
 }
 
 /// A server with some people, a service, and the custom attribute `badge`; and a session with it.
@@ -290,8 +303,8 @@ async fn what_check_asks_is_answered() {
             .studio()
             .change_rules(|rules| rules.user_information = disclosure);
         assert_eq!(
-            permission(&session, "ldap-sync", &until()).await.unwrap(),
-            Permission::Granted
+            allowed(&session).await,
+            [Permission::Granted, Permission::Granted]
         );
     }
     let changes: Vec<_> = server
@@ -305,8 +318,8 @@ async fn what_check_asks_is_answered() {
         .studio()
         .change_rules(|rules| rules.rights = Rights::NoUserWrites);
     assert!(matches!(
-        permission(&session, "ldap-sync", &until()).await.unwrap(),
-        Permission::Refused(_)
+        allowed(&session).await[..],
+        [Permission::Refused(_), Permission::Refused(_)]
     ));
 
     let mut other = config(&server.url().parse().unwrap());

@@ -151,11 +151,15 @@ fn wrong_answers_are_explained_and_asked_for_again() {
     talk.hears("cannot connect to");
     talk.answers("Directory server", slapd.url().as_str());
     talk.hears("answers: OpenLDAP");
+    talk.answers("How it is entered (password, external, ", "kerberos");
+    talk.hears("\"kerberos\" is none of these");
+    talk.answers("anonymous) [password]: ", "");
     talk.answers("(bind DN): ", "");
     talk.hears("An answer is needed");
     talk.answers("(bind DN): ", cast::SERVICE);
     talk.hides("Its password (not shown): ", "not-the-password");
     talk.hears("refused");
+    talk.answers("[password]: ", "");
     talk.answers(&format!("(bind DN) [{}]: ", cast::SERVICE), "");
     talk.hides("Its password (not shown): ", PASSWORD);
     talk.hears("The account is accepted.");
@@ -211,6 +215,7 @@ fn a_stop_at_any_question_leaves_nothing() {
     let studio = Studio::of(&["ada"]);
     let questions = [
         ("Directory server", studio.directory_url.clone()),
+        ("How it is entered", String::new()),
         ("(bind DN): ", cast::SERVICE.to_owned()),
         ("Its password (not shown): ", PASSWORD.to_owned()),
         ("Kind of directory", String::new()),

@@ -1,5 +1,6 @@
 //! What `check` says about odd directories: it reads people as a run does.
 
+use chrono::{TimeDelta, Utc};
 use insta::assert_snapshot;
 
 use super::{Odd, OddDirectory, mapping, situation};
@@ -185,4 +186,33 @@ fn names_that_mean_nothing_fail_and_without_a_schema_they_are_doubtful() {
       warn  attribute           mial: none of 3 entries shows it, for email = "mial" in [jobs.artists.attributes]; check the name, and whether the bind account may read it
       ok    attribute           uid: all of 3 entries have it
     "#);
+}
+
+#[test]
+fn a_server_whose_clock_shows_another_time_is_found() {
+    let time = Utc::now() - TimeDelta::hours(3);
+    let mut odd = with_schema();
+    odd.root.extend([
+        (
+            "supportedCapabilities".to_owned(),
+            vec!["1.2.840.113556.1.4.800".to_owned()],
+        ),
+        (
+            "currentTime".to_owned(),
+            vec![time.format("%Y%m%d%H%M%S.0Z").to_string()],
+        ),
+    ]);
+    let directory = OddDirectory::start(odd);
+    let ended = situation(&directory).run(&["check"]);
+    let line = ended.stdout.lines().map(str::trim_start);
+    let mut line = line.filter(|line| line.starts_with("warn  clock"));
+    let line = line.next().unwrap_or_else(|| panic!("{}", ended.stdout));
+    assert!(
+        line.ends_with(
+            "the server's clock is 3h behind this machine's; set the clock that is wrong (NTP): ends \
+             of accounts and what changed are judged by both, and Kerberos refuses more than 5 \
+             minutes"
+        ) || line.contains("2h 59m behind"),
+        "{line}"
+    );
 }

@@ -279,7 +279,7 @@ fn checked(situation: &Situation) -> String {
 fn check_shows_the_kind_and_doubts_one_that_does_not_fit() {
     let directory = OddDirectory::start(domain());
     let situation = by_kind(&directory);
-    assert_snapshot!(checked(&situation), @"ok    kind                active-directory (detected): people are identified by objectGUID; paged results (1000 entries); no ManageDsaIT; domain scope");
+    assert_snapshot!(checked(&situation), @"ok    kind                active-directory (detected): people are identified by objectGUID; no ManageDsaIT; domain scope");
     let situation = situation.config("[directories.studio]\nkind = \"openldap\"\n");
     assert_snapshot!(checked(&situation), @"warn  kind                it is treated as openldap, as the configuration says, but shows itself as active-directory; remove kind from the directory, or correct it");
     // What follows from a wrong kind is not blamed on something else.
@@ -288,7 +288,7 @@ fn check_shows_the_kind_and_doubts_one_that_does_not_fit() {
     let harmful = ended.stdout.contains("set id for the directory");
     assert!(advised && !harmful, "{}", ended.stdout);
     let situation = situation.config("[directories.studio]\nkind = \"active-directory\"\n");
-    assert_snapshot!(checked(&situation), @"ok    kind                active-directory (configured): people are identified by objectGUID; paged results (1000 entries); no ManageDsaIT; domain scope");
+    assert_snapshot!(checked(&situation), @"ok    kind                active-directory (configured): people are identified by objectGUID; no ManageDsaIT; domain scope");
     // An address of its own, whose ports nobody else has.
     let catalogue = OddDirectory::start_at("127.3.2.68:3268", domain());
     let situation = by_kind(&catalogue);
@@ -348,7 +348,7 @@ fn a_misspelled_attribute_is_told_beside_a_kind_that_does_not_fit() {
     assert!(ended.stdout.contains(advice), "{}", ended.stdout);
     // Both are Active Directory to this program.
     let situation = situation.config("[directories.studio]\nkind = \"samba\"\n");
-    assert_snapshot!(checked(&situation), @"ok    kind                samba (configured): people are identified by objectGUID; paged results (1000 entries); no ManageDsaIT; domain scope");
+    assert_snapshot!(checked(&situation), @"ok    kind                samba (configured): people are identified by objectGUID; no ManageDsaIT; domain scope");
     let ended = situation.run(&["check"]);
     assert!(
         ended.stdout.contains("did you mean givenName?\n"),

@@ -1,0 +1,166 @@
+//! How the directory is entered, and as whom.
+
+use std::path::{Path, PathBuf};
+
+use super::{configured, greeted, in_file, of_directory};
+use crate::{
+    cli::{BindWith, Stop},
+    command::init::{
+        InitArgs,
+        answers::{Answers, Bind, Typed, absolute},
+        questions::Asker,
+        stage::Stage,
+    },
+    config::Kerberos,
+    directory::greeting::Greeting,
+};
+
+/// What the options still answer.
+struct Given<'a> {
+    bind: Option<BindWith>,
+    dn: Option<String>,
+    password: Option<&'a Path>,
+    certificate: Option<(PathBuf, PathBuf)>,
+    principal: Option<String>,
+}
+
+/// The account that reads, as which the server is entered. Each wrong password counts against it.
+///
+/// # Errors
+/// Nobody can be asked about what is wrong, or a stop is requested.
+pub(super) async fn ask(
+    asker: &Asker<'_>,
+    stage: &Stage,
+    answers: &mut Answers,
+    args: &InitArgs,
+) -> Result<Greeting, Stop> {
+    let files = args.client_cert_file.as_deref();
+    let files = files.zip(args.client_key_file.as_deref());
+    let mut given = Given {
+        bind: args.bind,
+        dn: args.bind_dn.clone(),
+        password: args.bind_password_file.as_deref(),
+        certificate: files.map(|(certificate, key)| (absolute(certificate), absolute(key))),
+        principal: args.principal.clone(),
+    };
+    if given.bind.is_none() && (given.dn.is_some() || args.implied_bind() != BindWith::Password) {
+        given.bind = Some(args.implied_bind());
+    }
+    let bind = if answers.are_sockets() {
+        BindWith::External
+    } else {
+        BindWith::Password
+    };
+    let mut last = Last { bind, dn: None };
+    loop {
+        let bind = match given.bind.take() {
+            Some(bind) => bind,
+            None if asker.can_ask() => ask_bind(asker, last.bind).await?,
+            None => BindWith::Password,
+        };
+        last.bind = bind;
+        let entered = match bind {
+            BindWith::Password => password(asker, &mut given, &mut last).await?,
+            BindWith::External => Some(external(asker, answers, &mut given).await?),
+            BindWith::Gssapi => Some(ticket(asker, &mut given).await?),
+            BindWith::Anonymous => Some(Bind::Anonymous),
+        };
+        let Some(entered) = entered else {
+            given.bind = Some(bind);
+            continue;
+        };
+        answers.bind = Some(entered);
+        let Some(config) = configured(asker, stage, answers)? else {
+            answers.bind = None;
+            continue;
+        };
+        match asker.unless_stopped(greeted(&config)).await? {
+            Ok(greeting) => {
+                asker.say("  The account is accepted.");
+                return Ok(greeting);
+            }
+            Err(error) => asker.again(of_directory(&error))?,
+        }
+    }
+}
+
+/// What was answered last, which is offered again.
+struct Last {
+    bind: BindWith,
+    dn: Option<String>,
+}
+
+async fn ask_bind(asker: &Asker<'_>, default: BindWith) -> Result<BindWith, Stop> {
+    let offered = BindWith::ALL.into_iter();
+    let offered = offered.filter(|bind| cfg!(feature = "gssapi") || *bind != BindWith::Gssapi);
+    let names: Vec<&str> = offered.map(BindWith::name).collect();
+    let question = format!("How it is entered ({})", names.join(", "));
+    loop {
+        let answer = asker.line(&question, Some(default.name())).await?;
+        match BindWith::named(&answer).filter(|bind| names.contains(&bind.name())) {
+            Some(bind) => return Ok(bind),
+            None => asker.again(Stop::usage(&format!("{answer:?} is none of these")))?,
+        }
+    }
+}
+
+/// A DN and its password; none where the DN is to be used again with another one.
+async fn password(
+    asker: &Asker<'_>,
+    given: &mut Given<'_>,
+    last: &mut Last,
+) -> Result<Option<Bind>, Stop> {
+    let dn = match given.dn.take() {
+        Some(dn) => dn,
+        None => {
+            let question = "Account that reads the directory (bind DN)";
+            asker.line(question, last.dn.as_deref()).await?
+        }
+    };
+    let password = match given.password.take().map(in_file) {
+        Some(Ok(password)) => password,
+        Some(Err(stop)) => {
+            asker.again(stop)?;
+            given.dn = Some(dn);
+            return Ok(None);
+        }
+        None => Typed::Now(asker.secret("Its password").await?),
+    };
+    last.dn = Some(dn.clone());
+    Ok(Some(Bind::Password(dn, password)))
+}
+
+/// The files of a client certificate, unless the servers are sockets.
+async fn external(
+    asker: &Asker<'_>,
+    answers: &Answers,
+    given: &mut Given<'_>,
+) -> Result<Bind, Stop> {
+    if let Some(files) = given.certificate.take() {
+        return Ok(Bind::External(Some(files)));
+    }
+    if answers.are_sockets() || !asker.can_ask() {
+        return Ok(Bind::External(None));
+    }
+    let certificate = asker
+        .line("Its client certificate (PEM file)", None)
+        .await?;
+    let key = asker.line("The key of it (PEM file)", None).await?;
+    let files = [certificate, key].map(|file| absolute(Path::new(&file)));
+    let [certificate, key] = files;
+    Ok(Bind::External(Some((certificate, key))))
+}
+
+/// The principal, if there is a choice.
+async fn ticket(asker: &Asker<'_>, given: &mut Given<'_>) -> Result<Bind, Stop> {
+    let principal = match given.principal.take() {
+        None if asker.can_ask() => {
+            let usual = Kerberos::of_process(None).words();
+            let question = format!("Kerberos principal (\"-\": {usual})");
+            let answer = asker.line(&question, Some("-")).await?;
+            Some(answer).filter(|answer| answer != "-")
+        }
+        given => given,
+    };
+    Ok(Bind::Gssapi(principal))
+}
