@@ -1,6 +1,6 @@
 //! `check`: the configuration, then both servers; each finding says what to do.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use chrono::Utc;
 use futures_util::future::join_all;
@@ -23,6 +23,7 @@ mod people;
 mod replicas;
 mod settings;
 pub(super) mod text;
+mod unit;
 mod windows;
 
 use directory::Limits;
@@ -50,11 +51,13 @@ struct Checked {
 /// # Errors
 /// A stop was requested, or standard output cannot be written.
 pub async fn check(
+    file: &Path,
     config: &Config,
     args: &CheckArgs,
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
-    let (findings, is_configured) = findings(config, args.offline, cancel).await?;
+    let (mut findings, is_configured) = findings(config, args.offline, cancel).await?;
+    findings.extend(unit::findings(file, config));
     let ok = !has_failed(&findings);
     let checked = Checked { findings, ok };
     match args.format {

@@ -215,7 +215,7 @@ fn table(status: &Status, screen: Screen) -> String {
         ));
     }
     lines.push(String::new());
-    terminal::unbroken(&mut table, &[0]);
+    terminal::unbroken(&mut table, &[0, 2, 4]);
     lines.push(terminal::lines(&table).trim_end().to_owned());
     let notes = jobs.iter().flat_map(|job| {
         job.notes

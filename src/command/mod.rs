@@ -90,9 +90,10 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
                 |cancel| async move { sync::apply(&Arc::new(load()?), &args, &cancel).await },
             )
         }
-        Command::Check(args) => {
-            with_runtime(|cancel| async move { check::check(&load()?, &args, &cancel).await })
-        }
+        Command::Check(args) => with_runtime(|cancel| {
+            let (file, config) = (file.clone(), load());
+            async move { check::check(&file, &config?, &args, &cancel).await }
+        }),
         Command::Explain(args) if args.run.is_some() => explain::past(&file, &args),
         Command::Explain(args) => with_runtime(|cancel| async move {
             explain::explain(&Arc::new(load()?), &args, &cancel).await

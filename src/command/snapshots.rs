@@ -159,6 +159,12 @@ fn show(snapshot: &Snapshot, format: Format) -> Result<Exit, Stop> {
         }),
         Format::Text => {
             let mut text = headline(head);
+            // By login, as people look for somebody; JSON keeps the order of the file, by id.
+            let mut users: Vec<&SnapshotUser> = users.iter().collect();
+            users.sort_by_key(|user| {
+                let login = user.text(&Field::Username).unwrap_or_default();
+                (fold(login), login)
+            });
             for user in users {
                 text.push('\n');
                 text.push_str(&one(user));

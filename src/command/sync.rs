@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{job, notify, print_json, print_text, progress::ProgressLine, terminal::Screen};
+use super::{job, notify, print, print_json, print_text, progress::ProgressLine, terminal::Screen};
 use crate::{
     cli::{ApplyArgs, Exit, Format, PlanArgs, Stop, SyncArgs},
     config::{Config, Environment, Job, Mode, NoSuchJob},
@@ -17,6 +17,8 @@ use crate::{
     run::{CompiledJob, Purpose, saved::SavedPlan, servers::Servers, text, text::Extent},
     state::paths,
 };
+
+mod next_steps;
 
 /// `sync`: one run in the foreground, and its report.
 ///
@@ -112,8 +114,16 @@ pub async fn plan(
     }
     match args.format {
         Format::Text => {
-            print_text(&text::plan(&plan, extent(args.all)))?;
-            saved(args, &plan, of_job)?
+            let screen = Screen::of_stdout();
+            let on = next_steps::of(config, args, &plan, of_job);
+            let on = on
+                .filter(|_| screen != Screen::Unbounded)
+                .unwrap_or_default();
+            let on = screen.fit(&on);
+            let extent = less(extent(args.all), on.lines().count());
+            print_text(&text::plan(&plan, extent))?;
+            saved(args, &plan, of_job)?;
+            print(&on)?
         }
         Format::Json => print_json(&plan)?,
     };
@@ -235,6 +245,14 @@ pub fn show_new(report: &Report, format: Format) -> Result<Exit, Stop> {
     match format {
         Format::Text => print_text(&text::report(report, extent(false))),
         Format::Json => print_json(report),
+    }
+}
+
+/// The same with so many rows kept for something else.
+fn less(extent: Extent, rows: usize) -> Extent {
+    match extent {
+        Extent::Rows(all) => Extent::Rows(all.saturating_sub(rows)),
+        Extent::Whole | Extent::OfEachKind(_) => extent,
     }
 }
 

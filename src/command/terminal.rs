@@ -6,7 +6,12 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets::N
 use rustix::termios::tcgetwinsize;
 use tokio_util::sync::CancellationToken;
 
-use crate::{cli::Stop, config::Environment, log, wrap::wrapped};
+use crate::{
+    cli::Stop,
+    config::Environment,
+    log,
+    wrap::{display_width, wrapped},
+};
 
 /// The size of a terminal that reports none.
 const SIZE: (usize, usize) = (80, 24);
@@ -142,18 +147,53 @@ pub fn help_width() -> usize {
 /// The widest column that is never broken.
 const UNBROKEN: u16 = 24;
 
+/// What stands beside the content of a column: one blank on each side.
+const PADDING: u16 = 2;
+
 /// Keeps what is in these columns on one line: somebody may copy it. What is wider than 24 columns is
-/// broken all the same.
+/// broken all the same; and what consists of words, such as a time, where no column would have room
+/// for its longest word otherwise.
 pub(super) fn unbroken(table: &mut Table, columns: &[usize]) {
     let widths = table.column_max_content_widths();
+    let mut needed = longest_words(table);
     for place in columns {
-        let width = widths.get(*place).copied().unwrap_or_default();
+        let width = widths
+            .get(*place)
+            .copied()
+            .unwrap_or_default()
+            .min(UNBROKEN);
+        let Some(word) = needed.get_mut(*place) else {
+            continue;
+        };
+        let longest = std::mem::replace(word, width.max(*word));
+        let all = needed.iter().map(|width| width + PADDING).sum::<u16>();
+        if longest < width && table.width().is_some_and(|most| all > most) {
+            if let Some(word) = needed.get_mut(*place) {
+                *word = longest;
+            }
+            continue;
+        }
         if let Some(column) = table.column_mut(*place) {
             let padding = column.padding_width();
-            let width = Width::Fixed(width.min(UNBROKEN) + padding);
-            column.set_constraint(ColumnConstraint::LowerBoundary(width));
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(
+                width + padding,
+            )));
         }
     }
+}
+
+/// The width of the longest word of each column, its header among them.
+fn longest_words(table: &Table) -> Vec<u16> {
+    let mut longest = vec![0; table.column_max_content_widths().len()];
+    for row in table.header().into_iter().chain(table.row_iter()) {
+        for (longest, cell) in longest.iter_mut().zip(row.cell_iter()) {
+            let content = cell.content();
+            let widths = content.split_whitespace().map(display_width);
+            let width = u16::try_from(widths.max().unwrap_or_default()).unwrap_or(u16::MAX);
+            *longest = width.max(*longest).min(UNBROKEN);
+        }
+    }
+    longest
 }
 
 /// A table as lines without blanks at their ends.

@@ -3,12 +3,10 @@
 use std::{borrow::Cow, sync::Arc};
 
 use chrono::{DateTime, Local, SecondsFormat, Utc};
-use comfy_table::Cell;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    job, print, print_json, print_text, progress::ProgressLine, sync::prepare, terminal,
-    terminal::Screen,
+    job, print, print_json, print_text, progress::ProgressLine, sync::prepare, terminal::Screen,
 };
 use crate::{
     cli::{Exit, ListFormat, Stop, UsersArgs},
@@ -19,7 +17,14 @@ use crate::{
         people::{PersonUser, UserState},
         text::csv,
     },
+    wrap::display_width,
 };
+
+/// The columns of the table before the entry.
+const HEADER: [&str; 5] = ["USER", "STATE", "SINCE", "PROTECTED", "ROLES AND GROUPS"];
+
+/// Before an entry that is on a line of its own; a cell begins with one blank.
+const INDENT: &str = "   ";
 
 /// What the columns of the CSV are called, which are those of the JSON.
 const COLUMNS: [&str; 14] = [
@@ -81,37 +86,68 @@ pub(super) async fn known(
     people.map_err(|error| Stop::failed(&error))
 }
 
+/// Each person with the entry in the same line, or, where that does not fit for all of them, below it. A
+/// terminal shows no column in which nothing stands.
 fn table(people: &[PersonUser], screen: Screen) -> String {
-    let mut table = screen.table();
-    table.set_header([
-        "USER",
-        "STATE",
-        "SINCE",
-        "PROTECTED",
-        "ROLES AND GROUPS",
-        "ENTRY",
-    ]);
-    for person in people {
-        let id = || format!("id {}", person.directory_id);
-        let entry = person.dn.clone().unwrap_or_else(id);
-        let protected = match (person.protected, person.administrator) {
-            (_, true) => "administrator",
-            (true, false) => "yes",
-            (false, false) => "",
-        };
-        table.add_row([
-            Cell::new(escape_control(&person.username)),
-            Cell::new(person.state.as_str()),
-            Cell::new(since(person)),
-            Cell::new(protected),
-            Cell::new(escape_control(
-                &[&*person.roles, &person.groups].concat().join(", "),
-            )),
-            Cell::new(escape_control(&entry)),
-        ]);
+    let rows: Vec<[String; 5]> = people.iter().map(row).collect();
+    let is_shown = |column: usize| {
+        let mut rows = rows.iter();
+        screen == Screen::Unbounded
+            || rows.any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()))
+    };
+    let shown: Vec<usize> = (0..HEADER.len())
+        .filter(|column| is_shown(*column))
+        .collect();
+    let of_shown = |cells: &[String]| -> Vec<String> {
+        shown
+            .iter()
+            .filter_map(|column| cells.get(*column).cloned())
+            .collect()
+    };
+    let mut table = Screen::Unbounded.table();
+    table.set_header(of_shown(&HEADER.map(str::to_owned)));
+    for row in &rows {
+        table.add_row(of_shown(row));
     }
-    terminal::unbroken(&mut table, &[0, 1]);
-    terminal::lines(&table) + &screen.fit(&summary(people))
+    let entries = std::iter::once("ENTRY".to_owned()).chain(people.iter().map(entry));
+    let lines: Vec<(String, String)> = table.lines().zip(entries).collect();
+    let fits = |(line, entry): &(String, String)| {
+        let width = display_width(line) + 1 + display_width(entry);
+        screen.columns().is_none_or(|columns| width <= columns)
+    };
+    let is_beside = lines.iter().all(fits);
+    let text: String = lines
+        .iter()
+        .map(|(line, entry)| {
+            if is_beside {
+                format!("{line} {entry}\n")
+            } else {
+                format!("{}\n{INDENT}{entry}\n", line.trim_end())
+            }
+        })
+        .collect();
+    screen.fit(&(text + &summary(people)))
+}
+
+fn row(person: &PersonUser) -> [String; 5] {
+    let protected = match (person.protected, person.administrator) {
+        (_, true) => "administrator",
+        (true, false) => "yes",
+        (false, false) => "",
+    };
+    let given = [&*person.roles, &person.groups].concat().join(", ");
+    [
+        escape_control(&person.username).into_owned(),
+        person.state.as_str().to_owned(),
+        since(person),
+        protected.to_owned(),
+        escape_control(&given).into_owned(),
+    ]
+}
+
+fn entry(person: &PersonUser) -> String {
+    let id = || format!("id {}", person.directory_id);
+    escape_control(&person.dn.clone().unwrap_or_else(id)).into_owned()
 }
 
 /// Since when the state is what it is, as far as that is known.

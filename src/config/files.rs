@@ -1,7 +1,7 @@
 //! The files that a configuration names: where they are looked up, and how much of them is read.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, Read},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -63,6 +63,20 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, String> {
     String::from_utf8(read(path, limit)?).map_err(|_| "is not UTF-8 text".to_owned())
 }
 
+/// Whether this process may not read a file that may well be there.
+pub fn is_refused(path: &Path) -> bool {
+    matches!(opened(path), Err(error) if error.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// Opens a file for reading; a pipe opens without waiting for its other end.
+fn opened(path: &Path) -> io::Result<File> {
+    let without_waiting = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(without_waiting.bits().cast_signed())
+        .open(path)
+}
+
 /// Reads a regular file of at most `limit` bytes.
 ///
 /// # Errors
@@ -77,13 +91,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
         };
         format!("cannot be read: {error}{sudo}")
     };
-    // A pipe opens without waiting for its other end, to be refused.
-    let without_waiting = OFlags::NONBLOCK.union(OFlags::NOCTTY);
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(without_waiting.bits().cast_signed())
-        .open(path)
-        .map_err(failed)?;
+    let file = opened(path).map_err(failed)?;
     if !file.metadata().map_err(failed)?.is_file() {
         return Err("is not a regular file".to_owned());
     }

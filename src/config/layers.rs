@@ -234,8 +234,9 @@ fn remove(dict: &mut Dict, way: &[String], key: &str) {
 /// The layer of one file.
 fn file(path: &Path) -> Document {
     if matches!(path.try_exists(), Ok(false)) {
-        let way_out = "no configuration found; `ftrack-ldap-sync config example` prints an \
-            example, and --config names a file elsewhere";
+        let way_out = "no configuration found; `ftrack-ldap-sync init` asks for what one needs and \
+            writes it, `ftrack-ldap-sync config example` prints an example, and --config names a \
+            file elsewhere";
         return unreadable(path, way_out.to_owned());
     }
     match files::read(path, files::CONFIGURATION_LIMIT) {

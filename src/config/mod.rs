@@ -30,6 +30,7 @@ mod retry;
 pub mod schedule;
 mod schema;
 mod secret;
+pub mod service;
 mod shape;
 mod table;
 mod users;

@@ -10,6 +10,7 @@ use super::{
     files::{self, Places, SecretFiles},
     finding::KeyPath,
     notes::Notes,
+    service,
 };
 
 /// Checks a secret in the configuration, or reads the file of its own; no message contains it.
@@ -39,9 +40,15 @@ pub fn secret(
         (None, Some(path)) if places.secrets == SecretFiles::NotRead => {
             Some(Credential::unread(places.find(&path)))
         }
-        (None, Some(path)) => Credential::of_file(&places.find(&path))
-            .map_err(|unreadable| notes.find(&file_key, unreadable.to_string()))
-            .ok(),
+        (None, Some(path)) => {
+            let found = places.find(&path);
+            Credential::of_file(&found)
+                .map_err(|unreadable| {
+                    let problem = service::not_given(places, &file_key, &path);
+                    notes.find(&file_key, problem.unwrap_or_else(|| unreadable.to_string()));
+                })
+                .ok()
+        }
     };
 }
 
@@ -103,9 +110,12 @@ fn pem(
     holds: impl FnOnce(&[u8]) -> Result<(), String>,
 ) {
     let Some(path) = path else { return };
+    let written = path.clone();
     *path = places.find(path);
     let result = files::read(path, files::CERTIFICATES_LIMIT).and_then(|content| holds(&content));
     if let Err(problem) = result {
-        notes.find(at, format!("{} {problem}", path.display()));
+        let not_given = service::not_given(places, at, &written);
+        let problem = not_given.unwrap_or_else(|| format!("{} {problem}", path.display()));
+        notes.find(at, problem);
     }
 }

@@ -462,8 +462,9 @@ fn a_file_that_cannot_be_read_is_named() {
     assert_eq!(
         missing,
         format!(
-            "{}/c.toml: no configuration found; `ftrack-ldap-sync config example` prints an \
-             example, and --config names a file elsewhere",
+            "{}/c.toml: no configuration found; `ftrack-ldap-sync init` asks for what one needs and \
+             writes it, `ftrack-ldap-sync config example` prints an example, and --config names a \
+             file elsewhere",
             empty.path().display()
         )
     );

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod commands;
-mod form;
+pub mod form;
 pub mod leaving;
 pub mod recipes;
 mod rights;

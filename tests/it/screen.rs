@@ -167,6 +167,119 @@ fn a_plan_starts_with_what_was_read_and_shows_a_screenful_with_the_counts() {
 }
 
 #[test]
+fn a_plan_says_how_to_go_on_to_somebody_at_a_terminal() {
+    let mut studio = studio();
+    let shown = Screen::new(120, 40).shows(&studio, &["plan"]);
+    let end: Vec<&str> = shown.lines().rev().take(2).collect();
+    assert_eq!(
+        [end[1], end[0]],
+        [
+            "Nothing was written. `plan --out FILE` saves a plan, and `apply FILE` then writes exactly that. `sync` reads again,",
+            "  and writes what is not held."
+        ],
+        "{shown}"
+    );
+    let piped = studio.run(&["plan"]).stdout;
+    assert!(!piped.contains("plan --out"), "{piped}");
+    // A job with a schedule, and no daemon yet; and a plan that is saved.
+    studio.job.push_str("schedule = \"@daily\"\n");
+    let shown = Screen::new(120, 40).shows(&studio, &["plan", "artists"]);
+    let schedule = "`systemctl enable --now ftrack-ldap-sync`";
+    assert!(
+        shown.contains("`plan artists --out FILE`") && shown.contains(schedule),
+        "{shown}"
+    );
+    let file = studio.folder().join("plan.json");
+    let shown = Screen::new(120, 40).shows(&studio, &["plan", "--out", file.to_str().unwrap()]);
+    assert!(
+        shown.contains("Saved to") && shown.contains(schedule) && !shown.contains("plan --out"),
+        "{shown}"
+    );
+    // One that only observes writes nothing, and one without changes has nothing to write.
+    studio.job.push_str("mode = \"observe\"\n");
+    let shown = Screen::new(120, 40).shows(&studio, &["plan"]);
+    assert!(!shown.contains(schedule), "{shown}");
+    let nothing = Studio::of(&["ada"]);
+    nothing.sync();
+    let shown = Screen::new(120, 40).shows(&nothing, &["plan"]);
+    assert!(!shown.contains("`apply FILE`"), "{shown}");
+}
+
+/// The lines of a screen that begin with these words.
+fn lines_with<'s>(shown: &'s str, words: &str) -> Vec<&'s str> {
+    shown
+        .lines()
+        .filter(|line| line.trim().starts_with(words))
+        .collect()
+}
+
+#[test]
+fn a_time_stays_on_one_line_of_a_terminal_of_80_columns() {
+    let studio = studio();
+    let run = studio.run(&["sync"]);
+    assert_eq!(run.status, 3, "{}", run.stderr);
+    let hold = studio.run(&["holds", "--format", "json"]).stdout;
+    let hold: serde_json::Value = serde_json::from_str(&hold).unwrap();
+    let number = hold[0]["hold"].to_string();
+    let mut rejecting = studio.command(&["reject", &number]);
+    rejecting.env("SUDO_USER", "somebody-with-a-long-login");
+    assert!(rejecting.output().unwrap().status.success());
+    for uid in ["bob", "cyd"] {
+        studio.tree().add(person(uid, "Given", uid)).unwrap();
+    }
+    studio.sync();
+    let shown = Screen::new(80, 24).shows(&studio, &["holds", "--ended"]);
+    let row = lines_with(&shown, &number);
+    let time = has_a_minute(row[0]);
+    assert!(time && shown.contains("ENDED (UTC)"), "{shown}");
+    let studio = studio.for_a_daemon("schedule = \"@yearly\"");
+    let daemon = crate::daemon::Daemon::start(&studio);
+    assert_eq!(studio.run(&["trigger"]).status, 0);
+    let shown = Screen::new(80, 24).shows(&studio, &["status"]);
+    drop(daemon);
+    let row = lines_with(&shown, "artists ");
+    assert_eq!(row[0].matches(" UTC").count(), 2, "{shown}");
+    assert_eq!(too_long(&shown, 80), [""; 0], "{shown}");
+}
+
+/// Whether a line has a time to the minute.
+fn has_a_minute(line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    words.windows(2).any(|pair| {
+        chrono::NaiveDateTime::parse_from_str(&pair.join(" "), "%Y-%m-%d %H:%M").is_ok()
+    })
+}
+
+#[test]
+fn users_are_listed_with_whole_entries_beside_or_below_them() {
+    let studio = Studio::of(&["ada", "bob"]);
+    studio.sync();
+    let shown = Screen::new(80, 24).shows(&studio, &["users"]);
+    assert_eq!(
+        shown.lines().take(3).collect::<Vec<_>>(),
+        [
+            " USER   STATE    ENTRY",
+            " ada    active   uid=ada,ou=people,dc=studio,dc=test",
+            " bob    active   uid=bob,ou=people,dc=studio,dc=test",
+        ],
+        "{shown}"
+    );
+    studio.tree().remove(&dn("bob")).unwrap();
+    studio.sync();
+    let shown = Screen::new(80, 24).shows(&studio, &["users"]);
+    let entries = lines_with(&shown, "uid=");
+    assert_eq!(
+        entries,
+        [
+            "   uid=ada,ou=people,dc=studio,dc=test",
+            "   uid=bob,ou=people,dc=studio,dc=test",
+        ],
+        "{shown}"
+    );
+    assert_eq!(too_long(&shown, 80), [""; 0], "{shown}");
+}
+
+#[test]
 fn what_is_shown_fits_on_the_terminal() {
     let studio = studio();
     studio

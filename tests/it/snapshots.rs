@@ -68,6 +68,20 @@ fn each_run_that_writes_has_one_and_no_other() {
         text.contains("  ada, active\n      first_name: Given\n"),
         "{text}"
     );
+    // By login, and not by id.
+    for uid in ["zoe", "Abe", "max", "bea"] {
+        studio.tree().add(person(uid, "Given", uid)).unwrap();
+    }
+    studio.sync();
+    studio.tree().replace(&dn("zoe"), "sn", &["Holm"]).unwrap();
+    studio.sync();
+    let text = studio.run(&["snapshots", "show", "last"]).stdout;
+    let logins: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split_once(", active"))
+        .map(|(login, _)| login)
+        .collect();
+    assert_eq!(logins, ["Abe", "ada", "bea", "bob", "max", "zoe"], "{text}");
     let list = studio.run(&["snapshots"]).stdout;
     assert!(
         list.contains(&second.run) && list.contains("restore S --dry-run"),

@@ -113,6 +113,11 @@ fn install(machine: &Machine, studio: &Studio) {
         machine.ok_with_input(&save, &format!("{secret}\n"));
     }
     configure(machine, &config(studio));
+    let unit = readme::blocks("sh").into_iter();
+    let unit = unit.filter(|block| block.contains("install -m 644 systemd/"));
+    for block in unit {
+        machine.ok(&block);
+    }
 }
 
 fn configure(machine: &Machine, config: &str) {
@@ -184,6 +189,7 @@ fn the_service_lives_as_the_readme_says() {
     is_in_the_journal(&machine);
 
     reloads(&machine, &studio);
+    gets_a_new_secret(&machine, &studio);
 
     let stopping = Instant::now();
     machine.ok("systemctl stop ftrack-ldap-sync");
@@ -206,6 +212,91 @@ fn the_service_lives_as_the_readme_says() {
     machine.ok("systemctl start ftrack-ldap-sync");
     is_confined(&machine);
     machine.ok("sudo ftrack-ldap-sync trigger artists");
+
+    is_backed_up_and_put_back(&machine);
+
+    // Without a configuration it does not begin to start.
+    machine.ok("systemctl stop ftrack-ldap-sync; rm /etc/ftrack-ldap-sync/config.toml");
+    let ended = machine.shell("systemctl start ftrack-ldap-sync");
+    assert_ne!(ended.status, 0);
+    assert!(ended.said.contains("Assertion failed"), "{}", ended.said);
+    assert_eq!(machine.property("AssertResult"), "no");
+    assert_eq!(machine.property("ActiveState"), "inactive");
+}
+
+/// By the commands of the page about backups.
+fn is_backed_up_and_put_back(machine: &Machine) {
+    let page = readme::text_of("deploy/operation/backup.md");
+    let [back_up, put_back] = readme::blocks_of(&page, "sh").try_into().unwrap();
+    let runs = || -> usize {
+        let runs = machine.ok("sudo ftrack-ldap-sync runs --all --format json");
+        let runs: serde_json::Value = serde_json::from_str(&runs).unwrap();
+        runs.as_array().unwrap().len()
+    };
+    let before = runs();
+    machine.ok(&back_up);
+    machine.ok("sudo ftrack-ldap-sync trigger artists");
+    assert_eq!(runs(), before + 1);
+    machine.ok(&put_back);
+    assert_eq!(machine.property("ActiveState"), "active");
+    assert_eq!(runs(), before);
+    is_confined(machine);
+    machine.ok("sudo ftrack-ldap-sync trigger artists");
+}
+
+/// A secret that only root can read is none of the service's until the unit loads it, as `check` and the
+/// refused reload say.
+fn gets_a_new_secret(machine: &Machine, studio: &Studio) {
+    let good = config(studio);
+    machine.ok_with_input(
+        "umask 077; cat > /etc/ftrack-ldap-sync/web-token",
+        "a-token-of-the-pages\n",
+    );
+    let http = "[http]\nlisten = \"127.0.0.1:9464\"\ntokens = [{ name = \"one\", token_file = \
+                \"web-token\", may = [\"read\"] }]\n";
+    configure(machine, &format!("{good}\n{http}"));
+    let line = "LoadCredential=web-token:/etc/ftrack-ldap-sync/web-token";
+    let checked = machine.ok("sudo ftrack-ldap-sync check --offline");
+    assert!(
+        checked.contains("only root can read /etc/ftrack-ldap-sync/web-token")
+            && checked.contains(line),
+        "{checked}"
+    );
+    let refused = machine.shell("systemctl reload ftrack-ldap-sync");
+    assert_ne!(refused.status, 0);
+    let journal = machine.journal();
+    assert!(
+        journal.contains("the service may not read /etc/ftrack-ldap-sync/web-token: add the line")
+            && journal.contains(line)
+            && !journal.contains("put `sudo` before"),
+        "{journal}"
+    );
+    let drop_in = "/etc/systemd/system/ftrack-ldap-sync.service.d/override.conf";
+    machine.ok(&format!(
+        "mkdir -p $(dirname {drop_in}); printf '[Service]\\n{line}\\n' > {drop_in}; systemctl daemon-reload"
+    ));
+    let checked = machine.ok("sudo ftrack-ldap-sync check --offline");
+    assert!(!checked.contains("credentials"), "{checked}");
+    machine.ok("systemctl restart ftrack-ldap-sync");
+    assert_eq!(machine.property("ActiveState"), "active");
+    // What it loads and is not there keeps it from starting.
+    machine.ok("rm /etc/ftrack-ldap-sync/web-token");
+    configure(machine, &good);
+    let checked = machine.ok("sudo ftrack-ldap-sync check --offline");
+    assert!(
+        checked.contains("the unit loads /etc/ftrack-ldap-sync/web-token, which does not exist"),
+        "{checked}"
+    );
+    assert_ne!(
+        machine.shell("systemctl restart ftrack-ldap-sync").status,
+        0
+    );
+    assert!(
+        machine.journal().contains("status=243/CREDENTIALS"),
+        "{}",
+        machine.journal()
+    );
+    machine.ok(&format!("rm {drop_in}; systemctl daemon-reload; systemctl reset-failed ftrack-ldap-sync; systemctl start ftrack-ldap-sync"));
 }
 
 /// What the service says is found in the journal by priority and by field.

@@ -1,12 +1,13 @@
 //! The checks there are, by their words, which programs rely on.
 
 /// Each check, and the facts that its findings may have.
-pub const CHECKS: [(&str, &[&str]); 65] = [
+pub const CHECKS: [(&str, &[&str]); 66] = [
     ("configuration", &[]),
     ("ftrack", &[]),
     ("directory", &[]),
     ("state", &[]),
     ("secret", &[]),
+    ("credentials", &[]),
     ("certificate", &["expires_at", "days_left"]),
     ("kerberos", &[]),
     ("listener", &[]),

@@ -22,14 +22,9 @@ const READABLE_BY_OTHERS: u32 = 0o004;
 /// The settings outside of jobs: the listener, the files of secrets and certificates.
 pub fn of_program(about: &mut About, config: &Config, now: DateTime<Utc>) {
     listener(about, config);
-    let mut secrets = vec![("ftrack.api_key_file".to_owned(), &config.ftrack.api_key)];
-    let link_key = config.ftrack.link_key.iter();
-    secrets.extend(link_key.map(|key| ("ftrack.link_key_file".to_owned(), key)));
     let mut certificates = vec![("ftrack.ca_file".to_owned(), &config.ftrack.ca_file)];
     for (name, directory) in &config.directories {
         let key = |key: &str| format!("directories.{name}.{key}");
-        let password = directory.bind_password.iter();
-        secrets.extend(password.map(|password| (key("bind_password_file"), password)));
         if let Some(file) = &directory.client_key_file {
             secret_file(about, &key("client_key_file"), file);
         }
@@ -39,18 +34,12 @@ pub fn of_program(about: &mut About, config: &Config, now: DateTime<Utc>) {
         certificates.push((key("ca_file"), &directory.ca_file));
         certificates.push((key("client_cert_file"), &directory.client_cert_file));
     }
-    for (name, job) in &config.jobs {
-        let at = format!("jobs.{name}.notifications");
-        let of_job = job.notifications.secrets();
-        secrets.extend(of_job.map(|(key, secret)| (format!("{at}.{key}"), secret)));
-    }
-    for (key, secret) in &secrets {
+    for (key, secret) in secrets(config) {
         if let Some(file) = Credential::file(secret) {
-            secret_file(about, key, file);
+            secret_file(about, &key, file);
         }
         if let Some(file) = secret.stands_in() {
-            let key = key.strip_suffix("_file").unwrap_or(key);
-            secret_file(about, key, file);
+            secret_inside(about, &key, file);
         }
     }
     for (key, file) in certificates {
@@ -104,12 +93,55 @@ fn keys(about: &mut About, name: &str, directory: &Directory) {
     }
 }
 
+/// Each secret, by the key of its file.
+pub(super) fn secrets(config: &Config) -> Vec<(String, &Credential)> {
+    let mut secrets = vec![("ftrack.api_key_file".to_owned(), &config.ftrack.api_key)];
+    let link_key = config.ftrack.link_key.iter();
+    secrets.extend(link_key.map(|key| ("ftrack.link_key_file".to_owned(), key)));
+    let tokens = config.http.iter().flat_map(|http| &http.tokens).enumerate();
+    secrets.extend(tokens.map(|(nth, token)| {
+        let key = format!("http.tokens[{nth}].token_file");
+        (key, &token.credential)
+    }));
+    for (name, directory) in &config.directories {
+        let key = format!("directories.{name}.bind_password_file");
+        let password = directory.bind_password.iter();
+        secrets.extend(password.map(|password| (key.clone(), password)));
+    }
+    for (name, job) in &config.jobs {
+        let at = format!("jobs.{name}.notifications");
+        let of_job = job.notifications.secrets();
+        secrets.extend(of_job.map(|(key, secret)| (format!("{at}.{key}"), secret)));
+    }
+    secrets
+}
+
+/// Whether every user of this machine can read a file; one that cannot be read is told elsewhere.
+fn is_for_everybody(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|found| found.permissions().mode() & READABLE_BY_OTHERS != 0)
+}
+
+/// A secret in the configuration itself, which the service must be able to read.
+fn secret_inside(about: &mut About, key_of_file: &str, file: &Path) {
+    let key = key_of_file.strip_suffix("_file").unwrap_or(key_of_file);
+    if is_for_everybody(file) {
+        about.warn(
+            "secret",
+            format!(
+                "every user of this machine can read {}, of {key}",
+                file.display()
+            ),
+            format!(
+                "put it into a file of its own, {key_of_file}, which only its owner can read; or \
+                 take the right away: chmod o= {}",
+                quoted(file)
+            ),
+        );
+    }
+}
+
 fn secret_file(about: &mut About, key: &str, file: &Path) {
-    // A file that cannot be read is told elsewhere.
-    let Ok(found) = fs::metadata(file) else {
-        return;
-    };
-    if found.permissions().mode() & READABLE_BY_OTHERS != 0 {
+    if is_for_everybody(file) {
         about.warn(
             "secret",
             format!(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::Local;
+use chrono::{DateTime, Local, Utc};
 
 use super::super::{print, print_json, print_text, terminal, terminal::Screen};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     escape::escape_control,
     model::{
         open_hold::{Ended, OpenHold},
-        readable_time::readable_time,
+        readable_time::readable_times,
     },
 };
 
@@ -37,26 +37,30 @@ pub(super) fn list(all: &[OpenHold], args: &HoldsArgs) -> Result<Exit, Stop> {
 }
 
 fn table(holds: &[&OpenHold], screen: Screen) -> String {
+    let ended = holds
+        .iter()
+        .filter_map(|hold| Some((hold, hold.ended.as_ref()?)));
+    let times: Vec<DateTime<Utc>> = ended.clone().map(|(_, ended)| ended.at).collect();
+    let (times, zone) = readable_times(&times, &Local, "%Y-%m-%d %H:%M");
+    let zone = zone.map(|zone| format!(" ({zone})")).unwrap_or_default();
+    let header = format!("ENDED{zone}");
     let mut table = screen.table();
     table.set_header([
-        "HOLD", "JOB", "KIND", "HELD BY", "PEOPLE", "ENDED", "HOW", "BY",
+        "HOLD", "JOB", "KIND", "HELD BY", "PEOPLE", &header, "HOW", "BY",
     ]);
-    for hold in holds {
-        let Some(Ended { at, by }) = &hold.ended else {
-            continue;
-        };
+    for ((hold, Ended { at: _, by }), at) in ended.zip(times) {
         table.add_row([
             hold.hold.to_string(),
             escape_control(&hold.job).into_owned(),
             hold.kind.to_string(),
             hold.held_by.as_str().to_owned(),
             hold.people.len().to_string(),
-            readable_time(*at, &Local),
+            at,
             by.as_str().to_owned(),
             escape_control(&deciders(hold)).into_owned(),
         ]);
     }
-    terminal::unbroken(&mut table, &[0]);
+    terminal::unbroken(&mut table, &[0, 5]);
     let text = "\n`holds show N` shows what became of each of its people, by whom and when.\n";
     terminal::lines(&table) + &screen.fit(text)
 }

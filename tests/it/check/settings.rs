@@ -91,6 +91,29 @@ fn a_secret_in_a_configuration_that_everybody_can_read() {
 }
 
 #[test]
+fn a_token_of_the_pages_that_everybody_can_read() {
+    let mut world = World::at("ldaps://ldap.studio.test");
+    world.job = "[http]\nlisten = \"127.0.0.1:9464\"\ntokens = [{ name = \"one\", token = \
+                 \"a-token-of-nobody\", may = [\"read\"] }]"
+        .into();
+    let file = world.config();
+    let chmod = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+    chmod(0o644);
+    assert_eq!(
+        trouble(&world),
+        [format!(
+            "warn secret about configuration: every user of this machine can read {}, of \
+             http.tokens[0].token; put it into a file of its own, http.tokens[0].token_file, which \
+             only its owner can read; or take the right away: chmod o= {}",
+            file.display(),
+            file.display()
+        )]
+    );
+    chmod(0o640);
+    assert_eq!(trouble(&world), [] as [String; 0]);
+}
+
+#[test]
 fn limits_that_hold_nothing() {
     let mut world = World::at("ldaps://ldap.studio.test");
     world.job = "limits = { deactivate = \"100%\", unusable = \"100%\", clear = \"99%\" }".into();

@@ -2,7 +2,7 @@
 //! scripts keep what a person wrote, and the manifests are whole.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -11,7 +11,10 @@ use std::{
 use serde_json::Value;
 
 use super::{documents, text};
-use crate::ability::{must_skip, must_skip_as_root};
+use crate::{
+    ability::{must_skip, must_skip_as_root},
+    readme::{Page, form},
+};
 
 const MANIFEST: &str = include_str!("../../../Cargo.toml");
 const ASSETS: &str = "target/packages/assets/";
@@ -49,7 +52,7 @@ fn files(of: &str) -> Vec<(String, String, String)> {
 /// cargo built for the tests.
 fn assets() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["deploy", "systemd"] {
+    for name in ["deploy", "systemd", "README.md"] {
         let copied = Command::new("cp")
             .arg("-r")
             .arg(repository().join(name))
@@ -82,6 +85,69 @@ fn below(folder: &Path) -> BTreeSet<PathBuf> {
         }
     }
     found
+}
+
+/// The files that a source of a package means, below a folder.
+fn meant(source: &str, top: &Path) -> Vec<PathBuf> {
+    let Some((folder, ending)) = source.split_once('*') else {
+        return vec![top.join(source)];
+    };
+    let entries = fs::read_dir(top.join(folder)).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.is_file() && path.to_string_lossy().ends_with(ending))
+        .collect()
+}
+
+/// Where each file of a package lies once it is installed, with where it comes from.
+fn installed(of: &str, made: &Path) -> BTreeMap<String, PathBuf> {
+    let mut all = BTreeMap::new();
+    for (source, goes_to, _) in files(of) {
+        let from = match source.strip_prefix(ASSETS) {
+            Some(name) => meant(name, made),
+            None => meant(&source, repository()),
+        };
+        for file in from {
+            let name = file.file_name().unwrap().to_str().unwrap();
+            let at = match goes_to.ends_with('/') {
+                true => format!("{goes_to}{name}"),
+                false => goes_to.clone(),
+            };
+            all.insert(at, file);
+        }
+    }
+    all
+}
+
+#[test]
+fn each_link_of_an_installed_page_leads_to_an_installed_file() {
+    let (_folder, made) = assets();
+    for of in ["deb", "generate-rpm"] {
+        let installed = installed(of, &made);
+        let mut followed = 0;
+        for (at, file) in installed.iter().filter(|(at, _)| at.ends_with(".md")) {
+            let page = Page {
+                path: at.clone(),
+                text: fs::read_to_string(file).unwrap(),
+            };
+            for link in form::links(&page) {
+                let target = link.split('#').next().unwrap();
+                let leads_to = form::seen_from(at, target);
+                assert!(
+                    target.is_empty() || installed.contains_key(&leads_to),
+                    "{of}: {at} leads to {leads_to}, which is not in it"
+                );
+                followed += 1;
+            }
+            // What only a clone has.
+            let (alone, beside) = ("cargo run -- demo --serve", "ftrack-ldap-sync demo --serve");
+            assert!(
+                !page.text.contains(alone) || page.text.contains(beside),
+                "{of}: {at} has a command of a clone alone"
+            );
+        }
+        assert!(followed > 100, "{of}: {followed}");
+    }
 }
 
 /// The pages in one folder of the repository, and not below it.
@@ -123,11 +189,12 @@ fn each_file_of_a_package_is_there_and_each_that_is_made_is_in_both() {
                 Some(name) => {
                     assert!(made.join(name).is_file(), "{source} is not made");
                     packaged.insert(made.join(name));
+                    pages.extend((name == "README.md").then(|| PathBuf::from(name)));
                 }
                 None => match source.split_once("*.") {
                     Some((folder, "md")) => pages.extend(pages_in(folder)),
-                    // Pictures.
-                    Some((folder, _)) => assert!(repository().join(folder).is_dir(), "{source}"),
+                    // Pictures, and what the pages lead to.
+                    Some(_) => assert!(!meant(&source, repository()).is_empty(), "{source}"),
                     None => {
                         assert!(repository().join(&source).is_file(), "{source}");
                         pages.insert(PathBuf::from(&source));
@@ -320,7 +387,15 @@ fn an_upgrade_and_a_removal_keep_what_a_person_wrote_and_a_purge_does_not() {
             text(&output)
         );
     };
-    runs("postinst", &["configure", ""]);
+    let said = text(&script("postinst", root, &["configure", ""]));
+    assert_eq!(said.matches("\n").count(), 3, "what comes next: {said}");
+    for next in [
+        "ftrack-ldap-sync init",
+        "ftrack-ldap-sync plan",
+        "systemctl enable --now ftrack-ldap-sync",
+    ] {
+        assert!(said.contains(next), "{said}");
+    }
     let users = fs::read_to_string(at("etc/passwd")).unwrap();
     let user = users
         .lines()
@@ -345,12 +420,19 @@ fn an_upgrade_and_a_removal_keep_what_a_person_wrote_and_a_purge_does_not() {
     };
     runs("prerm", &["upgrade", "0.2.0"]);
     runs("postrm", &["upgrade", "0.2.0"]);
-    runs("postinst", &["configure", "0.1.0"]);
+    let said = text(&script("postinst", root, &["configure", "0.1.0"]));
+    assert_eq!(said, "", "it is configured");
     assert!(is_kept(), "after an upgrade");
+    // That it is enabled is kept as well.
+    let link = at("etc/systemd/system/multi-user.target.wants/ftrack-ldap-sync.service");
+    fs::create_dir_all(link.parent().unwrap()).unwrap();
+    let unit = "/usr/lib/systemd/system/ftrack-ldap-sync.service";
+    std::os::unix::fs::symlink(unit, &link).unwrap();
     runs("prerm", &["remove"]);
     runs("postrm", &["remove"]);
-    assert!(is_kept(), "after a removal");
+    assert!(is_kept() && link.is_symlink(), "after a removal");
     runs("postrm", &["purge"]);
+    assert!(!link.is_symlink());
     assert!(!at("etc/ftrack-ldap-sync").exists() && !at("var/lib/ftrack-ldap-sync").exists());
 }
 

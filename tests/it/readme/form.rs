@@ -58,7 +58,7 @@ fn anchors(page: &Page) -> BTreeSet<String> {
 }
 
 /// Where the links of a page lead, but those to other sites.
-fn links(page: &Page) -> Vec<String> {
+pub fn links(page: &Page) -> Vec<String> {
     let text: Vec<&str> = prose(page).map(|(_, line)| line).collect();
     text.join("\n")
         .split("](")
@@ -70,7 +70,7 @@ fn links(page: &Page) -> Vec<String> {
 }
 
 /// A path without `..`, seen from the folder of a page.
-fn seen_from(page: &str, target: &str) -> String {
+pub fn seen_from(page: &str, target: &str) -> String {
     let mut parts: Vec<&str> = page.split('/').collect();
     parts.pop();
     for part in target.split('/') {
@@ -154,7 +154,8 @@ fn both_packages_bring_each_page_for_people() {
             continue;
         }
         let source = if folder.is_empty() {
-            page.path.clone()
+            // Without what leads to the sources.
+            format!("target/packages/assets/{}", page.path)
         } else {
             format!("{folder}/*.md")
         };

@@ -1,0 +1,50 @@
+//! Files that a service of systemd may not read: it gets copies of them, as its unit says.
+
+use std::path::Path;
+
+use super::{
+    files::{self, Places},
+    finding::KeyPath,
+};
+
+/// The unit, as it is called where a person types its name.
+pub const UNIT: &str = "ftrack-ldap-sync";
+
+/// The lines of a drop-in by which systemd gives a file to the service, under this name.
+#[must_use]
+pub fn load_credential(name: &str, file: &Path) -> String {
+    format!(
+        "add the line `LoadCredential={name}:{}` under [Service] by `sudo systemctl edit {UNIT}`, \
+         then `sudo systemctl restart {UNIT}`",
+        file.display()
+    )
+}
+
+/// The name under which a file is to be given to the service, and whether the configuration has to
+/// name it so instead: only a name without a folder is looked up among what systemd gives.
+#[must_use]
+pub fn name_of(written: &Path) -> Option<(String, bool)> {
+    let name = written.file_name()?.to_str()?;
+    Some((name.to_owned(), Path::new(name) != written))
+}
+
+/// What is wrong, and what to do, where the service may not read a file that the configuration names
+/// as `written`; none where this is no service that systemd gives files to, or something else is wrong.
+pub(super) fn not_given(places: &Places, key: &KeyPath, written: &Path) -> Option<String> {
+    let file = places.find(written);
+    if places.credentials.is_none() || !files::is_refused(&file) {
+        return None;
+    }
+    let (name, is_to_be_named) = name_of(written)?;
+    let key = key.keys().last().copied().unwrap_or_default().to_owned();
+    let rename = if is_to_be_named {
+        format!("write {key} = {name:?}, ")
+    } else {
+        String::new()
+    };
+    Some(format!(
+        "the service may not read {}: {rename}{}",
+        file.display(),
+        load_credential(&name, &file)
+    ))
+}
