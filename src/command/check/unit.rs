@@ -310,7 +310,35 @@ mod tests {
             .into_iter()
             .map(|finding| format!("{}; {}", finding.detail, finding.advice.unwrap()))
             .collect();
-        insta::assert_snapshot!(found.join("\n"), @"");
+        let at = "/etc/ftrack-ldap-sync";
+        let add = |name: &str, file: &str| {
+            format!(
+                "add the line `LoadCredential={name}:{file}` under [Service] by `sudo systemctl edit \
+                 ftrack-ldap-sync`, then `sudo systemctl restart ftrack-ldap-sync`"
+            )
+        };
+        let only = |file: &str, key: &str| {
+            format!(
+                "only root can read {file}, of {key}, and the unit does not load it, so the service \
+                 cannot use it; "
+            )
+        };
+        let token = format!("{at}/web-token");
+        let link = format!("{at}/keys/link");
+        assert_eq!(
+            found,
+            [
+                only(&token, "http.tokens[0].token_file") + &add("web-token", &token),
+                only(
+                    "/root/ldap-password",
+                    "directories.studio.bind_password_file"
+                ) + "write bind_password_file = \"ldap-password\", the unit loads a file of this \
+                     name: let that be /root/ldap-password",
+                only(&link, "ftrack.link_key_file")
+                    + "write link_key_file = \"link\", "
+                    + &add("link", &link),
+            ]
+        );
     }
 
     #[test]
