@@ -18,18 +18,18 @@ use crate::{
     model::{
         change::{Action, HeldBy},
         hold_number::{HoldName, HoldNumber},
-        listed_rejection::ListedRejection,
         open_hold::{Became, Decided, HeldPerson, OpenHold},
         readable_time::{readable_time, readable_times},
         shown_edit::ShownEdit,
         way_to_approve::in_hold,
     },
-    run::{decided, failure::in_words, text},
-    state::{self, Holds, Rejections, history::History},
+    run::{decided, text},
+    state::{self, Holds, history::History},
 };
 
 mod closed;
 mod ended;
+mod rejected;
 
 const UNUSABLE: &str = "the state database is damaged, or of an earlier version; the next run, or a \
                         start of the daemon, sets that right";
@@ -57,7 +57,7 @@ pub fn holds(file: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
         }
         None => {
             if args.rejected {
-                return rejected(&state_dir, args);
+                return rejected::list(&state_dir, args);
             }
             if args.ended {
                 return ended::list(&all, args);
@@ -99,55 +99,6 @@ fn not_now(closed: &[String]) -> String {
         "\nNot written now, and held by a run that finds it due:\n{}",
         lines.concat()
     )
-}
-
-/// What people rejected, of all jobs or of one.
-fn rejected(state_dir: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
-    let all = state::all_rejected(state_dir, args.list.saved.job.as_deref());
-    let all = match all.map_err(|error| Stop::failed(&error))? {
-        Rejections::Known(all) => all,
-        Rejections::Unusable => return Err(Stop::failed(UNUSABLE)),
-    };
-    match args.list.format {
-        Format::Json => print_json(&all),
-        Format::Text if all.is_empty() => print_text("Nothing is rejected.\n"),
-        Format::Text => print(&rejected_table(&all, Screen::of_stdout())),
-    }
-}
-
-fn rejected_table(all: &[ListedRejection], screen: Screen) -> String {
-    let mut table = screen.table();
-    table.set_header(["HOLD", "JOB", "WHO", "WHAT IS NOT WRITTEN", "SINCE", "BY"]);
-    let unknown = || "not known".to_owned();
-    for rejection in all {
-        let ListedRejection {
-            hold,
-            job,
-            since,
-            rejected_by,
-            who,
-            ftrack_id,
-            cause: _,
-            edits,
-        } = rejection;
-        let who = who
-            .as_ref()
-            .map_or_else(|| ftrack_id.to_string(), |who| who.username.clone());
-        let edits: Vec<String> = edits.iter().map(in_words_of).collect();
-        table.add_row([
-            hold.map_or_else(|| "none".to_owned(), |hold| hold.to_string()),
-            escape_control(job).into_owned(),
-            escape_control(&who).into_owned(),
-            escape_control(&edits.join(", ")).into_owned(),
-            since.map_or_else(unknown, |since| readable_time(since, &Local)),
-            rejected_by
-                .as_deref()
-                .map_or_else(unknown, |by| escape_control(by).into_owned()),
-        ]);
-    }
-    terminal::unbroken(&mut table, &[0]);
-    let text = "\n`unreject N`, or `unreject --only WHO`, takes it back.\n";
-    terminal::lines(&table) + &screen.fit(text)
 }
 
 /// Every hold that is known, open or not.
@@ -298,7 +249,7 @@ fn one(hold: &OpenHold, state_dir: &Path) -> Result<String, Stop> {
     lines.push(format!("  {}", escape_control(&why_held(hold))));
     if let Some(end) = end {
         let at = readable_time(end.at, &Local);
-        lines.push(format!("  {}, at {at}", in_words(end.by)));
+        lines.push(format!("  {}, at {at}", end.in_words(people.len())));
     }
     for person in people {
         lines.push(String::new());

@@ -18,7 +18,8 @@ use crate::{
     model::report::{Outcome, Report, Trigger},
     run::{
         failure::{PutBackError, RunStartError},
-        put_back::{PutBackOrder, ToPutBack},
+        put_back::{PutBackOrder, ToPutBack, many},
+        text::capital,
     },
     state::{State, history::History, snapshots::Snapshots},
 };
@@ -174,7 +175,9 @@ async fn once_confirmed(
     if shown.outcome == Outcome::Failed || shown.changes.is_empty() {
         return Ok(Exit::of(&shown));
     }
-    if !terminal::confirmed(asking.question, cancel).await? {
+    let many = many::told(&shown).map(|many| format!("{}\n", capital(many)));
+    let question = many.unwrap_or_default() + asking.question;
+    if !terminal::confirmed(&question, cancel).await? {
         return Err(Stop::failed(asking.refused));
     }
     order.dry_run = false;

@@ -18,6 +18,8 @@ use crate::model::{
 pub struct ListedRejection {
     /// The hold that held it; null where a person had it undone or restored, or where that is not known.
     pub hold: Option<HoldNumber>,
+    /// The undo or the restore that put it back; null where a hold held it, or where that is not known.
+    pub run: Option<String>,
     pub job: String,
     /// When it was rejected; null where that is not known.
     pub since: Option<DateTime<Utc>>,

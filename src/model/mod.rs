@@ -10,6 +10,7 @@ pub mod bind_account;
 pub mod call_sizes;
 pub mod change;
 pub mod change_kind;
+pub mod changed_setting;
 pub mod clocks;
 pub mod counts;
 pub mod custom_kind;

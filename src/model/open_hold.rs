@@ -1,5 +1,7 @@
 //! A hold that waits for a person, or for its time: its number, and the people whose changes it holds.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -75,7 +77,27 @@ pub struct HoldHead {
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Ended {
     pub at: DateTime<Utc>,
+    /// What a person decided, if of anybody; where both happened, `approved`.
     pub by: EndedBy,
+    /// What became of its people, with how many of them; without those of whom it is not known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub became: BTreeMap<Became, usize>,
+}
+
+impl Ended {
+    /// How it ended for its people, in words, with numbers: `2 approved, 28 rejected`.
+    #[must_use]
+    pub fn in_words(&self, people: usize) -> String {
+        let known: usize = self.became.values().sum();
+        if known == 0 {
+            return self.by.in_words().to_owned();
+        }
+        let told = self.became.iter();
+        let told = told.map(|(became, number)| format!("{number} {}", became.at_the_end()));
+        let unknown = people.saturating_sub(known);
+        let unknown = (unknown > 0).then(|| format!("{unknown} not known"));
+        told.chain(unknown).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// What ended a hold, or took a person out of it.
@@ -100,10 +122,20 @@ impl EndedBy {
             Self::Cause => "cause",
         }
     }
+
+    /// How a hold ended, in words, for people.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Cause => "ended by itself, as its cause is gone or the changes are others by now",
+        }
+    }
 }
 
 /// What became of somebody whose change a hold held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Became {
     /// A person approved it, and it was written.
@@ -140,6 +172,18 @@ impl Became {
             Self::Released => "held no more, so a run could write it",
             Self::HeldOtherwise => "held by something else: `holds` shows it",
             Self::Changed => "changed: another change is due instead",
+            Self::NotDue => "no longer due",
+        }
+    }
+
+    /// The same in few words, of some of a hold that has ended.
+    fn at_the_end(self) -> &'static str {
+        match self {
+            Self::Written => "approved",
+            Self::Rejected => "rejected",
+            Self::Released => "held no more",
+            Self::HeldOtherwise => "held otherwise",
+            Self::Changed => "changed",
             Self::NotDue => "no longer due",
         }
     }

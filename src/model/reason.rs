@@ -341,7 +341,9 @@ impl Reason {
             Self::InStep => "the user has the directory's values",
             Self::NoUser => "the person is in the directory and has no user",
             Self::OtherValues => "the directory has other values",
-            Self::OtherRoles => "the groups that give roles and memberships have other members",
+            Self::OtherRoles => {
+                "the groups give the person other roles or memberships than the user has"
+            }
             Self::RoleGone => "the user's link names a role or membership that is gone",
             Self::AdoptBegun => {
                 "this program began to create the user in a run that was interrupted"

@@ -47,6 +47,10 @@ pub struct Report {
     /// where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejects: Option<usize>,
+    /// The run whose changes an undo of its undo writes again: what the undo had rejected is rejected
+    /// no more. Omitted otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redoes: Option<String>,
     /// Whether nothing was to be written.
     pub dry_run: bool,
     /// The people whom it was for, as they were named; omitted where it was for everybody.

@@ -128,7 +128,7 @@ pub enum HoldError {
     /// It has ended.
     #[error(
         "hold {hold} is settled: {}, at {at}; nothing is left to decide, and nothing was written{}",
-        in_words(*ended),
+        ended.in_words(),
         way_back(*hold, *ended)
     )]
     Settled {
@@ -206,16 +206,6 @@ fn way_back(hold: HoldNumber, ended: EndedBy) -> String {
     match ended {
         EndedBy::Rejected => format!("; `unreject {hold}` takes the rejection back"),
         EndedBy::Approved | EndedBy::Cause => String::new(),
-    }
-}
-
-/// How a hold ended, in words.
-#[must_use]
-pub fn in_words(ended: EndedBy) -> &'static str {
-    match ended {
-        EndedBy::Approved => "approved",
-        EndedBy::Rejected => "rejected",
-        EndedBy::Cause => "ended by itself, as its cause is gone or the changes are others by now",
     }
 }
 

@@ -482,6 +482,7 @@ impl<'a, W> RunContext<'a, W> {
             undoes: None,
             restores: None,
             rejects: None,
+            redoes: None,
             dry_run: purpose.is_dry_run(),
             only: purpose
                 .asked()

@@ -49,7 +49,11 @@ use crate::{
     },
 };
 
+pub mod many;
 mod restoring;
+
+/// How many undos of undos are followed back.
+const LONGEST_CHAIN: usize = 50;
 
 /// What a person wants to be put back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,9 +131,11 @@ impl CompiledJob {
                     let job = self.name.clone();
                     return Err(OnlyObserves { job }.into());
                 }
+                let redone = redone(&history, &target);
                 let (mut context, writer) =
                     RunContext::start(self, &**work, trigger, &purpose, history, cancel, progress);
                 context.ordered(order);
+                context.report.redoes = redone;
                 context.begin_unless_named(order)?;
                 let writer = (!order.dry_run).then_some(&writer);
                 let ended = context.execute_put_back(state, (order, target), writer);
@@ -204,6 +210,23 @@ impl CompiledJob {
             }
         }
     }
+}
+
+/// The run whose changes are written again where an undo is undone; none where it is not known.
+fn redone(history: &History, target: &Target) -> Option<String> {
+    let Target::Run(undone) = target else {
+        return None;
+    };
+    let mut run = undone.undoes.clone()?;
+    // An undo of an undo of an undo puts back again.
+    for _ in 0..LONGEST_CHAIN {
+        let report = history.load(&undone.job, &run).ok()?;
+        let Some(before) = &report.undoes else {
+            return (report.trigger != Trigger::Restore).then_some(run);
+        };
+        run = history.load(&undone.job, before).ok()?.undoes?;
+    }
+    None
 }
 
 impl<W> RunContext<'_, W> {
@@ -291,6 +314,10 @@ impl<W> RunContext<'_, W> {
         let lock = self
             .look_at_administrators(&mut vetted, Approval::None)
             .await?;
+        let of = (vetted.allowed(), plan.owned_active);
+        if let Some(warning) = many::warning(&self.prepared.job, of.0, of.1, current) {
+            self.notes.insert(0, warning);
+        }
         self.record_plan(&plan, &vetted);
         self.record_left(left);
         self.count(unchanged);

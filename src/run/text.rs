@@ -12,6 +12,7 @@ use crate::{
     escape::escape_control,
     model::{
         change::{Action, Skipped},
+        changed_setting,
         report::{ChangeResult, FtrackPart, Outcome, Report, Reported},
     },
     state::journal,
@@ -147,17 +148,48 @@ fn owned(text: &mut String, ftrack: &FtrackPart) {
 const ON_A_SCREEN: usize = 8;
 
 /// How many changes are held for each reason.
-fn reasons_held(changes: &[Reported]) -> Vec<(String, &str)> {
+fn reasons_held(changes: &[Reported]) -> Vec<(String, String)> {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for reason in changes.iter().filter_map(Reported::hold) {
         *reasons.entry(reason).or_default() += 1;
     }
-    let reasons = reasons.into_iter();
+    let reasons = by_setting(reasons).into_iter();
     let reasons = reasons.map(|(reason, count)| {
         let what = format!("{} held", several(count, "change is", "changes are"));
         (what, reason)
     });
     reasons.collect()
+}
+
+/// The reasons, of which those that differ only in the setting that changed are one that names each
+/// setting, with the number of its changes.
+fn by_setting(reasons: BTreeMap<&str, usize>) -> Vec<(String, usize)> {
+    let mut settings: BTreeMap<&str, Vec<(&str, usize)>> = BTreeMap::new();
+    let mut all = Vec::new();
+    for (reason, count) in reasons {
+        match changed_setting::parts(reason) {
+            Some((setting, rest)) => settings.entry(rest).or_default().push((setting, count)),
+            None => all.push((reason.to_owned(), count)),
+        }
+    }
+    all.extend(settings.into_iter().map(|(rest, settings)| {
+        let number = settings.iter().map(|(_, count)| count).sum();
+        let named: Vec<String> = match settings.as_slice() {
+            [(setting, _)] => vec![(*setting).to_owned()],
+            several => {
+                let several = several.iter();
+                several
+                    .map(|(setting, count)| format!("{setting}: {count} of them"))
+                    .collect()
+            }
+        };
+        (
+            changed_setting::with_setting(&named.join("; "), rest),
+            number,
+        )
+    }));
+    all.sort();
+    all
 }
 
 /// Why changes are held, each reason once.
@@ -167,7 +199,7 @@ fn held(text: &mut String, changes: &[Reported], extent: Extent) {
     let more = reasons.len().saturating_sub(few);
     for (what, reason) in reasons.into_iter().take(few) {
         let what = paint(magenta(), &what);
-        line(text, &format!("\n  {what}: {}", escape_control(reason)));
+        line(text, &format!("\n  {what}: {}", escape_control(&reason)));
     }
     if more > 0 {
         line(text, &format!("  … and {more} more reasons"));
@@ -385,7 +417,9 @@ fn several(count: impl Copy + std::fmt::Display + TryInto<u64>, one: &str, many:
     format!("{count} {form}")
 }
 
-fn capital(text: &str) -> String {
+/// A text that begins with a capital.
+#[must_use]
+pub fn capital(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(characters).collect()

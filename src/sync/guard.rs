@@ -12,6 +12,7 @@ use crate::{
     model::{
         change::{Action, Change, ChangeId, HeldBy, Hold},
         change_kind::ChangeKind,
+        changed_setting,
         edit::{Attribute, Edit},
         grant::Grant,
         held_people::HeldPeople,
@@ -425,12 +426,10 @@ fn of_a_changed_setting(bounds: &Bounds<'_>, change: &Change, edit: &Edit) -> Op
         cause.map(ToOwned::to_owned)
     };
     let cause = settings::cause(&bounds.changed, change, edit).or_else(earlier)?;
-    let why = format!(
-        "the configuration changed ({cause}), which may explain it; if it is meant, \
-         approve it: {BY_NUMBER}; or else take it back; config_change = \
-         \"apply\" applies such changes without asking"
-    );
-    Some(Hold::new(HeldBy::Configuration, why))
+    Some(Hold::new(
+        HeldBy::Configuration,
+        changed_setting::why_held(&cause),
+    ))
 }
 
 /// A doubtful reading shows nobody absent.

@@ -187,10 +187,7 @@ impl Mapping {
                 // The directory shows a value, so nothing is cleared.
                 Given::NotText(name) => note(&mut several.not_text, name),
                 Given::Nothing if is_required => {
-                    let name = match &rule.from {
-                        Source::Attribute(name) => name,
-                        Source::Template(template) => template.name(),
-                    };
+                    let name = missing(entry, &rule.from);
                     return Err(Unusable(Reason::MissingValue(name.into())));
                 }
                 Given::Nothing => person.leave(*place, rule.when_absent),
@@ -198,6 +195,24 @@ impl Mapping {
         }
         person.several = (several != Several::default()).then(|| Box::new(several));
         Ok(person)
+    }
+}
+
+/// What an entry lacks of which a rule gives nothing: the attribute, also that of a template, so that
+/// both ways of writing a rule say the same; what the rule fills, where it is not one attribute.
+fn missing<'r>(entry: &Entry, source: &'r Source) -> &'r str {
+    let template = match source {
+        Source::Attribute(name) => return name,
+        Source::Template(template) => template,
+    };
+    let is_missing = |name: &&String| {
+        let texts = attribute_texts(entry, name, &mut Several::default());
+        texts.is_some_and(|texts| texts.is_empty())
+    };
+    let mut names = source.attributes().iter().filter(is_missing);
+    match (names.next(), names.next()) {
+        (Some(name), None) => name,
+        (Some(_), Some(_)) | (None, _) => template.name(),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     model::{
         change::{Action, HeldBy},
         hold_number::HoldNumber,
-        open_hold::{Became, EndedBy, HeldPerson, HoldHead},
+        open_hold::{Became, HeldPerson, HoldHead},
         readable_time::readable_time,
         shown_edit::ShownEdit,
     },
@@ -192,11 +192,7 @@ impl ShownHold {
         let zone = zone_of(status, Some(&hold.job));
         let at = |time| readable_time(time, &zone);
         let ended = hold.ended.as_ref().map(|ended| {
-            let how = match ended.by {
-                EndedBy::Approved => "approved",
-                EndedBy::Rejected => "rejected",
-                EndedBy::Cause => "its cause has ended",
-            };
+            let how = ended.in_words(hold.people);
             format!("{how}, at {}", at(ended.at))
         });
         Self {

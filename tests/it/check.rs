@@ -8,6 +8,7 @@ mod directory;
 mod ftrack;
 mod limits;
 mod settings;
+mod skipped;
 mod stalls;
 mod standing;
 pub mod world;

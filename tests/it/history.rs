@@ -217,7 +217,7 @@ fn who_was_deactivated_on_a_day_and_why_is_one_command() {
         &studio,
         &["--changes", "--kind", "deactivate", "--on", "today"],
     );
-    let run = format!(", artists, run {deactivated}\n");
+    let run = format!(", artists, run {deactivated}");
     assert!(
         told.contains("  deactivate bob (Given bob, bob@studio.test)")
             && told.contains(&run)
@@ -313,6 +313,21 @@ fn who_got_a_role_and_who_lost_one_are_found_by_their_kinds() {
         json[0]["change"]["edits"],
         json!([{"kind": "grant", "role": ROLE}])
     );
+}
+
+#[test]
+fn who_started_a_run_by_hand_is_told_with_its_changes() {
+    let studio = Studio::of(&["ada"]);
+    assert_eq!(studio.run(&["sync"]).status, 0);
+    let uid = rustix::process::getuid().as_raw();
+    let told = printed(&studio, &["--changes"]);
+    assert!(
+        told.contains(&format!(" (manual by uid {uid})\n")),
+        "{told}"
+    );
+    let json = printed(&studio, &["--changes", "--format", "json"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["started_by"], json!({"uid": uid}));
 }
 
 #[test]

@@ -31,6 +31,7 @@ mod properties;
 mod refused;
 mod released;
 mod since;
+mod told;
 mod twice;
 
 /// What a person sees of the users, by id; the links are the program's own business.

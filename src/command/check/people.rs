@@ -447,15 +447,20 @@ fn skipped(about: &mut About, desired: &Desired) {
     if skipped.is_empty() {
         return;
     }
+    // One more takes no more room than to say so.
+    let most = if skipped.len() == MOST_NAMED + 1 {
+        skipped.len()
+    } else {
+        MOST_NAMED
+    };
     let named: Vec<String> = skipped
         .iter()
-        .take(MOST_NAMED)
+        .take(most)
         .map(|entry| format!("{} ({})", entry.dn, entry.reason))
         .collect();
-    let more = if skipped.len() > MOST_NAMED {
-        ", and others"
-    } else {
-        ""
+    let more = match skipped.len() - named.len() {
+        0 => String::new(),
+        more => format!(", and {more} more, whom `plan --all` names"),
     };
     about.warn(
         "skipped",

@@ -48,7 +48,7 @@ fn table(holds: &[&OpenHold], screen: Screen) -> String {
     table.set_header([
         "HOLD", "JOB", "KIND", "HELD BY", "PEOPLE", &header, "HOW", "BY",
     ]);
-    for ((hold, Ended { at: _, by }), at) in ended.zip(times) {
+    for ((hold, ended), at) in ended.zip(times) {
         table.add_row([
             hold.hold.to_string(),
             escape_control(&hold.job).into_owned(),
@@ -56,13 +56,21 @@ fn table(holds: &[&OpenHold], screen: Screen) -> String {
             hold.held_by.as_str().to_owned(),
             hold.people.len().to_string(),
             at,
-            by.as_str().to_owned(),
+            how(hold, ended),
             escape_control(&deciders(hold)).into_owned(),
         ]);
     }
     terminal::unbroken(&mut table, &[0, 5]);
     let text = "\n`holds show N` shows what became of each of its people, by whom and when.\n";
     terminal::lines(&table) + &screen.fit(text)
+}
+
+/// What became of its people; in one word where that is not known.
+fn how(hold: &OpenHold, ended: &Ended) -> String {
+    if ended.became.is_empty() {
+        return ended.by.as_str().to_owned();
+    }
+    ended.in_words(hold.people.len())
 }
 
 /// Who approved or rejected some of it.

@@ -2,7 +2,7 @@
 
 mod collisions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -182,22 +182,13 @@ pub fn outcomes(
                 .to_owned(),
         );
     }
-    let mut of_grants: Vec<(Vec<GrantName>, bool)> = Vec::new();
+    let mut of_grants: Vec<Vec<GrantName>> = Vec::new();
     for mapped in job.mapped_groups() {
-        for group in mapped.groups {
-            of_grants.push((mapped.names.clone(), missing_groups.contains(group)));
-        }
+        of_grants.extend(mapped.groups.iter().map(|_| mapped.names.clone()));
     }
-    let unknown = of_grants
-        .iter()
-        .filter(|(_, is_missing)| *is_missing)
-        .count();
-    if unknown > 0 {
-        notes.push(format!(
-            "{unknown} of the groups of [roles] and [groups] are not in the file, so that nobody is a \
-             member of them; a file of groups alone counts for every file beside it"
-        ));
-    }
+    let unknown = job.mapped_groups().flat_map(|mapped| mapped.groups);
+    let unknown = unknown.filter(|group| missing_groups.contains(*group));
+    notes.extend(not_in_the_file(&unknown.map(ToString::to_string).collect()));
     let keys = mapping.custom_keys();
     let now = Utc::now();
     let claims: Vec<Claim> = entries.iter().map(|entry| claim(entry, now)).collect();
@@ -224,6 +215,21 @@ fn claim(entry: &FileEntry<Mapped>, now: DateTime<Utc>) -> Claim {
     }
 }
 
+/// Names the groups of roles and memberships that a file lacks; none where it lacks none.
+fn not_in_the_file(groups: &BTreeSet<String>) -> Option<String> {
+    let named: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let (groups, are, them) = match named.len() {
+        0 => return None,
+        1 => ("the group", "is", "it"),
+        _ => ("the groups", "are", "them"),
+    };
+    Some(format!(
+        "{groups} {} of [roles] and [groups] {are} not in the file, so that nobody is a member of \
+         {them}; a file of groups alone counts for every file beside it",
+        named.join("; ")
+    ))
+}
+
 fn person_of<T>(entry: &FileEntry<T>) -> Option<&FilePerson<T>> {
     match &entry.standing {
         Standing::Person(person) => Some(person),
@@ -234,7 +240,7 @@ fn person_of<T>(entry: &FileEntry<T>) -> Option<&FilePerson<T>> {
 fn outcome(
     entry: FileEntry<Mapped>,
     shows_ids: bool,
-    of_grants: &[(Vec<GrantName>, bool)],
+    of_grants: &[Vec<GrantName>],
     keys: &[String],
 ) -> Outcome {
     let FileEntry { dn, standing, .. } = entry;
@@ -267,7 +273,7 @@ fn outcome(
             });
             for position in shown.memberships.of_grants.iter() {
                 let place = usize::try_from(*position).unwrap_or(usize::MAX);
-                for name in of_grants.get(place).iter().flat_map(|(names, _)| names) {
+                for name in of_grants.get(place).into_iter().flatten() {
                     outcome.put_grant(name);
                 }
             }

@@ -25,6 +25,9 @@ struct WrittenChange {
     /// The person whose command it was; omitted where it was none's.
     #[serde(skip_serializing_if = "Option::is_none")]
     approved_by: Option<Approver>,
+    /// The person who started the run; omitted where it was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_by: Option<Approver>,
     change: Reported,
 }
 
@@ -59,6 +62,7 @@ pub(super) fn list(history: &History, filter: &RunFilter, args: &RunsArgs) -> Re
                     started_at: run.started_at,
                     trigger: report.trigger,
                     approved_by: report.approved_by.clone(),
+                    started_by: report.started_by.clone(),
                     change,
                 }));
             }
@@ -139,6 +143,7 @@ fn of_all(all: &[WrittenChange]) -> String {
             started_at: _,
             trigger,
             approved_by,
+            started_by,
             change,
         } = written;
         let person = change.person.iter();
@@ -160,6 +165,7 @@ fn of_all(all: &[WrittenChange]) -> String {
         };
         let by = approved_by
             .as_ref()
+            .or(started_by.as_ref())
             .map(|by| format!(" ({} by {by})", trigger.as_str()));
         format!(
             "{started}{zone}  {} {}{}{result}, {}, run {run}{}\n    {}\n{}",

@@ -56,17 +56,40 @@ impl RunContext<'_, LdapWork> {
         attributes: &[String],
     ) -> String {
         let directories = &self.prepared.config.directories;
-        let account = directories.get(&self.work.job.directory).map(account);
+        let directory = directories.get(&self.work.job.directory);
+        let variables = directory.map(|directory| variables(directory, server));
+        let account = directory.map(account);
         let mut words = vec!["ldapsearch".to_owned()];
         words.extend(["-LLL", "-o", "ldif-wrap=no", "-H", server].map(ToOwned::to_owned));
         words.extend(account.unwrap_or_default());
         words.extend(["-b", base, "-s", scope, filter].map(ToOwned::to_owned));
         words.extend(attributes.iter().cloned());
-        let quoted = words.iter().map(|word| {
-            shlex::try_quote(word).map_or_else(|_| word.clone(), |quoted| quoted.into_owned())
-        });
-        quoted.collect::<Vec<_>>().join(" ")
+        let words = words.iter().map(|word| quoted(word));
+        let variables = variables.into_iter().flatten();
+        variables.chain(words).collect::<Vec<_>>().join(" ")
     }
+}
+
+fn quoted(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), |quoted| quoted.into_owned())
+}
+
+/// What `ldapsearch` is told by its environment alone (ldap.conf(5)): whom it trusts, where that is not
+/// the system's, and the certificate that it shows.
+fn variables(directory: &Directory, server: &str) -> Vec<String> {
+    if !directory.start_tls && !server.starts_with("ldaps:") {
+        return Vec::new();
+    }
+    let files = [
+        ("LDAPTLS_CACERT", &directory.ca_file),
+        ("LDAPTLS_CERT", &directory.client_cert_file),
+        ("LDAPTLS_KEY", &directory.client_key_file),
+    ];
+    let set = files.into_iter().filter_map(|(name, file)| {
+        let file = file.as_ref()?.display().to_string();
+        Some(format!("{name}={}", quoted(&file)))
+    });
+    set.collect()
 }
 
 /// The options with which a directory is entered; the password is asked for.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::parts::what;
 use crate::{
@@ -13,15 +13,9 @@ use crate::{
         summary::RunSummary,
         user::EntityId,
     },
-    run::RunContext,
-    state::{Rejections, all_rejected, history::RunFilter},
+    run::{RunContext, decided::put_back_at},
+    state::{Rejections, all_rejected},
 };
-
-/// The longest time that a run may take which undid something.
-const LONGEST: TimeDelta = TimeDelta::hours(25);
-
-/// The most runs that are looked through for the one that undid something.
-const RUNS: usize = 500;
 
 /// What follows from a rejection.
 const NOT_WRITTEN: &str = "so it is not written until its cause has ended";
@@ -100,7 +94,8 @@ impl<W> RunContext<'_, W> {
         if let Some(hold) = one.hold {
             return format!("a person rejected {what} (hold {hold}, by {by}, at {when})");
         }
-        match put_back.entry(at).or_insert_with(|| self.put_back_at(at)) {
+        let run = || put_back_at(&self.history, &self.prepared.name, at);
+        match put_back.entry(at).or_insert_with(run) {
             Some(run) if run.trigger == Trigger::Restore => {
                 format!(
                     "the restore {} put {what} back, by {by}, at {when}",
@@ -115,20 +110,5 @@ impl<W> RunContext<'_, W> {
             }
             None => format!("{what} was undone or restored by {by}, at {when}"),
         }
-    }
-
-    /// The run that put users back at that time, as far as the history has it.
-    fn put_back_at(&self, at: DateTime<Utc>) -> Option<RunSummary> {
-        let filter = RunFilter {
-            job: Some(self.prepared.name.clone()),
-            since: at.checked_sub_signed(LONGEST),
-            until: at.checked_add_signed(TimeDelta::seconds(1)),
-            ..RunFilter::default()
-        };
-        let is_it = |run: &RunSummary| {
-            run.trigger.puts_back() && !run.dry_run && run.started_at <= at && at <= run.finished_at
-        };
-        let runs = self.history.list(&filter, RUNS).ok()?.runs;
-        runs.into_iter().find(is_it)
     }
 }

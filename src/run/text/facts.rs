@@ -64,10 +64,13 @@ pub(super) fn facts(text: &mut String, report: &Report) {
 /// What a person had put back.
 fn put_back(text: &mut String, report: &Report) {
     if let Some(run) = &report.undoes {
-        line(
-            text,
-            &format!("  undoes     the run {}", escape_control(run)),
-        );
+        let again = report.redoes.as_deref().map(|run| {
+            let run = escape_control(run);
+            format!(", so it does again what the run {run} did")
+        });
+        let again = again.unwrap_or_default();
+        let undone = escape_control(run);
+        line(text, &format!("  undoes     the run {undone}{again}"));
     }
     if let Some(snapshot) = &report.restores {
         let snapshot = escape_control(snapshot);

@@ -27,6 +27,7 @@ pub fn what(run: &RunSummary) -> String {
     let is_in_the_middle = error.is_some_and(journal::is_in_the_middle);
     let not_written = [
         (counts.held, "held"),
+        (counts.rejected, "rejected"),
         (
             counts.failed,
             if is_in_the_middle {

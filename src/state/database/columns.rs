@@ -1,6 +1,6 @@
 //! Conversion between values and columns, and of rows to values.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use rusqlite::{
@@ -492,6 +492,7 @@ pub(super) fn hold(row: &Row<'_>) -> rusqlite::Result<OpenHold> {
         ended: ended_at.map(|Time(at)| Ended {
             at,
             by: ended_by.map_or(EndedBy::Cause, |EnumText(by)| by),
+            became: BTreeMap::new(),
         }),
         people: Vec::new(),
         left: Vec::new(),

@@ -5,12 +5,12 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use crate::{
     model::{
         hold_number::HoldNumber,
-        open_hold::{HeldPerson, HoldHead, OpenHold},
+        open_hold::{Became, EndedBy, HeldPerson, HoldHead, OpenHold},
     },
     state::{
         database::{
             State, columns,
-            columns::{Count, HoldColumn as Number},
+            columns::{Count, EnumText, HoldColumn as Number},
             holds::by_login,
         },
         files::StateError,
@@ -58,6 +58,7 @@ impl State {
             let Some(found) = found.optional()? else {
                 return Ok(None);
             };
+            let found = with_ends(connection, found)?;
             let mut statement = connection.prepare(
                 "SELECT * FROM hold_people WHERE hold = ?1 AND (?2 OR ended_by IS NULL) ORDER BY \
                  json_extract(person, '$.username') LIMIT ?3",
@@ -77,7 +78,31 @@ fn heads(
 ) -> rusqlite::Result<Vec<HoldHead>> {
     let mut statement = connection.prepare(&format!("{HEADS} {which}"))?;
     let heads = statement.query_map(params, head)?;
-    heads.collect()
+    let heads = heads.collect::<rusqlite::Result<Vec<HoldHead>>>()?;
+    let heads = heads.into_iter();
+    heads.map(|head| with_ends(connection, head)).collect()
+}
+
+/// The same of one that has ended, with how many of its people became what.
+fn with_ends(connection: &Connection, mut head: HoldHead) -> rusqlite::Result<HoldHead> {
+    let Some(ended) = &mut head.ended else {
+        return Ok(head);
+    };
+    let mut statement = connection.prepare_cached(
+        "SELECT became, ended_by, count(*) AS people FROM hold_people WHERE hold = ?1 GROUP BY became, \
+         ended_by",
+    )?;
+    let mut rows = statement.query(params![Number(head.hold)])?;
+    while let Some(row) = rows.next()? {
+        let became = row.get::<_, Option<EnumText<Became>>>("became")?;
+        let by = row.get::<_, Option<EnumText<EndedBy>>>("ended_by")?;
+        let decided = by.and_then(|EnumText(by)| Became::of_decision(by));
+        let Count(people) = row.get("people")?;
+        if let Some(became) = became.map(|EnumText(became)| became).or(decided) {
+            *ended.became.entry(became).or_default() += people;
+        }
+    }
+    Ok(head)
 }
 
 fn head(row: &Row<'_>) -> rusqlite::Result<HoldHead> {

@@ -19,7 +19,7 @@ use crate::{
         change::Fingerprint,
         hold_number::HoldNumber,
         open_hold::{
-            Became, ClosedHold, Decided, EndedBy, HeldPart, HeldPerson, HoldKind, OpenHold,
+            Became, ClosedHold, Decided, Ended, EndedBy, HeldPart, HeldPerson, HoldKind, OpenHold,
             OpenedHold,
         },
     },
@@ -514,12 +514,26 @@ fn with_people(hold: OpenHold, people: Vec<PersonRow>) -> OpenHold {
         .into_iter()
         .partition(|row| is_open && row.ended_by.is_some());
     let people = by_login(still);
+    let ended = hold.ended.map(|ended| Ended {
+        became: became(&people),
+        ..ended
+    });
     OpenHold {
+        ended,
         changes: if is_open { people.len() } else { 0 },
         people,
         left: by_login(left),
         ..hold
     }
+}
+
+/// What became of people, with how many of them.
+fn became(people: &[HeldPerson]) -> BTreeMap<Became, usize> {
+    let mut counts = BTreeMap::new();
+    for became in people.iter().filter_map(|person| person.became) {
+        *counts.entry(became).or_default() += 1;
+    }
+    counts
 }
 
 /// The people of a hold, with what became of them.

@@ -237,6 +237,7 @@ fn listed(rows: Vec<RejectedRow>) -> Vec<ListedRejection> {
             }
             None => all.push(ListedRejection {
                 hold: row.hold,
+                run: None,
                 job: row.job,
                 since: row.at,
                 rejected_by: row.by,

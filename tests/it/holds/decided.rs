@@ -70,6 +70,8 @@ fn who_decided_about_whom_is_shown_after_the_end() {
         assert!(shown.contains(&line), "{shown}");
     }
     assert!(shown.contains("at its end: no longer due\n"), "{shown}");
+    let how = "\n  1 approved, 1 rejected, 1 no longer due, at ";
+    assert!(shown.contains(how), "{shown}");
 
     // Once the cause of what was rejected has ended as well, and the report of the run is gone.
     come_back(&studio, "user1");
@@ -80,10 +82,16 @@ fn who_decided_about_whom_is_shown_after_the_end() {
     );
     let listed = studio.run(&["holds", "--ended"]).stdout;
     let row = listed.lines().find(|line| line.contains(&hold)).unwrap();
+    assert_eq!(
+        all[0]["ended"]["became"],
+        json!({"written": 1, "rejected": 1, "not_due": 1})
+    );
+    assert_eq!(all[0]["ended"]["by"], "approved");
     for told in [
         "artists",
         "deactivate",
         "limit",
+        "1 approved, 1 rejected, 1 no longer due",
         "eva (through sudo",
         "jan (through sudo",
     ] {

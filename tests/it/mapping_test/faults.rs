@@ -132,13 +132,48 @@ fn what_only_a_server_can_tell_is_said() {
 }
 
 #[test]
+fn a_single_group_that_the_files_lack_is_noted_by_its_name() {
+    let mapping = Mapping::of_people();
+    let group = "cn=nobody,ou=groups,dc=studio,dc=test";
+    mapping.config(&JOB.replace(
+        "\"Departments/Lighting\" = [\"cn=leads,ou=groups,dc=studio,dc=test\"]",
+        &format!("\"Departments/Lighting\" = [\"{group}\"]"),
+    ));
+    let said = mapping.said(&["--write"], 0);
+    let note = format!(
+        "note  the group {group} of [roles] and [groups] is not in the file, so that nobody is a member \
+         of it; a file of groups alone"
+    );
+    assert!(said.contains(&note), "{said}");
+}
+
+/// An expected file goes on to fit, whether a rule is an attribute or a template of it.
+#[test]
+fn a_missing_value_has_one_name_however_it_is_mapped() {
+    let mapping = Mapping::of_people();
+    mapping.said(&["--write"], 0);
+    let reason = "reason = \"it has no mail, which is required\"";
+    assert!(mapping.read("people.expected.toml").contains(reason));
+    for rule in ["{{ mail | lower }}", "{{ mail }}{{ uid[:0] }}"] {
+        mapping.config(&JOB.replace(
+            "email = { from = \"mail\", required = true }",
+            &format!("email = {{ from = \"{rule}\", required = true }}"),
+        ));
+        let said = mapping.said(&[], 0);
+        assert!(said.contains("it has no mail, which is required"), "{said}");
+    }
+}
+
+#[test]
 fn groups_that_the_files_lack_are_noted() {
     let mapping = Mapping::of_people();
     fs::remove_file(mapping.tests().join("groups.ldif")).unwrap();
     let said = mapping.said(&["--write"], 0);
     for note in [
         "a group of member_of is not in the file, so that everybody counts as a member of it",
-        "3 of the groups of [roles] and [groups] are not in the file",
+        "note  the groups cn=leads,ou=groups,dc=studio,dc=test; cn=vfx,ou=groups,dc=studio,dc=test of \
+         [roles] and [groups] are not in the file, so that nobody is a member of them; a file of groups \
+         alone",
         "no entry shows an id (entryUUID",
         "kind generic, as they look",
     ] {

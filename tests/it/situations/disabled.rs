@@ -208,9 +208,7 @@ fn whoever_waits_is_held_when_the_time_is_over_where_a_setting_explains_it() {
           is_active: true -> false
           the person is still in the directory, but the entry no longer matches the job's filter
 
-      2 changes are held: the configuration changed (disabled), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
-
-      1 change is held: the configuration changed (filter), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
+      3 changes are held: the configuration changed (disabled: 2 of them; filter: 1 of them), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
     "#);
     situation.sync();
     assert!(

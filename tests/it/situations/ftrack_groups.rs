@@ -121,7 +121,7 @@ fn members_join_the_group_and_leave_it() {
 
       ~ update     bob  uid=bob,ou=people,dc=studio,dc=test
           groups.Departments/Lighting: member
-          the groups that give roles and memberships have other members
+          the groups give the person other roles or memberships than the user has
     ");
     let report = situation.sync();
     assert_eq!((report.counts.updated, report.counts.group_changes), (0, 1));
@@ -135,7 +135,7 @@ fn members_join_the_group_and_leave_it() {
 
       ~ update     ada  uid=ada,ou=people,dc=studio,dc=test
           groups.Departments/Lighting: member -> (none)
-          the groups that give roles and memberships have other members
+          the groups give the person other roles or memberships than the user has
     ");
     let report = situation.sync();
     let left = json!([{"kind": "leave", "group": "Departments/Lighting"}]);

@@ -126,7 +126,7 @@ fn members_get_the_role_and_lose_it_when_they_leave_the_group() {
 
       ~ update     bob  uid=bob,ou=people,dc=studio,dc=test
           roles.Project Manager: all open projects
-          the groups that give roles and memberships have other members
+          the groups give the person other roles or memberships than the user has
     ");
     let report = situation.sync();
     assert_eq!((report.counts.updated, report.counts.role_changes), (0, 1));
@@ -138,7 +138,7 @@ fn members_get_the_role_and_lose_it_when_they_leave_the_group() {
 
       ~ update     ada  uid=ada,ou=people,dc=studio,dc=test
           roles.Project Manager: all open projects -> (none)
-          the groups that give roles and memberships have other members
+          the groups give the person other roles or memberships than the user has
     ");
     let report = situation.sync();
     assert_eq!(report.counts.role_changes, 1, "{report:#?}");

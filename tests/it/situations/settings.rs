@@ -125,9 +125,7 @@ fn what_a_changed_mapping_would_rename_or_empty_is_held_and_the_rest_is_written(
           is_active: true -> false
           the person is no longer in the directory, as complete reads show
 
-      2 changes are held: the configuration changed (attributes.email), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
-
-      2 changes are held: the configuration changed (attributes.username), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
+      4 changes are held: the configuration changed (attributes.email: 2 of them; attributes.username: 2 of them), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; or else take it back; config_change = "apply" applies such changes without asking
 
       Warnings:
         nobody has a value for attributes.email ("labeledURI"): check the name, and whether the bind account may read it

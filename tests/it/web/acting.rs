@@ -197,6 +197,23 @@ fn an_approval_is_applied_once_and_noted() {
 }
 
 #[test]
+fn a_hold_of_which_some_were_approved_says_how_many() {
+    let pages = Pages::of(held());
+    let own = pages.signed_in(TOKEN);
+    let form = "whom=chosen&who=user0&who=user1";
+    assert_eq!(own.act("holds/1/approve", form).status, 303);
+    own.when("holds/1", "coordinator approved it: succeeded");
+    assert_eq!(own.act("holds/1/reject", "whom=all").status, 303);
+    for path in ["holds", "holds/1"] {
+        let page = own.get(path).body;
+        assert!(
+            page.contains("2 approved, 1 rejected, at "),
+            "{path}: {page}"
+        );
+    }
+}
+
+#[test]
 fn a_rejection_is_noted_and_stays() {
     let pages = Pages::of(held());
     let own = pages.signed_in(TOKEN);
