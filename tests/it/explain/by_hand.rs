@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use ftrack_ldap_sync::model::explanation::Explanation;
+use serde_json::Value;
 
 use crate::{
     check::world::{World, bare},
@@ -32,14 +32,12 @@ fn at_a_server_with_an_authority_of_its_own() {
         world.directory_settings = format!("{settings}ca_file = {ca_file:?}");
         let ended = world.command(&["explain", "person0001", "--format", "json"]);
         assert_eq!(ended.status, 0, "{}", ended.stderr);
-        let explained: Explanation = serde_json::from_str(&ended.stdout).unwrap();
-        assert!(!explained.commands.is_empty(), "{explained:#?}");
+        let explained: Value = serde_json::from_str(&ended.stdout).unwrap();
+        let commands = explained["commands"].as_array().unwrap();
+        assert!(!commands.is_empty(), "{explained:#}");
         let start = format!("LDAPTLS_CACERT='{}' ldapsearch ", ca_file.display());
-        for line in explained
-            .commands
-            .iter()
-            .flat_map(|command| command.lines())
-        {
+        let commands = commands.iter().filter_map(Value::as_str);
+        for line in commands.flat_map(str::lines) {
             assert!(line.starts_with(&start) && line.contains(option), "{line}");
             // The password is asked for, at a terminal.
             let line = line.replace(" -W ", &format!(" -y '{}' ", password.display()));
