@@ -8,6 +8,7 @@ const ALL: [&str; 8] = ["ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal"];
 fn nobody_is_merely_one_of_others() {
     let mut studio = Studio::of(&ALL);
     studio.attributes = "username = \"uid\", email = { from = \"mail\", required = true }".into();
+    studio.job = "limits = { unusable = \"100%\" }".into();
     let mut named = Vec::new();
     for lacking in 1..=5 {
         let tree = studio.tree();

@@ -154,7 +154,7 @@ fn a_missing_value_has_one_name_however_it_is_mapped() {
     mapping.said(&["--write"], 0);
     let reason = "reason = \"it has no mail, which is required\"";
     assert!(mapping.read("people.expected.toml").contains(reason));
-    for rule in ["{{ mail | lower }}", "{{ mail }}{{ uid[:0] }}"] {
+    for rule in ["{{ mail | lower }}", "{{ mail }}{{ '' if uid else '' }}"] {
         mapping.config(&JOB.replace(
             "email = { from = \"mail\", required = true }",
             &format!("email = {{ from = \"{rule}\", required = true }}"),
