@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod answers;
+mod copies;
 mod questions;
 mod servers;
 mod stage;
@@ -50,6 +51,7 @@ pub(super) async fn init(
     let mut answers = Answers::new(args);
     servers::ask_directory(&asker, &stage, &mut answers, args).await?;
     servers::ask_ftrack(&asker, &stage, &mut answers, args).await?;
+    let warnings = copies::offer(&asker, &out, &mut answers, args.force).await?;
     let mut config = stage.config(&answers).map_err(|said| Stop::usage(&said))?;
     // Whether this user may write reports says nothing about the one who will run the daemon.
     config.state_dir = stage.state_dir();
@@ -65,7 +67,7 @@ pub(super) async fn init(
         return Err(Stop::failed("nothing is written: see what failed above"));
     }
     let written = stage.persist(&answers, args.force)?;
-    print_text(&next_steps(&out, &written))?;
+    print_text(&next_steps(&out, &written, &warnings))?;
     let loaded = config::load(&out, &Environment::of_process());
     loaded.map_err(|findings| {
         Stop::usage(&format!(
@@ -147,17 +149,48 @@ fn all_given(args: &InitArgs) -> Result<(), Stop> {
 }
 
 /// What was written, and what comes next.
-fn next_steps(out: &Path, written: &[PathBuf]) -> String {
+fn next_steps(out: &Path, written: &[PathBuf], warnings: &[String]) -> String {
     let shown = |path: &Path| escape_control(&path.display().to_string()).into_owned();
     let files: Vec<String> = written.iter().map(|path| shown(path)).collect();
-    let program = if out == Path::new(DEFAULT_FILE) {
+    let is_default = out == Path::new(DEFAULT_FILE);
+    let program = if is_default {
         "ftrack-ldap-sync".to_owned()
     } else {
         format!("ftrack-ldap-sync --config {}", shown(out))
     };
+    let service = if is_default {
+        "systemctl enable --now ftrack-ldap-sync".to_owned()
+    } else {
+        format!("{program} daemon")
+    };
+    let steps = [
+        (format!("{program} check"), "the same again, at any time"),
+        (
+            format!("{program} plan --out plan.json"),
+            "what the first sync would do; it writes nothing",
+        ),
+        (
+            format!("{program} apply plan.json"),
+            "exactly what the plan shows",
+        ),
+        (
+            format!("{program} sync"),
+            "from then on: writes what is safe, holds the rest for you",
+        ),
+        (service, "the service: the same by the schedule"),
+    ];
+    let width = steps.iter().map(|(command, _)| command.len()).max();
+    let width = width.unwrap_or_default();
+    let steps: String = steps
+        .iter()
+        .map(|(command, what)| format!("  {command:width$}   # {what}\n"))
+        .collect();
+    let warnings: String = warnings
+        .iter()
+        .map(|warning| format!("Warning: {warning}.\n"))
+        .collect();
     format!(
-        "\nWritten: {}.\n\nNext:\n  {program} check   # the same again, at any time\n  {program} plan    \
-         # what the first sync would do; it writes nothing\n",
+        "\nWritten: {}.\n{warnings}\nNext:\n{steps}",
         files.join(", ")
     )
 }

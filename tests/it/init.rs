@@ -128,6 +128,12 @@ fn options_alone_make_a_configuration_that_works() {
         place.config().display()
     );
     assert!(ended.stdout.contains(&next), "{}", ended.stdout);
+    let mut steps = ended.stdout.lines().rev().take(5);
+    for step in ["daemon", "sync", "apply plan.json", "plan --out plan.json"] {
+        let line = steps.next().unwrap();
+        let command = format!("config.toml {step} ");
+        assert!(line.contains(&command), "{step}: {line}");
+    }
     // The secrets stay where they are.
     assert_eq!(place.files(), ["config.toml"]);
     let written = fs::read_to_string(place.config()).unwrap();
@@ -287,6 +293,12 @@ fn a_wrong_option_is_explained_and_nothing_is_written() {
             "cn=nobody,dc=studio,dc=test".to_owned(),
             1,
             "refused",
+        ),
+        (
+            "--bind-dn",
+            "ldap-sync".to_owned(),
+            2,
+            "that is no account, and was not sent",
         ),
         ("--bind-password-file", secret("wrong"), 1, "refused"),
         ("--bind-password-file", secret("empty"), 2, "empty"),

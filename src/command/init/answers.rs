@@ -33,7 +33,20 @@ pub struct Answers {
     pub ftrack: Option<String>,
     pub api_user: Option<String>,
     pub key: Option<Typed>,
+    /// Copies of files that a service could not read where they are.
+    pub copies: Vec<Copied>,
     state_dir: Option<PathBuf>,
+}
+
+/// A copy of a file, which is written beside the configuration.
+#[derive(Debug)]
+pub struct Copied {
+    /// Its name there.
+    pub name: &'static str,
+    /// Its rights.
+    pub mode: u32,
+    /// What it contains; of some it is a key.
+    pub content: Secret,
 }
 
 /// The servers of the directory.
@@ -93,18 +106,21 @@ impl Answers {
         }
     }
 
-    /// The secrets that are to be written, with the names of their files.
-    pub fn typed(&self) -> Vec<(&'static str, &Secret)> {
+    /// What is to be written beside the configuration: the names of the files, their rights, and what they
+    /// contain.
+    pub fn files(&self) -> Vec<(&'static str, u32, &Secret)> {
         let password = match &self.bind {
             Some(Bind::Password(_, password)) => Some(password),
             Some(Bind::External(_) | Bind::Gssapi(_) | Bind::Anonymous) | None => None,
         };
         let both = [(PASSWORD_FILE, password), (KEY_FILE, self.key.as_ref())];
         let typed = both.into_iter().filter_map(|(name, secret)| match secret {
-            Some(Typed::Now(secret)) => Some((name, secret)),
+            Some(Typed::Now(secret)) => Some((name, 0o600, secret)),
             Some(Typed::InFile(_)) | None => None,
         });
-        typed.collect()
+        let copies = self.copies.iter();
+        let copies = copies.map(|copy| (copy.name, copy.mode, &copy.content));
+        typed.chain(copies).collect()
     }
 
     /// The configuration; what is not known yet is filled with something that is never asked.
@@ -227,6 +243,7 @@ mod tests {
             ftrack: Some(odd.into()),
             api_user: Some(odd.into()),
             key: Some(Typed::Now(Secret::new("planted".into()))),
+            copies: Vec::new(),
             state_dir: Some(odd.into()),
         };
         let text = answers.to_toml().unwrap();

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio_util::sync::CancellationToken;
 
-use crate::{cli::Stop, config::Secret, escape::escape_control, log};
+use crate::{cli::Stop, config::Secret, escape::escape_control, log, wrap::wrapped};
 
 /// The longest answer that is read, in bytes; a terminal gives no longer line.
 const LONGEST: u64 = 4096;
@@ -66,7 +66,7 @@ impl<'a> Asker<'a> {
     pub async fn line(&self, question: &str, default: Option<&str>) -> Result<String, Stop> {
         let shown = default.map(|default| format!(" [{}]", escape_control(default)));
         loop {
-            log::ask(&format!(
+            ask(&format!(
                 "{question}{}: ",
                 shown.as_deref().unwrap_or_default()
             ));
@@ -80,26 +80,46 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// A secret, which is not shown; none for an empty one.
+    /// One line, or nothing for an empty one.
+    ///
+    /// # Errors
+    /// As for a line.
+    pub async fn line_or_nothing(&self, question: &str) -> Result<Option<String>, Stop> {
+        ask(&format!("{question}: "));
+        let answer = self.read().await?;
+        let answer = answer.trim();
+        Ok((!answer.is_empty()).then(|| answer.to_owned()))
+    }
+
+    /// A secret, which is not shown.
     ///
     /// # Errors
     /// As for a line, or the terminal cannot be told not to show it.
     pub async fn secret(&self, question: &str) -> Result<Secret, Stop> {
         loop {
-            let answer = {
-                let _hidden = Hidden::new()?;
-                log::ask(&format!("{question} (not shown): "));
-                let answer = self.read().await;
-                // The line end was not shown either.
-                log::ask("\n");
-                answer?
-            };
-            let secret = answer.trim_end_matches(['\r', '\n']);
-            if !secret.trim().is_empty() {
-                return Ok(Secret::new(secret.to_owned()));
+            let question = format!("{question} (not shown)");
+            if let Some(secret) = self.secret_or_nothing(&question).await? {
+                return Ok(secret);
             }
             log::say("  An answer is needed.");
         }
+    }
+
+    /// A secret, which is not shown, or nothing for an empty one.
+    ///
+    /// # Errors
+    /// As for a secret.
+    pub async fn secret_or_nothing(&self, question: &str) -> Result<Option<Secret>, Stop> {
+        let answer = {
+            let _hidden = Hidden::new()?;
+            ask(&format!("{question}: "));
+            let answer = self.read().await;
+            // The line end was not shown either.
+            log::ask("\n");
+            answer?
+        };
+        let secret = answer.trim_end_matches(['\r', '\n']);
+        Ok((!secret.trim().is_empty()).then(|| Secret::new(secret.to_owned())))
     }
 
     /// Yes or no; no where nobody can be asked.
@@ -110,10 +130,22 @@ impl<'a> Asker<'a> {
         if !self.can_ask {
             return Ok(false);
         }
-        log::ask(question);
+        ask(question);
         let answer = self.read().await?;
-        let answer = answer.trim();
-        Ok(answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes"))
+        Ok(is_yes(&answer))
+    }
+
+    /// Yes or no, of which yes is the default; no where nobody can be asked.
+    ///
+    /// # Errors
+    /// As for a line.
+    pub async fn agrees(&self, question: &str) -> Result<bool, Stop> {
+        if !self.can_ask {
+            return Ok(false);
+        }
+        ask(question);
+        let answer = self.read().await?;
+        Ok(answer.trim().is_empty() || is_yes(&answer))
     }
 
     async fn read(&self) -> Result<String, Stop> {
@@ -142,6 +174,23 @@ impl<'a> Asker<'a> {
         }
         Ok(answer)
     }
+}
+
+/// Asks, with no line longer than the terminal's, so that it breaks no word.
+fn ask(question: &str) {
+    match log::terminal::columns() {
+        Some(columns) => {
+            // The blank before the answer stands on the last line.
+            let words = wrapped(question.trim_end(), columns.saturating_sub(1).max(1));
+            log::ask(&format!("{words} "));
+        }
+        None => log::ask(question),
+    }
+}
+
+fn is_yes(answer: &str) -> bool {
+    let answer = answer.trim();
+    answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes")
 }
 
 fn stopped() -> Stop {

@@ -92,14 +92,14 @@ impl Stage {
     fn write(&self, answers: &Answers) -> anyhow::Result<PathBuf> {
         let file = self.folder.path().join(CONFIG);
         put(&file, 0o644, answers.to_toml()?.as_bytes())?;
-        for (name, secret) in answers.typed() {
+        for (name, mode, content) in answers.files() {
             put(
                 &self.folder.path().join(name),
-                0o600,
-                secret.expose().as_bytes(),
+                mode,
+                content.expose().as_bytes(),
             )?;
         }
-        // Before a key is known, its file has something that is sent nowhere.
+        // Before a key is known, its file has something with which an address can be tried.
         if answers.key.is_none() {
             put(&self.folder.path().join(KEY_FILE), 0o600, b"unknown")?;
         }
@@ -112,9 +112,9 @@ impl Stage {
     /// One cannot be put there; then none is.
     pub fn persist(self, answers: &Answers, force: bool) -> Result<Vec<PathBuf>, Stop> {
         let beside = self.out.parent().unwrap_or_else(|| Path::new("/"));
-        let secrets = answers.typed();
-        let secrets = secrets.iter().map(|(name, _)| (*name, beside.join(name)));
-        let all: Vec<(&str, PathBuf)> = secrets.chain([(CONFIG, self.out.clone())]).collect();
+        let files = answers.files();
+        let files = files.iter().map(|(name, ..)| (*name, beside.join(name)));
+        let all: Vec<(&str, PathBuf)> = files.chain([(CONFIG, self.out.clone())]).collect();
         let mut written: Vec<PathBuf> = Vec::new();
         for (staged, place) in all {
             if let Err(error) = move_to(&self.folder.path().join(staged), &place, force) {

@@ -15,11 +15,12 @@ use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
+use tempfile::TempDir;
 
 use super::{Place, mode};
 use crate::{
     crash::LIMIT,
-    slapd::{Setup, wait_until},
+    slapd::{ADMIN_DN, Setup, wait_until},
     studio::{KEY, PASSWORD, Studio},
 };
 
@@ -34,7 +35,12 @@ struct Talk {
 }
 
 impl Talk {
-    fn start(mut command: Command) -> Self {
+    /// At a terminal on which nothing is wrapped.
+    fn start(command: Command) -> Self {
+        Self::of_columns(command, 2000)
+    }
+
+    fn of_columns(mut command: Command, columns: u16) -> Self {
         let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&person).unwrap();
         unlockpt(&person).unwrap();
@@ -46,7 +52,7 @@ impl Talk {
             .unwrap()
             .into();
         let size = Winsize {
-            ws_col: 2000,
+            ws_col: columns,
             ws_row: 50,
             ws_xpixel: 0,
             ws_ypixel: 0,
@@ -147,21 +153,44 @@ fn wrong_answers_are_explained_and_asked_for_again() {
     talk.hears("nothing is written before the end");
     talk.answers("Directory server", "http://127.0.0.1");
     talk.hears("is not an LDAP scheme");
-    talk.answers("[http://127.0.0.1]: ", "ldap://127.0.0.1:1");
+    // What is no address is not offered again.
+    talk.answers("Directory server", "ca_file=/etc/ssl/studio.pem");
+    talk.hears("is not an address");
+    talk.answers("Directory server", "ldap://127.0.0.1:1");
     talk.hears("cannot connect to");
-    talk.answers("Directory server", slapd.url().as_str());
+    talk.answers("[ldap://127.0.0.1:1]: ", slapd.url().as_str());
+    for no_address in ["[http://127.0.0.1]", "[ca_file="] {
+        assert!(!talk.all().contains(no_address), "{}", talk.all());
+    }
     talk.hears("answers: OpenLDAP");
     talk.answers("How it is entered (password, external, ", "kerberos");
     talk.hears("\"kerberos\" is none of these");
     talk.answers("anonymous) [password]: ", "");
     talk.answers("(bind DN): ", "");
     talk.hears("An answer is needed");
-    talk.answers("(bind DN): ", cast::SERVICE);
+    let asked = slapd.logged("BIND dn=");
+    for no_account in ["not-a-dn", "ldap-sync@studio.test", "STUDIO\\ldap-sync"] {
+        talk.answers("(bind DN): ", no_account);
+        talk.hears("that is no account, and was not sent");
+    }
+    assert_eq!(slapd.logged("BIND dn="), asked);
+    talk.answers("(bind DN): ", ADMIN_DN);
     talk.hides("Its password (not shown): ", "not-the-password");
     talk.hears("refused");
+    // Another account.
+    talk.hides(
+        "Its password again (not shown; empty: another account): ",
+        "",
+    );
     talk.answers("[password]: ", "");
-    talk.answers(&format!("(bind DN) [{}]: ", cast::SERVICE), "");
-    talk.hides("Its password (not shown): ", PASSWORD);
+    talk.answers(&format!("(bind DN) [{}]: ", ADMIN_DN), cast::SERVICE);
+    talk.hides("Its password (not shown): ", "not-the-password");
+    talk.hears("refused");
+    // The same.
+    talk.hides(
+        "Its password again (not shown; empty: another account): ",
+        PASSWORD,
+    );
     talk.hears("The account is accepted.");
     talk.answers(
         "Kind of directory (active-directory, samba, 389, freeipa, openldap, generic) [openldap]: ",
@@ -174,15 +203,25 @@ fn wrong_answers_are_explained_and_asked_for_again() {
         "ou=nobody,dc=studio,dc=test",
     );
     talk.hears("ou=nobody,dc=studio,dc=test");
+    talk.answers(
+        "[ou=people,dc=studio,dc=test]: ",
+        "ou=services,dc=studio,dc=test",
+    );
+    talk.hears("nobody found there; name another DN, or the same again to keep it");
     talk.answers("[ou=people,dc=studio,dc=test]: ", "");
+    talk.hears("  12 people found.");
     talk.answers("Address of ftrack", "ftp://studio");
     talk.hears("ftrack.server");
     talk.answers("Address of ftrack", "https://127.0.0.1:1");
-    talk.answers("as whom the API key acts [ldap-sync]: ", "");
-    talk.hides("Its API key (not shown): ", "not-the-key");
+    talk.hears("Connection refused");
     talk.answers("Address of ftrack", &studio.ftrack_url());
-    talk.answers("as whom the API key acts [ldap-sync]: ", "");
-    talk.hides("Its API key (not shown): ", KEY);
+    talk.answers("as whom the API key acts [ldap-sync]: ", "somebody");
+    talk.hides("Its API key (not shown): ", "not-the-key");
+    talk.hears("API key is not valid");
+    // Only the key, and then only the user.
+    talk.hides("Its API key again (not shown; empty: another user): ", KEY);
+    talk.hears("username is not valid");
+    talk.answers("as whom the API key acts [somebody]: ", "ldap-sync");
     talk.hears("and the key is accepted.");
     talk.hears("Written: ");
     assert_eq!(talk.status(), 0, "{}", talk.all());
@@ -260,8 +299,115 @@ fn what_the_options_say_is_not_asked_and_what_failed_may_be_accepted() {
     for (answer, status, files) in [("n", 1, &[][..]), ("y", 0, &["config.toml"][..])] {
         let mut talk = Talk::start(place.command(&arguments));
         talk.answers("Kind of directory", "");
+        talk.hears("nobody found there");
+        talk.answers("(DN) [", "ou=services,dc=studio,dc=test");
         talk.answers("Write the configuration all the same? [y/N] ", answer);
         assert_eq!(talk.status(), status, "{}", talk.all());
         assert_eq!(place.files(), files);
     }
+}
+
+#[test]
+fn the_file_of_an_authority_is_asked_for_where_it_is_missing() {
+    let slapd = Setup::new(people()).start();
+    let place = Place::new();
+    let mut talk = Talk::start(place.command(&["init"]));
+    let url = slapd.tls_url();
+    talk.answers("Directory server", url.as_str());
+    talk.hears("certificate is not trusted");
+    talk.answers("PEM file of your CA (empty: none, ask again): ", "");
+    talk.answers(&format!("several with commas [{url}]: "), "");
+    talk.answers("PEM file of your CA", "/none/ca.pem");
+    talk.hears("/none/ca.pem");
+    let key = slapd.ca_file().with_file_name("ca.key");
+    talk.answers("PEM file of your CA", key.to_str().unwrap());
+    talk.hears("ca.key");
+    // The same address, without being asked for it again.
+    talk.answers("PEM file of your CA", slapd.ca_file().to_str().unwrap());
+    talk.hears("answers: OpenLDAP");
+    talk.hears("How it is entered");
+    assert_eq!(talk.all().matches("Directory server: ").count(), 2);
+    talk.interrupts();
+    talk.hears("stopped on request");
+    talk.child.wait().unwrap();
+}
+
+#[test]
+fn files_that_a_service_cannot_read_are_copied_or_named() {
+    let slapd = Setup::new(people()).start();
+    let studio = Studio::empty();
+    // The secrets are below /tmp, and the configuration is not.
+    let place = Place {
+        out: TempDir::new_in("/dev/shm").unwrap(),
+        secrets: TempDir::new_in("/tmp").unwrap(),
+    };
+    place.secret("password", PASSWORD);
+    place.secret("key", KEY);
+    let authority = fs::read(slapd.ca_file()).unwrap();
+    fs::write(place.secrets.path().join("ca.pem"), &authority).unwrap();
+    let mut options = super::with(
+        &place.options(&studio),
+        "--server",
+        slapd.tls_url().as_str(),
+    );
+    let ca = place.secrets.path().join("ca.pem").display().to_string();
+    options.push(("--ca-file", ca));
+    // Nobody is there to be asked.
+    let ended = place.init(&options, &[]);
+    assert_eq!(ended.status, 0, "{}{}", ended.stdout, ended.stderr);
+    let warnings = ended.stdout.matches("Warning: /tmp/").count();
+    assert_eq!(warnings, 3, "{}", ended.stdout);
+    assert_eq!(place.files(), ["config.toml"]);
+    fs::remove_file(place.config()).unwrap();
+    let given = options.iter().flat_map(|(name, value)| [*name, value]);
+    let arguments: Vec<&str> = ["init"].into_iter().chain(given).collect();
+    let mut talk = Talk::start(place.command(&arguments));
+    talk.answers("Kind of directory", "");
+    for (name, answer) in [
+        ("ldap-password", ""),
+        ("ftrack-api-key", "n"),
+        ("ldap-ca.pem", "y"),
+    ] {
+        let copy = place.file(name).display().to_string();
+        talk.hears("is below /tmp, where a service cannot read it");
+        talk.answers(&format!("Copy it to {copy}? [Y/n] "), answer);
+    }
+    talk.hears("Warning: /tmp/");
+    assert_eq!(talk.status(), 0, "{}", talk.all());
+    assert_eq!(talk.all().matches("Warning: ").count(), 1, "{}", talk.all());
+    assert_eq!(
+        place.files(),
+        ["config.toml", "ldap-ca.pem", "ldap-password"]
+    );
+    assert_eq!(
+        fs::read(place.file("ldap-password")).unwrap(),
+        PASSWORD.as_bytes()
+    );
+    assert_eq!(mode(&place.file("ldap-password")), 0o600);
+    assert_eq!(fs::read(place.file("ldap-ca.pem")).unwrap(), authority);
+    let checked = place.run(&["check"]);
+    assert_eq!(checked.status, 0, "{}", checked.stdout);
+}
+
+#[test]
+fn no_question_breaks_inside_a_word() {
+    let studio = Studio::of(&["ada"]);
+    let place = Place::new();
+    let mut talk = Talk::of_columns(place.command(&["init"]), 80);
+    talk.answers("several with commas", &studio.directory_url);
+    talk.answers("[password]: ", "");
+    talk.answers("(bind DN): ", cast::SERVICE);
+    talk.hides("(not shown): ", PASSWORD);
+    talk.answers("[generic]: ", "");
+    talk.hears("[ou=people,dc=studio,dc=test]: ");
+    let all = talk.all();
+    for line in [
+        "Directory server: a URL such as ldaps://ldap1.studio.test, a host, or a domain",
+        "Kind of directory (active-directory, samba, 389, freeipa, openldap, generic)",
+    ] {
+        assert!(all.lines().any(|shown| shown == line), "{line}\n{all}");
+    }
+    talk.interrupts();
+    talk.hears("stopped on request");
+    talk.child.wait().unwrap();
 }

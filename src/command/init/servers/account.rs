@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{configured, greeted, in_file, of_directory};
+use super::{authority, configured, greeted, in_file, of_directory};
 use crate::{
     cli::{BindWith, Stop},
     command::init::{
@@ -12,7 +12,8 @@ use crate::{
         stage::Stage,
     },
     config::Kerberos,
-    directory::greeting::Greeting,
+    directory::{dn::Dn, greeting::Greeting},
+    model::server_kind::ServerKind,
 };
 
 /// What the options still answer.
@@ -22,6 +23,8 @@ struct Given<'a> {
     password: Option<&'a Path>,
     certificate: Option<(PathBuf, PathBuf)>,
     principal: Option<String>,
+    /// All of it, where something else failed.
+    kept: Option<Bind>,
 }
 
 /// The account that reads, as which the server is entered. Each wrong password counts against it.
@@ -32,7 +35,7 @@ pub(super) async fn ask(
     asker: &Asker<'_>,
     stage: &Stage,
     answers: &mut Answers,
-    args: &InitArgs,
+    (args, kind): (&InitArgs, Option<ServerKind>),
 ) -> Result<Greeting, Stop> {
     let files = args.client_cert_file.as_deref();
     let files = files.zip(args.client_key_file.as_deref());
@@ -42,6 +45,7 @@ pub(super) async fn ask(
         password: args.bind_password_file.as_deref(),
         certificate: files.map(|(certificate, key)| (absolute(certificate), absolute(key))),
         principal: args.principal.clone(),
+        kept: None,
     };
     if given.bind.is_none() && (given.dn.is_some() || args.implied_bind() != BindWith::Password) {
         given.bind = Some(args.implied_bind());
@@ -51,22 +55,30 @@ pub(super) async fn ask(
     } else {
         BindWith::Password
     };
-    let mut last = Last { bind, dn: None };
+    let mut last = Last {
+        bind,
+        dn: None,
+        is_refused: false,
+    };
     loop {
+        let kept = given.kept.take();
         let bind = match given.bind.take() {
             Some(bind) => bind,
+            None if kept.is_some() => last.bind,
             None if asker.can_ask() => ask_bind(asker, last.bind).await?,
             None => BindWith::Password,
         };
         last.bind = bind;
-        let entered = match bind {
-            BindWith::Password => password(asker, &mut given, &mut last).await?,
-            BindWith::External => Some(external(asker, answers, &mut given).await?),
-            BindWith::Gssapi => Some(ticket(asker, &mut given).await?),
-            BindWith::Anonymous => Some(Bind::Anonymous),
+        let entered = match (kept, bind) {
+            (Some(kept), _) => Some(kept),
+            (None, BindWith::Password) => password(asker, &mut given, &mut last, kind).await?,
+            (None, BindWith::External) => Some(external(asker, answers, &mut given).await?),
+            (None, BindWith::Gssapi) => Some(ticket(asker, &mut given).await?),
+            (None, BindWith::Anonymous) => Some(Bind::Anonymous),
         };
         let Some(entered) = entered else {
-            given.bind = Some(bind);
+            // With another account, the way may be another, too.
+            given.bind = given.dn.as_ref().map(|_| bind);
             continue;
         };
         answers.bind = Some(entered);
@@ -79,7 +91,16 @@ pub(super) async fn ask(
                 asker.say("  The account is accepted.");
                 return Ok(greeting);
             }
-            Err(error) => asker.again(of_directory(&error))?,
+            Err(error) => {
+                asker.again(of_directory(&error))?;
+                let may_pass = authority::is_missing(&error)
+                    && authority::ask(asker, stage, answers, args).await?;
+                given.kept = answers.bind.take().filter(|_| may_pass);
+                last.is_refused = bind == BindWith::Password && error.is_refusal();
+                if last.is_refused {
+                    (given.bind, given.dn) = (Some(bind), last.dn.clone());
+                }
+            }
         }
     }
 }
@@ -88,6 +109,8 @@ pub(super) async fn ask(
 struct Last {
     bind: BindWith,
     dn: Option<String>,
+    /// Whether the password was refused with it.
+    is_refused: bool,
 }
 
 async fn ask_bind(asker: &Asker<'_>, default: BindWith) -> Result<BindWith, Stop> {
@@ -104,25 +127,61 @@ async fn ask_bind(asker: &Asker<'_>, default: BindWith) -> Result<BindWith, Stop
     }
 }
 
-/// A DN and its password; none where the DN is to be used again with another one.
+/// Whether a text can be the name of an account. What cannot be one may be a password, which is sent
+/// nowhere. Only the domains of Microsoft's kind know accounts by names that are no DNs.
+fn is_account(text: &str, kind: Option<ServerKind>) -> bool {
+    let knows_names = match kind {
+        Some(ServerKind::ActiveDirectory | ServerKind::Samba | ServerKind::Generic) | None => true,
+        Some(ServerKind::OpenLdap | ServerKind::Ds389 | ServerKind::FreeIpa) => false,
+    };
+    let has_both = |at: char| {
+        text.split_once(at)
+            .is_some_and(|(before, behind)| !before.is_empty() && !behind.is_empty())
+    };
+    let is_dn = text.contains('=') && Dn::parse(text).is_some();
+    is_dn || (knows_names && (has_both('@') || has_both('\\')))
+}
+
+/// A DN and its password; none where one of them is to be asked for again: the password, while a DN is
+/// given.
 async fn password(
     asker: &Asker<'_>,
     given: &mut Given<'_>,
     last: &mut Last,
+    kind: Option<ServerKind>,
 ) -> Result<Option<Bind>, Stop> {
-    let dn = match given.dn.take() {
-        Some(dn) => dn,
-        None => {
-            let question = "Account that reads the directory (bind DN)";
-            asker.line(question, last.dn.as_deref()).await?
+    let dn = loop {
+        let dn = match given.dn.take() {
+            Some(dn) => dn,
+            None => {
+                let question = "Account that reads the directory (bind DN)";
+                asker.line(question, last.dn.as_deref()).await?
+            }
+        };
+        if is_account(&dn, kind) {
+            break dn;
         }
+        // It is not repeated, since it may be a password.
+        asker.again(Stop::usage(
+            "that is no account, and was not sent: it takes a DN, such as \
+             cn=ldap-sync,ou=services,dc=studio,dc=test; in Active Directory also \
+             ldap-sync@studio.test or STUDIO\\ldap-sync",
+        ))?;
     };
+    let is_refused = std::mem::take(&mut last.is_refused);
     let password = match given.password.take().map(in_file) {
         Some(Ok(password)) => password,
         Some(Err(stop)) => {
             asker.again(stop)?;
             given.dn = Some(dn);
             return Ok(None);
+        }
+        None if is_refused => {
+            let question = "Its password again (not shown; empty: another account)";
+            match asker.secret_or_nothing(question).await? {
+                Some(password) => Typed::Now(password),
+                None => return Ok(None),
+            }
         }
         None => Typed::Now(asker.secret("Its password").await?),
     };
