@@ -50,7 +50,9 @@ pub enum EraseError {
     #[error("a run of the job {job} is in progress; erase when it has ended: {error}")]
     Busy { job: String, error: StateError },
     /// A file cannot be read, so what it has of the person cannot be taken out.
-    #[error("{path} cannot be read, and nothing was erased from it: {why}; remove it, or mend it")]
+    #[error(
+        "{path} cannot be read, and nothing was erased from it: {why}; remove it, or repair it"
+    )]
     Damaged { path: String, why: String },
 }
 

@@ -103,7 +103,13 @@ fn compose_locks_the_container_up() {
     );
     assert_eq!(
         service["healthcheck"]["test"],
-        json!(["CMD", "/usr/local/bin/ftrack-ldap-sync", "status"])
+        json!([
+            "CMD",
+            "/usr/local/bin/ftrack-ldap-sync",
+            "status",
+            "--socket",
+            "/run/ftrack-ldap-sync/control.sock"
+        ])
     );
     assert_eq!(
         service["volumes"],
@@ -167,7 +173,12 @@ fn kubernetes_runs_one_locked_up_pod_and_looks_after_it() {
     );
     assert_eq!(
         container["livenessProbe"]["exec"]["command"],
-        json!(["/usr/local/bin/ftrack-ldap-sync", "status"])
+        json!([
+            "/usr/local/bin/ftrack-ldap-sync",
+            "status",
+            "--socket",
+            "/run/ftrack-ldap-sync/control.sock"
+        ])
     );
     assert_eq!(
         container["readinessProbe"]["httpGet"],
@@ -372,7 +383,13 @@ fn describes_itself(image: &Image) {
     assert_eq!(configuration["Cmd"], json!(["daemon"]));
     assert_eq!(
         configuration["Healthcheck"]["Test"],
-        json!(["CMD", "/usr/local/bin/ftrack-ldap-sync", "status"])
+        json!([
+            "CMD",
+            "/usr/local/bin/ftrack-ldap-sync",
+            "status",
+            "--socket",
+            "/run/ftrack-ldap-sync/control.sock"
+        ])
     );
     assert_eq!(
         configuration["Labels"]["org.opencontainers.image.revision"],

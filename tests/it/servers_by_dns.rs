@@ -248,7 +248,7 @@ fn a_certificate_must_be_for_the_name_in_the_record() {
     let slapd = Setup::new("").start();
     let port = slapd.tls_url().port().unwrap();
     let records = vec![
-        (0, 0, port, "dc1.studio.test"),
+        (0, 0, port, "dc2.studio.test"),
         (0, 0, port, "elsewhere.test"),
     ];
     names.says(OF_ALL, Say::Records(records));
@@ -256,9 +256,9 @@ fn a_certificate_must_be_for_the_name_in_the_record() {
     let tls = [("SRV_SCHEME", "ldaps"), ("CA_FILE", ca_file.as_str())];
     let error = sync(&system, &tls).error.unwrap();
     assert!(
-        error.contains(&format!("ldaps://dc1.studio.test:{port}"))
+        error.contains(&format!("ldaps://dc2.studio.test:{port}"))
             && error.contains("127.0.0.1")
-            && error.contains("not for dc1.studio.test"),
+            && error.contains("not for dc2.studio.test"),
         "{error}"
     );
     let variables = variables(&tls);
@@ -270,7 +270,7 @@ fn a_certificate_must_be_for_the_name_in_the_record() {
     let checked = String::from_utf8(checked.unwrap().stdout).unwrap();
     for line in [
         format!(
-            "  ok    srv                 {OF_ALL} names ldaps://dc1.studio.test:{port}; a \
+            "  ok    srv                 {OF_ALL} names ldaps://dc2.studio.test:{port}; a \
              certificate must be for the name of its server"
         ),
         format!(

@@ -296,7 +296,7 @@ fn gets_a_new_secret(machine: &Machine, studio: &Studio) {
         "{}",
         machine.journal()
     );
-    machine.ok(&format!("rm {drop_in}; systemctl daemon-reload; systemctl reset-failed ftrack-ldap-sync; systemctl start ftrack-ldap-sync"));
+    machine.ok(&format!("systemctl stop ftrack-ldap-sync; rm {drop_in}; systemctl daemon-reload; systemctl reset-failed ftrack-ldap-sync; systemctl start ftrack-ldap-sync"));
 }
 
 /// What the service says is found in the journal by priority and by field.

@@ -123,7 +123,7 @@ fn a_database_is_made_whole_or_not_at_all() {
         return;
     };
     let (mut made, mut refused) = (0, 0);
-    for room in (0..=160).step_by(4) {
+    for room in (0..=320).step_by(4) {
         disk.leave(room);
         match State::open(&config) {
             Ok((state, _)) => {
@@ -230,7 +230,7 @@ fn a_sync_without_room_fails_and_the_next_one_with_room_works() {
             .count()
     };
     let mut failed = 0;
-    for room in [0, 4, 16, 24, 32, 40, 56, 72, 96] {
+    for room in [0, 4, 16, 24, 32, 40, 56, 96, 240] {
         let before = created();
         disk.leave(room);
         let ended = studio.run(&["sync", "--log-format", "json"]);
