@@ -139,7 +139,7 @@ fn whom_a_job_still_has_is_not_erased_and_it_must_be_said() {
     let ended = studio.run(&["erase", WHO]);
     assert_eq!(ended.status, 2);
     assert!(ended.stderr.contains("say --yes"), "{}", ended.stderr);
-    let asked = studio.on_a_terminal(&format!("erase {WHO}"), "n");
+    let asked = studio.on_a_terminal(&format!("erase {WHO}"), "n\n");
     assert_eq!(asked.status, 1, "{}", asked.stdout);
     assert!(
         asked.stdout.contains("Erase this for good?"),
@@ -150,9 +150,7 @@ fn whom_a_job_still_has_is_not_erased_and_it_must_be_said() {
     let ended = studio.run(&["erase", "nobody", "--yes"]);
     assert_eq!(ended.status, 2);
     assert!(
-        ended
-            .stderr
-            .contains("no report, snapshot or hold names \"nobody\""),
+        ended.stderr.contains("no report, snapshot or hold names"),
         "{}",
         ended.stderr
     );

@@ -180,7 +180,7 @@ fn a_plan_says_how_to_go_on_to_somebody_at_a_terminal() {
         "{shown}"
     );
     let piped = studio.run(&["plan"]).stdout;
-    assert!(!piped.contains("plan --out"), "{piped}");
+    assert!(!piped.contains("Nothing was written"), "{piped}");
     // A job with a schedule, and no daemon yet; and a plan that is saved.
     studio.job.push_str("schedule = \"@daily\"\n");
     let shown = Screen::new(120, 40).shows(&studio, &["plan", "artists"]);
@@ -192,7 +192,9 @@ fn a_plan_says_how_to_go_on_to_somebody_at_a_terminal() {
     let file = studio.folder().join("plan.json");
     let shown = Screen::new(120, 40).shows(&studio, &["plan", "--out", file.to_str().unwrap()]);
     assert!(
-        shown.contains("Saved to") && shown.contains(schedule) && !shown.contains("plan --out"),
+        shown.contains("Saved to")
+            && shown.contains(schedule)
+            && !shown.contains("Nothing was written"),
         "{shown}"
     );
     // One that only observes writes nothing, and one without changes has nothing to write.

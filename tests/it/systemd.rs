@@ -227,7 +227,7 @@ fn the_service_lives_as_the_readme_says() {
 /// By the commands of the page about backups.
 fn is_backed_up_and_put_back(machine: &Machine) {
     let page = readme::text_of("deploy/operation/backup.md");
-    let [back_up, put_back] = readme::blocks_of(&page, "sh").try_into().unwrap();
+    let [back_up, put_back, _erase] = readme::blocks_of(&page, "sh").try_into().unwrap();
     let runs = || -> usize {
         let runs = machine.ok("sudo ftrack-ldap-sync runs --all --format json");
         let runs: serde_json::Value = serde_json::from_str(&runs).unwrap();
