@@ -5,7 +5,7 @@
 //! up, and one of them would never be seen. So each page begins with the last row of the page
 //! before it; when it does not, or a row occurs twice, the list is read again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream::FuturesOrdered};
 
@@ -17,7 +17,7 @@ use super::{
     query::Listing,
     row::Row,
     session::{Reader, Until},
-    window,
+    window::TooMuch,
 };
 
 /// The number of attempts to read a list that changes.
@@ -119,6 +119,8 @@ struct Arrived<R> {
     rows: Vec<R>,
     after: After,
     charge: Charge,
+    /// How long its call took.
+    took: Duration,
 }
 
 /// Reads the list once.
@@ -273,16 +275,13 @@ async fn small_enough<R: Row>(
     until: &Until,
 ) -> Result<Option<Arrived<R>>, FtrackError> {
     let (_, asked) = at;
-    let began = Instant::now();
     match page::<R>(reader, listing, at, until).await {
         Ok(arrived) => {
             let window = reader.window();
-            window.note_page(asked, length(arrived.rows.len()), began.elapsed());
+            window.note_page(asked, length(arrived.rows.len()), arrived.took);
             Ok(Some(arrived))
         }
-        Err(error)
-            if asked > reader.window().sure_rows() && window::may_be_of_size(error.kind()) =>
-        {
+        Err(error) if asked > reader.window().sure_rows() && TooMuch::of(error.kind()).rows => {
             reader.window().note_failed_page();
             Ok(None)
         }
@@ -297,7 +296,7 @@ async fn page<R: Row>(
     until: &Until,
 ) -> Result<Arrived<R>, FtrackError> {
     let operation = Operation::query(listing.page(offset, asked));
-    let answers = reader
+    let (answers, took) = reader
         .read_page::<Page<R>>(&operation, asked, until)
         .await?;
     let page = match answers.into_iter().next() {
@@ -311,6 +310,7 @@ async fn page<R: Row>(
         rows,
         after,
         charge,
+        took,
     })
 }
 

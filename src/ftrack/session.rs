@@ -33,8 +33,7 @@ use super::{
     key::Keys,
     operation::Operation,
     proxy::Proxy,
-    window,
-    window::Window,
+    window::{TooMuch, Window},
 };
 use crate::{
     config::{self, Credential},
@@ -417,21 +416,22 @@ impl Reader {
         until: &Until,
     ) -> Result<Vec<A>, FtrackError> {
         let again = |failed: &Failed| failed.trouble.passes();
-        self.read_while(operations, rows, until, again).await
+        let (answers, _) = self.read_while(operations, rows, until, again).await?;
+        Ok(answers)
     }
 
-    /// As [`Reader::read_as`], of one page. Where it has more rows than any server answers, only calls
-    /// that the server did not take are repeated.
+    /// As [`Reader::read_as`], of one page, with how long its call took. Where it has more rows than any
+    /// server answers, only calls that the server did not take are repeated.
     pub(super) async fn read_page<A: ResponseItem>(
         &self,
         operation: &Operation,
         rows: u32,
         until: &Until,
-    ) -> Result<Vec<A>, FtrackError> {
+    ) -> Result<(Vec<A>, Duration), FtrackError> {
         let operations = std::slice::from_ref(operation);
         let is_sure = rows <= self.window().sure_rows();
         let again = |failed: &Failed| {
-            failed.trouble.passes() && (is_sure || !window::may_be_of_size(&failed.trouble))
+            failed.trouble.passes() && (is_sure || !TooMuch::of(&failed.trouble).rows)
         };
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
         self.read_while(operations, rows, until, again).await
@@ -443,7 +443,7 @@ impl Reader {
         rows: usize,
         until: &Until,
         again: impl Fn(&Failed) -> bool,
-    ) -> Result<Vec<A>, FtrackError> {
+    ) -> Result<(Vec<A>, Duration), FtrackError> {
         let body = self.body(operations)?;
         let expected = Expected {
             answers: operations.len(),

@@ -222,11 +222,14 @@ impl Window {
 }
 
 impl Place<'_> {
-    /// Gives the place back after an answer.
-    pub fn answered(self) {
-        if self.since.elapsed() <= FAST {
+    /// Gives the place back after an answer; returns how long the call took, without the wait for the
+    /// place.
+    pub fn answered(self) -> Duration {
+        let took = self.since.elapsed();
+        if took <= FAST {
             self.window.grow(self.has_waited);
         }
+        took
     }
 
     /// Gives the place back after a call for which the server may have had too much to do.
@@ -247,56 +250,42 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Whether the server may have had too much to do.
-pub(super) fn is_overload(trouble: &FtrackErrorKind) -> bool {
-    match trouble {
-        FtrackErrorKind::Busy(_) | FtrackErrorKind::TimedOut(_) => true,
-        FtrackErrorKind::Status { status, .. } => *status >= 500,
-        FtrackErrorKind::Refused(refusal) => refusal.status >= 500,
-        FtrackErrorKind::Setup(_)
-        | FtrackErrorKind::Unreachable { .. }
-        | FtrackErrorKind::Interrupted(_)
-        | FtrackErrorKind::DeadlinePassed
-        | FtrackErrorKind::Cancelled
-        | FtrackErrorKind::Redirected { .. }
-        | FtrackErrorKind::NotJson(_)
-        | FtrackErrorKind::Damaged(_)
-        | FtrackErrorKind::TooLarge(_)
-        | FtrackErrorKind::TooMuch(_)
-        | FtrackErrorKind::Malformed(_)
-        | FtrackErrorKind::Credentials(_)
-        | FtrackErrorKind::Permission(_)
-        | FtrackErrorKind::Changing { .. }
-        | FtrackErrorKind::CutShort { .. }
-        | FtrackErrorKind::CustomAttribute(_)
-        | FtrackErrorKind::UnusableGrant { .. } => false,
-    }
+/// What a failed call may have been too much for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooMuch {
+    /// The server had too much to do: fewer calls at a time may succeed.
+    pub at_once: bool,
+    /// A page of fewer rows may succeed.
+    pub rows: bool,
 }
 
-/// Whether a page of fewer rows may succeed where one of many failed.
-pub(super) fn may_be_of_size(trouble: &FtrackErrorKind) -> bool {
-    match trouble {
-        FtrackErrorKind::Interrupted(_)
-        | FtrackErrorKind::TimedOut(_)
-        | FtrackErrorKind::Status { .. }
-        | FtrackErrorKind::NotJson(_)
-        | FtrackErrorKind::Damaged(_)
-        | FtrackErrorKind::TooLarge(_)
-        | FtrackErrorKind::Refused(_) => true,
-        FtrackErrorKind::Setup(_)
-        | FtrackErrorKind::Unreachable { .. }
-        | FtrackErrorKind::DeadlinePassed
-        | FtrackErrorKind::Cancelled
-        | FtrackErrorKind::Redirected { .. }
-        | FtrackErrorKind::Busy(_)
-        | FtrackErrorKind::TooMuch(_)
-        | FtrackErrorKind::Malformed(_)
-        | FtrackErrorKind::Credentials(_)
-        | FtrackErrorKind::Permission(_)
-        | FtrackErrorKind::Changing { .. }
-        | FtrackErrorKind::CutShort { .. }
-        | FtrackErrorKind::CustomAttribute(_)
-        | FtrackErrorKind::UnusableGrant { .. } => false,
+impl TooMuch {
+    /// What the error shows of that.
+    pub fn of(trouble: &FtrackErrorKind) -> Self {
+        let (at_once, rows) = match trouble {
+            FtrackErrorKind::Busy(_) => (true, false),
+            FtrackErrorKind::TimedOut(_) => (true, true),
+            FtrackErrorKind::Status { status, .. } => (*status >= 500, true),
+            FtrackErrorKind::Refused(refusal) => (refusal.status >= 500, true),
+            FtrackErrorKind::Interrupted(_)
+            | FtrackErrorKind::NotJson(_)
+            | FtrackErrorKind::Damaged(_)
+            | FtrackErrorKind::TooLarge(_) => (false, true),
+            FtrackErrorKind::Setup(_)
+            | FtrackErrorKind::Unreachable { .. }
+            | FtrackErrorKind::DeadlinePassed
+            | FtrackErrorKind::Cancelled
+            | FtrackErrorKind::Redirected { .. }
+            | FtrackErrorKind::TooMuch(_)
+            | FtrackErrorKind::Malformed(_)
+            | FtrackErrorKind::Credentials(_)
+            | FtrackErrorKind::Permission(_)
+            | FtrackErrorKind::Changing { .. }
+            | FtrackErrorKind::CutShort { .. }
+            | FtrackErrorKind::CustomAttribute(_)
+            | FtrackErrorKind::UnusableGrant { .. } => (false, false),
+        };
+        Self { at_once, rows }
     }
 }
 
@@ -326,6 +315,17 @@ mod tests {
             window.grow(true);
         }
         assert_eq!((window.sizes().calls, free(&window)), (8, 8));
+    }
+
+    #[tokio::test]
+    async fn a_call_begins_when_it_has_its_place() {
+        let window = Window::new(CallSizes { calls: 1, ..MOST });
+        let held = window.place().await.unwrap();
+        let mut waiting = std::pin::pin!(window.place());
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        let free_since = Instant::now();
+        drop(held);
+        assert!(waiting.await.unwrap().since >= free_since);
     }
 
     #[tokio::test]

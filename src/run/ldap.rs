@@ -255,6 +255,7 @@ impl RunContext<'_, LdapWork> {
             state.set_known_changes(job, ftrack, None)?;
         }
         let writes = &earlier.writes;
+        let fitted = self.reader.sizes().changes;
         let (work, request) = (self.work, self.read_request());
         let applied = match self.keep_snapshot(&vetted, current) {
             Ok(()) => {
@@ -288,7 +289,10 @@ impl RunContext<'_, LdapWork> {
             state.set_first_contact(job, ftrack, false)?;
         }
         self.keep_known(state, known)?;
-        state.set_changes_at_once(ftrack, self.reader.sizes().changes)?;
+        let fits = self.reader.sizes().changes;
+        if fits != fitted {
+            state.set_changes_at_once(ftrack, fits)?;
+        }
         self.forget_earlier(earlier);
         Ok(())
     }

@@ -21,7 +21,7 @@ use crate::{
         key::Keys,
         operation::Operation,
         stopped::StopCause,
-        window,
+        window::TooMuch,
     },
 };
 
@@ -34,6 +34,7 @@ const FIRST_DELAY: Duration = Duration::from_millis(250);
 const LONGEST_DELAY: Duration = Duration::from_secs(20);
 
 impl Reader {
+    /// The answers, and how long the last attempt took.
     pub(super) async fn attempts<A: ResponseItem>(
         &self,
         (body, expected): (&[u8], &Expected),
@@ -41,7 +42,7 @@ impl Reader {
         until: &Until,
         kind: CallKind,
         again: impl Fn(&Failed) -> bool,
-    ) -> Result<Vec<A>, FtrackError> {
+    ) -> Result<(Vec<A>, Duration), FtrackError> {
         let tries = AtomicU64::new(0);
         let backoff = ExponentialBuilder::default()
             .with_min_delay(FIRST_DELAY)
@@ -126,20 +127,22 @@ impl Reader {
         expected: &Expected,
         until: &Until,
         kind: CallKind,
-    ) -> Result<Vec<A>, Failed> {
+    ) -> Result<(Vec<A>, Duration), Failed> {
         let place = tokio::select! {
             biased;
             () = until.cancel.cancelled() => return Err(FtrackErrorKind::Cancelled.into()),
             () = tokio::time::sleep_until(until.deadline.into()) => return Err(FtrackErrorKind::DeadlinePassed.into()),
             place = self.shared.window.place() => place.map_err(|_| FtrackErrorKind::Cancelled)?,
         };
-        let outcome = self.sent(body, expected, kind).await;
-        match &outcome {
-            Ok(_) => place.answered(),
-            Err(failed) if window::is_overload(&failed.trouble) => place.overloaded(),
-            Err(_) => drop(place),
+        match self.sent(body, expected, kind).await {
+            Ok(answers) => Ok((answers, place.answered())),
+            Err(failed) => {
+                if TooMuch::of(&failed.trouble).at_once {
+                    place.overloaded();
+                }
+                Err(failed)
+            }
         }
-        outcome
     }
 
     /// Sends a call, and takes its answer in.

@@ -72,6 +72,7 @@ impl Writer {
                 again,
             )
             .await
+            .map(|(answers, _)| answers)
             .map_err(WriteFailure::of)
     }
 }

@@ -54,15 +54,11 @@ impl State {
         })
     }
 
-    /// Saves how many changes fit into one call, where that differs.
+    /// Saves how many changes fit into one call.
     ///
     /// # Errors
     /// It cannot be written; then the earlier state stays.
     pub fn set_changes_at_once(&self, ftrack: &str, changes: usize) -> Result<(), StateError> {
-        let known = self.read(|connection| of_server(connection, ftrack))?;
-        if known.is_none_or(|known| known.asked.changes == changes) {
-            return Ok(());
-        }
         self.write(|transaction| {
             transaction
                 .execute(
