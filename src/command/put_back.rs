@@ -175,7 +175,7 @@ async fn once_confirmed(
     if shown.outcome == Outcome::Failed || shown.changes.is_empty() {
         return Ok(Exit::of(&shown));
     }
-    let many = many::told(&shown).map(|many| format!("{}\n", capital(many)));
+    let many = many::warning_in(&shown).map(|many| format!("{}\n", capital(many)));
     let question = many.unwrap_or_default() + asking.question;
     if !terminal::confirmed(&question, cancel).await? {
         return Err(Stop::failed(asking.refused));

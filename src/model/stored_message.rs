@@ -34,7 +34,7 @@ pub struct DigestMark {
 /// What is remembered of a message besides itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "some fields are self-explanatory")]
-pub enum TellingMark {
+pub enum MessageMark {
     /// It is a digest.
     Digest(DigestMark),
     /// It says that a run of this job failed without a report.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::ControlFlow, path::Path};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::word::Word;
+use super::program_text::ProgramText;
 use crate::{
     model::{counts::Counts, report::Outcome, summary::RunSummary},
     state::database::each_run,
@@ -20,7 +20,7 @@ pub struct Digest {
     pub since: DateTime<Utc>,
     pub until: DateTime<Utc>,
     /// How many runs ended how.
-    pub runs: BTreeMap<Word, usize>,
+    pub runs: BTreeMap<ProgramText, usize>,
     /// What all of them wrote, of what a run writes once.
     pub written: Written,
     /// Users of the job after the last run that did not fail, and how many of them are active; null

@@ -9,7 +9,7 @@ use crate::{
     config::{Config, Job, schedule::Schedule},
     model::{
         occasion::Occasion,
-        stored_message::{DigestMark, TellingMark},
+        stored_message::{DigestMark, MessageMark},
     },
 };
 
@@ -42,7 +42,7 @@ impl Digests {
         config: &Config,
         now: DateTime<Utc>,
         outbox: &Outbox,
-    ) -> Vec<(String, TellingMark)> {
+    ) -> Vec<(String, MessageMark)> {
         let mut due = Vec::new();
         let mut begun = Vec::new();
         for (name, _, schedule) in schedules(config) {
@@ -54,10 +54,10 @@ impl Digests {
             match self.known(name, &schedule) {
                 // The clock may have been set back.
                 Some(known) if schedule.missed_since(known.until.min(now), now) => {
-                    due.push((name.to_owned(), TellingMark::Digest(mark.clone())));
+                    due.push((name.to_owned(), MessageMark::Digest(mark.clone())));
                 }
                 Some(_) => continue,
-                None => begun.push(TellingMark::Digest(mark.clone())),
+                None => begun.push(MessageMark::Digest(mark.clone())),
             }
             self.0.insert(name.to_owned(), mark);
         }

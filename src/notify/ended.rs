@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
-use super::word::Word;
+use super::program_text::ProgramText;
 use crate::{
     escape::escape_control,
     model::{
@@ -56,9 +56,9 @@ pub struct ToldPerson {
     pub username: String,
     pub dn: Option<String>,
     /// `create`, `update`, `deactivate`, `reactivate` or `adopt`; null for somebody who was skipped.
-    pub action: Option<Word>,
+    pub action: Option<ProgramText>,
     /// As in reports; `skipped` for somebody who was skipped.
-    pub result: Word,
+    pub result: ProgramText,
     /// Why.
     pub reason: String,
 }

@@ -52,7 +52,7 @@ impl Line {
         };
         let may_be_taken = match &ended {
             Some(Ok(()) | Err(Trouble::Lasting(_))) => false,
-            Some(Err(Trouble::Passing { .. })) | None => waiting.kind.is_told(),
+            Some(Err(Trouble::Passing { .. })) | None => waiting.kind.is_for_people(),
         };
         if may_be_taken {
             self.outbox.put_off(waiting).await;

@@ -9,7 +9,7 @@ use super::{
     digest::Digest,
     ended::{Ended, LISTED, ToldPerson, short},
     occasions::{Before, new},
-    word::Word,
+    program_text::ProgramText,
 };
 use crate::model::{counts::Counts, occasion::Occasion, open_hold::OpenHold, report::Outcome};
 
@@ -24,7 +24,7 @@ pub struct Message {
     /// The same in each attempt to deliver it.
     pub id: Uuid,
     /// What it is about: [`Occasion`]s, the most urgent first, or `test`.
-    pub occasions: Vec<Word>,
+    pub occasions: Vec<ProgramText>,
     pub job: String,
     /// The machine on which the program runs.
     pub host: String,
@@ -36,7 +36,7 @@ pub struct Message {
     /// Why the run failed.
     pub error: Option<String>,
     /// What kind of failure it was, as in reports.
-    pub error_kind: Option<Word>,
+    pub error_kind: Option<ProgramText>,
     pub counts: Option<Counts>,
     /// Whether ftrack's own synchronisation did more than the job's limits allow.
     pub alarm: bool,
@@ -58,8 +58,8 @@ pub struct Message {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToldHold {
     pub hold: u64,
-    pub held_by: Word,
-    pub kind: Word,
+    pub held_by: ProgramText,
+    pub kind: ProgramText,
     pub changes: usize,
     pub since: DateTime<Utc>,
     pub why: String,
@@ -90,7 +90,7 @@ impl About<'_> {
         Message {
             version: 1,
             id: Uuid::new_v5(&NAMESPACE, name.as_bytes()),
-            occasions: occasions.into_iter().map(Word::Borrowed).collect(),
+            occasions: occasions.into_iter().map(ProgramText::Borrowed).collect(),
             job: self.job.to_owned(),
             host: self.host.to_owned(),
             run: None,

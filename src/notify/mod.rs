@@ -28,13 +28,13 @@ mod mail;
 mod message;
 mod occasions;
 mod outbox;
+mod program_text;
 mod receiver;
 mod settled;
 mod shown;
 mod sorter;
 pub mod test;
 mod webhook;
-mod word;
 
 pub use receiver::ReceiverKind;
 

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Program, message::Message, receiver::ReceiverKind, settled::Settled};
 use crate::{
     event::daemon::DaemonEvent,
-    model::stored_message::{DigestMark, StoredMessage, TellingMark},
+    model::stored_message::{DigestMark, MessageMark, StoredMessage},
     state::{State, files::StateError},
 };
 
@@ -157,7 +157,7 @@ impl Outbox {
 
     /// Whether what is not delivered now is delivered by a later program.
     pub fn outlives_the_program(&self, kind: ReceiverKind) -> bool {
-        self.state.is_some() && kind.is_told()
+        self.state.is_some() && kind.is_for_people()
     }
 
     /// The state, where it can be used.
@@ -193,7 +193,7 @@ impl Outbox {
         &self,
         kinds: Vec<ReceiverKind>,
         message: &Arc<Message>,
-        mark: Option<TellingMark>,
+        mark: Option<MessageMark>,
     ) -> (Vec<Waiting>, bool) {
         let waiting: Vec<Waiting> = kinds
             .into_iter()
@@ -205,7 +205,7 @@ impl Outbox {
             })
             .collect();
         // What a command delivers at once is none of a daemon's.
-        let is_kept = |one: &&Waiting| self.program == Program::Daemon && one.kind.is_told();
+        let is_kept = |one: &&Waiting| self.program == Program::Daemon && one.kind.is_for_people();
         let kept = waiting.iter().filter(is_kept);
         let stored: Vec<StoredMessage> = kept.filter_map(Waiting::stored).collect();
         let mut is_remembered = true;
@@ -227,7 +227,7 @@ impl Outbox {
     }
 
     /// Remembers something of which there is no message; whether the state knows it.
-    pub async fn remember(&self, mark: TellingMark) -> bool {
+    pub async fn remember(&self, mark: MessageMark) -> bool {
         let kept = self.on_state(move |state| state.keep_messages(&[], Some(&mark)));
         kept.await.is_some()
     }
@@ -291,7 +291,7 @@ impl Outbox {
     /// A message was taken, or never will be.
     pub async fn end(&self, kind: ReceiverKind, message: &Message) {
         self.open().end(kind, message);
-        if kind.is_told() {
+        if kind.is_for_people() {
             let (job, id) = (message.job.clone(), message.id.to_string());
             self.on_state(move |state| state.forget_message(&job, kind.as_str(), &id))
                 .await;

@@ -1,6 +1,6 @@
-//! Words of the program in messages, also in those that are read again.
+//! Texts of the program in messages, also in those that are read again.
 
 use std::borrow::Cow;
 
-/// A word of the program.
-pub type Word = Cow<'static, str>;
+/// A text of the program.
+pub type ProgramText = Cow<'static, str>;

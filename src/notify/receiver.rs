@@ -40,9 +40,9 @@ impl ReceiverKind {
         }
     }
 
-    /// Whether it is told what happened.
+    /// Whether people read there what happened.
     #[must_use]
-    pub fn is_told(self) -> bool {
+    pub fn is_for_people(self) -> bool {
         match self {
             Self::Mail | Self::Webhook => true,
             Self::Alive => false,

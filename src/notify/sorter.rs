@@ -27,7 +27,7 @@ use super::{
 use crate::{
     config::{Config, Job, Notifications},
     event::notification::Became,
-    model::{occasion::Occasion, stored_message::TellingMark},
+    model::{occasion::Occasion, stored_message::MessageMark},
 };
 
 /// What happened to a job.
@@ -183,7 +183,8 @@ impl Sorter {
         let (state, of) = (self.outbox.state().cloned(), name.clone());
         let is_alive = occasions::is_alive(&ended.summary);
         let read = move || {
-            let told = state.is_some_and(|state| state.is_failure_told(&of).unwrap_or_default());
+            let told =
+                state.is_some_and(|state| state.has_failure_message(&of).unwrap_or_default());
             let mut before = occasions::before(&folder, &of, Some(&ended));
             before.failed |= was_broken || told;
             let waiting = occasions::waiting(&folder, &ended);
@@ -191,7 +192,7 @@ impl Sorter {
         };
         if let Some((ended, before, waiting, told)) = self.read(&name, Some(&run), job, read).await
         {
-            let mark = (is_counted && told).then(|| TellingMark::Reported { job: name.clone() });
+            let mark = (is_counted && told).then(|| MessageMark::Reported { job: name.clone() });
             let mut new = occasions::of_run(&ended, &before, !waiting.is_empty());
             new.retain(|occasion| job.notifications.on.contains(occasion));
             if !new.is_empty() {
@@ -218,7 +219,8 @@ impl Sorter {
         let (folder, of) = (config.state_dir.clone(), name.to_owned());
         let state = self.outbox.state().cloned();
         let read = move || {
-            let told = state.is_some_and(|state| state.is_failure_told(&of).unwrap_or_default());
+            let told =
+                state.is_some_and(|state| state.has_failure_message(&of).unwrap_or_default());
             (occasions::before(&folder, &of, None), told)
         };
         let (failed_before, told) = match self.read(name, None, job, read).await {
@@ -229,7 +231,7 @@ impl Sorter {
             return;
         }
         let (job_name, at) = (name.to_owned(), Utc::now());
-        let mark = TellingMark::Failed { job: job_name, at };
+        let mark = MessageMark::Failed { job: job_name, at };
         let is_remembered = if !failed_before && job.notifications.on.contains(&Occasion::Failed) {
             let message = self.about(name, job).broken(error, at);
             self.tell(job, message, Some(mark)).await
@@ -253,7 +255,7 @@ impl Sorter {
         if let Ok(Ok(read)) = tokio::time::timeout(STATE_LIMIT, reading).await {
             return Some(read);
         }
-        let told = receivers(&job.notifications).filter(|kind| kind.is_told());
+        let told = receivers(&job.notifications).filter(|kind| kind.is_for_people());
         for kind in told {
             let error = "the state directory could not be read in time";
             self.post
@@ -271,8 +273,8 @@ impl Sorter {
     }
 
     /// Gives a message to all who are told about its job.
-    async fn tell(&mut self, job: &Job, message: Message, mark: Option<TellingMark>) -> bool {
-        let told = receivers(&job.notifications).filter(|kind| kind.is_told());
+    async fn tell(&mut self, job: &Job, message: Message, mark: Option<MessageMark>) -> bool {
+        let told = receivers(&job.notifications).filter(|kind| kind.is_for_people());
         self.hand(told.collect(), &Arc::new(message), mark).await
     }
 
@@ -282,7 +284,7 @@ impl Sorter {
         &mut self,
         kinds: Vec<ReceiverKind>,
         message: &Arc<Message>,
-        mark: Option<TellingMark>,
+        mark: Option<MessageMark>,
     ) -> bool {
         let (gone, is_remembered) = self.outbox.add(kinds, message, mark).await;
         for gone in gone {

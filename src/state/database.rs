@@ -26,7 +26,7 @@
 //! | `stored_values` | values that ftrack stores otherwise than they were written, as digests |
 //! | `page_actions` | what people did on the daemon's pages: who, from where, when, and what became of it |
 //! | `undelivered_messages` | messages to people that their receivers have not taken |
-//! | `told_failures` | jobs of which a run failed without a report, which is told |
+//! | `failure_messages` | jobs of which a message says that a run failed without a report |
 //! | `digests` | up to when the digests of each job are made |
 //! | `inactive` | which users of a job are inactive although the program did not deactivate them |
 //!

@@ -30,6 +30,13 @@ const KUBERNETES: &str = include_str!("../../deploy/kubernetes.yaml");
 const SECRET: &str = include_str!("../../deploy/kubernetes-secret.yaml");
 const SERVICE_MONITOR: &str = include_str!("../../deploy/monitoring/service-monitor.yaml");
 const DOCKERFILE: &str = include_str!("../../deploy/Dockerfile");
+/// How a container is asked whether its daemon runs, whatever its configuration is by now.
+const HEALTH_CHECK: [&str; 4] = [
+    "/usr/local/bin/ftrack-ldap-sync",
+    "status",
+    "--socket",
+    "/run/ftrack-ldap-sync/control.sock",
+];
 
 fn documents(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap()
@@ -103,13 +110,7 @@ fn compose_locks_the_container_up() {
     );
     assert_eq!(
         service["healthcheck"]["test"],
-        json!([
-            "CMD",
-            "/usr/local/bin/ftrack-ldap-sync",
-            "status",
-            "--socket",
-            "/run/ftrack-ldap-sync/control.sock"
-        ])
+        json!([&["CMD"], &HEALTH_CHECK[..]].concat())
     );
     assert_eq!(
         service["volumes"],
@@ -173,12 +174,7 @@ fn kubernetes_runs_one_locked_up_pod_and_looks_after_it() {
     );
     assert_eq!(
         container["livenessProbe"]["exec"]["command"],
-        json!([
-            "/usr/local/bin/ftrack-ldap-sync",
-            "status",
-            "--socket",
-            "/run/ftrack-ldap-sync/control.sock"
-        ])
+        json!(HEALTH_CHECK)
     );
     assert_eq!(
         container["readinessProbe"]["httpGet"],
@@ -383,13 +379,7 @@ fn describes_itself(image: &Image) {
     assert_eq!(configuration["Cmd"], json!(["daemon"]));
     assert_eq!(
         configuration["Healthcheck"]["Test"],
-        json!([
-            "CMD",
-            "/usr/local/bin/ftrack-ldap-sync",
-            "status",
-            "--socket",
-            "/run/ftrack-ldap-sync/control.sock"
-        ])
+        json!([&["CMD"], &HEALTH_CHECK[..]].concat())
     );
     assert_eq!(
         configuration["Labels"]["org.opencontainers.image.revision"],

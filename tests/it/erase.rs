@@ -45,6 +45,13 @@ fn erased(studio: &Studio, arguments: &[&str]) -> Value {
     serde_json::from_str(&ended.stdout).unwrap()
 }
 
+/// Nothing is erased, for this reason.
+fn refused(studio: &Studio, arguments: &[&str], why: &str) {
+    let ended = studio.run(arguments);
+    assert_eq!(ended.status, 2, "{}", ended.stdout);
+    assert!(ended.stderr.contains(why), "{}", ended.stderr);
+}
+
 fn first_snapshot(studio: &Studio) -> PathBuf {
     let folder = studio.state_dir().join("snapshots/artists");
     let files = fs::read_dir(folder).unwrap();
@@ -112,12 +119,10 @@ fn a_person_who_left_is_in_no_file_any_more_and_the_counts_stay() {
     erased(&studio, &[WHO, "--yes"]);
     assert_eq!(naming(&studio.state_dir(), WHO), [] as [PathBuf; 0]);
     // Nobody is there any more.
-    let again = studio.run(&["erase", WHO, "--yes"]);
-    assert_eq!(again.status, 2);
-    assert!(
-        again.stderr.contains("no report, snapshot or hold names"),
-        "{}",
-        again.stderr
+    refused(
+        &studio,
+        &["erase", WHO, "--yes"],
+        "no report, snapshot or hold names",
     );
 }
 
@@ -126,19 +131,13 @@ fn whom_a_job_still_has_is_not_erased_and_it_must_be_said() {
     let studio = studio();
     let state = studio.state_dir();
     let named = naming(&state, "ada");
-    let ended = studio.run(&["erase", "ada", "--yes"]);
-    assert_eq!(ended.status, 2, "{}", ended.stdout);
-    assert!(
-        ended
-            .stderr
-            .contains("the job artists still has this person"),
-        "{}",
-        ended.stderr
+    refused(
+        &studio,
+        &["erase", "ada", "--yes"],
+        "the job artists still has this person",
     );
     assert_eq!(naming(&state, "ada"), named);
-    let ended = studio.run(&["erase", WHO]);
-    assert_eq!(ended.status, 2);
-    assert!(ended.stderr.contains("say --yes"), "{}", ended.stderr);
+    refused(&studio, &["erase", WHO], "say --yes");
     let asked = studio.on_a_terminal(&format!("erase {WHO}"), "n\n");
     assert_eq!(asked.status, 1, "{}", asked.stdout);
     assert!(
@@ -147,12 +146,10 @@ fn whom_a_job_still_has_is_not_erased_and_it_must_be_said() {
         asked.stdout
     );
     assert!(naming(&state, WHO).len() > 3);
-    let ended = studio.run(&["erase", "nobody", "--yes"]);
-    assert_eq!(ended.status, 2);
-    assert!(
-        ended.stderr.contains("no report, snapshot or hold names"),
-        "{}",
-        ended.stderr
+    refused(
+        &studio,
+        &["erase", "nobody", "--yes"],
+        "no report, snapshot or hold names",
     );
 }
 

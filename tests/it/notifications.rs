@@ -14,7 +14,7 @@ mod web;
 mod webhook;
 
 use ftrack_ldap_sync::demo::directory::TreeEntry;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use self::web::{Received, WebSink};
 use crate::{
@@ -81,4 +81,16 @@ fn named(login: &str) -> TreeEntry {
         .attributes
         .retain(|(name, _)| name != "uid" && name != "cn");
     named.with("cn", "x").with("uid", login)
+}
+
+/// What was dropped is the message about a change, by the webhook, for this reason.
+fn is_of_changes(dropped: &Map<String, Value>, error: &str) {
+    assert_eq!(
+        (
+            &dropped["receiver"],
+            &dropped["occasions"],
+            &dropped["error"]
+        ),
+        (&"webhook".into(), &"changes".into(), &error.into())
+    );
 }

@@ -33,6 +33,11 @@ pub fn tell_at(
     } else {
         about.ok(check, format!("{what} is valid until {day}"));
     }
+    facts(about, end, now);
+}
+
+/// What programs are told of the end of a certificate, of which the last finding is.
+pub fn facts(about: &mut About, end: DateTime<Utc>, now: DateTime<Utc>) {
     let facts = [
         ("expires_at", json!(ending::rfc3339(end))),
         ("days_left", json!(ending::days_left(end, now))),

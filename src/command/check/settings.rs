@@ -4,7 +4,6 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use chrono::{DateTime, Utc};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
-use serde_json::json;
 
 use super::{certificates, finding::About};
 use crate::{
@@ -124,31 +123,23 @@ fn is_for_everybody(file: &Path) -> bool {
 /// A secret in the configuration itself, which the service must be able to read.
 fn secret_inside(about: &mut About, key_of_file: &str, file: &Path) {
     let key = key_of_file.strip_suffix("_file").unwrap_or(key_of_file);
-    if is_for_everybody(file) {
-        about.warn(
-            "secret",
-            format!(
-                "every user of this machine can read {}, of {key}",
-                file.display()
-            ),
-            format!(
-                "put it into a file of its own, {key_of_file}, which only its owner can read; or \
-                 take the right away: chmod o= {}",
-                quoted(file)
-            ),
-        );
-    }
+    let first =
+        format!("put it into a file of its own, {key_of_file}, which only its owner can read; or ");
+    readable_secret(about, key, file, &first);
 }
 
 fn secret_file(about: &mut About, key: &str, file: &Path) {
+    readable_secret(about, key, file, "");
+}
+
+/// Warns of a file that everybody can read, with what to do before its right is taken away.
+fn readable_secret(about: &mut About, key: &str, file: &Path, first: &str) {
     if is_for_everybody(file) {
+        let shown = file.display();
         about.warn(
             "secret",
-            format!(
-                "every user of this machine can read {}, of {key}",
-                file.display()
-            ),
-            format!("take the right away: chmod o= {}", quoted(file)),
+            format!("every user of this machine can read {shown}, of {key}"),
+            format!("{first}take the right away: chmod o= {}", quoted(file)),
         );
     }
 }
@@ -209,11 +200,7 @@ fn certificate_file(about: &mut About, key: &str, file: &Path, now: DateTime<Utc
             way_out,
         ),
     }
-    let facts = [
-        ("expires_at", json!(ending::rfc3339(*first))),
-        ("days_left", json!(ending::days_left(*first, now))),
-    ];
-    about.facts(&facts.into());
+    certificates::facts(about, *first, now);
 }
 
 /// The settings of a job.

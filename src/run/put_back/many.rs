@@ -16,7 +16,7 @@ const NOT_HELD: &str = "no limit holds what is put back";
 /// What a report says of deactivations of more users than the job's limit allows a run, or of most of
 /// them; none where they are fewer.
 #[must_use]
-pub fn told(report: &Report) -> Option<&str> {
+pub fn warning_in(report: &Report) -> Option<&str> {
     let mut warnings = report.warnings.iter().map(String::as_str);
     warnings.find(|warning| warning.ends_with(NOT_HELD))
 }
@@ -65,20 +65,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_than_the_limit_or_most_of_them_are_told() {
-        let told = |deactivated, active, limit| words(deactivated, (active, "users"), limit);
+    fn more_than_the_limit_or_most_of_them_get_a_warning() {
+        let text = |deactivated, active, limit| words(deactivated, (active, "users"), limit);
         let ten = Limit::Percent(10);
-        assert_eq!(told(0, 0, Limit::Percent(0)), None);
-        assert_eq!(told(19, 195, ten), None);
+        assert_eq!(text(0, 0, Limit::Percent(0)), None);
+        assert_eq!(text(19, 195, ten), None);
         assert_eq!(
-            told(20, 195, ten).unwrap(),
+            text(20, 195, ten).unwrap(),
             "this deactivates 20 of users (195): more than limits.deactivate (19) lets a run do by \
              itself; no limit holds what is put back"
         );
         let all = Limit::Percent(100);
-        assert_eq!(told(5, 10, all), None);
+        assert_eq!(text(5, 10, all), None);
         assert_eq!(
-            told(6, 10, all).unwrap(),
+            text(6, 10, all).unwrap(),
             "this deactivates 6 of users (10): most of them; no limit holds what is put back"
         );
     }

@@ -241,7 +241,7 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
         stored_message,
     )?;
     each(connection, "SELECT * FROM digests", digest_mark)?;
-    each(connection, "SELECT at FROM told_failures", |row| {
+    each(connection, "SELECT at FROM failure_messages", |row| {
         row.get::<_, Time>("at").map(drop)
     })?;
     each(connection, "SELECT last FROM hold_counter", |row| {

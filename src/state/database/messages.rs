@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction, params};
 
 use crate::{
-    model::stored_message::{DigestMark, StoredMessage, TellingMark},
+    model::stored_message::{DigestMark, MessageMark, StoredMessage},
     state::{
         database::{
             State,
@@ -25,7 +25,7 @@ impl State {
     pub fn keep_messages(
         &self,
         messages: &[StoredMessage],
-        mark: Option<&TellingMark>,
+        mark: Option<&MessageMark>,
     ) -> Result<(), StateError> {
         self.write(|transaction| {
             for message in messages {
@@ -64,10 +64,10 @@ impl State {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn is_failure_told(&self, job: &str) -> Result<bool, StateError> {
+    pub fn has_failure_message(&self, job: &str) -> Result<bool, StateError> {
         self.read(|connection| {
             connection
-                .prepare("SELECT 1 FROM told_failures WHERE job = ?1")?
+                .prepare("SELECT 1 FROM failure_messages WHERE job = ?1")?
                 .exists(params![job])
         })
     }
@@ -125,9 +125,9 @@ fn keep(transaction: &Transaction<'_>, stored: &StoredMessage) -> rusqlite::Resu
     Ok(())
 }
 
-fn remember(transaction: &Transaction<'_>, mark: &TellingMark) -> rusqlite::Result<()> {
+fn remember(transaction: &Transaction<'_>, mark: &MessageMark) -> rusqlite::Result<()> {
     match mark {
-        TellingMark::Digest(DigestMark {
+        MessageMark::Digest(DigestMark {
             job,
             schedule,
             until,
@@ -135,12 +135,12 @@ fn remember(transaction: &Transaction<'_>, mark: &TellingMark) -> rusqlite::Resu
             "INSERT OR REPLACE INTO digests (job, schedule, until) VALUES (?1, ?2, ?3)",
             params![job, schedule, Time(*until)],
         ),
-        TellingMark::Failed { job, at } => transaction.execute(
-            "INSERT OR IGNORE INTO told_failures (job, at) VALUES (?1, ?2)",
+        MessageMark::Failed { job, at } => transaction.execute(
+            "INSERT OR IGNORE INTO failure_messages (job, at) VALUES (?1, ?2)",
             params![job, Time(*at)],
         ),
-        TellingMark::Reported { job } => {
-            transaction.execute("DELETE FROM told_failures WHERE job = ?1", params![job])
+        MessageMark::Reported { job } => {
+            transaction.execute("DELETE FROM failure_messages WHERE job = ?1", params![job])
         }
     }?;
     Ok(())

@@ -378,7 +378,7 @@ pub(super) const STEPS: &[&str] = &[
         settled      TEXT NOT NULL CHECK (json_valid(settled)),
         PRIMARY KEY (job, receiver, id)
     ) STRICT, WITHOUT ROWID;
-    CREATE TABLE told_failures (
+    CREATE TABLE failure_messages (
         job          TEXT NOT NULL PRIMARY KEY,
         at           TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
