@@ -2,6 +2,7 @@
 //! network.
 
 use std::{
+    collections::VecDeque,
     io,
     sync::Arc,
     time::{Duration, Instant},
@@ -9,7 +10,7 @@ use std::{
 
 use ldap3::{
     Ldap, LdapConnAsync, LdapConnSettings, LdapError, ResultEntry, SearchStream, StdStream,
-    exop::WhoAmI, result::ExopResult,
+    controls::Control, exop::WhoAmI, result::ExopResult,
 };
 use tokio::net::UnixStream;
 use tokio_util::task::AbortOnDropHandle;
@@ -21,9 +22,44 @@ use super::{
 };
 use crate::{
     config::Secret,
-    directory::wire::{framing, framing::End, gate::Gate},
-    model::{bind_account::BindAccount, server_kind::ServerKind},
+    directory::wire::{
+        entries,
+        entries::{Batch, FromServer},
+        framing,
+        framing::End,
+        gate::Gate,
+    },
+    model::{bind_account::BindAccount, entry::Entry, server_kind::ServerKind},
 };
+
+/// A message of a search.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// An entry without controls.
+    Entry(Entry),
+    /// Whatever took the library's way: a reference, an intermediate message, an entry with controls.
+    Other(ResultEntry),
+}
+
+impl Message {
+    /// Its controls.
+    pub(super) fn controls(&self) -> &[Control] {
+        match self {
+            Self::Entry(_) => &[],
+            Self::Other(message) => &message.1,
+        }
+    }
+}
+
+/// Entries of a search that arrived and were not yet taken.
+#[derive(Debug, Default)]
+struct Received {
+    /// The id of the search's request.
+    search: i32,
+    entries: VecDeque<Entry>,
+    /// Whether the search has ended: no more arrive.
+    is_ended: bool,
+}
 
 /// One bound connection, used by one task at a time; dropping it closes it at once.
 #[derive(Debug)]
@@ -32,6 +68,8 @@ pub struct Connection {
     driver: AbortOnDropHandle<Result<(), LdapError>>,
     guard: AbortOnDropHandle<()>,
     gate: Arc<Gate>,
+    from_server: FromServer,
+    received: Received,
     end: End,
     server: String,
     pub(super) operation_timeout: Duration,
@@ -62,12 +100,13 @@ impl Connection {
         let far = far.into_std().map_err(local)?;
         let gate = Arc::<Gate>::default();
         let at = Arc::clone(&gate);
+        let (to_search, from_server) = entries::channel();
         let (guard, end) = match transport {
-            Transport::Plain(stream) => framing::spawn(stream, near, at),
-            Transport::Tls(stream) => framing::spawn(stream, near, at),
-            Transport::Socket(stream) => framing::spawn(stream, near, at),
+            Transport::Plain(stream) => framing::spawn(stream, near, to_search, at),
+            Transport::Tls(stream) => framing::spawn(stream, near, to_search, at),
+            Transport::Socket(stream) => framing::spawn(stream, near, to_search, at),
             #[cfg(feature = "gssapi")]
-            Transport::Sealed(stream) => framing::spawn(stream, near, at),
+            Transport::Sealed(stream) => framing::spawn(stream, near, to_search, at),
         };
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(far));
         let (driver, ldap) = LdapConnAsync::with_settings(settings, "ldapi://guard")
@@ -78,6 +117,8 @@ impl Connection {
             driver: AbortOnDropHandle::new(tokio::spawn(driver.drive())),
             guard,
             gate,
+            from_server,
+            received: Received::default(),
             end,
             server,
             operation_timeout,
@@ -211,19 +252,57 @@ impl Connection {
         })
     }
 
-    /// The next message of a search, which makes room for another one.
+    /// The next message of a search, which makes room for another one; none after the last.
     pub(super) async fn next<'a, S, A>(
-        &self,
+        &mut self,
         stream: &mut SearchStream<'a, S, A>,
         tried: &str,
-    ) -> Result<Option<ResultEntry>, DirectoryError>
+    ) -> Result<Option<Message>, DirectoryError>
     where
         S: AsRef<str> + Send + Sync + 'a,
         A: AsRef<[S]> + Send + Sync + 'a,
     {
-        let message = stream.next().await;
-        self.gate.take();
-        message.map_err(|error| self.failure(tried, &error))
+        let search = stream.ldap_handle().last_id();
+        if self.received.search != search {
+            self.received = Received {
+                search,
+                ..Received::default()
+            };
+        }
+        loop {
+            if let Some(entry) = self.received.entries.pop_front() {
+                return Ok(Some(Message::Entry(entry)));
+            }
+            // The library's stream must not be asked again after its end.
+            if self.received.is_ended {
+                return Ok(None);
+            }
+            tokio::select! {
+                biased;
+                Some(batch) = self.from_server.recv() => self.receive(batch),
+                message = stream.next() => {
+                    self.gate.take();
+                    match message.map_err(|error| self.failure(tried, &error))? {
+                        Some(message) => return Ok(Some(Message::Other(message))),
+                        // All entries were passed on before the result.
+                        None => {
+                            self.received.is_ended = true;
+                            while let Ok(batch) = self.from_server.try_recv() {
+                                self.receive(batch);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes entries over; those of an earlier search concern nobody any more.
+    fn receive(&mut self, Batch { entries, under_way }: Batch) {
+        self.gate.give_back(under_way);
+        let search = self.received.search;
+        let own = entries.into_iter().filter(|(id, _)| *id == search);
+        self.received.entries.extend(own.map(|(_, entry)| entry));
     }
 
     /// A text of the server, safe to print, without the password that it was bound with.

@@ -6,9 +6,9 @@ use ldap3::{
 };
 
 use super::{
-    connection::Connection,
+    connection::{Connection, Message},
     error::DirectoryError,
-    wire::too_large::{LONGEST_DN, MARK},
+    wire::{entries::as_read, too_large::LONGEST_DN},
 };
 use crate::model::entry::Entry;
 
@@ -55,9 +55,8 @@ pub(super) async fn first(
         .map_err(|error| connection.failure(&tried, &error))?;
     let mut found = None;
     while let Some(message) = connection.next(&mut stream, &tried).await? {
-        if let Some(entry) = entry(connection, base, message)? {
-            found.get_or_insert(entry.merged());
-        }
+        let entry = entry(connection, base, message)?;
+        found.get_or_insert(entry.merged());
     }
     let result = stream.finish().await;
     concluded(connection, base, &tried, &result)?;
@@ -83,7 +82,9 @@ pub(super) async fn references(
         .map_err(|error| connection.failure(&tried, &error))?;
     let mut to = Vec::new();
     while let Some(message) = connection.next(&mut stream, &tried).await? {
-        if message.is_ref() {
+        if let Message::Other(message) = message
+            && message.is_ref()
+        {
             to.extend(strings(connection, message.0));
         }
         if to.len() > MOST_REFERENCES {
@@ -134,13 +135,34 @@ pub(super) fn concluded(
     }
 }
 
-/// The entry in a message of a search; none for intermediate messages (RFC 4511 section 4.13),
-/// which contain no entries here.
+/// The entry in a message of a search.
+///
+/// # Errors
+/// The message is a reference, or something else that is not an entry.
 pub(super) fn entry(
     connection: &Connection,
     base: &str,
+    message: Message,
+) -> Result<Entry, DirectoryError> {
+    let entry = match message {
+        Message::Entry(entry) => entry,
+        Message::Other(message) => of_library(connection, base, message)?,
+    };
+    if entry.dn.len() > LONGEST_DN {
+        return Err(DirectoryError::TooMuch {
+            server: connection.server().into(),
+            reason: format!("it sent an entry whose DN is longer than {LONGEST_DN} bytes"),
+        });
+    }
+    Ok(entry)
+}
+
+/// The entry in a message that took the library's way.
+fn of_library(
+    connection: &Connection,
+    base: &str,
     message: ResultEntry,
-) -> Result<Option<Entry>, DirectoryError> {
+) -> Result<Entry, DirectoryError> {
     if message.is_ref() {
         let to = strings(connection, message.0);
         return Err(DirectoryError::Referred {
@@ -152,15 +174,7 @@ pub(super) fn entry(
     if message.is_intermediate() {
         return Err(connection.garbled("an unsolicited intermediate message"));
     }
-    let entry =
-        decode(message.0).ok_or_else(|| connection.garbled("an entry that cannot be parsed"))?;
-    if entry.dn.len() > LONGEST_DN {
-        return Err(DirectoryError::TooMuch {
-            server: connection.server().into(),
-            reason: format!("it sent an entry whose DN is longer than {LONGEST_DN} bytes"),
-        });
-    }
-    Ok(Some(entry))
+    decode(message.0).ok_or_else(|| connection.garbled("an entry that cannot be parsed"))
 }
 
 /// The part of a base that exists, safe to print.
@@ -173,7 +187,7 @@ fn matched(connection: &Connection, dn: &str) -> String {
 }
 
 /// Parses an entry (RFC 4511 section 4.5.2), values byte for byte; none when it is malformed.
-fn decode(tag: StructureTag) -> Option<Entry> {
+pub(super) fn decode(tag: StructureTag) -> Option<Entry> {
     let mut parts = constructed(tag)?.into_iter();
     let dn = String::from_utf8_lossy(&primitive(parts.next()?)?).into_owned();
     let attributes = constructed(parts.next()?)?
@@ -188,10 +202,7 @@ fn decode(tag: StructureTag) -> Option<Entry> {
             Some((name, values))
         })
         .collect::<Option<Vec<_>>>()?;
-    match attributes.as_slice() {
-        [(name, _)] if name == MARK => Some(Entry::new(dn, Vec::new()).too_large()),
-        _ => Some(Entry::new(dn, attributes)),
-    }
+    Some(as_read(dn, attributes))
 }
 
 /// The first addresses of a reference.

@@ -180,9 +180,7 @@ async fn page(
         .map_err(|error| connection.failure(&tried, &error))?;
     let mut unfinished = Unfinished::default();
     while let Some(message) = connection.next(&mut stream, &tried).await? {
-        let Some(mut entry) = entry(connection, &search.base, message)? else {
-            continue;
-        };
+        let mut entry = entry(connection, &search.base, message)?;
         if is_referral(&entry) {
             evidence.referrals += 1;
         } else {

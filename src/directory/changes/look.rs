@@ -155,7 +155,8 @@ async fn shows_anybody(
         .map_err(|error| connection.failure(&tried, &error))?;
     let mut shows = false;
     while let Some(message) = connection.next(&mut stream, &tried).await? {
-        shows |= entry(connection, base, message)?.is_some();
+        entry(connection, base, message)?;
+        shows = true;
     }
     let result = stream.finish().await;
     if !shows {

@@ -12,6 +12,7 @@ use super::{Asking, Connection, DirectoryError, EntryIds};
 use crate::{
     directory::{
         budget::Budget,
+        connection::Message,
         lookup::{concluded, entry},
         server::Referrals,
         sync_control::{
@@ -108,7 +109,7 @@ impl Asking<'_> {
         &self,
         connection: &Connection,
         base: &str,
-        message: ResultEntry,
+        message: Message,
         (refresh, budget): (&mut Refresh, &mut Budget),
     ) -> Result<(), DirectoryError> {
         // Where only the cookie is asked for, nobody is.
@@ -117,8 +118,10 @@ impl Asking<'_> {
             let taken = budget.take(ids.saturating_mul(OF_AN_ID.saturating_add(bytes)));
             taken.map_err(|over| over.error(connection))
         };
-        if message.is_intermediate() {
-            let info = info_value(&message).and_then(|value| sync_info(&value));
+        if let Message::Other(message) = &message
+            && message.is_intermediate()
+        {
+            let info = info_value(message).and_then(|value| sync_info(&value));
             match info.ok_or_else(|| connection.garbled("a message of a refresh"))? {
                 SyncInfo::Cookie(_) => {}
                 SyncInfo::Deleted(ids) if is_asked => {
@@ -136,10 +139,8 @@ impl Asking<'_> {
             }
             return Ok(());
         }
-        let state = of_control(&message.1, SYNC_STATE).and_then(entry_state);
-        let Some(found) = entry(connection, base, message)? else {
-            return Ok(());
-        };
+        let state = of_control(message.controls(), SYNC_STATE).and_then(entry_state);
+        let found = entry(connection, base, message)?;
         let Some((state, uuid)) = state else {
             return Err(connection.garbled("an entry without its state"));
         };

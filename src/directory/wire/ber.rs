@@ -7,6 +7,8 @@ pub(in crate::directory) struct Element<'a> {
     pub tag: u8,
     /// Shorter than announced when the bytes end early.
     pub content: &'a [u8],
+    /// The announced length of the content.
+    pub length: usize,
     /// Whether the content is complete.
     pub is_whole: bool,
     /// The bytes after the element.
@@ -32,6 +34,7 @@ pub(in crate::directory) fn element(bytes: &[u8]) -> Option<Element<'_>> {
     Some(Element {
         tag,
         content,
+        length,
         is_whole: content.len() == length,
         rest,
     })
@@ -63,6 +66,7 @@ mod tests {
             Element {
                 tag: 4,
                 content: &[7],
+                length: 1,
                 is_whole: true,
                 rest: &[9]
             }

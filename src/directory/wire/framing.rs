@@ -23,6 +23,7 @@ use crate::{
     directory::{
         error::DirectoryError,
         wire::{
+            entries::{Batch, Start, ToSearch, start},
             gate::{Gate, cost},
             message,
             message::Fault,
@@ -115,11 +116,12 @@ impl ConnectionEnd {
 /// Set once the connection has ended.
 pub(in crate::directory) type End = Arc<OnceLock<ConnectionEnd>>;
 
-/// Carries bytes between a server and the library's end of a socket pair until one side ends;
-/// dropping the task ends both.
+/// Carries bytes between a server and the library's end of a socket pair until one side ends, and
+/// entries to the search; dropping the task ends both.
 pub(in crate::directory) fn spawn<S>(
     network: S,
     local: UnixStream,
+    to_search: ToSearch,
     gate: Arc<Gate>,
 ) -> (AbortOnDropHandle<()>, End)
 where
@@ -129,57 +131,113 @@ where
     let reason = Arc::clone(&end);
     let task = tokio::spawn(async move {
         let (mut from_network, mut to_network) = tokio::io::split(network);
-        let (mut from_local, mut to_local) = local.into_split();
+        let (mut from_local, to_local) = local.into_split();
         let unanswered = AtomicU64::new(0);
+        let mut inbound = Inbound {
+            to_library: to_local,
+            to_search,
+            gate: &gate,
+            framing: Framing::default(),
+            unfinished: Vec::new(),
+        };
         tokio::select! {
-            ended = inbound(&mut from_network, &mut to_local, &unanswered, &gate) => { let _ = reason.set(ended); }
+            ended = inbound.carry(&mut from_network, &unanswered) => { let _ = reason.set(ended); }
             ended = outbound(&mut from_local, &mut to_network, &unanswered, &gate) => {
                 if let Some(ended) = ended { let _ = reason.set(ended); }
             }
         }
         // The reason is known before the library can see the end, since its side is closed only
         // here.
-        drop((from_local, to_local));
+        drop((from_local, inbound));
     });
     (AbortOnDropHandle::new(task), end)
 }
 
-async fn inbound<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
-    from: &mut R,
-    to: &mut W,
-    unanswered: &AtomicU64,
-    gate: &Gate,
-) -> ConnectionEnd {
-    let mut measure = Framing::default();
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        let count = match from.read(&mut chunk).await {
-            Ok(0) => return ConnectionEnd::Closed,
-            Ok(count) => count,
-            Err(error) => return network(&error),
-        };
-        let bytes = chunk.get(..count).unwrap_or_default();
-        if unanswered.fetch_add(count as u64, Ordering::Relaxed) > MAX_ANSWER {
-            return ConnectionEnd::TooMuch(format!(
-                "it sent more than {} MiB in answer to one request; lower page_size",
-                MAX_ANSWER >> 20
-            ));
-        }
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            rest = match measure.take(rest) {
-                Ok(rest) => rest,
-                Err(ended) => return ended,
+/// What a server sends, on its way.
+struct Inbound<'g, W> {
+    to_library: W,
+    to_search: ToSearch,
+    gate: &'g Gate,
+    framing: Framing,
+    /// The beginning of an entry.
+    unfinished: Vec<u8>,
+}
+
+impl<W: AsyncWrite + Unpin> Inbound<'_, W> {
+    /// Carries everything, until the connection ends.
+    async fn carry<R: AsyncRead + Unpin>(
+        &mut self,
+        from: &mut R,
+        unanswered: &AtomicU64,
+    ) -> ConnectionEnd {
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let count = match from.read(&mut chunk).await {
+                Ok(0) => return ConnectionEnd::Closed,
+                Ok(count) => count,
+                Err(error) => return network(&error),
             };
+            let bytes = chunk.get(..count).unwrap_or_default();
+            if unanswered.fetch_add(count as u64, Ordering::Relaxed) > MAX_ANSWER {
+                return ConnectionEnd::TooMuch(format!(
+                    "it sent more than {} MiB in answer to one request; lower page_size",
+                    MAX_ANSWER >> 20
+                ));
+            }
+            if let Err(ended) = self.sort(bytes) {
+                return ended;
+            }
+            for cost in self.framing.streamed.drain(..) {
+                self.gate.pass(cost);
+            }
+            if self
+                .to_library
+                .write_all(&self.framing.passed)
+                .await
+                .is_err()
+            {
+                return ConnectionEnd::Closed;
+            }
+            self.framing.passed.clear();
+            self.gate.wait().await;
         }
-        for cost in measure.streamed.drain(..) {
-            gate.pass(cost);
+    }
+
+    /// Passes on the entries among these bytes, before the library gets what follows them, and keeps
+    /// the beginning of one that is not whole.
+    fn sort(&mut self, bytes: &[u8]) -> Result<(), ConnectionEnd> {
+        let mut all = std::mem::take(&mut self.unfinished);
+        let mut rest = if all.is_empty() {
+            bytes
+        } else {
+            all.extend_from_slice(bytes);
+            &all
+        };
+        let (mut entries, mut cost_of_all) = (Vec::new(), 0);
+        while !rest.is_empty() {
+            if self.framing.is_between_messages() {
+                match start(rest, MAX_MESSAGE, MAX_ELEMENTS) {
+                    Start::Entry(found) => {
+                        cost_of_all += cost(found.bytes as u64, found.elements);
+                        entries.push((found.id, found.entry));
+                        rest = rest.get(found.bytes..).unwrap_or_default();
+                        continue;
+                    }
+                    Start::Unfinished => break,
+                    Start::Other => {}
+                }
+            }
+            rest = self.framing.take(rest)?;
         }
-        if to.write_all(&measure.passed).await.is_err() {
-            return ConnectionEnd::Closed;
+        if !entries.is_empty() {
+            let under_way = self.gate.pass_beside(cost_of_all);
+            // Nobody receives any more where the connection was dropped, which ends this task.
+            let _ = self.to_search.send(Batch { entries, under_way });
         }
-        measure.passed.clear();
-        gate.wait().await;
+        // Not copied where it only grew.
+        let kept = (rest.len() != all.len()).then(|| rest.to_vec());
+        self.unfinished = kept.unwrap_or(all);
+        Ok(())
     }
 }
 
@@ -250,6 +308,11 @@ struct Framing {
 }
 
 impl Framing {
+    /// Whether the next byte begins a message.
+    fn is_between_messages(&self) -> bool {
+        self.open.is_empty() && self.header.is_empty() && self.skip == 0
+    }
+
     /// Takes bytes up to the end of a message, or all of them, and returns the rest.
     fn take<'b>(&mut self, mut bytes: &'b [u8]) -> Result<&'b [u8], ConnectionEnd> {
         while let Some(&first) = bytes.first() {

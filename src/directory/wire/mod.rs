@@ -2,6 +2,7 @@
 //! library cannot parse.
 
 pub(super) mod ber;
+pub(super) mod entries;
 pub(super) mod framing;
 pub(super) mod gate;
 pub(super) mod message;
