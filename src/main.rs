@@ -14,6 +14,11 @@ use ftrack_ldap_sync::{
     log::{self, LogFormat, Verbosity},
 };
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use tikv_jemallocator::Jemalloc;
+
+/// A run of many people needs much memory for seconds; this allocator gives it back to the system.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Exit status after a panic, which is a bug in the program.
 const DEFECT: u8 = 101;

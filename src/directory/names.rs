@@ -62,6 +62,28 @@ struct Meaning {
     is_exact: bool,
 }
 
+/// The values that an entry has of an attribute that was asked for.
+#[derive(Debug, Default)]
+struct Found {
+    exact: Vec<Vec<u8>>,
+    of_subtypes: Vec<Vec<u8>>,
+}
+
+impl Found {
+    fn add(&mut self, meaning: Meaning, mut values: Vec<Vec<u8>>) {
+        let list = if meaning.is_exact {
+            &mut self.exact
+        } else {
+            &mut self.of_subtypes
+        };
+        if list.is_empty() {
+            *list = values;
+        } else {
+            list.append(&mut values);
+        }
+    }
+}
+
 impl Names {
     /// The attributes that are asked for, each once.
     pub fn new(asked: &[String], schema: Option<Arc<Schema>>) -> Self {
@@ -82,28 +104,23 @@ impl Names {
     pub fn resolve(&mut self, entry: Entry) -> Entry {
         let is_too_large = entry.is_too_large();
         let (dn, attributes) = entry.into_parts();
-        let mut exact: Vec<Vec<Vec<u8>>> = self.asked.iter().map(|_| Vec::new()).collect();
-        let mut of_subtypes = exact.clone();
-        for (description, mut values) in attributes {
+        let mut found: Vec<Found> = self.asked.iter().map(|_| Found::default()).collect();
+        for (description, values) in attributes {
             let meanings = self.meanings(&description);
-            for (nth, meaning) in meanings.iter().enumerate() {
-                let list = if meaning.is_exact {
-                    &mut exact
-                } else {
-                    &mut of_subtypes
-                };
-                let Some(list) = list.get_mut(meaning.place) else {
-                    continue;
-                };
-                if nth + 1 == meanings.len() {
-                    list.append(&mut values);
-                } else {
-                    list.extend(values.iter().cloned());
+            let Some((last, others)) = meanings.split_last() else {
+                continue;
+            };
+            for meaning in others {
+                if let Some(found) = found.get_mut(meaning.place) {
+                    found.add(*meaning, values.clone());
                 }
+            }
+            if let Some(found) = found.get_mut(last.place) {
+                found.add(*last, values);
             }
         }
         let mut resolved = Vec::with_capacity(self.asked.len());
-        for ((asked, exact), of_subtypes) in self.asked.iter_mut().zip(exact).zip(of_subtypes) {
+        for (asked, Found { exact, of_subtypes }) in self.asked.iter_mut().zip(found) {
             let values = if exact.is_empty() { of_subtypes } else { exact };
             if !values.is_empty() {
                 asked.is_shown = true;

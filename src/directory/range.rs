@@ -171,6 +171,9 @@ struct Range {
 
 impl Range {
     fn of(description: &str) -> Result<Option<Self>, String> {
+        if !description.contains(';') {
+            return Ok(None);
+        }
         let mut options = description.split(';');
         let mut name = options.next().unwrap_or_default().to_owned();
         let mut range = None;

@@ -260,8 +260,10 @@ fn given<'e>(
         Source::Template(template) => rendered(template, &texts)?,
     };
     values.retain(|value| !value.is_empty());
-    let mut seen = BTreeSet::new();
-    values.retain(|value| seen.insert(value.clone()));
+    if values.len() > 1 {
+        let mut seen = BTreeSet::new();
+        values.retain(|value| seen.insert(value.clone()));
+    }
     Ok(if values.is_empty() {
         Given::Nothing
     } else {
@@ -377,8 +379,21 @@ fn acceptable_ones(place: Place, values: Vec<String>) -> Result<Vec<String>, Unu
     }
 }
 
+/// Whether a text is printable ASCII without blanks that would be removed, as most are: then it is in
+/// NFC, trimmed, and on one line.
+fn is_plain_line(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_plain = bytes
+        .iter()
+        .all(|byte| byte.is_ascii_graphic() || *byte == b' ');
+    is_plain && !bytes.starts_with(b" ") && !bytes.ends_with(b" ") && !text.contains("  ")
+}
+
 /// A text in NFC, trimmed, with every run of control characters and blanks replaced by one space.
 fn one_line(text: &str) -> Cow<'_, str> {
+    if is_plain_line(text) {
+        return Cow::Borrowed(text);
+    }
     let is_composed = text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes;
     let blank = |character: char| character != ' ' && character.is_whitespace();
     let already = is_composed
