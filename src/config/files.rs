@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -63,6 +63,24 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, String> {
     String::from_utf8(read(path, limit)?).map_err(|_| "is not UTF-8 text".to_owned())
 }
 
+/// Who owns what this process may not use, with which mode, and what to do about it, to follow the
+/// system's error; in a container there is no sudo, and often only one user.
+#[must_use]
+pub fn whose(path: &Path) -> String {
+    let owner = path.metadata().map_or_else(
+        |_| String::new(),
+        |found| {
+            let own = rustix::process::geteuid().as_raw();
+            let (uid, mode) = (found.uid(), found.mode() & 0o7777);
+            format!("it belongs to uid {uid} with mode {mode:04o}, and this process is uid {own}: ")
+        },
+    );
+    format!(
+        "{owner}run the command as the owner or as root (where there is sudo, put it before the \
+         command), or let this uid use it by chown or chmod"
+    )
+}
+
 /// Whether this process may not read a file that may well be there.
 pub fn is_refused(path: &Path) -> bool {
     matches!(opened(path), Err(error) if error.kind() == io::ErrorKind::PermissionDenied)
@@ -84,12 +102,12 @@ fn opened(path: &Path) -> io::Result<File> {
 /// longer; the text is to follow the file's name, and contains nothing of its content.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let failed = |error: io::Error| {
-        let sudo = if error.kind() == io::ErrorKind::PermissionDenied {
-            "; if it belongs to root or to the service, put `sudo` before the command"
+        let whose = if error.kind() == io::ErrorKind::PermissionDenied {
+            format!("; {}", whose(path))
         } else {
-            ""
+            String::new()
         };
-        format!("cannot be read: {error}{sudo}")
+        format!("cannot be read: {error}{whose}")
     };
     let file = opened(path).map_err(failed)?;
     if !file.metadata().map_err(failed)?.is_file() {
@@ -103,5 +121,30 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
         Ok(content)
     } else {
         Err(format!("is longer than {limit} bytes"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn who_may_not_use_a_file_reads_whose_it_is_and_what_to_do_without_sudo() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(file.path(), mode).unwrap();
+        let own = rustix::process::geteuid().as_raw();
+        assert_eq!(
+            whose(file.path()),
+            format!(
+                "it belongs to uid {own} with mode 0600, and this process is uid {own}: run the \
+                 command as the owner or as root (where there is sudo, put it before the command), \
+                 or let this uid use it by chown or chmod"
+            )
+        );
+        assert!(whose(Path::new("/nowhere/at/all")).starts_with("run the command as"));
     }
 }

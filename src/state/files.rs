@@ -2,9 +2,11 @@
 
 use std::{io, path::Path};
 
+use crate::config::files::whose;
+
 /// A file or directory of the program's state cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {what} {path}: {}", in_words(source))]
+#[error("cannot {what} {path}: {}{advice}", in_words(source))]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct StateError {
     pub what: &'static str,
@@ -12,20 +14,15 @@ pub struct StateError {
     /// The system's error.
     #[source]
     pub source: io::Error,
+    /// Whose it is, and what to do, to follow the error, where this process may not use it.
+    advice: String,
 }
 
 /// The system's words; those of a kind alone are for developers.
 fn in_words(error: &io::Error) -> String {
     let is_kind_alone = error.raw_os_error().is_none() && error.get_ref().is_none();
-    let is_explained = error.get_ref().is_some();
-    let kind = error.kind();
-    if is_kind_alone && kind == io::ErrorKind::NotFound {
+    if is_kind_alone && error.kind() == io::ErrorKind::NotFound {
         "no such file or directory".to_owned()
-    } else if !is_explained && kind == io::ErrorKind::PermissionDenied {
-        format!(
-            "{error}; only the owner of the state directory and root may use what is in it: put \
-             `sudo` before the command, or run it as the owner that `ls -ld` shows"
-        )
     } else {
         error.to_string()
     }
@@ -35,10 +32,17 @@ impl StateError {
     /// An error about one path.
     #[must_use]
     pub fn new(what: &'static str, path: &Path, source: io::Error) -> Self {
+        let is_explained = source.get_ref().is_some();
+        let advice = if !is_explained && source.kind() == io::ErrorKind::PermissionDenied {
+            format!("; {}", whose(path))
+        } else {
+            String::new()
+        };
         Self {
             what,
             path: path.display().to_string(),
             source,
+            advice,
         }
     }
 }
@@ -53,7 +57,7 @@ mod tests {
             |source| StateError::new("read", Path::new("/state/state.db"), source).to_string();
         let refused = error(io::Error::from_raw_os_error(13));
         assert!(
-            refused.contains("put `sudo` before the command"),
+            refused.contains("run the command as the owner or as root"),
             "{refused}"
         );
         // Root is told something else.

@@ -268,7 +268,7 @@ fn gets_a_new_secret(machine: &Machine, studio: &Studio) {
     assert!(
         journal.contains("the service may not read /etc/ftrack-ldap-sync/web-token: add the line")
             && journal.contains(line)
-            && !journal.contains("put `sudo` before"),
+            && !journal.contains("run the command as the owner"),
         "{journal}"
     );
     let drop_in = "/etc/systemd/system/ftrack-ldap-sync.service.d/override.conf";

@@ -18,6 +18,7 @@ use tokio_util::{
 
 use crate::{
     cli::{Exit, PluginStatus, Stop},
+    config::files::whose,
     daemon::{
         commands::RunUpdate,
         control::{
@@ -266,7 +267,8 @@ impl Daemon {
             Some((ErrorKind::PermissionDenied, _)) if connecting => {
                 format!(
                     "permission denied on {path}; its owner, its group and root may send \
-                     commands: use sudo, or ask to be added to the group that `ls -l` shows"
+                     commands: {}, or ask to be added to its group",
+                    whose(&self.socket)
                 )
             }
             Some((_, reason)) if connecting => format!("{path} cannot be used: {reason}"),
