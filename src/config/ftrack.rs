@@ -143,7 +143,8 @@ fn api_key(notes: &mut Notes, places: &Places, at: &KeyPath, table: &mut FtrackT
     if is_missing && !notes.is_judged(&at.key("api_key_file")) {
         notes.missing(
             &at.key("api_key"),
-            "set api_key_file = \"file that contains the key\", or the variable FTRACK_API_KEY",
+            "set api_key_file = \"file that contains the key\" (a path, or the name of a systemd \
+             credential), or the variable FTRACK_API_KEY",
         );
     }
 }

@@ -56,7 +56,8 @@ pub fn of_program(about: &mut About, config: &Config, now: DateTime<Utc>) {
 
 fn listener(about: &mut About, config: &Config) {
     let Some(http) = &config.http else { return };
-    if http.listen.ip().is_unspecified() {
+    // With tokens, the pages ask from other machines for one.
+    if http.listen.ip().is_unspecified() && http.tokens.is_empty() {
         about.warn(
             "listener",
             format!(
@@ -196,7 +197,7 @@ fn certificate_file(about: &mut About, key: &str, file: &Path, now: DateTime<Utc
         ),
         (over, _) => about.warn(
             "certificate",
-            format!("{over} certificates in {file}, of {key}, have expired"),
+            format!("{file}, of {key}: {over} of {all} certificates expired, the first on {day}"),
             way_out,
         ),
     }
