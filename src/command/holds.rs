@@ -179,11 +179,12 @@ fn table(holds: &[&OpenHold], screen: Screen) -> String {
             "`approve N` writes it, but nothing that is paused: `resume JOB --only KIND` ends a pause"
         }
     };
-    let text = format!("\n`holds show N` shows whom; {approve}.\n");
+    let text =
+        format!("\n`holds show N` shows whom; {approve}; `reject N` has it written never.\n");
     terminal::lines(&table) + &screen.fit(&text)
 }
 
-/// How what an open hold holds is written.
+/// What a person can decide about an open hold.
 fn way_out(hold: &OpenHold, state_dir: &Path) -> Result<String, Stop> {
     let number = hold.hold;
     let pauses = state::all_pauses(state_dir).map_err(|error| Stop::failed(&error))?;
@@ -192,15 +193,19 @@ fn way_out(hold: &OpenHold, state_dir: &Path) -> Result<String, Stop> {
         .and_then(|job| job.kinds.get(&hold.kind));
     if pause.is_some_and(|pause| !pause.is_over(Utc::now())) {
         return Ok(format!(
-            "`approve {number}` writes none of this while {} is paused.",
+            "`approve {number}` writes none of this while {} is paused; `reject {number}` has it \
+             written never.",
             hold.kind
         ));
     }
     if hold.held_by == HeldBy::Administrator {
-        return Ok("No approval writes this.".to_owned());
+        return Ok(format!(
+            "No approval writes this; `reject {number}` has it held no more."
+        ));
     }
     Ok(format!(
-        "`approve {number}` writes all of this; `approve {number} --only WHO` writes some of it."
+        "`approve {number}` writes all of this, `reject {number}` none of it, ever; with \
+         `--only WHO` each is for some of them."
     ))
 }
 
