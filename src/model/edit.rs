@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use crate::model::field::Field;
-use crate::model::grant::Grant;
+use crate::model::grant::{Grant, Group};
 
 /// An attribute of a user whose value a change sets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,6 +116,21 @@ impl Edit {
             Self::Activate | Self::Deactivate | Self::Grant(_) | Self::Revoke(_) | Self::Link => {
                 None
             }
+        }
+    }
+
+    /// The group that it lets the user join; none of an edit of another kind.
+    #[must_use]
+    pub fn joins(&self) -> Option<&Group> {
+        let grant = match self {
+            Self::Grant(grant) => grant,
+            Self::Revoke(_) | Self::Set { .. } | Self::Activate | Self::Deactivate | Self::Link => {
+                return None;
+            }
+        };
+        match &**grant {
+            Grant::Group(group) => Some(group),
+            Grant::Role(_) | Grant::ProjectRole { .. } => None,
         }
     }
 

@@ -107,6 +107,25 @@ impl fmt::Display for GrantName {
     }
 }
 
+impl Group {
+    /// The paths of the groups that have to be made before it has members, parents first.
+    #[must_use]
+    pub fn paths_to_make(&self) -> Vec<String> {
+        let mut path = &*self.name;
+        let mut paths = Vec::with_capacity(self.missing.len());
+        for new in self.missing.iter().rev() {
+            paths.push(path.to_owned());
+            let above = path.strip_suffix(&*new.name).unwrap_or_default();
+            // Without the separator.
+            let mut above = above.chars();
+            above.next_back();
+            path = above.as_str();
+        }
+        paths.reverse();
+        paths
+    }
+}
+
 impl Grant {
     /// Whether it has this name.
     #[must_use]

@@ -13,7 +13,8 @@ use crate::{
     config::files,
     model::{
         change::{Action, Change, ChangeId, Fingerprint, HeldBy, Skipped},
-        edit::{Field, Values},
+        edit::{Edit, Field, Values},
+        grant::Group,
         link::Link,
         reason::Cause,
         report::{ChangeResult, DirectoryPart, FtrackPart, LastKnown, Reported},
@@ -51,6 +52,10 @@ pub struct SavedPlan {
     /// What was read from ftrack.
     #[serde(default)]
     pub ftrack: Option<Box<FtrackPart>>,
+    /// The paths of the groups that ftrack lacks and that are made first, since changes of the plan
+    /// join them; omitted where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub new_groups: Vec<String>,
     /// The changes, in the order in which they are written.
     pub changes: Vec<Planned>,
     /// Skipped entries.
@@ -202,6 +207,14 @@ impl Planned {
     }
 }
 
+/// The paths of the groups that are made for these changes, each once and those above it first.
+fn new_groups<'c>(changes: impl Iterator<Item = &'c Change>) -> Vec<String> {
+    let edits = changes.flat_map(|change| &change.edits);
+    let joined = edits.filter_map(Edit::joins);
+    let paths: BTreeSet<String> = joined.flat_map(Group::paths_to_make).collect();
+    paths.into_iter().collect()
+}
+
 /// A plan file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
@@ -255,6 +268,7 @@ impl SavedPlan {
             made_at,
             directory: None,
             ftrack: None,
+            new_groups: new_groups(plan.changes()),
             changes: in_order.flatten().collect(),
             skipped: plan.skipped(),
             warnings: plan

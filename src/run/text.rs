@@ -112,6 +112,10 @@ pub fn plan(plan: &SavedPlan, extent: Extent) -> String {
     if let Some(ftrack) = &plan.ftrack {
         owned(&mut text, ftrack);
     }
+    if !plan.new_groups.is_empty() {
+        let groups = escape_control(&plan.new_groups.join(", ")).into_owned();
+        line(&mut text, &format!("  new groups {groups}"));
+    }
     let changes = changes::write(&mut text, &reported, extent);
     held(&mut text, &reported, extent);
     let skipped = skipped(&mut text, &plan.skipped, extent);

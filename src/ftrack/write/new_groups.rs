@@ -9,12 +9,7 @@ use crate::{
         operation::Operation,
         session::{Until, Writer},
     },
-    model::{
-        change::Change,
-        edit::Edit,
-        grant::{Grant, Group},
-        user::EntityId,
-    },
+    model::{change::Change, edit::Edit, grant::Group, user::EntityId},
 };
 
 /// How often a call that makes groups is repeated where its answer is not clear.
@@ -34,7 +29,7 @@ pub(super) async fn make_missing(
     let joined: BTreeMap<&EntityId, &Group> = changes
         .iter()
         .flat_map(|change| &change.edits)
-        .filter_map(joined)
+        .filter_map(Edit::joins)
         .filter(|group| !group.missing.is_empty())
         .map(|group| (&group.id, group))
         .collect();
@@ -79,18 +74,4 @@ pub(super) async fn make_missing(
     let problem = "ftrack accepted the new groups, and does not show them; give the API key's role read \
                    access to groups";
     Err(reader.error_of(what, FtrackErrorKind::Malformed(problem.to_owned())))
-}
-
-/// The group that an edit lets a user join.
-fn joined(edit: &Edit) -> Option<&Group> {
-    let grant = match edit {
-        Edit::Grant(grant) => grant,
-        Edit::Revoke(_) | Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => {
-            return None;
-        }
-    };
-    match &**grant {
-        Grant::Group(group) => Some(group),
-        Grant::Role(_) | Grant::ProjectRole { .. } => None,
-    }
 }

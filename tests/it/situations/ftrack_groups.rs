@@ -250,9 +250,14 @@ fn missing_groups_are_made_with_those_above_them_once_somebody_is_a_member() {
         plan.contains("groups.Departments/Lighting: member"),
         "{plan}"
     );
+    assert!(
+        plan.contains("\n  new groups Departments, Departments/Lighting\n"),
+        "{plan}"
+    );
     assert_eq!(all_groups(&situation), "");
     let report = situation.sync();
     assert_eq!(report.outcome, Outcome::Succeeded, "{report:#?}");
+    assert!(!situation.plan_text().contains("new groups"));
     assert_eq!(report.counts.group_changes, 2);
     assert_eq!(
         report.warnings,
