@@ -20,7 +20,7 @@ use crate::{
         job_table::PersistedJob,
     },
     event::daemon::DaemonEvent,
-    model::summary::RunSummary,
+    model::{backoff::Backoff, summary::RunSummary},
     run::{CompiledJob, failure::RunStartError},
     state::{State, files::StateError},
 };
@@ -206,17 +206,22 @@ fn read(state: &State, interrupted: &[Arc<CompiledJob>], jobs: Vec<String>) -> P
         }
     }
     for job in jobs {
-        let remembered = PersistedJob {
-            backoff: or_log(state.backoff(&job)).flatten(),
-            pause: or_log(state.pause(&job)).flatten(),
-            paused_kinds: or_log(state.paused_kinds(&job)).unwrap_or_default(),
-        };
         let last_runs = LastRuns {
             run: or_log(last_attempt(state, &job)).flatten(),
             success: or_log(state.last_success(&job))
                 .flatten()
                 .map(|run| run.finished_at),
             ..LastRuns::default()
+        };
+        // A run by hand may have come to its end while no daemon ran.
+        let worked = last_runs.worked_last();
+        let is_over = |backoff: &Backoff| worked.is_some_and(|at| at >= backoff.since);
+        let remembered = PersistedJob {
+            backoff: or_log(state.backoff(&job))
+                .flatten()
+                .filter(|backoff| !is_over(backoff)),
+            pause: or_log(state.pause(&job)).flatten(),
+            paused_kinds: or_log(state.paused_kinds(&job)).unwrap_or_default(),
         };
         persisted.last_runs.insert(job.clone(), last_runs);
         persisted.jobs.insert(job, remembered);

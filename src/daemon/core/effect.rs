@@ -156,6 +156,15 @@ pub struct LastRuns {
     pub logged: std::sync::Arc<LoggedBefore>,
 }
 
+impl LastRuns {
+    /// When the last run came to its end without failing; none where it failed, or was not for all.
+    #[must_use]
+    pub fn worked_last(&self) -> Option<DateTime<Utc>> {
+        let last = self.run.as_ref()?.finished_at;
+        self.success.filter(|success| *success == last)
+    }
+}
+
 /// Something that is to be done; what comes of it is told as an [`Input`].
 #[derive(Debug)]
 pub enum Effect {

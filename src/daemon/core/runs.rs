@@ -168,11 +168,14 @@ impl Core {
     /// Takes over runs that another process made since, and what people decided about holds.
     pub(super) fn on_runs_saved(&mut self, saved: BTreeMap<String, LastRuns>) {
         let jobs: BTreeSet<String> = self.jobs.names().map(str::to_owned).collect();
-        for (job, LastRuns { run, success, .. }) in saved {
+        let mut worked = Vec::new();
+        for (job, last) in saved {
+            let worked_last = last.worked_last();
+            let LastRuns { run, success, .. } = last;
             let Some(run) = run.filter(|_| jobs.contains(&job)) else {
                 continue;
             };
-            let past = self.last_runs.entry(job).or_default();
+            let past = self.last_runs.entry(job.clone()).or_default();
             // Ids follow the order of the runs, whatever the clock shows.
             match past
                 .run
@@ -188,8 +191,20 @@ impl Core {
                 Some((Ordering::Less, _)) | None => {
                     past.run = Some(run);
                     past.success = past.success.max(success);
+                    worked.extend(worked_last.map(|at| (job, at)));
                 }
             }
+        }
+        for (job, at) in worked {
+            self.on_worked_elsewhere(job, at);
+        }
+    }
+
+    /// A run of another process has read both servers to the end: it need not be retried.
+    fn on_worked_elsewhere(&mut self, job: String, at: DateTime<Utc>) {
+        if let Some(change) = self.jobs.worked_elsewhere(&job, at) {
+            self.persist(Write::Backoff(job.clone(), None));
+            self.notice(Notice::Outage { job, change });
         }
     }
 

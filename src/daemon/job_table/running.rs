@@ -104,6 +104,17 @@ impl JobTable {
         outage
     }
 
+    /// A run of the job in another program came to its end at this time: failures before it are over.
+    /// Says what to tell of the outage. A run that is under way here decides for itself.
+    pub fn worked_elsewhere(&mut self, name: &str, at: DateTime<Utc>) -> Option<OutageChange> {
+        let job = self.jobs.get_mut(name)?;
+        let began = job.backoff()?.since;
+        if job.running().is_some() || at < began {
+            return None;
+        }
+        job.worked().map(OutageChange::Ended)
+    }
+
     /// The jobs with a run, here or in another program, that is so far beyond its time limit that
     /// it no longer keeps a place; each is named once. `age` says how long a job's run here has
     /// taken, by a clock that does not jump.

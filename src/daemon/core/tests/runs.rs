@@ -1,6 +1,7 @@
 //! Runs: when they begin, what follows from their end, and what the daemon's own end means to them.
 
 use super::*;
+use crate::model::summary::RunSummary;
 
 const NONE: [&str; 0] = [];
 
@@ -260,6 +261,36 @@ fn what_another_program_runs_is_tried_again() {
     );
     assert_eq!(daemon.after(29), NONE);
     assert_eq!(daemon.after(1), ["start a for 1"]);
+}
+
+#[test]
+fn a_run_of_another_program_that_came_to_its_end_ends_the_outage() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    daemon.tick("a");
+    daemon.ended("a", Some(FailureKind::Directory));
+    assert_eq!(daemon.phase("a"), "backing off");
+    let saved = |run: &str, failed: Option<FailureKind>, at: DateTime<Utc>| {
+        let mut report = report("a", failed);
+        (report.run, report.finished_at) = (run.to_owned(), at);
+        let success = failed.is_none().then_some(at);
+        let run = Some(RunSummary::of(&report));
+        let last = LastRuns {
+            run,
+            success,
+            ..LastRuns::default()
+        };
+        Input::RunsSaved(BTreeMap::from([("a".to_owned(), last)]))
+    };
+    let now = daemon.now.time;
+    let failed = saved("20991231-235958-0000", Some(FailureKind::Directory), now);
+    assert_eq!(daemon.step(failed), NONE);
+    assert_eq!(daemon.phase("a"), "backing off");
+    assert_eq!(
+        daemon.step(saved("20991231-235959-0000", None, now)),
+        ["save 1: no backoff of a", "log outage of a ended"]
+    );
+    assert_eq!(daemon.phase("a"), "idle");
+    assert_eq!(daemon.after(600), NONE, "nothing is retried");
 }
 
 #[test]
