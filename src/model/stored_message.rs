@@ -21,6 +21,16 @@ pub struct StoredMessage {
     pub settled: BTreeSet<String>,
 }
 
+/// A run that ended, and of which nobody was told yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
+pub struct UntoldRun {
+    pub job: String,
+    pub run: String,
+    /// When it ended.
+    pub at: DateTime<Utc>,
+}
+
 /// Up to when the digests of a job are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "some fields are self-explanatory")]

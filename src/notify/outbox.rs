@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Program, message::Message, receiver::ReceiverKind, settled::Settled};
 use crate::{
     event::daemon::DaemonEvent,
-    model::stored_message::{DigestMark, MessageMark, StoredMessage},
+    model::stored_message::{DigestMark, MessageMark, StoredMessage, UntoldRun},
     state::{State, files::StateError},
 };
 
@@ -240,6 +240,18 @@ impl Outbox {
     /// A job gets no digests any more.
     pub async fn forget_digests(&self, job: String) {
         self.on_state(move |state| state.forget_digests(&job)).await;
+    }
+
+    /// The runs of which an earlier program told nobody yet.
+    pub async fn untold_runs(&self) -> Vec<UntoldRun> {
+        self.on_state(State::untold_runs).await.unwrap_or_default()
+    }
+
+    /// What is to be told of a run is among the messages, or there is nothing.
+    pub async fn run_is_told(&self, job: &str, run: &str) {
+        let (job, run) = (job.to_owned(), run.to_owned());
+        self.on_state(move |state| state.run_is_told(&job, &run))
+            .await;
     }
 
     /// Reads what an earlier program, or a command, could not deliver: of all jobs, or of this one.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use tokio::sync::{mpsc, watch};
 
 use super::{
@@ -27,7 +27,11 @@ use super::{
 use crate::{
     config::{Config, Job, Notifications},
     event::notification::Became,
-    model::{occasion::Occasion, stored_message::MessageMark},
+    model::{
+        occasion::Occasion,
+        stored_message::{MessageMark, UntoldRun},
+    },
+    state::history::History,
 };
 
 /// What happened to a job.
@@ -41,6 +45,9 @@ pub enum JobEvent {
 
 /// How long it is at most until it is looked whether a digest is due: the clock may be set.
 const LOOK: Duration = Duration::from_secs(30);
+
+/// For how long after its end a run that was not told is told by the next program.
+const NEWS_FOR: TimeDelta = TimeDelta::days(1);
 
 /// After how long a message that was not taken is tried again, though its job did not run.
 const AGAIN: Duration = Duration::from_secs(3600);
@@ -135,7 +142,24 @@ impl Sorter {
         self.outbox.load(None).await;
         self.digests = Digests::load(&self.outbox).await;
         self.make_digests().await;
+        self.tell_untold().await;
         self.try_again(None, Duration::ZERO).await;
+    }
+
+    /// Tells of the runs that ended and of which an earlier program, which was killed, told nobody;
+    /// those that ended long ago are news for nobody.
+    async fn tell_untold(&mut self) {
+        for UntoldRun { job, run, at } in self.outbox.untold_runs().await {
+            let history = History::new(&self.config().state_dir);
+            let is_news = Utc::now().signed_duration_since(at) <= NEWS_FOR;
+            let (of, name) = (job.clone(), run.clone());
+            let read = move || history.load(&of, &name).ok();
+            let report = tokio::task::spawn_blocking(read).await.ok().flatten();
+            match report.filter(|_| is_news) {
+                Some(report) => self.ended(Ended::of(&report)).await,
+                None => self.outbox.run_is_told(&job, &run).await,
+            }
+        }
     }
 
     /// Has messages delivered that were not taken: those of this job, and all after so long.
@@ -165,6 +189,7 @@ impl Sorter {
         let config = self.config();
         let name = ended.summary.job.clone();
         let Some(job) = config.jobs.get(&name) else {
+            self.outbox.run_is_told(&name, &ended.summary.run).await;
             return;
         };
         // A running daemon delivers what commands could not.
@@ -201,6 +226,7 @@ impl Sorter {
             } else if let Some(mark) = mark {
                 self.outbox.remember(mark).await;
             }
+            self.outbox.run_is_told(&name, &run).await;
         }
         if is_alive && job.notifications.alive.is_some() {
             let message = Arc::new(self.about(&name, job).alive(&run));

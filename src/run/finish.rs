@@ -60,7 +60,7 @@ impl<W> RunContext<'_, W> {
             }
         }
         // The report is valid without it, and the next process to open the database adds it.
-        if let Err(error) = state.add_run(&RunSummary::of(&self.report), &config.reports) {
+        if let Err(error) = state.end_run(&RunSummary::of(&self.report), &config.reports) {
             self.log_state_failure(&error);
         }
         Event::RunFinished(&self.report).emit();

@@ -1,9 +1,15 @@
 //! What people are to be told, and what they were told: so that a restart neither loses nor repeats it.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, Transaction, params};
 
 use crate::{
-    model::stored_message::{DigestMark, MessageMark, StoredMessage},
+    model::{
+        report::Trigger,
+        stored_message::{DigestMark, MessageMark, StoredMessage, UntoldRun},
+        summary::RunSummary,
+    },
     state::{
         database::{
             State,
@@ -12,6 +18,9 @@ use crate::{
         files::StateError,
     },
 };
+
+/// In place of a receiver: the id is that of a run that ended, and of which nobody was told yet.
+const UNTOLD: &str = "run";
 
 /// How many messages are kept of one job for one receiver: the newest.
 const KEPT: u32 = 32;
@@ -54,9 +63,37 @@ impl State {
     /// The database cannot be read.
     pub fn stored_messages(&self) -> Result<Vec<StoredMessage>, StateError> {
         self.read(|connection| {
-            let query = "SELECT * FROM undelivered_messages ORDER BY at, id";
+            let query =
+                "SELECT * FROM undelivered_messages WHERE receiver <> 'run' ORDER BY at, id";
             all(connection, query, columns::stored_message)
         })
+    }
+
+    /// The runs that ended, and of which nobody was told yet, with when they did: the oldest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn untold_runs(&self) -> Result<Vec<UntoldRun>, StateError> {
+        self.read(|connection| {
+            let query = "SELECT job, id, at FROM undelivered_messages WHERE receiver = 'run' ORDER BY \
+                         at, id";
+            all(connection, query, |row| {
+                let Time(at) = row.get("at")?;
+                Ok(UntoldRun {
+                    job: row.get("job")?,
+                    run: row.get("id")?,
+                    at,
+                })
+            })
+        })
+    }
+
+    /// What is to be told of a run is among the messages, or there is nothing.
+    ///
+    /// # Errors
+    /// It cannot be written; then a later program tells it again, with the same id.
+    pub fn run_is_told(&self, job: &str, run: &str) -> Result<(), StateError> {
+        self.forget_message(job, UNTOLD, run)
     }
 
     /// Whether it was told that a run of this job failed without a report, and none with a report
@@ -101,6 +138,35 @@ fn all<T>(
     let mut statement = connection.prepare(query)?;
     let rows = statement.query_map([], read)?;
     rows.collect()
+}
+
+/// Whether a program tells of a run by itself: one that a person makes of single holds, or by hand,
+/// shows that person how it ended.
+pub(super) fn is_to_be_told(run: &RunSummary) -> bool {
+    let is_regular = match run.trigger {
+        Trigger::Schedule
+        | Trigger::Manual
+        | Trigger::Startup
+        | Trigger::Retry
+        | Trigger::Changes => true,
+        Trigger::Approval | Trigger::Link | Trigger::Release | Trigger::Undo | Trigger::Restore => {
+            false
+        }
+    };
+    is_regular && !run.dry_run
+}
+
+/// Notes that nobody was told of a run yet.
+pub(super) fn note_untold(transaction: &Transaction<'_>, run: &RunSummary) -> rusqlite::Result<()> {
+    let note = StoredMessage {
+        job: run.job.clone(),
+        receiver: UNTOLD.to_owned(),
+        id: run.run.clone(),
+        at: run.finished_at,
+        message: "null".to_owned(),
+        settled: BTreeSet::new(),
+    };
+    keep(transaction, &note)
 }
 
 fn keep(transaction: &Transaction<'_>, stored: &StoredMessage) -> rusqlite::Result<()> {

@@ -15,6 +15,7 @@ use crate::{
         database::{
             State, columns,
             columns::{Count, EnumText, JsonText, Time},
+            messages,
             values::LinkedUsers,
         },
         files::StateError,
@@ -34,6 +35,28 @@ impl State {
             prune(transaction, run, retention)
         })?;
         // A report that cannot be removed is found, and removed, after a later run.
+        History::new(&self.config.state_dir).remove(&run.job, &removed);
+        Ok(())
+    }
+
+    /// The same of a run that has just ended, of which somebody may have to be told: that is noted at
+    /// once, so that a program which is killed before it tells it loses nothing.
+    ///
+    /// # Errors
+    /// As for [`Self::add_run`].
+    pub fn end_run(&self, run: &RunSummary, retention: &config::Reports) -> Result<(), StateError> {
+        let job = self.config.jobs.get(&run.job);
+        let is_told = job.is_some_and(|job| {
+            let receivers = &job.notifications;
+            receivers.mail.is_some() || receivers.webhook.is_some()
+        });
+        let removed = self.write(|transaction| {
+            add(transaction, run)?;
+            if is_told && messages::is_to_be_told(run) {
+                messages::note_untold(transaction, run)?;
+            }
+            prune(transaction, run, retention)
+        })?;
         History::new(&self.config.state_dir).remove(&run.job, &removed);
         Ok(())
     }

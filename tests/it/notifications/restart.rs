@@ -1,5 +1,6 @@
 //! Restarts: what was not delivered is delivered by the next program, and what was is not sent again.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use ftrack_ldap_sync::demo::ftrack::Fault;
 
 use super::{
@@ -98,6 +99,52 @@ fn what_was_on_its_way_when_the_daemon_was_killed_is_sent_again() {
     assert_eq!(ids[0], ids[1]);
     assert_ne!(ids[1], ids[2]);
     kept_when(&studio, 0);
+    daemon.stop();
+}
+
+/// Notes again that nobody was told of a run that ended then, as it is noted together with its end.
+fn untold(studio: &Studio, run: &str, at: DateTime<Utc>) {
+    let note = "INSERT INTO undelivered_messages (job, receiver, id, at, message, settled) VALUES \
+                ('artists', 'run', ?1, ?2, 'null', '[]')";
+    let at = at.format("%Y-%m-%dT%H:%M:%S%.9fZ").to_string();
+    database(studio).execute(note, [run, &at]).unwrap();
+}
+
+#[test]
+fn a_run_of_which_a_killed_daemon_told_nobody_is_told_once_by_the_next_one() {
+    let (studio, sink) = telling("on = [\"changes\"]");
+    let daemon = Daemon::start(&studio);
+    // As if it were killed before it could take back that nobody was told.
+    let keep = "CREATE TRIGGER untold BEFORE DELETE ON undelivered_messages WHEN OLD.receiver = 'run' \
+                BEGIN SELECT RAISE(IGNORE); END";
+    database(&studio).execute(keep, []).unwrap();
+    must(&studio, 0, &["trigger"]);
+    daemon.event("notification.sent");
+    kept_when(&studio, 1);
+    daemon.kill();
+    database(&studio)
+        .execute("DROP TRIGGER untold", [])
+        .unwrap();
+    assert_eq!(kept(&studio), 1);
+    let run = studio.reports().remove(0).run;
+    untold(&studio, "20200101-000000-0000", Utc::now());
+    let daemon = Daemon::start(&studio);
+    daemon.event("notification.sent");
+    let received = sink.received_when(2);
+    let id = |nth: usize| received[nth].header("webhook-id");
+    assert_eq!(id(0), id(1), "who got it before knows it");
+    kept_when(&studio, 0);
+    daemon.kill();
+    // Of one that ended long ago nobody is told.
+    untold(&studio, &run, Utc::now() - TimeDelta::days(2));
+    let daemon = Daemon::start(&studio);
+    kept_when(&studio, 0);
+    change(&studio, "Two");
+    let received = sink.received_when(3);
+    assert_ne!(
+        received[2].header("webhook-id"),
+        received[0].header("webhook-id")
+    );
     daemon.stop();
 }
 
