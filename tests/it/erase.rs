@@ -9,6 +9,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    daemon::{Daemon, must},
     readme::leaving::naming,
     rules::leave,
     studio::{Studio, dn, person},
@@ -220,6 +221,26 @@ fn an_erasure_that_broke_off_is_finished_by_the_next_one() {
     assert_eq!(done.status, 0, "{}", done.stderr);
     assert_eq!(naming(&state, WHO), [] as [PathBuf; 0]);
     assert!(!begun.exists());
+}
+
+#[test]
+fn a_person_is_erased_beside_a_daemon_whose_runs_go_on() {
+    let studio = studio().for_a_daemon("schedule = \"@yearly\"");
+    let daemon = Daemon::start(&studio);
+    must(&studio, 0, &["trigger"]);
+    // Without a user, no later snapshot has the person.
+    let user = json!([studio.user(WHO).id]);
+    studio.ftrack().remove("User", &user).unwrap();
+    erased(&studio, &[WHO, "--yes"]);
+    assert_eq!(naming(&studio.state_dir(), WHO), [] as [PathBuf; 0]);
+    for name in ["One", "Two"] {
+        studio.tree().replace(&dn("ada"), "sn", &[name]).unwrap();
+        let ended = must(&studio, 0, &["trigger", "--format", "json"]);
+        assert_eq!(ended.report().counts.updated, 1);
+    }
+    assert_eq!(naming(&studio.state_dir(), WHO), [] as [PathBuf; 0]);
+    daemon.stop();
+    assert_eq!(naming(&studio.state_dir(), WHO), [] as [PathBuf; 0]);
 }
 
 #[test]
