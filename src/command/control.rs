@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     print_json, print_text,
     progress::ProgressLine,
-    sync::{nothing_changed, show_new},
+    sync::{approver, nothing_changed, show_new},
     terminal,
     terminal::Screen,
 };
@@ -90,6 +90,7 @@ pub async fn trigger(
     let wish = TriggerRequest {
         dry_run: args.dry_run,
         changes: args.changes,
+        sudo_user: approver().sudo_user,
     };
     let ended = tokio::select! {
         biased;

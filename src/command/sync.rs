@@ -30,8 +30,8 @@ pub async fn sync(
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
     let what = match (args.dry_run, args.changes) {
-        (true, _) => What::Everything(Purpose::DryRun),
-        (false, false) => What::Everything(Purpose::Sync),
+        (true, _) => What::Everything(Box::new(Purpose::DryRun)),
+        (false, false) => What::Everything(Box::new(Purpose::Sync)),
         (false, true) => What::Changes,
     };
     if let Some(word) = &args.job
@@ -67,10 +67,10 @@ pub async fn apply(
     run(
         config,
         (Some(&name), &[]),
-        What::Everything(Purpose::Approved {
+        What::Everything(Box::new(Purpose::Approved {
             plan,
             by: approver(),
-        }),
+        })),
         args.format,
         cancel,
     )
@@ -161,7 +161,7 @@ fn saved(args: &PlanArgs, plan: &SavedPlan, job: &Job) -> Result<Exit, Stop> {
 
 /// What a run reads, and what for.
 enum What {
-    Everything(Purpose),
+    Everything(Box<Purpose>),
     /// What changed.
     Changes,
 }
@@ -176,7 +176,11 @@ async fn run(
     let (name, _) = job(config, name)?;
     let (prepared, servers) = prepare(config, name)?;
     let prepared = prepared.only(only.to_vec()).started_by(approver());
-    if !matches!(what, What::Everything(Purpose::Sync) | What::Changes) || !only.is_empty() {
+    let is_sync = match &what {
+        What::Everything(purpose) => matches!(**purpose, Purpose::Sync),
+        What::Changes => true,
+    };
+    if !is_sync || !only.is_empty() {
         prepared
             .can_be_planned()
             .map_err(|error| Stop::usage(&error))?;
@@ -195,11 +199,11 @@ async fn run(
     let report = match what {
         What::Everything(purpose) => {
             let report = prepared
-                .run(&state, Trigger::Manual, purpose, cancel, &show)
+                .run(&state, Trigger::Manual, *purpose, cancel, &show)
                 .await;
             report.map(Some)
         }
-        What::Changes => prepared.run_changes(&state, cancel, &show).await,
+        What::Changes => prepared.run_changes(&state, None, cancel, &show).await,
     };
     drop(line);
     super::lift_lockouts(config, &servers);

@@ -18,7 +18,7 @@ use super::{
     named_files,
     notes::Notes,
     table::{Complete, table},
-    value::{Line, List, check_name, line, listen},
+    value::{Line, List, Network, check_name, line, listen},
 };
 
 /// The minimum length of a token, in characters.
@@ -39,6 +39,8 @@ table! {
         /// besides addresses, `localhost` and this machine's own name.
         #[serde(skip_serializing_if = "List::is_empty")]
         hosts: List<Line> => Vec<String> = List::default(),
+        /// The addresses and networks of the proxies that are believed for whom they ask.
+        trusted_proxies: List<Network> => Vec<Network> = Network::loopback().into(),
         /// With what people sign in to the pages: from another machine, and for every action.
         #[serde(skip_serializing_if = "Tokens::is_empty")]
         tokens: Tokens => Vec<Token> = Tokens::default(),
@@ -202,6 +204,8 @@ impl HttpTable {
                 format!("{name:?} is not a host's name in lower case, without scheme and port")
             })
         });
+        self.trusted_proxies
+            .check(notes, &at.key("trusted_proxies"));
         let at = at.key("tokens");
         if self.tokens.0.len() > MOST_TOKENS {
             notes.find(&at, format!("more than {MOST_TOKENS} tokens"));

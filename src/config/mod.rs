@@ -57,8 +57,8 @@ pub use schema::schema;
 pub use secret::{MASK, Secret};
 pub use users::{Adopt, Users, WorkInHand};
 pub use value::{
-    Asserted, CronExpression, Filter, Limit, Pattern, Source, Template, is_attribute, is_socket,
-    sockets,
+    Asserted, CronExpression, Filter, Limit, Network, Pattern, Source, Template, is_attribute,
+    is_socket, sockets,
 };
 
 /// The default path of the configuration file.

@@ -11,8 +11,13 @@ use super::status::{JobStatus, Status};
 use crate::{
     config::other_jobs,
     model::{
-        change_kind::ChangeKind, explanation::Explanation, open_hold::OpenHold, pause::Pause,
-        readable_time::readable_time, report::Report,
+        change_kind::ChangeKind,
+        explanation::Explanation,
+        hold_number::HoldNumber,
+        open_hold::OpenHold,
+        pause::Pause,
+        readable_time::readable_time,
+        report::{Approver, Report},
     },
     run::{
         Progress,
@@ -49,6 +54,8 @@ pub enum DaemonCommand {
         job: String,
         /// What is wanted.
         wish: Wish,
+        /// Who wants it.
+        by: Approver,
         /// Receives the updates of the run from its start to its report.
         told: mpsc::Sender<RunUpdate>,
         /// Receives whether it will run.
@@ -121,6 +128,11 @@ pub enum HoldRequest {
     Reject(RejectRequest),
     /// Receives all holds, also those that ended of late.
     List(oneshot::Sender<Result<Vec<OpenHold>, CommandError>>),
+    /// Receives one hold, open or not, if there is one of this number.
+    Show(
+        HoldNumber,
+        oneshot::Sender<Result<Option<OpenHold>, CommandError>>,
+    ),
 }
 
 /// Updates for the client that triggered a run, one JSON object per line; the last one is
@@ -234,7 +246,7 @@ impl Commands {
         self.status.borrow().clone()
     }
 
-    /// Starts a run of a job, and receives its updates until it ends. Dropping the receiver does
+    /// Starts a run of a job for somebody, and receives its updates until it ends. Dropping the receiver does
     /// not stop the run.
     ///
     /// # Errors
@@ -243,12 +255,14 @@ impl Commands {
         &self,
         job: &str,
         wish: Wish,
+        by: Approver,
     ) -> Result<mpsc::Receiver<RunUpdate>, CommandError> {
         let (told, hears) = mpsc::channel(256);
         let job = job.to_owned();
         self.ask(|answer| DaemonCommand::Trigger {
             job,
             wish,
+            by,
             told,
             answer,
         })
@@ -283,6 +297,15 @@ impl Commands {
     /// The state cannot be read.
     pub async fn holds(&self) -> Result<Vec<OpenHold>, CommandError> {
         self.ask(|answer| DaemonCommand::Hold(HoldRequest::List(answer)))
+            .await
+    }
+
+    /// One hold, open or not; none where there is no such number.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub async fn hold(&self, number: HoldNumber) -> Result<Option<OpenHold>, CommandError> {
+        self.ask(|answer| DaemonCommand::Hold(HoldRequest::Show(number, answer)))
             .await
     }
 

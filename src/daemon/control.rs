@@ -60,7 +60,7 @@ pub struct StatusReply {
 }
 
 /// The body of `POST /v1/jobs/{job}/trigger`; may be empty.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TriggerRequest {
     /// Whether it is a dry run.
@@ -68,11 +68,14 @@ pub struct TriggerRequest {
     /// Whether only what changed is read; never a dry run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub changes: bool,
+    /// The login of the person who called sudo, as the client's environment names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sudo_user: Option<String>,
 }
 
 impl TriggerRequest {
     /// What is wanted.
-    fn wish(self) -> Result<Wish, ApiError> {
+    fn wish(&self) -> Result<Wish, ApiError> {
         match (self.dry_run, self.changes) {
             (false, false) => Ok(Wish::Run),
             (true, false) => Ok(Wish::DryRun),
@@ -242,8 +245,7 @@ async fn hold(
     hold: Result<Path<String>, PathRejection>,
 ) -> Result<Json<OpenHold>, ApiError> {
     let wanted = hold_number(hold)?;
-    let holds = within_limit(site.commands.holds()).await?;
-    let found = holds.into_iter().find(|hold| hold.hold == wanted);
+    let found = within_limit(site.commands.hold(wanted)).await?;
     let unknown = || CommandError::from(HoldError::Unknown(wanted));
     Ok(Json(found.ok_or_else(|| ApiError::from(unknown()))?))
 }
@@ -251,14 +253,17 @@ async fn hold(
 async fn trigger(
     State(site): State<ControlState>,
     Extension(place): Extension<Place>,
+    Extension(peer): Extension<Peer>,
     job: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Response, ApiError> {
     let job = job_name(job)?;
-    let wish = parse_request::<TriggerRequest>(body).await?.wish()?;
+    let request: TriggerRequest = parse_request(body).await?;
+    let wish = request.wish()?;
+    let by = asked_by(peer, request.sudo_user)?;
     // Before the run is wanted: no run begins whose end cannot be told.
     place.watch()?;
-    let told = within_limit(site.commands.trigger(&job, wish)).await?;
+    let told = within_limit(site.commands.trigger(&job, wish, by)).await?;
     Ok((
         [(header::CONTENT_TYPE, "application/x-ndjson")],
         Body::from_stream(lines(told)),

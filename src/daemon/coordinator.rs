@@ -221,6 +221,7 @@ impl Coordinator {
                         Err(HoldRequest::Approve(request)) => self.approve(request),
                         Err(HoldRequest::Reject(request)) => self.reject(request),
                         Err(HoldRequest::List(answer)) => self.list_holds(answer),
+                        Err(HoldRequest::Show(hold, answer)) => self.show_hold(hold, answer),
                     }
                 }
             }

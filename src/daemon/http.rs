@@ -1,7 +1,12 @@
 //! The HTTP listener: probes and metrics, which need no token and never wait for a run, and beside them
 //! the pages for people, which are another room's.
 
-use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+};
 
 use axum::{
     Router, extract,
@@ -9,6 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use chrono::SecondsFormat;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +27,7 @@ use super::{
     status::Status,
 };
 use crate::{
-    config::{Config, Token},
+    config::{Config, Network, Token},
     escape::escape_control,
     state::State,
 };
@@ -43,6 +49,8 @@ pub struct HttpState {
     pub hosts: Arc<[String]>,
     /// Whether the configuration names hosts: those of a proxy in front of the pages.
     pub has_named_hosts: bool,
+    /// The proxies that are believed for whom they ask.
+    pub trusted_proxies: Arc<[Network]>,
     /// With what people sign in to the pages, as the configuration in use has it.
     pub tokens: watch::Receiver<Arc<[Token]>>,
     /// The state database.
@@ -58,11 +66,18 @@ impl HttpState {
         Arc::clone(&self.tokens.borrow())
     }
 
-    /// Whether a proxy may stand before the pages: then nobody is believed to be on this machine, and
-    /// the proxy is believed for whom it asks. Without a token, nobody could look any more.
+    /// Whether a proxy may stand before the pages: then nobody is believed to be on this machine.
+    /// Without a token, nobody could look any more.
     #[must_use]
     pub fn is_behind_proxy(&self) -> bool {
         self.has_named_hosts && !self.tokens().is_empty()
+    }
+
+    /// Whether a peer is believed for whom it asks.
+    #[must_use]
+    pub fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
+        let mut trusted = self.trusted_proxies.iter();
+        trusted.any(|trusted| trusted.has(peer))
     }
 }
 
@@ -153,7 +168,7 @@ async fn healthz(extract::State(site): extract::State<HttpState>) -> Response {
 async fn readyz(extract::State(site): extract::State<HttpState>) -> Response {
     let status = site.commands.status();
     if status.is_ready() {
-        return text(StatusCode::OK, "every server was reached\n".to_owned());
+        return text(StatusCode::OK, reached(&status));
     }
     let mut missing = missing(&status).join("\n");
     if missing.is_empty() {
@@ -170,6 +185,19 @@ async fn metrics(extract::State(site): extract::State<HttpState>) -> Response {
         Ok(metrics) => ([(header::CONTENT_TYPE, METRICS_TYPE)], metrics).into_response(),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
+}
+
+/// When each server was first reached with what it is reached with now; whether it answers at this
+/// moment is what the runs show.
+fn reached(status: &Status) -> String {
+    let contacts = status.contacts.iter().filter_map(|contact| {
+        let since = contact.since?.to_rfc3339_opts(SecondsFormat::Secs, true);
+        Some(format!(
+            "{} was first reached at {since}\n",
+            escape_control(&contact.server)
+        ))
+    });
+    contacts.collect()
 }
 
 /// Which servers were not reached, and why.

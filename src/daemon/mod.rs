@@ -141,6 +141,11 @@ pub async fn run(
             .http
             .as_ref()
             .is_some_and(|http| !http.hosts.is_empty()),
+        trusted_proxies: config
+            .http
+            .iter()
+            .flat_map(|http| http.trusted_proxies.clone())
+            .collect(),
         tokens: hears_tokens,
         state: Arc::clone(&state),
         state_dir: config.state_dir.as_path().into(),

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::{commands::RunUpdate, core::effect::RunOutcome, job_table::StartRun};
 use crate::{
     event::{self, AlreadyLogged},
-    model::report::{FailureKind, Trigger},
-    run::{CompiledJob, Progress, Purpose, failure::RunStartError},
+    model::report::{Approver, FailureKind, Trigger},
+    run::{CompiledJob, Progress, Purpose, Start, failure::RunStartError},
     state::State,
 };
 
@@ -22,6 +22,8 @@ pub type SharedProgress = Arc<Mutex<Option<Progress>>>;
 pub struct Run {
     /// The job, the trigger, and whether it is a dry run.
     pub start: StartRun,
+    /// The person who asked for it, where one did.
+    pub by: Option<Approver>,
     /// The compiled job.
     pub prepared: Arc<CompiledJob>,
     /// The state database.
@@ -68,6 +70,7 @@ where
 async fn execute(run: Run) -> RunOutcome {
     let Run {
         start,
+        by,
         prepared,
         state,
         told,
@@ -93,9 +96,10 @@ async fn execute(run: Run) -> RunOutcome {
     };
     let work = async {
         if start.trigger == Trigger::Changes {
-            return prepared.run_changes(&state, &cancel, &progress).await;
+            return prepared.run_changes(&state, by, &cancel, &progress).await;
         }
-        let report = prepared.run(&state, start.trigger, purpose, &cancel, &progress);
+        let trigger = start.trigger;
+        let report = prepared.run(&state, Start { trigger, by }, purpose, &cancel, &progress);
         report.await.map(Some)
     };
     let work = event::without_repeats(quiet, work);

@@ -227,6 +227,14 @@ impl Setup {
         if hosts(http) != hosts(&in_use.http) {
             keys.push("http.hosts".to_owned());
         }
+        let trusted = |http: &Option<crate::config::Http>| {
+            http.as_ref()
+                .map(|http| http.trusted_proxies.clone())
+                .unwrap_or_default()
+        };
+        if trusted(http) != trusted(&in_use.http) {
+            keys.push("http.trusted_proxies".to_owned());
+        }
         keys
     }
 }

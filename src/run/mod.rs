@@ -91,6 +91,7 @@ use changes::ChangesEnd;
 pub use compiled_rules::CompiledRules;
 use failure::{Failure, NoChanges, NotPlannable, OnlyObserves, PlanError, RunStartError};
 pub use ldap_work::{LdapRules, LdapWork};
+pub use purpose::Start;
 use saved::SavedPlan;
 use servers::Servers;
 
@@ -300,11 +301,12 @@ impl CompiledJob {
     pub async fn run(
         &self,
         state: &State,
-        trigger: Trigger,
+        start: impl Into<Start>,
         purpose: Purpose,
         cancel: &CancellationToken,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Report, RunStartError> {
+        let start = start.into();
         let history = History::new(&self.config.state_dir);
         let _lock = JobLock::take(&self.config.state_dir, &self.name)?;
         self.recover(&history, state)?;
@@ -337,7 +339,7 @@ impl CompiledJob {
                     ) => None,
                 };
                 let (mut context, writer) =
-                    RunContext::start(self, &**work, trigger, &purpose, history, cancel, progress);
+                    RunContext::start(self, &**work, start, &purpose, history, cancel, progress);
                 // Also the report of a run that is killed must say that none was reached.
                 if !context.asks_ftrack_alone() {
                     context.directory_part();
@@ -363,7 +365,7 @@ impl CompiledJob {
                 }
                 let _one_at_a_time = lock::take_sync(&self.config.state_dir)?;
                 let (mut context, writer) =
-                    RunContext::start(self, work, trigger, &purpose, history, cancel, progress);
+                    RunContext::start(self, work, start, &purpose, history, cancel, progress);
                 context.begin()?;
                 let (ended, reported) = Box::pin(context.have_ftrack_synchronise(&writer)).await;
                 let report = context.finish(ended, state);
@@ -385,7 +387,7 @@ impl CompiledJob {
         }
     }
 
-    /// One run that reads only what changed since the last one, or everything where that cannot be
+    /// One run, of a person where it is one's, that reads only what changed since the last one, or everything where that cannot be
     /// told; without a report where nothing was to be done.
     ///
     /// # Errors
@@ -393,6 +395,7 @@ impl CompiledJob {
     pub async fn run_changes(
         &self,
         state: &State,
+        by: Option<Approver>,
         cancel: &CancellationToken,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Option<Report>, RunStartError> {
@@ -407,8 +410,9 @@ impl CompiledJob {
         let _lock = JobLock::take(&self.config.state_dir, &self.name)?;
         self.recover(&history, state)?;
         let (purpose, trigger) = (Purpose::Sync, Trigger::Changes);
+        let start = Start { trigger, by };
         let (mut context, writer) =
-            RunContext::start(self, &**work, trigger, &purpose, history, cancel, progress);
+            RunContext::start(self, &**work, start, &purpose, history, cancel, progress);
         context.directory_part();
         let aim = Aim::new(purpose, Mode::Sync, writer, None);
         let ended = match Box::pin(context.execute_changes(aim, state)).await {
@@ -466,13 +470,14 @@ impl<'a, W> RunContext<'a, W> {
     fn start(
         prepared: &'a CompiledJob,
         work: &'a W,
-        trigger: Trigger,
+        start: impl Into<Start>,
         purpose: &Purpose,
         history: History,
         cancel: &CancellationToken,
         progress: &'a (dyn Fn(Progress) + Sync),
     ) -> (Self, Writer) {
         let now = Utc::now();
+        let Start { trigger, by } = start.into();
         let report = Report {
             run: history.next_id(now),
             job: prepared.name.clone(),
@@ -488,7 +493,7 @@ impl<'a, W> RunContext<'a, W> {
                 .asked()
                 .map_or_else(|| prepared.only.clone(), by_hand::Asked::only),
             named: Vec::new(),
-            started_by: prepared.started_by.clone(),
+            started_by: by.or_else(|| prepared.started_by.clone()),
             observed: None,
             started_at: now,
             finished_at: now,

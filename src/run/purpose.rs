@@ -1,7 +1,25 @@
 //! What a run is for, as its report says it.
 
 use super::{Purpose, by_hand::Asked};
-use crate::model::{hold_number::HoldNumber, report::Approver};
+use crate::model::{
+    hold_number::HoldNumber,
+    report::{Approver, Trigger},
+};
+
+/// What started a run, and who.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// What.
+    pub trigger: Trigger,
+    /// The person who asked for this run; none where whoever prepared the job, or nobody, did.
+    pub by: Option<Approver>,
+}
+
+impl From<Trigger> for Start {
+    fn from(trigger: Trigger) -> Self {
+        Self { trigger, by: None }
+    }
+}
 
 impl Purpose {
     /// Who approved what it writes.

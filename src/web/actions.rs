@@ -45,7 +45,8 @@ pub(super) async fn run(
     let actor = visitor.actor(&site, body).await?;
     let asked = asked_of_job(&actor, ActionKind::Run, &job);
     let (commands, wanted) = (site.http.commands.clone(), job.clone());
-    let trigger = async move { commands.trigger(&wanted, Wish::Run).await };
+    let by = actor.approver();
+    let trigger = async move { commands.trigger(&wanted, Wish::Run, by).await };
     let what = (About::Run(job.clone()), asked);
     site.begin(&actor.visitor, what, trigger).await?;
     Ok(see_other(&format!("../{}", segment(&job))))

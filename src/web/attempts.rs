@@ -14,8 +14,8 @@ use crate::daemon::places::Peer;
 /// How often somebody may fail to sign in within [`WITHIN`].
 pub(super) const TRIES: usize = 10;
 
-/// The same for all for whom one proxy asks: whoever reaches this daemon beside the proxy may name
-/// any address.
+/// The same for all for whom one proxy asks: whoever reaches this daemon from the proxy's machine, but
+/// beside it, may name any address.
 const TRIES_BY_PROXY: usize = 200;
 
 /// How long a failure counts.

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
     Site,
     answer::Answer,
-    form::query,
+    form::{Fields, query},
     history::zone_of,
     overview::{SOON, run_href},
     render::Frame,
@@ -85,6 +85,11 @@ struct HoldPage {
     hold: ShownHold,
     people: Vec<Person>,
     people_all: usize,
+    /// The place of the first one that is shown, from 1 on.
+    first: usize,
+    /// The pages with those before and after; empty where there are none.
+    before: String,
+    after: String,
     /// Whether a person can decide about it.
     is_open: bool,
     can_be_approved: bool,
@@ -124,13 +129,16 @@ pub(super) async fn page(
     State(site): State<Arc<Site>>,
     visitor: Visitor,
     Path(hold): Path<String>,
+    RawQuery(asked): RawQuery,
 ) -> Answer {
     let visitor = visitor.reader(&site)?;
+    let page = Fields::of_query(asked.as_deref()).page();
     let missing = "There is no such hold, or it ended long ago.";
     let number: Result<HoldNumber, _> = hold.parse();
     let number = number.map_err(|_| site.missing(&visitor, missing))?;
     let state = Arc::clone(&site.http.state);
-    let read = move || state.hold_with_people(number, PEOPLE);
+    let first = (page - 1).saturating_mul(PEOPLE);
+    let read = move || state.hold_with_people(number, (first, PEOPLE));
     let read = site.look(&visitor, read).await?;
     let read = read.map_err(|error| site.broken(&visitor, &error.to_string()))?;
     let Some((head, people)) = read else {
@@ -140,8 +148,23 @@ pub(super) async fn page(
     let (said, said_class, said_href) = said(begun);
     let is_under_way = said_class == "busy";
     let people = people.iter().map(|person| Person::of(person, &head.job));
+    let people: Vec<Person> = people.collect();
+    let link = |is_there: bool, page: usize| {
+        let to = query(&[("page", &page.to_string())]);
+        if is_there {
+            format!("holds/{number}?{to}")
+        } else {
+            String::new()
+        }
+    };
     let content = HoldPage {
-        people: people.collect(),
+        first: first.saturating_add(1),
+        before: link(page > 1, page.saturating_sub(1)),
+        after: link(
+            first.saturating_add(people.len()) < head.people && !people.is_empty(),
+            page + 1,
+        ),
+        people,
         people_all: head.people,
         is_open: head.ended.is_none() && !is_under_way,
         can_be_approved: head.held_by != HeldBy::Administrator,

@@ -14,13 +14,14 @@ use super::{
     render::Frame,
     run_page::{Part, ShownReport},
     underway::{About, End},
-    visitor::Visitor,
+    visitor::{Visitor, signed_in_as},
 };
 use crate::{
     daemon::{commands::Wish, status::Status, status_text::paused},
     model::{
         page_action::{ActionKind, AskedAction},
         readable_time::readable_time,
+        report::Approver,
     },
 };
 
@@ -130,7 +131,12 @@ pub(super) async fn begin(
         detail: String::new(),
     };
     let (commands, wanted) = (site.http.commands.clone(), job.clone());
-    let trigger = async move { commands.trigger(&wanted, Wish::DryRun).await };
+    let person = match &visitor.signed_in {
+        Some(signed_in) => signed_in_as(signed_in.name.clone()),
+        // A page of this machine needs no token: the daemon alone is known.
+        None => Approver::of_user(rustix::process::geteuid().as_raw(), None),
+    };
+    let trigger = async move { commands.trigger(&wanted, Wish::DryRun, person).await };
     let what = (About::Plan(job.clone()), asked);
     site.begin(&visitor, what, trigger).await?;
     let to = query(&[("job", &job)]);

@@ -98,7 +98,7 @@ pub(super) async fn sign_out(State(site): State<Arc<Site>>, visitor: Visitor) ->
 }
 
 /// Whose failures count: those of a browser that was signed in of late, or of a stranger, for whom a
-/// proxy is believed where one is configured.
+/// proxy is believed where one may stand before the pages.
 fn who(site: &Site, visitor: &Visitor, now: Instant) -> Who {
     let cookie = visitor.cookie.as_deref();
     let known = cookie.and_then(|cookie| site.sessions.browser(cookie, now));

@@ -66,6 +66,7 @@ impl Pages {
                 figures: Arc::new(ConnectionFigures::default),
                 hosts: [].into(),
                 has_named_hosts: false,
+                trusted_proxies: [].into(),
                 tokens: watch::channel([].into()).1,
                 state: Arc::new(database),
                 state_dir: config.state_dir.as_path().into(),

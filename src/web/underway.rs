@@ -153,7 +153,10 @@ impl Site {
         let (of, asking) = (Arc::clone(self), visitor.clone());
         self.to_its_end(visitor, async move {
             let begun = of.underway.begin(&about, &asked.by, Utc::now());
-            let before = begun.map_err(|why| of.not_done(&asking, why))?;
+            let before = match begun {
+                Ok(before) => before,
+                Err(why) => return Err(of.refused_at_once(&asking, &asked, why).await),
+            };
             let number = match of.noted(&asking, &asked).await {
                 Ok(number) => number,
                 Err(refused) => {
@@ -279,6 +282,17 @@ impl Site {
         }
         self.ended(number, asked, &format!("refused: {why}")).await;
         self.not_done(visitor, why)
+    }
+
+    /// Saves that something was asked for which is under way already, and says why it is not done.
+    async fn refused_at_once(&self, visitor: &Visitor, asked: &AskedAction, why: &str) -> Refused {
+        match self.noted(visitor, asked).await {
+            Ok(number) => {
+                self.ended(number, asked, &format!("refused: {why}")).await;
+                self.not_done(visitor, why)
+            }
+            Err(refused) => refused,
+        }
     }
 
     fn not_done(&self, visitor: &Visitor, why: &str) -> Refused {

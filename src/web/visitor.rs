@@ -35,7 +35,7 @@ const BY_PROXY: [&str; 6] = [
 pub(super) struct Visitor {
     /// Where the connection comes from.
     pub address: IpAddr,
-    /// For whom a proxy says that it asks.
+    /// For whom a proxy asks that is believed.
     pub forwarded: Option<IpAddr>,
     /// Whether the person is on this machine.
     pub is_local: bool,
@@ -81,6 +81,7 @@ impl FromRequestParts<Arc<Site>> for Visitor {
             && address.is_some_and(|address| address.is_loopback())
             && !by_proxy
             && is_asked_locally(parts);
+        let is_trusted = address.is_some_and(|peer| site.http.is_trusted_proxy(peer));
         let uri = &parts.uri;
         let depth = uri.path().matches('/').count().saturating_sub(1);
         let query = uri.query().map(|query| format!("?{query}"));
@@ -88,7 +89,7 @@ impl FromRequestParts<Arc<Site>> for Visitor {
         let site_of_page = parts.headers.get("sec-fetch-site");
         Ok(Self {
             address: address.unwrap_or(IpAddr::from([0, 0, 0, 0])),
-            forwarded: forwarded(&parts.headers),
+            forwarded: forwarded(&parts.headers).filter(|_| is_trusted),
             is_local,
             is_from_here: is_from_here(parts, &site.http.hosts),
             is_from_elsewhere: site_of_page.is_some_and(|site| site == "cross-site"),
@@ -199,9 +200,14 @@ impl Visitor {
 impl Actor {
     /// Who it was, for reports and pauses.
     pub(super) fn approver(&self) -> Approver {
-        let uid = rustix::process::geteuid().as_raw();
-        Approver::of_token(uid, self.name.clone())
+        signed_in_as(self.name.clone())
     }
+}
+
+/// Whoever signed in with the token of this name.
+pub(super) fn signed_in_as(name: String) -> Approver {
+    let uid = rustix::process::geteuid().as_raw();
+    Approver::of_token(uid, name)
 }
 
 fn cookie(headers: &HeaderMap) -> Option<String> {

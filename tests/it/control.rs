@@ -183,6 +183,7 @@ async fn coordinate(
             DaemonCommand::Trigger {
                 job,
                 wish,
+                by: _,
                 told,
                 answer,
             } => {
@@ -222,6 +223,7 @@ async fn coordinate(
                 answer,
             } => answer.send(change(&job, &|job| job.pause = None)).unwrap(),
             DaemonCommand::Hold(HoldRequest::List(answer)) => answer.send(Ok(Vec::new())).unwrap(),
+            DaemonCommand::Hold(HoldRequest::Show(_, answer)) => answer.send(Ok(None)).unwrap(),
             DaemonCommand::Hold(HoldRequest::Approve(_) | HoldRequest::Reject(_))
             | DaemonCommand::Explain(_)
             | DaemonCommand::TriggerAll
@@ -265,6 +267,7 @@ impl Daemon {
         let site = HttpState {
             hosts: ["daemon".to_owned()].into(),
             has_named_hosts: false,
+            trusted_proxies: [].into(),
             commands: orders.clone(),
             heartbeat: Arc::clone(&pulse),
             metrics: Arc::clone(&metrics),

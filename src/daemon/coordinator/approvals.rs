@@ -13,7 +13,7 @@ use crate::{
         metrics::Metrics,
         setup::Setup,
     },
-    model::open_hold::OpenHold,
+    model::{hold_number::HoldNumber, open_hold::OpenHold},
     notify::Notifier,
     run::{
         CompiledJob,
@@ -71,6 +71,21 @@ impl Coordinator {
             let holds = state.all_holds();
             // Whoever left before the answer is no error.
             let _ = answer.send(holds.map_err(|error| CommandError::NotKept(error.to_string())));
+        });
+    }
+
+    /// Reads one hold, beside the loop.
+    pub(super) fn show_hold(
+        &self,
+        hold: HoldNumber,
+        answer: oneshot::Sender<Result<Option<OpenHold>, CommandError>>,
+    ) {
+        let state = Arc::clone(&self.context.state);
+        self.context.runs.spawn_blocking(move || {
+            let found = state.hold(hold);
+            let found = found.map(|found| found.map(|found| found.hold));
+            // Whoever left before the answer is no error.
+            let _ = answer.send(found.map_err(|error| CommandError::NotKept(error.to_string())));
         });
     }
 

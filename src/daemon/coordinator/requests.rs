@@ -6,13 +6,16 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Coordinator, RequestId};
-use crate::daemon::{
-    commands::{CommandError, DaemonCommand, ExplainRequest, HoldRequest, RunUpdate},
-    core::{
-        Input,
-        effect::{Command, Reply},
+use crate::{
+    daemon::{
+        commands::{CommandError, DaemonCommand, ExplainRequest, HoldRequest, RunUpdate},
+        core::{
+            Input,
+            effect::{Command, Reply},
+        },
+        status::JobStatus,
     },
-    status::JobStatus,
+    model::report::Approver,
 };
 
 /// How long one who reads slowly has to take the last update.
@@ -23,12 +26,18 @@ pub(super) const LAST_UPDATE_LIMIT: Duration = Duration::from_secs(10);
 pub(super) struct Requests {
     next: RequestId,
     unanswered: BTreeMap<RequestId, Unanswered>,
-    watchers: BTreeMap<RequestId, mpsc::Sender<RunUpdate>>,
+    watchers: BTreeMap<RequestId, Watcher>,
+}
+
+/// One who follows a run, and the person who asked for it.
+struct Watcher {
+    told: mpsc::Sender<RunUpdate>,
+    by: Approver,
 }
 
 enum Unanswered {
     Trigger {
-        told: mpsc::Sender<RunUpdate>,
+        watcher: Watcher,
         answer: oneshot::Sender<Result<(), CommandError>>,
     },
     Job(oneshot::Sender<Result<JobStatus, CommandError>>),
@@ -45,10 +54,14 @@ impl Requests {
             DaemonCommand::Trigger {
                 job,
                 wish,
+                by,
                 told,
                 answer,
             } => (
-                Some(Unanswered::Trigger { told, answer }),
+                Some(Unanswered::Trigger {
+                    watcher: Watcher { told, by },
+                    answer,
+                }),
                 Command::Trigger { job, wish },
             ),
             DaemonCommand::Pause {
@@ -81,20 +94,25 @@ impl Requests {
 
     /// Who follows a run.
     pub(super) fn watcher(&self, of: RequestId) -> Option<mpsc::Sender<RunUpdate>> {
-        self.watchers.get(&of).cloned()
+        self.watchers.get(&of).map(|watcher| watcher.told.clone())
+    }
+
+    /// The person who asked for the run that this one follows.
+    pub(super) fn asked_by(&self, of: RequestId) -> Option<Approver> {
+        self.watchers.get(&of).map(|watcher| watcher.by.clone())
     }
 
     /// Lost when there is no room: one who does not read any more is no error.
     pub(super) fn update(&self, to: RequestId, update: RunUpdate) {
         if let Some(watcher) = self.watchers.get(&to) {
-            let _ = watcher.try_send(update);
+            let _ = watcher.told.try_send(update);
         }
     }
 
     /// Whoever does not read any more keeps nobody waiting.
     pub(super) fn last_update(&mut self, to: RequestId, update: RunUpdate) {
-        if let Some(watcher) = self.watchers.remove(&to) {
-            tokio::spawn(async move { watcher.send_timeout(update, LAST_UPDATE_LIMIT).await });
+        if let Some(Watcher { told, .. }) = self.watchers.remove(&to) {
+            tokio::spawn(async move { told.send_timeout(update, LAST_UPDATE_LIMIT).await });
         }
     }
 }
@@ -103,8 +121,8 @@ impl Coordinator {
     /// Whoever left before the answer is no error.
     pub(super) fn reply(&mut self, to: RequestId, reply: Result<Reply, CommandError>) {
         match (self.requests.unanswered.remove(&to), reply) {
-            (Some(Unanswered::Trigger { told, answer }), Ok(_)) => {
-                self.requests.watchers.insert(to, told);
+            (Some(Unanswered::Trigger { watcher, answer }), Ok(_)) => {
+                self.requests.watchers.insert(to, watcher);
                 let _ = answer.send(Ok(()));
             }
             (Some(Unanswered::Trigger { answer, .. }), Err(error)) => {

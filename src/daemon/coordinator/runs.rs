@@ -67,6 +67,7 @@ impl Coordinator {
         let (shown, cancel) = (SharedProgress::default(), CancellationToken::new());
         let run = Run {
             start,
+            by: watcher.and_then(|watcher| self.requests.asked_by(watcher)),
             prepared: Arc::clone(&prepared),
             state: Arc::clone(&self.context.state),
             told: watcher.and_then(|watcher| self.requests.watcher(watcher)),

@@ -41,17 +41,17 @@ impl State {
         self.read(|connection| heads(connection, which, params![limit]))
     }
 
-    /// A hold, open or not, with those whom it holds, `limit` at the most, by login; none where there
-    /// is no such number.
+    /// A hold, open or not, with those whom it holds, `limit` at the most after the first `offset`, by
+    /// login; none where there is no such number.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn hold_with_people(
         &self,
         hold: HoldNumber,
-        limit: usize,
+        (offset, limit): (usize, usize),
     ) -> Result<Option<(HoldHead, Vec<HeldPerson>)>, StateError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let [offset, limit] = [offset, limit].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
         self.read(|connection| {
             let query = format!("{HEADS} WHERE hold = ?1");
             let found = connection.query_row(&query, params![Number(hold)], head);
@@ -61,9 +61,9 @@ impl State {
             let found = with_ends(connection, found)?;
             let mut statement = connection.prepare(
                 "SELECT * FROM hold_people WHERE hold = ?1 AND (?2 OR ended_by IS NULL) ORDER BY \
-                 json_extract(person, '$.username') LIMIT ?3",
+                 json_extract(person, '$.username'), seen LIMIT ?3 OFFSET ?4",
             )?;
-            let whom = params![Number(hold), found.ended.is_some(), limit];
+            let whom = params![Number(hold), found.ended.is_some(), limit, offset];
             let people = statement.query_map(whom, columns::held_person)?;
             let people = by_login(people.collect::<rusqlite::Result<_>>()?);
             Ok(Some((found, people)))

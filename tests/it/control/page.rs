@@ -31,11 +31,10 @@ fn healthy_is_a_scheduler_that_makes_progress() {
     );
     let answer = daemon.get("/healthz");
     assert_eq!(answer.status, 503);
-    assert!(
-        answer.body.contains("no progress for 100 s"),
-        "{}",
-        answer.body
-    );
+    // Whoever asks may have had to wait.
+    let seconds = answer.body.split("no progress for ").nth(1).unwrap();
+    let seconds: u64 = seconds.split(' ').next().unwrap().parse().unwrap();
+    assert!((100..600).contains(&seconds), "{}", answer.body);
     daemon.pulse.beat();
     assert_eq!(daemon.get("/healthz").status, 200);
 }
@@ -64,7 +63,13 @@ fn ready_is_a_daemon_that_reached_every_server() {
     daemon
         .status
         .send_replace(status(vec![job("artists")]).into());
-    assert_eq!(daemon.get("/readyz").status, 200);
+    let answer = daemon.get("/readyz");
+    assert_eq!(answer.status, 200);
+    assert!(
+        answer.body.starts_with("ftrack was first reached at 20") && answer.body.ends_with("Z\n"),
+        "{}",
+        answer.body
+    );
 }
 
 #[test]

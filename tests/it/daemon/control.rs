@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use chrono::{TimeDelta, Utc};
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault},
-    model::report::{Report, Trigger},
+    model::report::{Approver, Report, Trigger},
 };
 
 use super::{Daemon, LIMIT, job, must, wait_for_phase};
@@ -67,6 +67,13 @@ fn trigger_tells_the_run_and_ends_as_it_ends() {
     assert_eq!(
         (report.trigger, report.counts.created),
         (Trigger::Manual, 3)
+    );
+    let uid = rustix::process::getuid().as_raw();
+    assert_eq!(report.started_by, Some(Approver::of_user(uid, None)));
+    let changes = must(&studio, 0, &["runs", "--changes"]).stdout;
+    assert!(
+        changes.contains(&format!(" (manual by uid {uid})\n")),
+        "{changes}"
     );
     studio.tree().remove(&dn("bob")).unwrap();
     must(&studio, 3, &["trigger"]);
@@ -184,6 +191,25 @@ fn runs_in_the_foreground_are_known_to_status_page_and_metrics() {
     let has_failed = || job(&studio)["last_run"]["outcome"] == "failed";
     assert!(wait_until(LIMIT, has_failed), "{:#}", job(&studio));
     assert_eq!(job(&studio)["phase"], "idle");
+}
+
+#[test]
+fn an_applied_plan_ends_the_outage_of_the_daemons_job() {
+    let studio = watched_studio("schedule = \"@yearly\"");
+    let daemon = Daemon::start(&studio);
+    assert!(wait_until(LIMIT, || page(&studio, &daemon, "/readyz").0 == 200));
+    studio.directory().break_off_after(0);
+    must(&studio, 1, &["trigger"]);
+    assert_eq!(job(&studio)["phase"], "backing_off");
+    studio.directory().recover();
+    let file = studio.folder().join("plan.json");
+    let file = file.to_str().unwrap();
+    must(&studio, 0, &["plan", "--out", file]);
+    must(&studio, 0, &["apply", file]);
+    wait_for_phase(&studio, "idle");
+    let job = job(&studio);
+    assert_eq!(job["last_run"]["outcome"], "succeeded");
+    assert!(job["backoff"].is_null(), "{job:#}");
 }
 
 #[test]

@@ -80,6 +80,8 @@ fn one_approval_of_a_hold_goes_on_at_a_time() {
         "{}",
         second.body
     );
+    // Who asked in vain is noted as well.
+    own.when("actions", "refused: This hold is being approved");
     gate.open();
     own.when("holds/1", "coordinator approved it: succeeded");
     assert_eq!(pages.active(), 9);
@@ -113,6 +115,35 @@ fn all_are_approved_only_where_all_are_shown() {
     assert!(!page.contains("Approve all"), "{page}");
     assert!(page.contains("500 of 501 people") && page.contains("Approve the chosen"));
     assert!(own.get("holds").body.contains("501 to deactivate"));
+}
+
+#[test]
+fn everybody_of_a_large_hold_is_on_one_of_its_pages() {
+    let pages = Pages::of(held());
+    crowd(&pages, 1, 600);
+    let own = pages.signed_in(TOKEN);
+    let people = |page: &str| -> Vec<String> {
+        let rows = page.split("aria-label=\"").skip(1);
+        rows.map(|row| row.split('"').next().unwrap().to_owned())
+            .collect()
+    };
+    let first = own.get("holds/1").body;
+    assert!(
+        first.contains("href=\"../holds&#x2f;1?page&#x3d;2\"") || first.contains("page=2"),
+        "{first}"
+    );
+    let second = own.get("holds/1?page=2").body;
+    assert!(
+        second.contains("page=1") && !second.contains("page=3"),
+        "{second}"
+    );
+    let mut all = people(&first);
+    assert_eq!((all.len(), people(&second).len()), (500, 103));
+    all.extend(people(&second));
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 603);
+    assert_eq!(people(&own.get("holds/1?page=3").body), [""; 0]);
 }
 
 #[test]

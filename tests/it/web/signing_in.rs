@@ -272,6 +272,29 @@ fn behind_a_proxy_who_guesses_locks_nobody_else_out() {
 }
 
 #[test]
+fn only_a_proxy_that_is_trusted_is_believed_for_whom_it_asks() {
+    let settings = "hosts = [\"sync.studio.test\"]\ntrusted_proxies = [\"10.1.0.0/16\", \"::1\"]\n";
+    let pages = Pages::with(
+        Studio::of(&["ada"]),
+        "127.0.0.1",
+        &format!("{settings}{TOKENS}"),
+    );
+    let named = |number: usize| Browser {
+        more: format!("X-Forwarded-For: 203.0.113.{number}\r\n"),
+        ..pages.browser()
+    };
+    for number in 0..10 {
+        assert_eq!(named(number).sign_in("guess").status, 403);
+    }
+    assert_eq!(named(99).sign_in(TOKEN).status, 429);
+    let refused = pages.daemon.events("web.sign_in_refused");
+    assert!(
+        refused.iter().all(|event| event["from"] == "127.0.0.1"),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn no_proxy_is_believed_where_none_is_configured_and_who_was_signed_in_may_try() {
     let pages = Pages::of(Studio::of(&["ada"]));
     let mut known = pages.signed_in(TOKEN);

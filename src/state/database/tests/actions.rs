@@ -74,16 +74,16 @@ fn of_a_hold_no_more_people_are_read_than_are_shown() {
     insert(head).unwrap();
     insert(people).unwrap();
     let hold = "3".parse().unwrap();
-    let (head, people) = state.hold_with_people(hold, 10).unwrap().unwrap();
+    let (head, people) = state.hold_with_people(hold, (0, 10)).unwrap().unwrap();
     assert_eq!(head.people, 29);
     let names: Vec<&str> = people.iter().map(|person| &*person.username).collect();
     let first: Vec<String> = (21..31).map(|number| format!("user{number}")).collect();
     assert_eq!(names, first, "user20 has left it");
-    assert!(state.hold_with_people(hold, 29).is_err());
+    assert!(state.hold_with_people(hold, (0, 29)).is_err());
     assert_eq!(state.open_hold_heads().unwrap(), [head]);
     assert!(
         state
-            .hold_with_people("4".parse().unwrap(), 1)
+            .hold_with_people("4".parse().unwrap(), (0, 1))
             .unwrap()
             .is_none()
     );
