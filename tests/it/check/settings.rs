@@ -212,6 +212,27 @@ fn a_certificate_file_that_expired() {
 }
 
 #[test]
+fn a_listener_for_all_is_no_trouble_where_pages_ask_for_a_token() {
+    let mut world = World::at("ldaps://ldap.studio.test");
+    let listen = "[http]\nlisten = \"0.0.0.0:9464\"\n";
+    world.job = listen.to_owned();
+    let found = trouble(&world);
+    assert!(
+        found.len() == 1 && found[0].contains("http.listen is 0.0.0.0:9464"),
+        "{found:?}"
+    );
+    let token = "tokens = [{ name = \"eva\", token = \"0123456789abcdef\", may = [\"read\"] }]\n";
+    world.job = format!("{listen}{token}");
+    assert!(
+        !trouble(&world)
+            .iter()
+            .any(|found| found.contains("http.listen")),
+        "{:?}",
+        trouble(&world)
+    );
+}
+
+#[test]
 fn certificates_that_expire_soon() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");

@@ -113,13 +113,16 @@ fn an_approval_of_what_is_paused_ends_no_pause() {
     assert_eq!(studio.reports().len(), runs);
     let listed = studio.run(&["holds"]).stdout;
     assert!(
-        listed.contains("no `approve` writes what is paused") && !listed.contains("approve N"),
+        listed.contains("no `approve` writes what is paused")
+            && !listed.contains("approve N")
+            && listed.contains("`reject N`"),
         "{listed}"
     );
     let shown = studio.run(&["holds", "show", &number.to_string()]).stdout;
     assert!(
         shown.contains("writes none of this while deactivate is paused")
-            && !shown.contains("writes all of this"),
+            && !shown.contains("writes all of this")
+            && shown.ends_with(&format!("`reject {number}` has it written never.\n")),
         "{shown}"
     );
     // The socket tells of it, open or not.
