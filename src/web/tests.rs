@@ -25,7 +25,7 @@ use super::*;
 use crate::{
     config::{Environment, load},
     daemon::{
-        commands::{Commands, DaemonCommand},
+        commands::{CommandError, Commands, DaemonCommand},
         control::within,
         heartbeat::Heartbeat,
         metrics::{ConnectionFigures, Metrics},
@@ -34,7 +34,10 @@ use crate::{
     model::page_action::{ActionKind, AskedAction},
     state::State as Database,
 };
+use form::Fields;
 use render::Frame;
+use run_page::Part;
+use underway::About;
 
 /// Longer than anything may take here, and shorter than a page waits.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -164,4 +167,42 @@ async fn where_the_daemon_does_not_answer_it_is_not_known_what_was_done() {
     let saved = pages.site.http.state.page_actions(10).unwrap();
     let result = saved[0].result.as_deref().unwrap();
     assert!(result.starts_with("not known: "), "{result}");
+}
+
+#[tokio::test]
+async fn who_asks_for_something_is_saved_before_it_is_done() {
+    let pages = Pages::new().await;
+    let saved = |pages: &Pages| {
+        let state = Arc::clone(&pages.site.http.state);
+        move || state.page_actions(10).unwrap().len()
+    };
+    let at_once = saved(&pages);
+    let work = async move {
+        assert_eq!(at_once(), 1);
+        Ok("done".to_owned())
+    };
+    let done = pages.site.act(&pages.visitor, asked(), work).await;
+    assert!(done.is_ok());
+    let begun = saved(&pages);
+    let command = async move {
+        assert_eq!(begun(), 2);
+        Err(CommandError::Stopping)
+    };
+    let what = (About::Run("nightly".to_owned()), asked());
+    let refused = pages.site.begin(&pages.visitor, what, command).await;
+    let answer = refused.unwrap_err().into_response();
+    assert_eq!(answer.status(), StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn no_report_is_looked_for_under_a_name_that_is_none_of_a_saved_run() {
+    let pages = Pages::new().await;
+    for run in ["20200101-000000-0000", "../../config", ""] {
+        let part = Part::of(&Fields::of_query(None));
+        let found = pages
+            .site
+            .report(&pages.visitor, "nightly", run, part)
+            .await;
+        assert!(matches!(found, Ok(None)), "{run}");
+    }
 }
