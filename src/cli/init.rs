@@ -46,6 +46,9 @@ pub struct InitArgs {
     /// Address of ftrack, such as https://studio.ftrackapp.com
     #[arg(long, value_name = "URL")]
     pub ftrack: Option<String>,
+    /// PEM file of certificates to trust for ftrack instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub ftrack_ca_file: Option<PathBuf>,
     /// ftrack user as whom the API key acts
     #[arg(long, value_name = "LOGIN")]
     pub api_user: Option<String>,

@@ -24,6 +24,8 @@ use super::{
 
 /// The prefix of the program's own variables.
 pub(super) const PREFIX: &str = "FTRACK_LDAP_SYNC_";
+/// What systemd, Podman and the image of this program name a container with.
+const CONTAINER: &str = "container";
 
 /// ftrack's own variables, and the keys of `[ftrack]` that they provide.
 const FTRACK_VARIABLES: [(&str, &str); 3] = [
@@ -91,7 +93,10 @@ impl Environment {
             .filter_map(|(name, value)| Some((name.into().into_string().ok()?, value.into())));
         let matters = |name: &str| {
             name.starts_with(PREFIX)
-                || matches!(name, "CREDENTIALS_DIRECTORY" | "COLUMNS" | "SUDO_USER")
+                || matches!(
+                    name,
+                    "CREDENTIALS_DIRECTORY" | "COLUMNS" | "SUDO_USER" | CONTAINER
+                )
                 || FTRACK_VARIABLES
                     .iter()
                     .any(|(variable, _)| *variable == name)
@@ -117,6 +122,13 @@ impl Environment {
     pub fn columns(&self) -> Option<usize> {
         let columns = self.variables.get("COLUMNS")?.to_str()?.parse().ok();
         columns.filter(|columns| *columns > 0)
+    }
+
+    /// Whether this process runs in a container, whose engine or image says so.
+    #[must_use]
+    pub fn is_container(&self) -> bool {
+        let container = self.variables.get(CONTAINER);
+        container.is_some_and(|container| !container.is_empty())
     }
 
     /// The login of the person who called sudo, as sudo names it; at most 256 characters.

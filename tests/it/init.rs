@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod asked;
+mod authority;
 pub mod entered;
 
 /// A folder in which a configuration is to be written, and its secrets are elsewhere.

@@ -9,7 +9,7 @@ use url::{Host, Url};
 use super::{InitArgs, KEY_FILE, PASSWORD_FILE};
 use crate::{
     command::config::of_template,
-    config::{Secret, is_socket},
+    config::{Environment, Secret, is_socket},
     model::server_kind::ServerKind,
 };
 
@@ -31,11 +31,14 @@ pub struct Answers {
     pub bind: Option<Bind>,
     pub base: Option<String>,
     pub ftrack: Option<String>,
+    pub ftrack_ca_file: Option<PathBuf>,
     pub api_user: Option<String>,
     pub key: Option<Typed>,
     /// Copies of files that a service could not read where they are.
     pub copies: Vec<Copied>,
     state_dir: Option<PathBuf>,
+    /// Whether the program runs in a container: its probes come from outside.
+    is_container: bool,
 }
 
 /// A copy of a file, which is written beside the configuration.
@@ -101,6 +104,8 @@ impl Answers {
     pub fn new(args: &InitArgs) -> Self {
         Self {
             ca_file: args.ca_file.as_deref().map(absolute),
+            ftrack_ca_file: args.ftrack_ca_file.as_deref().map(absolute),
+            is_container: Environment::of_process().is_container(),
             state_dir: args.state_dir.as_deref().map(absolute),
             ..Self::default()
         }
@@ -146,6 +151,8 @@ impl Answers {
         let values: Value = context! {
             is_written => true,
             state_dir => self.state_dir.as_deref().map(path),
+            is_container => self.is_container,
+            ftrack_ca_file => self.ftrack_ca_file.as_deref().map(path),
             ftrack => quoted(self.ftrack.as_deref().unwrap_or(UNKNOWN_FTRACK)),
             api_user => quoted(self.api_user.as_deref().unwrap_or("unknown")),
             api_key_file => quoted(key.map_or_else(|| KEY_FILE.to_owned(), |key| key.file(KEY_FILE))),
@@ -241,10 +248,12 @@ mod tests {
             bind: Some(Bind::Password(odd.into(), Typed::InFile(odd.into()))),
             base: Some(odd.into()),
             ftrack: Some(odd.into()),
+            ftrack_ca_file: Some(odd.into()),
             api_user: Some(odd.into()),
             key: Some(Typed::Now(Secret::new("planted".into()))),
             copies: Vec::new(),
             state_dir: Some(odd.into()),
+            is_container: false,
         };
         let text = answers.to_toml().unwrap();
         assert!(!text.contains("planted"), "{text}");
@@ -253,6 +262,7 @@ mod tests {
         for value in [
             &config["state_dir"],
             &config["ftrack"]["server"],
+            &config["ftrack"]["ca_file"],
             &config["ftrack"]["api_user"],
             &directory["bind_dn"],
             &directory["bind_password_file"],

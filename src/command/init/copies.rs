@@ -25,15 +25,17 @@ enum Named {
     Password,
     Key,
     Authority,
+    FtrackAuthority,
     ClientCertificate,
     ClientKey,
 }
 
 impl Named {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Password,
         Self::Key,
         Self::Authority,
+        Self::FtrackAuthority,
         Self::ClientCertificate,
         Self::ClientKey,
     ];
@@ -44,6 +46,7 @@ impl Named {
             Self::Password => (PASSWORD_FILE, 0o600),
             Self::Key => (KEY_FILE, 0o600),
             Self::Authority => ("ldap-ca.pem", 0o644),
+            Self::FtrackAuthority => ("ftrack-ca.pem", 0o644),
             Self::ClientCertificate => ("ldap-client.pem", 0o644),
             Self::ClientKey => ("ldap-client.key", 0o600),
         }
@@ -57,6 +60,7 @@ impl Named {
             | (Self::ClientKey, Some(Bind::External(Some((_, path))))) => Some(path),
             (Self::Password | Self::ClientCertificate | Self::ClientKey, _) => None,
             (Self::Authority, _) => answers.ca_file.as_mut(),
+            (Self::FtrackAuthority, _) => answers.ftrack_ca_file.as_mut(),
             (Self::Key, _) => match &mut answers.key {
                 Some(Typed::InFile(path)) => Some(path),
                 Some(Typed::Now(_)) | None => None,
@@ -135,7 +139,9 @@ fn obstacle(named: Named, path: &Path, out: &Path) -> Option<String> {
     }
     let is_loaded = match named {
         Named::Password | Named::Key => path == beside.join(named.place().0),
-        Named::Authority | Named::ClientCertificate | Named::ClientKey => true,
+        Named::Authority | Named::FtrackAuthority | Named::ClientCertificate | Named::ClientKey => {
+            true
+        }
     };
     (out == Path::new(DEFAULT_FILE) && !is_loaded)
         .then(|| "is not the file that the service loads for it".to_owned())

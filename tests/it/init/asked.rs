@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A person at a terminal, with a program.
-struct Talk {
+pub(super) struct Talk {
     person: File,
     terminal: OwnedFd,
     child: Child,
@@ -36,7 +36,7 @@ struct Talk {
 
 impl Talk {
     /// At a terminal on which nothing is wrapped.
-    fn start(command: Command) -> Self {
+    pub(super) fn start(command: Command) -> Self {
         Self::of_columns(command, 2000)
     }
 
@@ -86,7 +86,7 @@ impl Talk {
     }
 
     /// Waits until something is said that was not before.
-    fn hears(&mut self, text: &str) {
+    pub(super) fn hears(&mut self, text: &str) {
         let (shown, seen) = (Arc::clone(&self.shown), self.seen);
         let found = || shown.lock().unwrap()[seen..].find(text);
         assert!(
@@ -97,20 +97,20 @@ impl Talk {
         self.seen += found().unwrap() + text.len();
     }
 
-    fn says(&mut self, answer: &str) {
+    pub(super) fn says(&mut self, answer: &str) {
         self.person
             .write_all(format!("{answer}\n").as_bytes())
             .unwrap();
     }
 
     /// Waits for a question, and answers it.
-    fn answers(&mut self, question: &str, answer: &str) {
+    pub(super) fn answers(&mut self, question: &str, answer: &str) {
         self.hears(question);
         self.says(answer);
     }
 
     /// The same for a secret, while the terminal shows nothing.
-    fn hides(&mut self, question: &str, answer: &str) {
+    pub(super) fn hides(&mut self, question: &str, answer: &str) {
         self.hears(question);
         assert!(!self.echoes());
         self.says(answer);
@@ -121,11 +121,11 @@ impl Talk {
         modes.contains(LocalModes::ECHO)
     }
 
-    fn all(&self) -> String {
+    pub(super) fn all(&self) -> String {
         self.shown.lock().unwrap().clone()
     }
 
-    fn status(&mut self) -> i32 {
+    pub(super) fn status(&mut self) -> i32 {
         self.child.wait().unwrap().code().unwrap()
     }
 

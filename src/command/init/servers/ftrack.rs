@@ -14,14 +14,14 @@ use crate::{
         check,
         init::{
             InitArgs,
-            answers::{Answers, Typed},
+            answers::{Answers, Typed, absolute},
             questions::Asker,
             stage::Stage,
         },
     },
     config::Config,
     ftrack::{
-        error::{FtrackError, FtrackErrorKind},
+        error::{ConnectErrorKind, FtrackError, FtrackErrorKind},
         server,
         session::Until,
     },
@@ -64,7 +64,7 @@ pub async fn ask(
         is_refused: false,
     };
     loop {
-        if answers.ftrack.is_none() && !address(asker, stage, answers, &mut given).await? {
+        if answers.ftrack.is_none() && !address(asker, stage, answers, (args, &mut given)).await? {
             continue;
         }
         if answers.api_user.is_none() {
@@ -102,6 +102,11 @@ pub async fn ask(
                 asker.again(Stop::failed(&failed.said))?;
                 match failed.wrong {
                     Wrong::Address => answers.ftrack = None,
+                    Wrong::Authority => {
+                        if !authority(asker, stage, answers, args).await? {
+                            answers.ftrack = None;
+                        }
+                    }
                     Wrong::Login => answers.api_user = None,
                     Wrong::Key => (answers.key, given.is_refused) = (None, true),
                 }
@@ -116,7 +121,7 @@ async fn address(
     asker: &Asker<'_>,
     stage: &Stage,
     answers: &mut Answers,
-    given: &mut Given<'_>,
+    (args, given): (&InitArgs, &mut Given<'_>),
 ) -> Result<bool, Stop> {
     let address = match given.address.take() {
         Some(address) => address,
@@ -126,24 +131,54 @@ async fn address(
         }
     };
     answers.ftrack = Some(whole_address(&address));
-    let fault = match stage.config(answers) {
-        Err(said) => Some(Stop::usage(&said)),
-        Ok(_) if answers.key.is_some() || given.file.is_some() => None,
-        // A key that there cannot be: ftrack refuses it, and nothing else answers like that.
-        Ok(config) => match asker.unless_stopped(answered(&config)).await? {
-            Ok(_) => None,
-            Err(failed) => match failed.wrong {
-                Wrong::Address => Some(Stop::failed(&failed.said)),
-                Wrong::Login | Wrong::Key => None,
+    loop {
+        let (fault, is_authority) = match stage.config(answers) {
+            Err(said) => (Stop::usage(&said), false),
+            Ok(_) if answers.key.is_some() || given.file.is_some() => return Ok(true),
+            // A key that there cannot be: ftrack refuses it, and nothing else answers like that.
+            Ok(config) => match asker.unless_stopped(answered(&config)).await? {
+                Ok(_) => return Ok(true),
+                Err(failed) => match failed.wrong {
+                    Wrong::Address => (Stop::failed(&failed.said), false),
+                    Wrong::Authority => (Stop::failed(&failed.said), true),
+                    Wrong::Login | Wrong::Key => return Ok(true),
+                },
             },
-        },
-    };
-    match fault {
-        None => Ok(true),
-        Some(fault) => {
+        };
+        asker.again(fault)?;
+        // The same address, with another authority.
+        if !is_authority || !authority(asker, stage, answers, args).await? {
             answers.ftrack = None;
-            asker.again(fault).map(|()| false)
+            return Ok(false);
         }
+    }
+}
+
+/// Asks for the file of the authority that issued ftrack's certificate, and whether there is one: then
+/// it is the answer.
+async fn authority(
+    asker: &Asker<'_>,
+    stage: &Stage,
+    answers: &mut Answers,
+    args: &InitArgs,
+) -> Result<bool, Stop> {
+    loop {
+        let question = "PEM file of ftrack's CA (empty: none, ask again)";
+        let Some(answer) = asker.line_or_nothing(question).await? else {
+            answers.ftrack_ca_file = args.ftrack_ca_file.as_deref().map(absolute);
+            return Ok(false);
+        };
+        let file = absolute(Path::new(&answer));
+        let before = answers.ftrack_ca_file.replace(file);
+        let fault = match stage.config(answers) {
+            Ok(config) => match connections(&config) {
+                Ok(_) => return Ok(true),
+                Err(said) => Stop::failed(&said),
+            },
+            Err(said) => Stop::usage(&said),
+        };
+        answers.ftrack_ca_file = before;
+        asker.again(fault)?;
     }
 }
 
@@ -165,6 +200,8 @@ async fn key(asker: &Asker<'_>, given: &mut Given<'_>) -> Result<Option<Typed>, 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wrong {
     Address,
+    /// What trusts its certificate.
+    Authority,
     Login,
     Key,
 }
@@ -179,12 +216,9 @@ struct Failed {
 async fn answered(config: &Config) -> Result<String, Box<Failed>> {
     let mut looked_at = config.clone();
     looked_at.ftrack = check::ftrack::settings(&config.ftrack, LIMIT);
-    let connections = Connections::new(&looked_at).map_err(|error| {
-        let said = error
-            .iter()
-            .map(|error| format!("{}; {}", error.what(), error.way_out()));
+    let connections = connections(&looked_at).map_err(|said| {
         Box::new(Failed {
-            said: said.collect::<Vec<_>>().join("; "),
+            said,
             wrong: Wrong::Address,
         })
     })?;
@@ -204,8 +238,25 @@ async fn answered(config: &Config) -> Result<String, Box<Failed>> {
         })
 }
 
+/// What connects to both servers; otherwise what of the configuration it cannot use.
+fn connections(config: &Config) -> Result<Connections, String> {
+    Connections::new(config).map_err(|errors| {
+        let said = errors
+            .iter()
+            .map(|error| format!("{}; {}", error.what(), error.way_out()));
+        said.collect::<Vec<_>>().join("; ")
+    })
+}
+
 /// ftrack says of a login that it is wrong only where the key is right.
 fn wrong(error: &FtrackError) -> Wrong {
+    if let FtrackErrorKind::Unreachable {
+        obstacle: ConnectErrorKind::Untrusted,
+        ..
+    } = error.kind()
+    {
+        return Wrong::Authority;
+    }
     if !matches!(check::ftrack::step_of(error), "key" | "permission") {
         return Wrong::Address;
     }
