@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::{MASK, Secret, files};
+use super::{MASK, PLACEHOLDER, Secret, files};
 
 /// Time limit for reading the file; a file on a network file system may never answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -177,6 +177,8 @@ impl Secret {
             Err("empty")
         } else if text.expose().contains(['\n', '\r', '\0']) {
             Err("contains a line break or a zero byte, which a secret must not")
+        } else if text.expose() == PLACEHOLDER {
+            Err("contains the placeholder of an example; replace it")
         } else {
             Ok(text)
         }

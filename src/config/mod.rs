@@ -26,6 +26,7 @@ mod limits;
 mod named_files;
 mod notes;
 mod notifications;
+mod placeholders;
 mod retry;
 pub mod schedule;
 mod schema;
@@ -105,6 +106,7 @@ fn checked(
         credentials: environment.credentials_directory(),
     };
     let config = layers::read(file, environment, &mut notes)
+        .inspect(|values| placeholders::find(values, &mut notes))
         .and_then(|values| shape::read(values, &mut notes))
         .and_then(|written| written.check(&places, &mut notes));
     match config {
@@ -112,6 +114,9 @@ fn checked(
         Some(_) | None => Err(notes.into_findings()),
     }
 }
+
+/// What stands in examples for what only the operator knows.
+const PLACEHOLDER: &str = "replace-me";
 
 /// The paths by which the other commands find a daemon and its reports. They are found without
 /// secrets, and also in a configuration with other errors.

@@ -28,6 +28,7 @@ const COMPOSE: &str = include_str!("../../deploy/compose.yaml");
 const COMPOSE_CONFIG: &str = include_str!("../../deploy/etc/config.toml");
 const KUBERNETES: &str = include_str!("../../deploy/kubernetes.yaml");
 const SECRET: &str = include_str!("../../deploy/kubernetes-secret.yaml");
+const OVERLAY_CONFIG: &str = include_str!("../../deploy/overlay/config.yaml");
 const SERVICE_MONITOR: &str = include_str!("../../deploy/monitoring/service-monitor.yaml");
 const DOCKERFILE: &str = include_str!("../../deploy/Dockerfile");
 /// How a container is asked whether its daemon runs, whatever its configuration is by now.
@@ -65,19 +66,53 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
-fn each_configuration_is_valid() {
-    let of_kubernetes = object("ConfigMap")["data"]["config.toml"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    for config in [COMPOSE_CONFIG, &of_kubernetes] {
+fn each_configuration_is_valid_once_its_placeholders_are_replaced() {
+    let of_kubernetes = object("ConfigMap");
+    let of_overlay = documents(OVERLAY_CONFIG).remove(0);
+    let configurations = [&of_kubernetes, &of_overlay]
+        .map(|object| object["data"]["config.toml"].as_str().unwrap().to_owned());
+    for config in &configurations {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("config.toml"), config).unwrap();
+        fs::write(folder.path().join("ftrack-api-key"), "replace-me\n").unwrap();
+        let refused = Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"))
+            .env_clear()
+            .arg("--config")
+            .arg(folder.path().join("config.toml"))
+            .args(["check", "--offline"])
+            .output()
+            .unwrap();
+        assert!(!refused.status.success());
+        let said = text(&refused);
+        let placeholders = config.matches("\"https://replace-me").count()
+            + config.matches("//ldap").count()
+            + config.matches("//dc").count();
+        assert_eq!(placeholders, 3, "{config}");
+        for key in [
+            "ftrack.server",
+            "directories.studio.urls[0]",
+            "directories.studio.urls[1]",
+            "directories.studio.bind_dn",
+            "jobs.artists.search_bases[0]",
+        ] {
+            let refusal = format!("{key}: the placeholder of an example; replace it");
+            assert!(said.contains(&refusal), "{key}\n{said}");
+        }
+        let key = "contains the placeholder of an example; replace it";
+        assert!(said.contains(key), "{said}");
+    }
+    let [of_kubernetes, of_overlay] =
+        configurations.map(|config| config.replace("replace-me", "studio"));
+    for config in [COMPOSE_CONFIG, &of_kubernetes, &of_overlay] {
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("config.toml"), config).unwrap();
         let secrets = folder.path().join("secrets");
         fs::create_dir(&secrets).unwrap();
-        for name in ["ftrack-api-key", "ldap-password"] {
-            fs::write(secrets.join(name), "a-secret\n").unwrap();
+        for name in ["ftrack-api-key", "ldap-password", "coordinator-token"] {
+            fs::write(secrets.join(name), "a-secret-of-some-length\n").unwrap();
         }
+        let authority = include_bytes!("certificates/ca.pem");
+        fs::write(folder.path().join("studio-ca.pem"), authority).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"))
             .env_clear()
             .env("CREDENTIALS_DIRECTORY", &secrets)
@@ -202,7 +237,7 @@ fn kubernetes_runs_one_locked_up_pod_and_looks_after_it() {
             .collect::<Vec<_>>()
     );
     for (kind, reference) in [
-        ("ConfigMap", "/configMap/name"),
+        ("ConfigMap", "/projected/sources/0/configMap/name"),
         ("Secret", "/secret/secretName"),
         ("PersistentVolumeClaim", "/persistentVolumeClaim/claimName"),
     ] {
@@ -256,7 +291,7 @@ fn kubernetes_lets_in_and_out_what_is_needed_and_has_the_metrics_scraped() {
         .flat_map(|rule| rule["ports"].as_array().unwrap())
         .map(|port| port["port"].as_u64().unwrap())
         .collect();
-    assert_eq!(out, [53, 53, 636, 389, 443, 465, 587]);
+    assert_eq!(out, [53, 53, 636, 389, 3269, 3268, 88, 88, 443, 465, 587]);
     // A second `kubectl apply` of the rest does not put the placeholders back.
     assert!(
         documents(KUBERNETES)
