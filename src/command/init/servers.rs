@@ -5,7 +5,7 @@ mod authority;
 mod base;
 mod ftrack;
 
-use std::path::Path;
+use std::{net::IpAddr, path::Path};
 
 use url::Url;
 
@@ -154,7 +154,9 @@ async fn greeted(config: &Config) -> Result<Greeting, DirectoryError> {
 /// The servers that a text names.
 async fn servers(texts: &[String]) -> Result<Servers, String> {
     if let [one] = texts
-        && !one.contains("://")
+        // What has a port or is an address is no domain: DNS, which may be slow, is not asked.
+        && !one.contains(':')
+        && one.parse::<IpAddr>().is_err()
         && srv::names_servers(one).await
     {
         return Ok(Servers::Domain(one.clone()));
