@@ -227,12 +227,10 @@ impl Setup {
         if hosts(http) != hosts(&in_use.http) {
             keys.push("http.hosts".to_owned());
         }
-        let trusted = |http: &Option<crate::config::Http>| {
-            http.as_ref()
-                .map(|http| http.trusted_proxies.clone())
-                .unwrap_or_default()
-        };
-        if trusted(http) != trusted(&in_use.http) {
+        // Without a listener there are none, and the listener is named.
+        if let (Some(http), Some(in_use)) = (http, &in_use.http)
+            && http.trusted_proxies != in_use.trusted_proxies
+        {
             keys.push("http.trusted_proxies".to_owned());
         }
         keys

@@ -64,7 +64,7 @@ class Daemon:
         self.notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notified.bind(str(notify))
         self.notified.settimeout(LIMIT)
-        environment = {"PATH": "/usr/bin:/bin", "NOTIFY_SOCKET": str(notify), "WATCHDOG_USEC": "30000000", "_RJEM_MALLOC_CONF": "narenas:2"}
+        environment = {"PATH": "/usr/bin:/bin", "NOTIFY_SOCKET": str(notify), "WATCHDOG_USEC": "30000000"}
         self.log = folder / "daemon.log"
         with self.log.open("wb") as log:
             began = time.perf_counter()
