@@ -203,7 +203,11 @@ async fn run(
                 .await;
             report.map(Some)
         }
-        What::Changes => prepared.run_changes(&state, None, cancel, &show).await,
+        What::Changes => {
+            prepared
+                .run_changes(&state, Trigger::Changes, cancel, &show)
+                .await
+        }
     };
     drop(line);
     super::lift_lockouts(config, &servers);

@@ -58,6 +58,10 @@ pub struct JobTable {
     /// expression; never when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes_schedule: Option<CronExpression>,
+    /// Whether the directory is watched by the daemon, which reads what changed as soon as something
+    /// does, beside the runs of `schedule`, which stay necessary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watch: Option<bool>,
     /// The IANA name of the time zone of `schedule` and `changes_schedule`.
     #[serde(with = "Zone")]
     #[schemars(with = "String")]
@@ -140,9 +144,10 @@ pub struct JobTable {
 }
 
 /// The keys that only a job that reads a directory has.
-pub const LDAP_KEYS: [&str; 18] = [
+pub const LDAP_KEYS: [&str; 19] = [
     "mode",
     "changes_schedule",
+    "watch",
     "source",
     "directory",
     "search_bases",
@@ -168,6 +173,7 @@ impl Default for JobTable {
             mode: Some(Mode::default()),
             schedule: None,
             changes_schedule: None,
+            watch: Some(false),
             timezone: chrono_tz::UTC,
             catch_up: true,
             splay: Period::seconds(0),
@@ -281,6 +287,8 @@ pub struct LdapJob {
     pub mode: Mode,
     /// There is one only beside a schedule.
     pub changes_schedule: Option<CronExpression>,
+    /// Only beside a schedule.
+    pub watch: bool,
     /// The job's own name unless configured.
     pub source: String,
     pub directory: String,
@@ -309,6 +317,12 @@ pub struct LdapJob {
 }
 
 impl LdapJob {
+    /// Whether runs of it read only what changed.
+    #[must_use]
+    pub fn reads_changes(&self) -> bool {
+        self.changes_schedule.is_some() || self.watch
+    }
+
     /// The filter for people at a kind of server.
     #[must_use]
     pub fn people(&self, kind: ServerKind) -> PeopleFilter {
@@ -400,10 +414,25 @@ fn ldap(
              the server's saying so, and what changed in ftrack is found only when everything is read",
         );
     }
-    let mode = table.mode.unwrap_or_default();
-    if mode == Mode::Observe && table.changes_schedule.is_some() {
+    let is_watched = table.watch.unwrap_or_default();
+    if is_watched && table.schedule.is_none() {
         notes.find(
-            &at.key("changes_schedule"),
+            &at.key("watch"),
+            "a job with watch = true needs a schedule as well: what ends by time, who left without the \
+             server's saying so, and what changed in ftrack is found only when everything is read",
+        );
+    }
+    let mode = table.mode.unwrap_or_default();
+    let of_changes = [
+        ("changes_schedule", table.changes_schedule.is_some()),
+        ("watch", is_watched),
+    ];
+    for (key, _) in of_changes
+        .into_iter()
+        .filter(|(_, is_set)| mode == Mode::Observe && *is_set)
+    {
+        notes.find(
+            &at.key(key),
             "a job with mode = \"observe\" cannot have it: what was not written is not known to later \
              runs, so each of them reads everything",
         );
@@ -459,6 +488,7 @@ fn ldap(
     Some(LdapJob {
         mode,
         changes_schedule: table.changes_schedule.take(),
+        watch: is_watched,
         source: table.source.take().unwrap_or_else(|| name.to_owned()),
         directory: directory?,
         search_bases: std::mem::take(&mut table.search_bases).complete()?,
@@ -519,6 +549,7 @@ impl From<Job> for JobTable {
             JobKind::FtrackLdap(job) => Self {
                 kind: Kind::FtrackLdap,
                 mode: None,
+                watch: None,
                 scope: None,
                 disabled: None,
                 config_change: None,
@@ -552,6 +583,7 @@ impl From<LdapJob> for JobTable {
             kind: Kind::Ldap,
             mode: Some(job.mode),
             changes_schedule: job.changes_schedule,
+            watch: Some(job.watch),
             source: Some(job.source),
             directory: Some(job.directory),
             search_bases: job.search_bases.into(),

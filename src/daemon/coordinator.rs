@@ -13,7 +13,10 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     time::Instant,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 use super::{
     commands::{DaemonCommand, HoldRequest},
@@ -47,6 +50,7 @@ mod probes;
 mod requests;
 mod runs;
 mod schedules;
+mod watches;
 
 use persistence::Persistence;
 use requests::Requests;
@@ -92,6 +96,8 @@ pub struct Coordinator {
     schedules: Schedules,
     requests: Requests,
     runs: BTreeMap<String, ActiveRun>,
+    /// The watches of directories, by job; each ends when its guard is dropped.
+    watches: BTreeMap<String, DropGuard>,
     cut: CancellationToken,
     /// Approvals under way.
     approvals: TaskTracker,
@@ -176,6 +182,7 @@ impl Coordinator {
             persistence,
             requests: Requests::default(),
             runs: BTreeMap::new(),
+            watches: BTreeMap::new(),
             cut: CancellationToken::new(),
             approvals: TaskTracker::new(),
             stop_approvals: CancellationToken::new(),
@@ -295,6 +302,8 @@ impl Coordinator {
                 self.stop_approvals.cancel();
             }
             Effect::Probe { server, access } => self.start_probe(server, access),
+            Effect::StartWatch { job, id, server } => self.start_watch(job, id, server),
+            Effect::StopWatch { job } => drop(self.watches.remove(&job)),
             Effect::Persist { id, write } => {
                 if let Err(error) = self.persistence.write(id, write) {
                     let result = Err(error);
@@ -306,6 +315,7 @@ impl Coordinator {
             Effect::Count(Counter::NothingChanged(job)) => {
                 self.context.metrics.nothing_changed(&job);
             }
+            Effect::Count(Counter::WatchedChange(job)) => self.context.metrics.watched_change(&job),
             Effect::Count(Counter::ReloadFailed) => self.context.metrics.reload_failed(),
             Effect::Reply { to, reply } => self.reply(to, reply),
             Effect::Update { to, update } => self.requests.update(to, update),

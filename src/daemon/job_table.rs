@@ -42,8 +42,10 @@ pub struct JobTable {
 pub struct JobRules {
     /// What it reads, which determines what may run beside it.
     pub reads: Reads,
-    /// Whether it has a schedule for what changed.
+    /// Whether runs of it read only what changed.
     pub has_changes: bool,
+    /// Whether its directory is watched.
+    pub is_watched: bool,
     pub retry: Retry,
     pub time_limit: TimeDelta,
 }
@@ -192,6 +194,22 @@ impl JobTable {
         {
             job.queue(Trigger::Changes, now);
         }
+    }
+
+    /// The directory of a watched job says that something changed; says whether a run follows. A job
+    /// that waits for its retry reads everything then.
+    pub fn notify_changed(&mut self, name: &str, now: DateTime<Utc>) -> bool {
+        let job = self.jobs.get_mut(name);
+        let Some(job) = job.filter(|job| !job.retired && job.pause().is_none()) else {
+            return false;
+        };
+        job.backoff().and_then(Backoff::retries_at).is_none() && job.notify_changed(now)
+    }
+
+    /// Whether a person paused the job.
+    #[must_use]
+    pub fn is_paused(&self, name: &str) -> bool {
+        self.jobs.get(name).is_some_and(|job| job.pause().is_some())
     }
 
     /// A missed run is to be made up for, unless the job is paused or waits for its retry anyway.

@@ -75,6 +75,7 @@ pub struct Metrics {
     seconds: HistogramVec,
     ticks_skipped: IntCounterVec,
     nothing_changed: IntCounterVec,
+    watched_changes: IntCounterVec,
     builtin_alarms: IntCounterVec,
     holds_opened: IntCounterVec,
     notifications: IntCounterVec,
@@ -186,6 +187,7 @@ impl Metrics {
             seconds: register(&registry, HistogramVec::new(buckets, family.labels)?)?,
             ticks_skipped: counter("ticks_skipped_total")?,
             nothing_changed: counter("changes_reads_without_changes_total")?,
+            watched_changes: counter("watch_starts_total")?,
             builtin_alarms: counter("builtin_alarms_total")?,
             holds_opened: counter("holds_opened_total")?,
             notifications: counter("notifications_total")?,
@@ -261,6 +263,11 @@ impl Metrics {
         add(&self.nothing_changed, &[job], 1);
     }
 
+    /// Counts a run that a watch started.
+    pub fn watched_change(&self, job: &str) {
+        add(&self.watched_changes, &[job], 1);
+    }
+
     /// Counts a message to people.
     pub fn notification(&self, job: &str, receiver: ReceiverKind, result: notify::Result) {
         add(
@@ -334,6 +341,7 @@ impl Metrics {
         }
         add(&self.ticks_skipped, &[job], 0);
         add(&self.nothing_changed, &[job], 0);
+        add(&self.watched_changes, &[job], 0);
         add(&self.builtin_alarms, &[job], 0);
         add(&self.holds_opened, &[job], 0);
         for (receiver, result) in ReceiverKind::ALL
@@ -354,6 +362,7 @@ fn is_of_everybody(trigger: Trigger) -> bool {
     match trigger {
         Trigger::Schedule | Trigger::Manual | Trigger::Startup | Trigger::Retry => true,
         Trigger::Changes
+        | Trigger::Watch
         | Trigger::Approval
         | Trigger::Link
         | Trigger::Release
@@ -401,6 +410,7 @@ impl Scrape {
             next_run,
             next_changes: _,
             last_changes: _,
+            watch,
             elsewhere_since: _,
             running,
             pause,
@@ -437,6 +447,9 @@ impl Scrape {
             }
         }
         self.set("running", name, flag(running.is_some()))?;
+        if let Some(watch) = watch {
+            self.set("watching", name, flag(watch.watching))?;
+        }
         self.set("paused", &[job, ""], flag(pause.is_some()))?;
         for kind in paused_kinds.keys() {
             self.set("paused", &[job, kind.as_str()], 1.0)?;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{commands::RunUpdate, core::effect::RunOutcome, job_table::StartRun};
 use crate::{
     event::{self, AlreadyLogged},
-    model::report::{Approver, FailureKind, Trigger},
+    model::report::{Approver, FailureKind},
     run::{CompiledJob, Progress, Purpose, Start, failure::RunStartError},
     state::State,
 };
@@ -95,11 +95,14 @@ async fn execute(run: Run) -> RunOutcome {
         Purpose::Sync
     };
     let work = async {
-        if start.trigger == Trigger::Changes {
-            return prepared.run_changes(&state, by, &cancel, &progress).await;
-        }
         let trigger = start.trigger;
-        let report = prepared.run(&state, Start { trigger, by }, purpose, &cancel, &progress);
+        let start = Start { trigger, by };
+        if trigger.is_of_changes() {
+            return prepared
+                .run_changes(&state, start, &cancel, &progress)
+                .await;
+        }
+        let report = prepared.run(&state, start, purpose, &cancel, &progress);
         report.await.map(Some)
     };
     let work = event::without_repeats(quiet, work);

@@ -10,7 +10,9 @@ use super::{
     readiness::Access,
 };
 use crate::{
-    config::{Config, Credential, Directory, Environment, Ftrack, Job, schedule::Schedule},
+    config::{
+        Config, Credential, Directory, Environment, Ftrack, Job, LdapJob, schedule::Schedule,
+    },
     directory::DirectoryPool,
     run::{CompiledJob, CompiledRules, servers::Servers},
 };
@@ -111,7 +113,8 @@ impl Setup {
                     reads: job
                         .ldap()
                         .map_or(Reads::Ftrack, |job| Reads::Directory(job.directory.clone())),
-                    has_changes: job.ldap().is_some_and(|job| job.changes_schedule.is_some()),
+                    has_changes: job.ldap().is_some_and(LdapJob::reads_changes),
+                    is_watched: job.ldap().is_some_and(|job| job.watch),
                     retry: job.retry.clone(),
                     time_limit: TimeDelta::from_std(job.time_limit).unwrap_or(TimeDelta::MAX),
                 },

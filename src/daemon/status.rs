@@ -83,6 +83,9 @@ pub struct JobStatus {
     pub next_changes: Option<DateTime<Utc>>,
     /// When it last read what changed, since the start, whether anything had or not.
     pub last_changes: Option<DateTime<Utc>>,
+    /// Whether its directory is watched; omitted where it is not to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<WatchStatus>,
     /// The run in progress.
     pub running: Option<Running>,
     pub pause: Option<Pause>,
@@ -105,6 +108,18 @@ pub struct JobStatus {
     pub success_due: Option<DateTime<Utc>>,
     /// Ticks during a run, since the start.
     pub ticks_skipped: u64,
+}
+
+/// Whether the directory of a job is watched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchStatus {
+    /// Whether whatever changes is noticed.
+    pub watching: bool,
+    /// Since when that is so.
+    pub since: DateTime<Utc>,
+    /// Why it is not watched; omitted while it is, and before the first attempt has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// The state of a job.

@@ -77,6 +77,7 @@ impl StatusRow {
             let since = at(since);
             format!("another program has been running this job since {since}")
         }));
+        notes.extend(watch(job, at));
         notes.extend(changes(job, at));
         let last = job.last_run.as_ref();
         Self {
@@ -89,6 +90,7 @@ impl StatusRow {
                         (true, _, _) => " (dry run)",
                         (false, true, _) => " (observed)",
                         (false, false, Trigger::Changes) => " (changes)",
+                        (false, false, Trigger::Watch) => " (watch)",
                         (false, false, Trigger::Approval) => " (approval)",
                         (false, false, Trigger::Link) => " (link)",
                         (false, false, Trigger::Release) => " (release)",
@@ -117,6 +119,20 @@ pub(crate) fn paused(pause: &Pause, zone: &Tz) -> String {
         reason.unwrap_or_default(),
         escape_control(&pause.since_words(zone))
     )
+}
+
+/// Whether the directory is watched.
+fn watch(job: &JobStatus, at: impl Fn(DateTime<Utc>) -> String) -> Option<String> {
+    let watch = job.watch.as_ref()?;
+    let since = at(watch.since);
+    Some(match (watch.watching, &watch.error) {
+        (true, _) => format!("watching the directory since {since}"),
+        (false, None) => format!("not watching the directory since {since}: it connects"),
+        (false, Some(why)) => format!(
+            "not watching the directory since {since}, because {}",
+            beginning(why)
+        ),
+    })
 }
 
 /// When what changed was read last, and will be next.

@@ -332,12 +332,12 @@ impl Position {
     }
 }
 
-fn mark<'m>(marks: &'m [Mark], base: &str, filter: &str) -> Option<&'m Mark> {
+pub(super) fn mark<'m>(marks: &'m [Mark], base: &str, filter: &str) -> Option<&'m Mark> {
     let is_it = |mark: &&Mark| mark.base == base && mark.filter == filter;
     marks.iter().find(is_it)
 }
 
-fn scope(request: &ReadRequest) -> Scope {
+pub(super) fn scope(request: &ReadRequest) -> Scope {
     match request.scope {
         config::Scope::Subtree => Scope::Subtree,
         config::Scope::One => Scope::OneLevel,

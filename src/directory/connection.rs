@@ -225,12 +225,12 @@ impl Connection {
 
     /// Whether the server still answers, tested with a cheap request (RFC 4532); a refusal is an
     /// answer too.
-    pub(super) async fn answers(&mut self, limit: Duration) -> bool {
+    pub(super) async fn answers(&self, limit: Duration) -> bool {
         self.who_am_i(limit).await.is_some()
     }
 
     /// Asks the server whom it takes this connection for (RFC 4532); none without an answer.
-    async fn who_am_i(&mut self, limit: Duration) -> Option<ExopResult> {
+    async fn who_am_i(&self, limit: Duration) -> Option<ExopResult> {
         let mut ldap = self.ldap.clone();
         ldap.with_timeout(limit);
         let asked = tokio::spawn(async move { ldap.extended(WhoAmI).await });
@@ -295,6 +295,22 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// The next message of one of several searches that go on at the same time, and whose entries all
+    /// have controls; none after the last.
+    pub(super) async fn next_of_several<'a, S, A>(
+        &self,
+        stream: &mut SearchStream<'a, S, A>,
+        tried: &str,
+    ) -> Result<Option<ResultEntry>, DirectoryError>
+    where
+        S: AsRef<str> + Send + Sync + 'a,
+        A: AsRef<[S]> + Send + Sync + 'a,
+    {
+        let message = stream.next().await;
+        self.gate.take();
+        message.map_err(|error| self.failure(tried, &error))
     }
 
     /// Takes entries over; those of an earlier search concern nobody any more.

@@ -58,6 +58,7 @@ mod start_tls;
 mod sync_control;
 mod tls;
 mod transport;
+pub mod watch;
 mod way_out;
 mod wire;
 

@@ -297,6 +297,22 @@ impl Entered<'_> {
         }
     }
 
+    /// How a job would watch this server.
+    ///
+    /// # Errors
+    /// It cannot be watched, and this is what to do.
+    pub fn tells_watch(&self) -> Result<&'static str, &'static str> {
+        if self.root.update_number.is_some() {
+            Ok("it is watched by asking once a second for the number of its last change")
+        } else if self.root.can_be_watched() {
+            Ok(
+                "it is watched over a connection that is kept, on which it says that something changed",
+            )
+        } else {
+            Err("load the overlay syncprov (OpenLDAP), or use changes_schedule")
+        }
+    }
+
     /// Whether it is read as another kind of server than it shows itself.
     #[must_use]
     pub fn is_another_kind(&self) -> bool {

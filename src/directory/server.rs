@@ -15,6 +15,9 @@ pub(super) const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
 /// Referral objects are treated as any other entry (RFC 3296 section 3).
 const MANAGE_DSA_IT: &str = "2.16.840.1.113730.3.4.2";
 
+/// The control of a search that goes on with the entries that change
+/// (draft-ietf-ldapext-psearch-03).
+pub(super) const PERSISTENT_SEARCH: &str = "2.16.840.1.113730.3.4.3";
 /// No references to other parts of the directory are returned (MS-ADTS section 3.1.1.3.4.1.11).
 pub(super) const DOMAIN_SCOPE: &str = "1.2.840.113556.1.4.1339";
 
@@ -160,6 +163,19 @@ impl RootDse {
     #[must_use]
     pub fn offers_sync(&self) -> bool {
         self.offers(SYNC_REQUEST)
+    }
+
+    /// Whether it returns entries as they change
+    /// (<https://datatracker.ietf.org/doc/html/draft-ietf-ldapext-psearch-03>).
+    pub(super) fn offers_persistent_search(&self) -> bool {
+        self.offers(PERSISTENT_SEARCH)
+    }
+
+    /// Whether a connection to it can be kept on which it says that something changed, or it can be
+    /// asked for that at little cost.
+    #[must_use]
+    pub fn can_be_watched(&self) -> bool {
+        self.update_number.is_some() || self.offers_persistent_search() || self.offers_sync()
     }
 
     /// Whether it leaves out references to other servers on request.

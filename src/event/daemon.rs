@@ -75,6 +75,13 @@ pub enum DaemonEvent<'a> {
         job: &'a str,
         only: Option<ChangeKind>,
     },
+    /// Whatever changes in the directory of a watched job is noticed from now on.
+    WatchStarted { job: &'a str, server: &'a str },
+    /// The directory of a watched job is not watched any more, or cannot be reached; that is tried
+    /// again.
+    WatchLost { job: &'a str, error: &'a str },
+    /// The directory of a watched job offers nothing by which it could be watched.
+    WatchUnavailable { job: &'a str, error: &'a str },
     /// A changed configuration is used for the next run.
     ConfigReloaded {
         /// Keys whose change takes effect after a restart.
@@ -143,6 +150,9 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("outage.ended", "INFO", &["job", "failures", "since"]),
     ("job.paused", "WARN", &["job", "kind", "until", "reason"]),
     ("job.resumed", "INFO", &["job", "kind"]),
+    ("watch.started", "INFO", &["job", "server"]),
+    ("watch.lost", "WARN", &["job", "error"]),
+    ("watch.unavailable", "ERROR", &["job", "error"]),
     ("config.reloaded", "INFO", &["restart_for"]),
     ("config.refused", "ERROR", &["error"]),
     ("clock.leapt", "WARN", &["seconds"]),
@@ -247,6 +257,20 @@ impl DaemonEvent<'_> {
             Self::JobResumed { job, only } => {
                 let kind = only.map_or("", ChangeKind::as_str);
                 tracing::info!(event = "job.resumed", job, kind, "resumed");
+            }
+            Self::WatchStarted { job, server } => {
+                tracing::info!(
+                    event = "watch.started",
+                    job,
+                    server,
+                    "the directory is watched"
+                )
+            }
+            Self::WatchLost { job, error } => {
+                tracing::warn!(event = "watch.lost", job, error = %escape_control(error), "the directory is not watched, which is tried again");
+            }
+            Self::WatchUnavailable { job, error } => {
+                tracing::error!(event = "watch.unavailable", job, error = %escape_control(error), "the directory cannot be watched");
             }
             Self::ConfigReloaded { restart_for } => tracing::info!(
                 event = "config.reloaded",

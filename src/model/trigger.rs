@@ -17,6 +17,8 @@ pub enum Trigger {
     /// The schedule of the changes, or a person who asked for them; everything was read all the same
     /// where the report says so.
     Changes,
+    /// The directory, which said that something changed; otherwise as `Changes`.
+    Watch,
     /// A person's approval of a hold.
     Approval,
     /// A person who gave a user to somebody, or took it from them.
@@ -40,9 +42,27 @@ impl Trigger {
             | Self::Startup
             | Self::Retry
             | Self::Changes
+            | Self::Watch
             | Self::Approval
             | Self::Link
             | Self::Release => false,
+        }
+    }
+
+    /// Whether the run is to read only what changed.
+    #[must_use]
+    pub fn is_of_changes(self) -> bool {
+        match self {
+            Self::Changes | Self::Watch => true,
+            Self::Schedule
+            | Self::Manual
+            | Self::Startup
+            | Self::Retry
+            | Self::Approval
+            | Self::Link
+            | Self::Release
+            | Self::Undo
+            | Self::Restore => false,
         }
     }
 
@@ -55,6 +75,7 @@ impl Trigger {
             Self::Startup => "startup",
             Self::Retry => "retry",
             Self::Changes => "changes",
+            Self::Watch => "watch",
             Self::Approval => "approval",
             Self::Link => "link",
             Self::Release => "release",

@@ -33,7 +33,8 @@ pub fn counts(run: &RunSummary) -> bool {
         | Trigger::Manual
         | Trigger::Startup
         | Trigger::Retry
-        | Trigger::Changes => true,
+        | Trigger::Changes
+        | Trigger::Watch => true,
         Trigger::Approval | Trigger::Link | Trigger::Release | Trigger::Undo | Trigger::Restore => {
             false
         }
@@ -130,6 +131,7 @@ pub fn is_alive(run: &RunSummary) -> bool {
     let is_of_everybody = match run.trigger {
         Trigger::Schedule | Trigger::Manual | Trigger::Startup | Trigger::Retry => true,
         Trigger::Changes
+        | Trigger::Watch
         | Trigger::Approval
         | Trigger::Link
         | Trigger::Release

@@ -109,6 +109,7 @@ impl RunContext<'_, FtrackLdapJob> {
             Trigger::Startup
             | Trigger::Retry
             | Trigger::Changes
+            | Trigger::Watch
             | Trigger::Approval
             | Trigger::Link
             | Trigger::Release

@@ -100,8 +100,8 @@ pub struct OnlyObserves {
 /// A job never reads only what changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the job {job:?} has no changes_schedule, so no run of it notes up to where the changes are \
-     known; set one, or run it without --changes"
+    "the job {job:?} has no changes_schedule and no watch, so no run of it notes up to where the \
+     changes are known; set one, or run it without --changes"
 )]
 #[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub struct NoChanges {

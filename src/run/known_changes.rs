@@ -160,7 +160,7 @@ impl RunContext<'_, LdapWork> {
         request: &ReadRequest,
         state: &State,
     ) -> Result<Option<Position>, Failure> {
-        if !matches!(aim, Aim::Write { .. }) || self.work.job.changes_schedule.is_none() {
+        if !matches!(aim, Aim::Write { .. }) || !self.work.job.reads_changes() {
             return Ok(None);
         }
         let (job, ftrack) = (&self.prepared.name, self.reader.server());

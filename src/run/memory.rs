@@ -353,7 +353,11 @@ fn is_of_a_person(trigger: Trigger) -> bool {
         | Trigger::Restore
         | Trigger::Link
         | Trigger::Release => true,
-        Trigger::Schedule | Trigger::Startup | Trigger::Retry | Trigger::Changes => false,
+        Trigger::Schedule
+        | Trigger::Startup
+        | Trigger::Retry
+        | Trigger::Changes
+        | Trigger::Watch => false,
     }
 }
 

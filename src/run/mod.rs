@@ -64,6 +64,7 @@ pub mod taking_back;
 pub mod text;
 mod unsettled_changes;
 mod waiting;
+mod watch;
 
 use crate::{
     model::{
@@ -391,16 +392,16 @@ impl CompiledJob {
     /// told; without a report where nothing was to be done.
     ///
     /// # Errors
-    /// As for `run`, and that the job has no `changes_schedule`.
+    /// As for `run`, and that the job has neither `changes_schedule` nor `watch`.
     pub async fn run_changes(
         &self,
         state: &State,
-        by: Option<Approver>,
+        start: impl Into<Start>,
         cancel: &CancellationToken,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Option<Report>, RunStartError> {
         let work = match &self.work {
-            Work::Ldap(work) if work.job.changes_schedule.is_some() => work,
+            Work::Ldap(work) if work.job.reads_changes() => work,
             Work::Ldap(_) | Work::FtrackLdap(_) => {
                 let job = self.name.clone();
                 return Err(NoChanges { job }.into());
@@ -409,10 +410,16 @@ impl CompiledJob {
         let history = History::new(&self.config.state_dir);
         let _lock = JobLock::take(&self.config.state_dir, &self.name)?;
         self.recover(&history, state)?;
-        let (purpose, trigger) = (Purpose::Sync, Trigger::Changes);
-        let start = Start { trigger, by };
-        let (mut context, writer) =
-            RunContext::start(self, &**work, start, &purpose, history, cancel, progress);
+        let purpose = Purpose::Sync;
+        let (mut context, writer) = RunContext::start(
+            self,
+            &**work,
+            start.into(),
+            &purpose,
+            history,
+            cancel,
+            progress,
+        );
         context.directory_part();
         let aim = Aim::new(purpose, Mode::Sync, writer, None);
         let ended = match Box::pin(context.execute_changes(aim, state)).await {

@@ -14,6 +14,7 @@ mod held_kinds;
 mod openldap;
 mod others;
 mod pictures;
+mod watch;
 
 /// The key of the job.
 pub const SCHEDULES: &str = "schedule = \"0 3 * * *\"\nchanges_schedule = \"* * * * *\"\n";

@@ -83,6 +83,7 @@ fn job(name: &str) -> JobStatus {
         timezone: "Europe/Stockholm".into(),
         next_run: Some(at("2030-01-01T00:00:00Z")),
         next_changes: None,
+        watch: None,
         last_changes: None,
         elsewhere_since: None,
         running: None,

@@ -1,7 +1,7 @@
 //! The checks there are, by their words, which programs rely on.
 
 /// Each check, and the facts that its findings may have.
-pub const CHECKS: [(&str, &[&str]); 66] = [
+pub const CHECKS: [(&str, &[&str]); 67] = [
     ("configuration", &[]),
     ("ftrack", &[]),
     ("directory", &[]),
@@ -50,6 +50,7 @@ pub const CHECKS: [(&str, &[&str]); 66] = [
     ("skipped", &[]),
     ("pictures", &[]),
     ("changes", &[]),
+    ("watch", &[]),
     ("proxy", &[]),
     ("connection", &[]),
     ("key", &[]),

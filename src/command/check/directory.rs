@@ -236,8 +236,14 @@ async fn look_at_jobs(
         if let (Some(attribute), Some(schema)) = (work.pictures(), entered.schema.as_ref()) {
             pictures(&mut about, attribute, schema);
         }
-        if work.job.changes_schedule.is_some() {
+        if work.job.reads_changes() {
             about.ok("changes", entered.tells_changes());
+        }
+        if work.job.watch {
+            match entered.tells_watch() {
+                Ok(how) => about.ok("watch", how),
+                Err(way_out) => about.warn("watch", "the server cannot be watched", way_out),
+            }
         }
         if entered.is_another_kind() {
             about.blame(

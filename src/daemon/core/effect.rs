@@ -56,6 +56,14 @@ pub enum Input {
         /// How it ended.
         result: ProbeResult,
     },
+    /// What a watch of a job's directory says.
+    Watch {
+        job: String,
+        /// Which one of the job.
+        id: u64,
+        /// What it says.
+        news: WatchNews,
+    },
     /// The configuration was loaded, with what is remembered of its jobs; or why it was not.
     Loaded(Result<Box<(Loaded, Persisted)>, String>),
     /// A write ended.
@@ -78,6 +86,24 @@ pub enum Input {
     },
     /// The daemon was told to stop.
     Stop,
+}
+
+/// What a watch of a directory says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WatchNews {
+    /// Whatever changes from now on is noticed; with the server's URL.
+    Begun(String),
+    /// Something changed.
+    Changed,
+    /// It is over.
+    Ended {
+        /// Why.
+        error: String,
+        /// Whether the directory offers nothing by which it could be watched.
+        is_unavailable: bool,
+        /// The server that refused the credentials, with what it was reached with and their mark.
+        refused: Option<(String, Access, Option<String>)>,
+    },
 }
 
 /// What a client or a signal wants.
@@ -187,6 +213,16 @@ pub enum Effect {
         /// With what.
         access: Access,
     },
+    /// Watch the directory of a job.
+    StartWatch {
+        job: String,
+        /// The number of this watch.
+        id: u64,
+        /// The directory's name among the servers, and what it is reached with.
+        server: (String, Access),
+    },
+    /// Do not watch it any more.
+    StopWatch { job: String },
     /// Write something down; in this order, and told as [`Input::Persisted`].
     Persist {
         /// The number of the write.
@@ -262,6 +298,8 @@ pub enum Counter {
     TickSkipped(String),
     /// A reading of what changed found nothing to do.
     NothingChanged(String),
+    /// A watch of a directory started a run.
+    WatchedChange(String),
     /// A reload was refused.
     ReloadFailed,
 }
@@ -340,6 +378,20 @@ pub enum Notice {
         /// Of its changes, only this kind.
         only: Option<ChangeKind>,
     },
+    /// See [`DaemonEvent::WatchStarted`].
+    WatchStarted { job: String, server: String },
+    /// See [`DaemonEvent::WatchLost`].
+    WatchLost {
+        job: String,
+        /// Why.
+        error: String,
+    },
+    /// See [`DaemonEvent::WatchUnavailable`].
+    WatchUnavailable {
+        job: String,
+        /// Why.
+        error: String,
+    },
     /// See [`DaemonEvent::ConfigReloaded`]; with the keys for which a restart is needed.
     ConfigReloaded(String),
     /// See [`DaemonEvent::ConfigRefused`].
@@ -381,6 +433,9 @@ impl Notice {
                 pause,
             },
             Self::JobResumed { job, only } => DaemonEvent::JobResumed { job, only: *only },
+            Self::WatchStarted { job, server } => DaemonEvent::WatchStarted { job, server },
+            Self::WatchLost { job, error } => DaemonEvent::WatchLost { job, error },
+            Self::WatchUnavailable { job, error } => DaemonEvent::WatchUnavailable { job, error },
             Self::ConfigReloaded(restart_for) => DaemonEvent::ConfigReloaded { restart_for },
             Self::ConfigRefused(error) => DaemonEvent::ConfigRefused { error },
             Self::StateFailed(error) => DaemonEvent::StateFailed { error },

@@ -27,6 +27,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod watchers;
+mod watches;
 
 pub use effect::{Effect, Input};
 pub use status::{View, summary};
@@ -37,6 +38,7 @@ use effect::{Counter, LastRuns, Notice, Notification};
 use fingerprints::Fingerprints;
 use persist::Writes;
 use watchers::Watcher;
+use watches::Watch;
 
 /// How long a run or a probe waits before it looks again whether another one has found out about a
 /// server.
@@ -81,6 +83,8 @@ pub struct Core {
     runs: BTreeMap<String, ActiveRun>,
     last_runs: BTreeMap<String, LastRuns>,
     watchers: BTreeMap<String, Watcher>,
+    /// The watches of directories, by job.
+    watches: BTreeMap<String, Watch>,
     writes: Writes,
     /// The fingerprints of the refused credentials that were logged, by server.
     logged_refusals: BTreeMap<String, Option<String>>,
@@ -125,6 +129,7 @@ impl Core {
             runs: BTreeMap::new(),
             last_runs: BTreeMap::new(),
             watchers: BTreeMap::new(),
+            watches: BTreeMap::new(),
             writes: Writes::default(),
             logged_refusals: BTreeMap::new(),
             stopping: false,
@@ -151,6 +156,7 @@ impl Core {
                 access,
                 result,
             } => self.on_server_known(&server, access, &result),
+            Input::Watch { job, id, news } => self.on_watch(&job, id, news),
             Input::Loaded(loaded) => self.on_loaded(loaded.map(|loaded| *loaded)),
             Input::Persisted { id, result } => self.on_persisted(id, result),
             Input::RunsSaved(saved) => self.on_runs_saved(saved),
@@ -161,6 +167,7 @@ impl Core {
             } => self.on_fingerprints(id, fingerprints, lifted),
             Input::Stop => self.on_stop(),
         }
+        self.update_watches();
         self.start_runs();
         self.send_updates();
         std::mem::take(&mut self.effects)

@@ -99,6 +99,7 @@ impl Core {
                 let restart_for = loaded.restart_for.join(", ");
                 self.configuration.use_loaded(loaded);
                 self.use_configuration(persisted);
+                self.renew_watches();
                 self.fingerprints.forget_all();
                 self.compute_fingerprints();
                 self.start_probes();

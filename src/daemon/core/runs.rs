@@ -22,7 +22,7 @@ use crate::{
     },
     event::{AlreadyLogged, OutageLogged},
     model::{
-        report::{FailureKind, Outcome, Report, Trigger},
+        report::{FailureKind, Outcome, Report},
         summary::RunSummary,
     },
 };
@@ -215,7 +215,7 @@ impl Core {
         }
         past.run = Some(RunSummary::of(report));
         // What changed says nothing about everybody else.
-        if report.trigger == Trigger::Changes {
+        if report.trigger.is_of_changes() {
             past.changes = Some(report.finished_at);
             return;
         }

@@ -103,6 +103,7 @@ impl Core {
             next_run,
             next_changes,
             last_changes: past.and_then(|past| past.changes),
+            watch: self.watch_status(job),
             running: standing.underway.map(|underway| Running {
                 trigger: underway.trigger,
                 dry_run: underway.dry_run,

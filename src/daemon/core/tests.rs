@@ -49,6 +49,7 @@ fn loaded(jobs: &[(&str, &str)]) -> Loaded {
         let loaded = LoadedJob {
             rules: JobRules {
                 has_changes: true,
+                is_watched: false,
                 reads: Reads::Directory(directory.clone()),
                 retry: Retry {
                     initial: Duration::from_secs(60),
@@ -281,6 +282,8 @@ fn words(effect: &Effect) -> String {
         }
         Effect::StopRuns => "stop runs".to_owned(),
         Effect::Probe { server, .. } => format!("probe {server}"),
+        Effect::StartWatch { job, id, .. } => format!("watch {id} of {job}"),
+        Effect::StopWatch { job } => format!("no watch of {job}"),
         Effect::Persist { id, write } => match write {
             Write::Backoff(job, Some(backoff)) => {
                 format!("save {id}: backoff of {job}, {}", backoff.failures)
@@ -298,6 +301,7 @@ fn words(effect: &Effect) -> String {
         Effect::Emit(notice) => format!("log {}", notice_words(notice)),
         Effect::Count(Counter::NothingChanged(job)) => format!("count nothing changed of {job}"),
         Effect::Count(Counter::TickSkipped(job)) => format!("count skipped tick of {job}"),
+        Effect::Count(Counter::WatchedChange(job)) => format!("count watched change of {job}"),
         Effect::Count(Counter::ReloadFailed) => "count failed reload".to_owned(),
         Effect::Reply { to, reply } => match reply {
             Ok(Reply::Accepted) => format!("reply {to}: accepted"),
@@ -350,6 +354,9 @@ fn notice_words(notice: &Notice) -> String {
         },
         Notice::JobPaused { job, only, .. } => format!("paused {}", paused(job, *only)),
         Notice::JobResumed { job, only } => format!("resumed {}", paused(job, *only)),
+        Notice::WatchStarted { job, .. } => format!("watching {job}"),
+        Notice::WatchLost { job, .. } => format!("watch of {job} lost"),
+        Notice::WatchUnavailable { job, .. } => format!("watch of {job} unavailable"),
         Notice::ConfigReloaded(_) => "reloaded".to_owned(),
         Notice::ConfigRefused(error) => format!("configuration refused: {error}"),
         Notice::StateFailed(_) => "state failed".to_owned(),

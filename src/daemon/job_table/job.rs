@@ -171,12 +171,20 @@ impl Job {
                 TickEffect::Wanted
             }
             // Whatever it is, it is to read everything.
-            Activity::Queued(Queue::Automatic(run)) if run.trigger == Trigger::Changes => {
+            Activity::Queued(Queue::Automatic(run)) if run.trigger.is_of_changes() => {
                 *run = scheduled;
                 TickEffect::Wanted
             }
             Activity::Running { run, next }
-                if (run.dry_run || run.trigger == Trigger::Changes) && next.is_none() =>
+                if (run.dry_run || run.trigger.is_of_changes()) && next.is_none() =>
+            {
+                *next = Some(scheduled);
+                TickEffect::Wanted
+            }
+            // The same for what follows a run.
+            Activity::Running { run, next }
+                if (run.dry_run || run.trigger.is_of_changes())
+                    && next.is_some_and(|next| next.trigger.is_of_changes()) =>
             {
                 *next = Some(scheduled);
                 TickEffect::Wanted
@@ -202,12 +210,27 @@ impl Job {
         }
     }
 
+    /// The directory says that something changed: a run is to read what, after the one that may be
+    /// under way, which may have read before. One that is queued reads it as well.
+    pub(super) fn notify_changed(&mut self, now: DateTime<Utc>) -> bool {
+        let watch = QueuedRun::automatic(Trigger::Watch, now);
+        match &mut self.activity {
+            Activity::Idle => self.activity = Activity::Queued(Queue::Automatic(watch)),
+            Activity::Queued(Queue::Manual { run, then }) if run.dry_run && then.is_none() => {
+                *then = Some(watch);
+            }
+            Activity::Running { next, .. } if next.is_none() => *next = Some(watch),
+            Activity::Queued(_) | Activity::Running { .. } => return false,
+        }
+        true
+    }
+
     /// Queues a run that a person wants; says whether it can, which it cannot beside another run
     /// that is not put off. A dry run takes nothing from what the schedule wants.
     pub(super) fn trigger(&mut self, wish: Wish, now: DateTime<Utc>) -> bool {
         let then = match &self.activity {
             Activity::Idle => None,
-            Activity::Queued(Queue::Automatic(run)) if run.trigger == Trigger::Changes => None,
+            Activity::Queued(Queue::Automatic(run)) if run.trigger.is_of_changes() => None,
             Activity::Queued(Queue::Automatic(run)) if self.put_off(now).is_some() => Some(*run),
             Activity::Queued(_) | Activity::Running { .. } => return false,
         };
@@ -428,7 +451,7 @@ impl Job {
 impl QueuedRun {
     /// Whether it does not do everything that the schedule is for.
     fn is_partial(&self) -> bool {
-        self.dry_run || self.trigger == Trigger::Changes
+        self.dry_run || self.trigger.is_of_changes()
     }
 
     fn automatic(trigger: Trigger, since: DateTime<Utc>) -> Self {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Job, JobTable, OutageChange, Reads, RunEnd, RunningJob, StartRun};
-use crate::model::{backoff::Failed, report::Trigger};
+use crate::model::backoff::Failed;
 
 /// For how long after its time limit a run still counts as one that works.
 const GRACE: TimeDelta = TimeDelta::seconds(60);
@@ -84,7 +84,7 @@ impl JobTable {
             RunEnd::Stopped => None,
             // That what changed can be read does not show that everything can.
             RunEnd::Nothing => None,
-            RunEnd::Well if run.trigger == Trigger::Changes => None,
+            RunEnd::Well if run.trigger.is_of_changes() => None,
             RunEnd::Well | RunEnd::Failed { .. } if run.dry_run => None,
             RunEnd::Busy => job.runs_elsewhere(&run, now),
             RunEnd::Well => job.worked().map(OutageChange::Ended),

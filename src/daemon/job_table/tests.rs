@@ -14,6 +14,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
 fn rules(directory: &str) -> JobRules {
     JobRules {
         has_changes: true,
+        is_watched: false,
         reads: match directory {
             "ftrack" => Reads::Ftrack,
             directory => Reads::Directory(directory.into()),

@@ -100,6 +100,11 @@ pub const FAMILIES: &[Family] = &[
          success, without a schedule, and during a pause.",
     ),
     gauge("running", JOB, "Whether a run is in progress."),
+    gauge(
+        "watching",
+        JOB,
+        "Whether the directory is watched; absent for jobs without watch.",
+    ),
     counter(
         "runs_total",
         &["job", "outcome"],
@@ -193,6 +198,11 @@ pub const FAMILIES: &[Family] = &[
         "changes_reads_without_changes_total",
         JOB,
         "Readings of what changed in the directory that found nothing to do, and are no runs.",
+    ),
+    counter(
+        "watch_starts_total",
+        JOB,
+        "Runs that a watch of the directory started, whether anything was to be done or not.",
     ),
     counter(
         "builtin_alarms_total",

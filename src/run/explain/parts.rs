@@ -11,7 +11,7 @@ use crate::{
         entry::DirectoryId,
         explanation::StepName,
         open_hold::OpenHold,
-        report::{ChangeResult, Outcome, Report, Reported, Trigger},
+        report::{ChangeResult, Outcome, Report, Reported},
         way_to_approve::{before_a_run, in_hold},
     },
     run::{RunContext, last_known::LastKnownPeople, ldap_work::LdapWork},
@@ -189,7 +189,7 @@ fn is_same(one: &Reported, other: &Reported) -> bool {
 /// Whether the report of a run has everything that was held then.
 fn is_for_everybody(report: &Report) -> bool {
     report.outcome != Outcome::Failed
-        && report.trigger != Trigger::Changes
+        && !report.trigger.is_of_changes()
         && report.approved_by.is_none()
         && report.only.is_empty()
 }

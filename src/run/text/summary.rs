@@ -83,7 +83,8 @@ fn by_word(run: &RunSummary) -> String {
         | Trigger::Manual
         | Trigger::Startup
         | Trigger::Retry
-        | Trigger::Changes => String::new(),
+        | Trigger::Changes
+        | Trigger::Watch => String::new(),
     }
 }
 

@@ -148,7 +148,8 @@ pub(super) fn is_to_be_told(run: &RunSummary) -> bool {
         | Trigger::Manual
         | Trigger::Startup
         | Trigger::Retry
-        | Trigger::Changes => true,
+        | Trigger::Changes
+        | Trigger::Watch => true,
         Trigger::Approval | Trigger::Link | Trigger::Release | Trigger::Undo | Trigger::Restore => {
             false
         }

@@ -126,7 +126,8 @@ fn counted(report: &Report) -> Vec<Written> {
         | Trigger::Manual
         | Trigger::Startup
         | Trigger::Retry
-        | Trigger::Changes => report.approved_by.is_some(),
+        | Trigger::Changes
+        | Trigger::Watch => report.approved_by.is_some(),
     };
     if is_approved || report.dry_run {
         return Vec::new();

@@ -488,6 +488,7 @@ fn job(users: Users) -> LdapJob {
         group_bases: Vec::new(),
         mode: Mode::Sync,
         changes_schedule: None,
+        watch: false,
         source: "artists".into(),
         directory: "studio".into(),
         search_bases: vec!["dc=test".into()],

@@ -83,6 +83,8 @@ fn unknown_keys() {
         (FILTER, "+ groups = { Light = [\"cn=a,dc=x\"], LIGHT = [\"cn=a,dc=x\"] }", &["config.toml:15: jobs.artists.groups.Light: it is the same group as \"LIGHT\": names are compared without case"]),
         (FILTER, "+ groups = [\"cn=a,dc=x\"]", &["config.toml:15: jobs.artists.groups: a table is expected, not a list"]),
         (FILTER, "+ schedule = \"@daily\"\nchanges_schedule = \"@hourly\"\nmode = \"observe\"", &["config.toml:16: jobs.artists.changes_schedule: a job with mode = \"observe\" cannot have it: what was not written is not known to later runs, so each of them reads everything"]),
+        (FILTER, "+ schedule = \"@daily\"\nwatch = true\nmode = \"observe\"", &["config.toml:16: jobs.artists.watch: a job with mode = \"observe\" cannot have it: what was not written is not known to later runs, so each of them reads everything"]),
+        (FILTER, "+ watch = true", &["config.toml:15: jobs.artists.watch: a job with watch = true needs a schedule as well: what ends by time, who left without the server's saying so, and what changed in ftrack is found only when everything is read"]),
         (FILTER, "+ mode = \"dry\"", &["config.toml:15: jobs.artists.mode: \"dry\" is not one of \"sync\", \"observe\""]),
         (FILTER, r#"+ group_bases = ["ou=groups"]"#, &["config.toml:15: jobs.artists.group_bases: it is used only beside member_of, roles or groups, which are absent"]),
         (FILTER, r#"+ member_of = ["artists"]"#, &[r#"config.toml:15: jobs.artists.member_of[0]: "artists" is not a DN (RFC 4514) such as "cn=artists,ou=groups,dc=studio,dc=test""#]),

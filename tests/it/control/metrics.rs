@@ -156,6 +156,11 @@ fn full() -> (Metrics, Status) {
         started_at: at("2026-01-01T01:00:00Z"),
         progress: None,
     });
+    artists.watch = Some(ftrack_ldap_sync::daemon::status::WatchStatus {
+        watching: true,
+        since: at("2026-01-01T00:00:00Z"),
+        error: None,
+    });
     (metrics, status(vec![artists]))
 }
 

@@ -86,6 +86,7 @@ fn a_job_without_a_schedule_for_what_changed_refuses_to_read_that() {
     let mut job_table = job_table(2, &[]);
     let without = JobRules {
         has_changes: false,
+        is_watched: false,
         ..rules("x")
     };
     let all = BTreeMap::from([("a".to_owned(), without)]);
