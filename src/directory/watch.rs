@@ -56,8 +56,8 @@ pub enum WatchError {
     Directory(#[from] DirectoryError),
 }
 
-/// Whom a watch tells what.
-pub struct Told<'a> {
+/// What a watch reports.
+pub struct Signals<'a> {
     /// Is called once, with the server's URL, when whatever changes from now on is noticed.
     pub begun: &'a (dyn Fn(&str) + Send + Sync),
     /// Something changed.
@@ -71,7 +71,7 @@ pub async fn watch(
     pool: &DirectoryPool,
     request: &ReadRequest,
     known: Option<&Position>,
-    told: Told<'_>,
+    signals: Signals<'_>,
     cancel: &CancellationToken,
 ) -> WatchError {
     let (mut connection, server) = match connected(pool, known).await {
@@ -82,7 +82,7 @@ pub async fn watch(
     tokio::select! {
         biased;
         () = cancel.cancelled() => DirectoryError::Cancelled.into(),
-        error = watch_over(&mut connection, request, known, &told) => error,
+        error = watch_over(&mut connection, request, known, &signals) => error,
     }
 }
 
@@ -110,7 +110,7 @@ async fn watch_over(
     connection: &mut Connection,
     request: &ReadRequest,
     known: Option<&Position>,
-    told: &Told<'_>,
+    signals: &Signals<'_>,
 ) -> WatchError {
     let began = async {
         let root = RootDse::read(connection).await?;
@@ -124,7 +124,7 @@ async fn watch_over(
     };
     let searches = searches(request, &about, known);
     if let Some((number, _)) = root.update_number {
-        return asked(connection, &searches, (&about, number), told)
+        return asked(connection, &searches, (&about, number), signals)
             .await
             .into();
     }
@@ -144,14 +144,14 @@ async fn watch_over(
     let connection = &*connection;
     let mut all: FuturesUnordered<_> = searches
         .iter()
-        .map(|search| persist(connection, search, way, told.changed))
+        .map(|search| persist(connection, search, way, signals.changed))
         .collect();
     let ended = tokio::select! {
         biased;
         Some(error) = all.next() => Some(error),
         answers = connection.answers(connection.operation_timeout) => {
             if answers {
-                (told.begun)(connection.server());
+                (signals.begun)(connection.server());
             }
             None
         }
@@ -230,9 +230,10 @@ async fn persist(
     changed: &Notify,
 ) -> DirectoryError {
     if search.cookie.is_some() && matches!(way, Way::ContentSynchronization(_)) {
-        match persist_from(connection, search, way, search.cookie.clone(), changed).await {
-            error @ DirectoryError::Refused { .. } if !error.concerns_one_server() => {}
-            error => return error,
+        let error = persist_from(connection, search, way, search.cookie.clone(), changed).await;
+        let is_refused = matches!(error, DirectoryError::Refused { .. });
+        if !is_refused || error.concerns_one_server() {
+            return error;
         }
     }
     persist_from(connection, search, way, None, changed).await
@@ -306,7 +307,7 @@ async fn asked(
     connection: &mut Connection,
     searches: &[Watched],
     (about, number): (&ServerIdentity, u64),
-    told: &Told<'_>,
+    signals: &Signals<'_>,
 ) -> DirectoryError {
     // Whoever left a search base is found elsewhere.
     let mut contexts: Vec<&str> = searches
@@ -315,7 +316,7 @@ async fn asked(
         .collect();
     contexts.sort_unstable();
     contexts.dedup();
-    (told.begun)(connection.server());
+    (signals.begun)(connection.server());
     let mut known = number;
     let mut ticks = interval_at(Instant::now() + EACH, EACH);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -327,13 +328,13 @@ async fn asked(
         };
         if newest > known {
             match any_since(connection, &contexts, known.saturating_add(1)).await {
-                Ok(true) => told.changed.notify_one(),
+                Ok(true) => signals.changed.notify_one(),
                 Ok(false) => {}
                 Err(error) => return error,
             }
         } else if newest < known {
             // It was restored.
-            told.changed.notify_one();
+            signals.changed.notify_one();
         }
         known = newest;
     }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{CompiledJob, Work};
 use crate::{
-    directory::watch::{self, Told, WatchError},
+    directory::watch::{self, Signals, WatchError},
     state::State,
 };
 
@@ -16,7 +16,7 @@ impl CompiledJob {
     pub async fn watch(
         &self,
         state: &Arc<State>,
-        told: Told<'_>,
+        signals: Signals<'_>,
         cancel: &CancellationToken,
     ) -> Option<WatchError> {
         let Work::Ldap(work) = &self.work else {
@@ -30,6 +30,6 @@ impl CompiledJob {
         let position = known.as_ref().map(|known| &known.position);
         // It ends by no time limit.
         let request = work.read_request(Instant::now());
-        Some(watch::watch(&work.pool, &request, position, told, cancel).await)
+        Some(watch::watch(&work.pool, &request, position, signals, cancel).await)
     }
 }

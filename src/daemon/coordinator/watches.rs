@@ -18,7 +18,7 @@ use crate::{
     },
     directory::{
         DirectoryError,
-        watch::{Told, WatchError},
+        watch::{Signals, WatchError},
     },
     event::{AlreadyLogged, OutageLogged, without_repeats},
     model::report::FailureKind,
@@ -72,7 +72,7 @@ impl Coordinator {
         runs.spawn(without_repeats(quiet, async move {
             let (changed, begun) = (Notify::new(), Notify::new());
             let reached = std::sync::OnceLock::new();
-            let told = Told {
+            let signals = Signals {
                 begun: &|server| {
                     let _ = reached.set(server.to_owned());
                     begun.notify_one();
@@ -93,7 +93,7 @@ impl Coordinator {
                 }
             };
             let ended = tokio::select! {
-                ended = prepared.watch(&state, told, &cancel) => ended,
+                ended = prepared.watch(&state, signals, &cancel) => ended,
                 () = telling => None,
             };
             let Some(error) = ended else {
