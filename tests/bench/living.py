@@ -54,7 +54,7 @@ class Local(http.client.HTTPConnection):
 
 
 class Daemon:
-    """The program as the unit in systemd/ runs it: watched, and with two heaps. Ends with the block that it is for."""
+    """The program as the unit in systemd/ runs it: watched. Ends with the block that it is for."""
 
     def __init__(self, program, config, folder, port=None):
         self.socket = folder / "control.sock"
