@@ -30,6 +30,7 @@ use crate::{
 mod commands;
 mod runs;
 mod servers;
+mod watches;
 
 /// A daemon, its clock, and what it was told to save so far.
 struct Daemon {
