@@ -15,7 +15,7 @@ mod stop;
 mod turns;
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, ErrorKind, Write},
     os::unix::net::{UnixDatagram, UnixStream},
     process::{Child, Command, ExitStatus},
     sync::{
@@ -47,7 +47,11 @@ fn told<T: DeserializeOwned>(studio: &Studio, path: &str) -> impl Iterator<Item 
         "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     )
     .unwrap();
-    let lines = BufReader::new(socket).lines().map(Result::unwrap);
+    // Who is late finds a daemon that no longer listens.
+    let lines = BufReader::new(socket).lines().map_while(|line| match line {
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => None,
+        line => Some(line.unwrap()),
+    });
     lines
         .filter(|line| line.starts_with('{'))
         .map(|line| serde_json::from_str(&line).unwrap())
