@@ -246,8 +246,8 @@ impl Commands {
         self.status.borrow().clone()
     }
 
-    /// Starts a run of a job for somebody, and receives its updates until it ends. Dropping the receiver does
-    /// not stop the run.
+    /// Starts a run of a job for somebody, and receives its updates until it ends. Dropping the
+    /// receiver does not stop the run.
     ///
     /// # Errors
     /// It will not run; the refusal says why.

@@ -66,6 +66,21 @@ impl Trigger {
         }
     }
 
+    /// Whether such a run says how the job is: one that a person makes of single holds, or by hand,
+    /// says nothing of it, and shows that person how it ended.
+    #[must_use]
+    pub fn is_regular(self) -> bool {
+        match self {
+            Self::Schedule
+            | Self::Manual
+            | Self::Startup
+            | Self::Retry
+            | Self::Changes
+            | Self::Watch => true,
+            Self::Approval | Self::Link | Self::Release | Self::Undo | Self::Restore => false,
+        }
+    }
+
     /// The name in reports and events.
     #[must_use]
     pub fn as_str(self) -> &'static str {

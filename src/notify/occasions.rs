@@ -28,18 +28,7 @@ pub struct Before {
 /// Whether a run counts as the one before another: those that a person stopped, and those that a
 /// person made of single holds, say nothing of the job.
 pub fn counts(run: &RunSummary) -> bool {
-    let is_regular = match run.trigger {
-        Trigger::Schedule
-        | Trigger::Manual
-        | Trigger::Startup
-        | Trigger::Retry
-        | Trigger::Changes
-        | Trigger::Watch => true,
-        Trigger::Approval | Trigger::Link | Trigger::Release | Trigger::Undo | Trigger::Restore => {
-            false
-        }
-    };
-    is_regular && !run.dry_run && run.error_kind != Some(FailureKind::Stopped)
+    run.trigger.is_regular() && !run.dry_run && run.error_kind != Some(FailureKind::Stopped)
 }
 
 /// What is known of a job before this run of it, or now. What cannot be read is not known.

@@ -130,7 +130,8 @@ async fn reach(
             Err(error) => {
                 asker.again(of_directory(&error))?;
                 let may_pass = authority::is_missing(&error)
-                    && authority::ask(asker, stage, answers, args).await?;
+                    && authority::ask(asker, stage, answers, args, &authority::OF_DIRECTORY)
+                        .await?;
                 if !may_pass {
                     return Ok(None);
                 }

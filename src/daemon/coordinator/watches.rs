@@ -29,21 +29,21 @@ const SETTLES: Duration = Duration::from_millis(200);
 /// The least time from one run to the next.
 const APART: Duration = Duration::from_secs(1);
 
-/// Where a watch says what it notices.
+/// Sends what a watch notices to the loop.
 #[derive(Clone)]
-struct Teller {
+struct Reporter {
     job: String,
     id: u64,
     completions: mpsc::Sender<Completion>,
 }
 
-impl Teller {
+impl Reporter {
     fn input(&self, news: WatchNews) -> Completion {
         let (job, id) = (self.job.clone(), self.id);
         Completion::Input(Input::Watch { job, id, news })
     }
 
-    async fn tell(&self, news: WatchNews) {
+    async fn send(&self, news: WatchNews) {
         // A daemon that has gone does not wait for it.
         let _ = self.completions.send(self.input(news)).await;
     }
@@ -52,7 +52,7 @@ impl Teller {
 impl Coordinator {
     pub(super) fn start_watch(&mut self, job: String, id: u64, server: (String, Access)) {
         let completions = self.context.completions.clone();
-        let teller = Teller {
+        let reporter = Reporter {
             job: job.clone(),
             id,
             completions,
@@ -79,22 +79,22 @@ impl Coordinator {
                 },
                 changed: &changed,
             };
-            let telling = async {
+            let reporting = async {
                 begun.notified().await;
                 let server = reached.get().cloned().unwrap_or_default();
-                teller.tell(WatchNews::Begun(server)).await;
+                reporter.send(WatchNews::Begun(server)).await;
                 loop {
                     changed.notified().await;
                     sleep(SETTLES).await;
                     // What came meanwhile is read with it.
                     let _ = changed.notified().now_or_never();
-                    teller.tell(WatchNews::Changed).await;
+                    reporter.send(WatchNews::Changed).await;
                     sleep(APART.saturating_sub(SETTLES)).await;
                 }
             };
             let ended = tokio::select! {
                 ended = prepared.watch(&state, signals, &cancel) => ended,
-                () = telling => None,
+                () = reporting => None,
             };
             let Some(error) = ended else {
                 return;
@@ -109,8 +109,8 @@ impl Coordinator {
                 let mark = last_refusal(&servers, &salt, &server).and_then(|(_, mark)| mark);
                 (server, access, mark)
             });
-            teller
-                .tell(WatchNews::Ended {
+            reporter
+                .send(WatchNews::Ended {
                     error: error.to_string(),
                     is_unavailable: matches!(error, WatchError::Unavailable { .. }),
                     refused,

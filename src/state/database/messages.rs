@@ -6,7 +6,6 @@ use rusqlite::{Connection, Transaction, params};
 
 use crate::{
     model::{
-        report::Trigger,
         stored_message::{DigestMark, MessageMark, StoredMessage, UntoldRun},
         summary::RunSummary,
     },
@@ -143,18 +142,7 @@ fn all<T>(
 /// Whether a program tells of a run by itself: one that a person makes of single holds, or by hand,
 /// shows that person how it ended.
 pub(super) fn is_to_be_told(run: &RunSummary) -> bool {
-    let is_regular = match run.trigger {
-        Trigger::Schedule
-        | Trigger::Manual
-        | Trigger::Startup
-        | Trigger::Retry
-        | Trigger::Changes
-        | Trigger::Watch => true,
-        Trigger::Approval | Trigger::Link | Trigger::Release | Trigger::Undo | Trigger::Restore => {
-            false
-        }
-    };
-    is_regular && !run.dry_run
+    run.trigger.is_regular() && !run.dry_run
 }
 
 /// Notes that nobody was told of a run yet.

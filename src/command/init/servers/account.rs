@@ -94,7 +94,8 @@ pub(super) async fn ask(
             Err(error) => {
                 asker.again(of_directory(&error))?;
                 let may_pass = authority::is_missing(&error)
-                    && authority::ask(asker, stage, answers, args).await?;
+                    && authority::ask(asker, stage, answers, args, &authority::OF_DIRECTORY)
+                        .await?;
                 given.kept = answers.bind.take().filter(|_| may_pass);
                 last.is_refused = bind == BindWith::Password && error.is_refusal();
                 if last.is_refused {

@@ -1,6 +1,6 @@
-//! The authority that issued the certificate of the directory, where the system does not trust it.
+//! The authority that issued the certificate of a server, where the system does not trust it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{of_directory, pool};
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
         questions::Asker,
         stage::Stage,
     },
+    config::Config,
     directory::DirectoryError,
     tls::TlsFault,
 };
@@ -29,7 +30,24 @@ pub(super) fn is_missing(error: &DirectoryError) -> bool {
     )
 }
 
-/// Asks for the file of its certificates, and whether there is one: then it is the answer.
+/// Whose authority it is: the question, the answer, and what shows that the answer can be used.
+pub(super) struct Authority {
+    pub question: &'static str,
+    pub answer: fn(&mut Answers) -> &mut Option<PathBuf>,
+    /// The same as an option of the command line.
+    pub option: fn(&InitArgs) -> Option<&Path>,
+    pub check: fn(&Config) -> Result<(), Stop>,
+}
+
+/// That of the directory.
+pub(super) const OF_DIRECTORY: Authority = Authority {
+    question: "PEM file of your CA (empty: none, ask again)",
+    answer: |answers| &mut answers.ca_file,
+    option: |args| args.ca_file.as_deref(),
+    check: |config| pool(config).map(drop).map_err(|error| of_directory(&error)),
+};
+
+/// Asks for the file of an authority's certificates, and whether there is one: then it is the answer.
 ///
 /// # Errors
 /// A stop is requested.
@@ -38,22 +56,23 @@ pub(super) async fn ask(
     stage: &Stage,
     answers: &mut Answers,
     args: &InitArgs,
+    authority: &Authority,
 ) -> Result<bool, Stop> {
     loop {
-        let question = "PEM file of your CA (empty: none, ask again)";
-        let Some(answer) = asker.line_or_nothing(question).await? else {
-            answers.ca_file = args.ca_file.as_deref().map(absolute);
+        let Some(answer) = asker.line_or_nothing(authority.question).await? else {
+            *(authority.answer)(answers) = (authority.option)(args).map(absolute);
             return Ok(false);
         };
-        let before = answers.ca_file.replace(absolute(Path::new(&answer)));
-        let fault = match stage.config(answers) {
-            Ok(config) => match pool(&config) {
-                Ok(_) => return Ok(true),
-                Err(error) => of_directory(&error),
-            },
-            Err(said) => Stop::usage(&said),
+        let file = absolute(Path::new(&answer));
+        let before = (authority.answer)(answers).replace(file);
+        let checked = match stage.config(answers) {
+            Ok(config) => (authority.check)(&config),
+            Err(said) => Err(Stop::usage(&said)),
         };
-        answers.ca_file = before;
+        let Err(fault) = checked else {
+            return Ok(true);
+        };
+        *(authority.answer)(answers) = before;
         asker.again(fault)?;
     }
 }

@@ -7,14 +7,14 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::in_file;
+use super::{authority, authority::Authority, in_file};
 use crate::{
     cli::Stop,
     command::{
         check,
         init::{
             InitArgs,
-            answers::{Answers, Typed, absolute},
+            answers::{Answers, Typed},
             questions::Asker,
             stage::Stage,
         },
@@ -103,7 +103,7 @@ pub async fn ask(
                 match failed.wrong {
                     Wrong::Address => answers.ftrack = None,
                     Wrong::Authority => {
-                        if !authority(asker, stage, answers, args).await? {
+                        if !authority::ask(asker, stage, answers, args, &AUTHORITY).await? {
                             answers.ftrack = None;
                         }
                     }
@@ -147,40 +147,24 @@ async fn address(
         };
         asker.again(fault)?;
         // The same address, with another authority.
-        if !is_authority || !authority(asker, stage, answers, args).await? {
+        if !is_authority || !authority::ask(asker, stage, answers, args, &AUTHORITY).await? {
             answers.ftrack = None;
             return Ok(false);
         }
     }
 }
 
-/// Asks for the file of the authority that issued ftrack's certificate, and whether there is one: then
-/// it is the answer.
-async fn authority(
-    asker: &Asker<'_>,
-    stage: &Stage,
-    answers: &mut Answers,
-    args: &InitArgs,
-) -> Result<bool, Stop> {
-    loop {
-        let question = "PEM file of ftrack's CA (empty: none, ask again)";
-        let Some(answer) = asker.line_or_nothing(question).await? else {
-            answers.ftrack_ca_file = args.ftrack_ca_file.as_deref().map(absolute);
-            return Ok(false);
-        };
-        let file = absolute(Path::new(&answer));
-        let before = answers.ftrack_ca_file.replace(file);
-        let fault = match stage.config(answers) {
-            Ok(config) => match connections(&config) {
-                Ok(_) => return Ok(true),
-                Err(said) => Stop::failed(&said),
-            },
-            Err(said) => Stop::usage(&said),
-        };
-        answers.ftrack_ca_file = before;
-        asker.again(fault)?;
-    }
-}
+/// The authority that issued ftrack's certificate.
+const AUTHORITY: Authority = Authority {
+    question: "PEM file of ftrack's CA (empty: none, ask again)",
+    answer: |answers| &mut answers.ftrack_ca_file,
+    option: |args| args.ftrack_ca_file.as_deref(),
+    check: |config| {
+        connections(config)
+            .map(drop)
+            .map_err(|said| Stop::failed(&said))
+    },
+};
 
 /// The key; none where another user is to be asked for.
 async fn key(asker: &Asker<'_>, given: &mut Given<'_>) -> Result<Option<Typed>, Stop> {
