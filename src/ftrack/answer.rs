@@ -1,6 +1,8 @@
 //! Parses the body of an answer: a list with one element for each operation, or one of the many
 //! forms of an error. No I/O.
 
+mod at_once;
+
 use std::{fmt, marker::PhantomData, sync::Arc};
 
 use serde::{
@@ -44,6 +46,12 @@ pub(super) trait ResponseItem: Sized + Send + 'static {
 
     /// Parses it.
     fn parse(parts: Self::Parts<'_>, expected: &Expected) -> Result<Self, Unparsed>;
+
+    /// Parses a whole body of the usual form in one pass; none where its parts have to be looked
+    /// at one by one.
+    fn at_once(_body: &[u8], _expected: &Expected) -> Option<Vec<Self>> {
+        None
+    }
 }
 
 /// Why an answer is not parsed.
@@ -153,16 +161,15 @@ impl<R: Row> ResponseItem for Page<R> {
             Some(rows) => Some(some_rows(rows, expected.rows, &mut charge)?),
             None => None,
         };
-        let metadata: Option<Metadata> = parts.metadata.map(small).transpose()?;
-        let next = metadata.and_then(|metadata| metadata.next);
         Ok(Self {
             data,
-            after: match next.and_then(|next| next.offset) {
-                Some(_) => After::More,
-                None => After::End,
-            },
+            after: After::of(parts.metadata.map(small).transpose()?),
             charge,
         })
+    }
+
+    fn at_once(body: &[u8], expected: &Expected) -> Option<Vec<Self>> {
+        (body.len() <= AT_ONCE).then(|| at_once::pages(body, expected))?
     }
 }
 
@@ -220,6 +227,16 @@ pub(super) enum After {
     End,
 }
 
+impl After {
+    fn of(metadata: Option<Metadata>) -> Self {
+        let next = metadata.and_then(|metadata| metadata.next);
+        match next.and_then(|next| next.offset) {
+            Some(_) => Self::More,
+            None => Self::End,
+        }
+    }
+}
+
 impl<R> Page<R> {
     /// The rows, whether there are more, and the memory that they take.
     pub(super) fn rows(self) -> Result<(Vec<R>, After, Charge), FtrackErrorKind> {
@@ -231,15 +248,16 @@ impl<R> Page<R> {
 }
 
 /// A list of at most so many elements, each of which is looked at as it arrives.
-struct Bounded<T, F> {
+struct Bounded<S, F> {
     most: usize,
     what: &'static str,
     /// Whether to go on.
     each: F,
-    of: PhantomData<T>,
+    /// Parses one of them.
+    of: S,
 }
 
-impl<T, F: FnMut(&T) -> bool> Bounded<T, F> {
+impl<T, F: FnMut(&T) -> bool> Bounded<PhantomData<T>, F> {
     fn new(most: usize, what: &'static str, each: F) -> Self {
         Self {
             most,
@@ -250,30 +268,38 @@ impl<T, F: FnMut(&T) -> bool> Bounded<T, F> {
     }
 }
 
-impl<'de, T: Deserialize<'de>, F: FnMut(&T) -> bool> DeserializeSeed<'de> for Bounded<T, F> {
-    type Value = Vec<T>;
+impl<'de, S, F> DeserializeSeed<'de> for Bounded<S, F>
+where
+    S: DeserializeSeed<'de> + Clone,
+    F: FnMut(&S::Value) -> bool,
+{
+    type Value = Vec<S::Value>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<T>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
-impl<'de, T: Deserialize<'de>, F: FnMut(&T) -> bool> Visitor<'de> for Bounded<T, F> {
-    type Value = Vec<T>;
+impl<'de, S, F> Visitor<'de> for Bounded<S, F>
+where
+    S: DeserializeSeed<'de> + Clone,
+    F: FnMut(&S::Value) -> bool,
+{
+    type Value = Vec<S::Value>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a list of at most {} {}", self.most, self.what)
     }
 
-    fn visit_seq<S: SeqAccess<'de>>(mut self, mut elements: S) -> Result<Vec<T>, S::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<Self::Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(element) = elements.next_element()? {
+        while let Some(element) = elements.next_element_seed(self.of.clone())? {
             if list.len() == self.most {
                 let reason = format!("more than the {} {} asked for", self.most, self.what);
-                return Err(S::Error::custom(reason));
+                return Err(A::Error::custom(reason));
             }
             if !(self.each)(&element) {
-                return Err(S::Error::custom("too much"));
+                return Err(A::Error::custom("too much"));
             }
             list.push(element);
         }
@@ -330,6 +356,18 @@ pub(super) fn read<A: ResponseItem>(
 }
 
 fn list<A: ResponseItem>(
+    status: u16,
+    body: &[u8],
+    expected: &Expected,
+    keys: &Keys,
+) -> Result<Vec<A>, FtrackErrorKind> {
+    match A::at_once(body, expected) {
+        Some(answers) => Ok(answers),
+        None => by_parts(status, body, expected, keys),
+    }
+}
+
+fn by_parts<A: ResponseItem>(
     status: u16,
     body: &[u8],
     expected: &Expected,

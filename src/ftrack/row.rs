@@ -1,6 +1,8 @@
 //! The rows returned by queries: flat, compact, and checked. No I/O.
 
-use serde::{Deserialize, Deserializer};
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, de::Visitor};
 use serde_json::{Value, value::RawValue};
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
 };
 use crate::model::{
     link::{Link, LinkFound},
-    stored_link::Unverified,
+    stored_link::{Unplaced, Unverified},
     user::EntityId,
 };
 
@@ -31,6 +33,14 @@ pub(super) trait Row: serde::de::DeserializeOwned + Send + 'static {
     fn identity(&self) -> &EntityId;
     /// The memory that it takes, in bytes.
     fn size(&self) -> usize;
+
+    /// Parses a row of the usual form.
+    ///
+    /// # Errors
+    /// It has another form, which may all the same be one that is read.
+    fn usual<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(deserializer)
+    }
 
     /// Parses a row of more than [`LARGEST_VALUE`] bytes.
     ///
@@ -232,6 +242,21 @@ impl Row for LinkRow {
             + claim
     }
 
+    /// A text, which is parsed as a link while it arrives.
+    fn usual<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Usual {
+            parent_id: EntityId,
+            value: LinkText,
+        }
+        let Usual {
+            parent_id,
+            value: LinkText(link),
+        } = Usual::deserialize(deserializer)?;
+        let link = link.on(&parent_id);
+        Ok(Self { parent_id, link })
+    }
+
     /// Nothing of that size is a link.
     fn of_large(row: &RawValue) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
@@ -289,11 +314,41 @@ struct MetadataRow {
 
 impl From<MetadataRow> for LinkRow {
     fn from(MetadataRow { parent_id, value }: MetadataRow) -> Self {
-        let text = value.as_str().filter(|text| text.len() <= LONGEST_LINK);
-        let link = text.map_or_else(Unverified::unreadable, |text| {
-            Unverified::parse(&parent_id, text)
-        });
+        let link = value.as_str().map(link_of);
+        let link = link.map_or_else(Unverified::unreadable, |link| link.on(&parent_id));
         Self { parent_id, link }
+    }
+}
+
+/// The link in a text.
+fn link_of(text: &str) -> Unplaced {
+    if text.len() <= LONGEST_LINK {
+        Unplaced::parse(text)
+    } else {
+        Unplaced::unreadable()
+    }
+}
+
+/// The text of a link.
+struct LinkText(Unplaced);
+
+impl<'de> Deserialize<'de> for LinkText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(LinkTextVisitor)
+    }
+}
+
+struct LinkTextVisitor;
+
+impl Visitor<'_> for LinkTextVisitor {
+    type Value = LinkText;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the text of a link")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<LinkText, E> {
+        Ok(LinkText(link_of(text)))
     }
 }
 

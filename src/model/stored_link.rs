@@ -289,22 +289,32 @@ struct Claim<'a> {
     id: Cow<'a, str>,
 }
 
-impl Unverified {
-    /// Parses a stored text, found on a user.
+/// A link whose text was parsed, before it is known on which user it was found.
+#[derive(Debug)]
+pub struct Unplaced {
+    link: Unverified,
+    /// The user that a link of the current form names; of earlier ones none.
+    of: Option<Option<EntityId>>,
+}
+
+impl Unplaced {
+    /// Parses a stored text.
     #[must_use]
-    pub fn parse(user: &EntityId, text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let Some((stored, link)) = Stored::parse(text) else {
             let claim = serde_json::from_str::<Claim<'_>>(text).ok();
             return Self {
-                claims: claim.and_then(|claim| DirectoryId::new(&claim.id)),
-                ..Self::unreadable()
+                link: Unverified {
+                    claims: claim.and_then(|claim| DirectoryId::new(&claim.id)),
+                    ..Unverified::unreadable()
+                },
+                of: None,
             };
         };
-        let is_of_another =
-            link.form == Form::Current && stored.user.as_deref() != Some(&*user.text());
-        Self {
+        let named = || stored.user.as_deref().and_then(EntityId::new);
+        let of = (link.form == Form::Current).then(named);
+        let link = Unverified {
             found: match link.activity {
-                _ if is_of_another => LinkFound::OfAnotherUser,
                 Activity::Unlinked => LinkFound::Unlinked(Box::new(link)),
                 Activity::Settled
                 | Activity::Activating
@@ -315,7 +325,37 @@ impl Unverified {
             made_by: stored.by.as_deref().map(|by| shared(&LAST_RUN, by)),
             signature: stored.signature.map(Into::into),
             claims: None,
+        };
+        Self { link, of }
+    }
+
+    /// Something that is not a link.
+    #[must_use]
+    pub fn unreadable() -> Self {
+        Self {
+            link: Unverified::unreadable(),
+            of: None,
         }
+    }
+
+    /// The link, found on a user.
+    #[must_use]
+    pub fn on(self, user: &EntityId) -> Unverified {
+        match self.of {
+            Some(named) if named.as_ref() != Some(user) => Unverified {
+                found: LinkFound::OfAnotherUser,
+                ..self.link
+            },
+            Some(_) | None => self.link,
+        }
+    }
+}
+
+impl Unverified {
+    /// Parses a stored text, found on a user.
+    #[must_use]
+    pub fn parse(user: &EntityId, text: &str) -> Self {
+        Unplaced::parse(text).on(user)
     }
 
     /// The person named by an unreadable link, if any.

@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::{After, AnyAnswer, Expected, Page, ResponseItem};
+use super::{After, AnyAnswer, Expected, Page, ResponseItem, at_once};
 use crate::{
     config::Secret,
     ftrack::{
         budget::Budget,
         error::FtrackErrorKind,
         key::Keys,
-        row::{IdRow, LinkRow, UserRow, ValueRow},
+        row::{IdRow, LinkRow, Row, UserRow, ValueRow},
     },
 };
 use proptest::prelude::*;
@@ -202,11 +202,112 @@ fn what_stands_between_refuses_no_key() {
     }
 }
 
+const BEGINNINGS: &[(&str, &str)] = &[
+    (
+        r#"[{"action":"query","data":[{"parent_id":"a-1","value":"#,
+        r#""{\"version\":2,\"user\":\"a-1\",\"source\":\"s\",\"id\":\"d\",\"attribute\":\"entryUUID\",\"activity\":\"settled\"}""#,
+    ),
+    (
+        r#"[{"action":"query","data":[{"parent_id":"a-2","value":"#,
+        r#""{\"version\":2,\"user\":\"a-1\",\"source\":\"s\",\"id\":\"d\",\"attribute\":\"entryUUID\",\"activity\":\"settled\"}""#,
+    ),
+    (
+        r#"[{"data":[{"parent_id":"a-1","value":"#,
+        r#""{\"version\":3,\"id\":\"d\"}""#,
+    ),
+    (r#"[{"data":[{"parent_id":"a-1","value":"#, r#""\ud800""#),
+    (
+        r#"[{"data":[{"parent_id":"a-1","value":"#,
+        r#"[1e999, "x"]"#,
+    ),
+    (r#"[{"data":[{"entity_id":"a-1","value":"#, r#"{"a":1}"#),
+    (
+        r#"[{"data":[{"id":"a-1","username":"#,
+        r#""anna","first_name":null,"is_active":true"#,
+    ),
+    (
+        r#"[{"exception":null,"data":[{"id":"a-1","email":"#,
+        r#""anna\n""#,
+    ),
+    (r#"[{"data":null,"x":[{"id":"a-1","email":"#, r#""anna""#),
+];
+const ENDS: &[&str] = &[
+    r#"}],"metadata":{"next":{"offset":2}}}]"#,
+    r#"}],"metadata":{"next":{"offset":null}}}]"#,
+    r#"}],"metadata":null}] "#,
+    r#"}]}]"#,
+    r#"},{"id":"b"},{"id":"c"}]}]"#,
+    r#"}],"exception":"E","content":"c"}]"#,
+    r#"}]},{"data":[]}]"#,
+    r#"}],"data":[]}]"#,
+    r#"}]}]}"#,
+];
+
+/// What is parsed in one pass has the same rows by its parts.
+fn in_one_pass_as_by_parts<R: Row + std::fmt::Debug>(body: &[u8]) {
+    let expected = Expected {
+        answers: 1,
+        rows: 2,
+        budget: Budget::of_one_reading(),
+    };
+    let Some(pages) = at_once::pages::<R>(body, &expected) else {
+        return;
+    };
+    let by_parts = super::by_parts::<Page<R>>(200, body, &expected, &key())
+        .ok()
+        .unwrap();
+    let shown = |pages: Vec<Page<R>>| {
+        let shown = |page: Page<R>| {
+            let (rows, after, _) = page.rows().unwrap();
+            format!("{rows:?} {after:?}")
+        };
+        pages.into_iter().map(shown).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        shown(pages),
+        shown(by_parts),
+        "{}",
+        String::from_utf8_lossy(body)
+    );
+}
+
+#[test]
+fn a_usual_answer_is_parsed_in_one_pass() {
+    let expected = Expected {
+        answers: 1,
+        rows: 2,
+        budget: Budget::of_one_reading(),
+    };
+    for (start, text) in BEGINNINGS.iter().take(3) {
+        let body = [start, text, r#"}],"metadata":{"next":{"offset":2}}}]"#].concat();
+        assert!(
+            at_once::pages::<LinkRow>(body.as_bytes(), &expected).is_some(),
+            "{body}"
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(status in 100_u16..600, body in proptest::collection::vec(any::<u8>(), 0..200), expected in 0_usize..3) {
         let _ = read::<AnyAnswer>(status, &body, expected, &key());
         let _ = read::<Page<UserRow>>(status, &body, expected, &key());
+    }
+
+    #[test]
+    fn what_is_parsed_in_one_pass_is_what_its_parts_show(
+        (start, text) in prop::sample::select(BEGINNINGS),
+        end in prop::sample::select(ENDS),
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+    ) {
+        let mut body = [start, text, end].concat().into_bytes();
+        for (place, byte) in damage {
+            let place = place.index(body.len());
+            body[place] = byte;
+        }
+        in_one_pass_as_by_parts::<UserRow>(&body);
+        in_one_pass_as_by_parts::<LinkRow>(&body);
+        in_one_pass_as_by_parts::<ValueRow>(&body);
     }
 
     #[test]
