@@ -168,8 +168,8 @@ mod tests {
     fn entry(values: &[(&str, &str)]) -> Entry {
         let values = values
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), vec![value.as_bytes().to_vec()]));
-        Entry::new("cn=x".into(), values.collect())
+            .map(|(name, value)| (*name, vec![value.as_bytes().to_vec()]));
+        Entry::showing("cn=x", values)
     }
 
     fn by_flag(flag: DisabledFlag, values: &[&str]) -> Account {
@@ -181,11 +181,8 @@ mod tests {
             .iter()
             .map(|value| value.as_bytes().to_vec())
             .collect();
-        let values = (!values.is_empty()).then(|| (flag.attribute().to_owned(), values));
-        shown(
-            &rule,
-            &Entry::new("cn=x".into(), values.into_iter().collect()),
-        )
+        let values = (!values.is_empty()).then(|| (flag.attribute(), values));
+        shown(&rule, &Entry::showing("cn=x", values))
     }
 
     fn by_end(form: ExpiryForm, value: &str) -> Account {

@@ -295,7 +295,7 @@ impl Asserted {
         let (dn, mut attributes) = raw.clone().into_parts();
         for name in &self.asked {
             if raw.values(name).is_empty() && !named.values(name).is_empty() {
-                attributes.push((name.clone(), named.values(name).to_vec()));
+                attributes.push((name.as_str().into(), named.values(name).to_vec().into()));
             }
         }
         Entry::new(dn, attributes)

@@ -7,7 +7,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use super::dn::Dn;
 use crate::{
     config::is_attribute,
-    model::entry::{Attributes, Entry},
+    model::entry::{Attributes, Entry, Values},
 };
 
 /// The entries of a file.
@@ -130,7 +130,9 @@ impl Ldif {
                 Some(_) if is("changetype") || is("control") => {
                     return Err(at(line, Problem::Change(shown(&text))));
                 }
-                Some(entry) => entry.attributes.push((name.to_owned(), vec![value])),
+                Some(entry) => entry
+                    .attributes
+                    .push((name.into(), Values::from_elem(value, 1))),
             }
         }
         ldif.close(open);

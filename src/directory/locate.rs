@@ -375,12 +375,12 @@ mod tests {
         // Overlapping bases show one entry twice.
         for (dn, badge) in [("a", "7"), ("a", "7"), ("b", "8"), ("c", "8"), ("d", "8")] {
             let values = vec![badge.as_bytes().to_vec()];
-            let entry = Entry::new(dn.into(), vec![("badge".into(), values)]);
+            let entry = Entry::showing(dn, [("badge", values)]);
             sink.entry(0, &entry, &mut Budget::of_a_reading()).unwrap();
         }
         assert!(!sink.has_strangers);
         let values = vec![b"007".to_vec()];
-        let entry = Entry::new("e".into(), vec![("badge".into(), values)]);
+        let entry = Entry::showing("e", [("badge", values)]);
         sink.entry(0, &entry, &mut Budget::of_a_reading()).unwrap();
         assert!(sink.has_strangers);
         let others: Vec<_> = sink.others().map(DirectoryId::as_str).collect();

@@ -456,7 +456,7 @@ mod tests {
                 .iter()
                 .map(|value| value.as_bytes().to_vec())
                 .collect();
-            let entry = Entry::new("cn=x".into(), vec![(attribute.name().into(), values)]);
+            let entry = Entry::showing("cn=x", [(attribute.name(), values)]);
             found.entry(0, &entry, &mut Budget::of_a_reading()).unwrap();
         }
         let Answer {

@@ -10,7 +10,7 @@ use super::{
     error::DirectoryError,
     wire::{entries::as_read, too_large::LONGEST_DN},
 };
-use crate::model::entry::Entry;
+use crate::model::entry::{Attributes, Entry, Values};
 
 /// The most addresses of a referral that an error names.
 const MOST_ADDRESSES: usize = 10;
@@ -198,10 +198,10 @@ pub(super) fn decode(tag: StructureTag) -> Option<Entry> {
             let values = constructed(parts.next()?)?
                 .into_iter()
                 .map(primitive)
-                .collect::<Option<Vec<_>>>()?;
-            Some((name, values))
+                .collect::<Option<Values>>()?;
+            Some((name.into(), values))
         })
-        .collect::<Option<Vec<_>>>()?;
+        .collect::<Option<Attributes>>()?;
     Some(as_read(dn, attributes))
 }
 

@@ -1,17 +1,16 @@
 //! The names of attributes: gives what a server sent the names that were asked for, whatever its
 //! own spelling. No I/O.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
+
+use foldhash::{HashMap, HashSet, HashSetExt};
 
 use super::{
     error::words,
     name_fault::NameFault,
     schema::{AttributeType, Schema},
 };
-use crate::model::entry::Entry;
+use crate::model::entry::{Attributes, Entry, Values};
 
 /// The most descriptions whose meaning is remembered; others are looked up each time.
 const MOST_KNOWN: usize = 4096;
@@ -39,7 +38,7 @@ pub(super) struct Names {
 /// An attribute that was asked for.
 #[derive(Debug)]
 struct Asked {
-    name: String,
+    name: Arc<str>,
     description: Description,
     /// Whether any entry had it.
     is_shown: bool,
@@ -65,12 +64,12 @@ struct Meaning {
 /// The values that an entry has of an attribute that was asked for.
 #[derive(Debug, Default)]
 struct Found {
-    exact: Vec<Vec<u8>>,
-    of_subtypes: Vec<Vec<u8>>,
+    exact: Values,
+    of_subtypes: Values,
 }
 
 impl Found {
-    fn add(&mut self, meaning: Meaning, mut values: Vec<Vec<u8>>) {
+    fn add(&mut self, meaning: Meaning, mut values: Values) {
         let list = if meaning.is_exact {
             &mut self.exact
         } else {
@@ -88,7 +87,7 @@ impl Names {
     /// The attributes that are asked for, each once.
     pub fn new(asked: &[String], schema: Option<Arc<Schema>>) -> Self {
         let asked = asked.iter().map(|name| Asked {
-            name: name.clone(),
+            name: name.as_str().into(),
             description: Description::of(name),
             is_shown: false,
         });
@@ -101,7 +100,10 @@ impl Names {
 
     /// The entry with the attributes that were asked for, under the names under which they were:
     /// the parts of one attribute are one, and so are equal values.
-    pub fn resolve(&mut self, entry: Entry) -> Entry {
+    pub fn resolve(&mut self, mut entry: Entry) -> Entry {
+        if self.name_in_place(entry.attributes_mut()) {
+            return entry;
+        }
         let is_too_large = entry.is_too_large();
         let (dn, attributes) = entry.into_parts();
         let mut found: Vec<Found> = self.asked.iter().map(|_| Found::default()).collect();
@@ -124,7 +126,7 @@ impl Names {
             let values = if exact.is_empty() { of_subtypes } else { exact };
             if !values.is_empty() {
                 asked.is_shown = true;
-                resolved.push((asked.name.clone(), each_once(values)));
+                resolved.push((Arc::clone(&asked.name), each_once(values)));
             }
         }
         let resolved = Entry::new(dn, resolved);
@@ -132,6 +134,58 @@ impl Names {
             resolved.too_large()
         } else {
             resolved
+        }
+    }
+
+    /// Gives the attributes of an entry the names under which they were asked for, where each is one
+    /// of these, and comes once, as in nearly every entry. Answers whether it was so.
+    fn name_in_place(&mut self, attributes: &mut Attributes) -> bool {
+        let mut found = 0_u64;
+        let mut is_called_otherwise = false;
+        for (description, values) in attributes.iter_mut() {
+            let Some(place) = self
+                .only_meaning(description)
+                .filter(|_| !values.is_empty())
+            else {
+                return false;
+            };
+            let bit = u32::try_from(place)
+                .ok()
+                .and_then(|place| 1_u64.checked_shl(place));
+            let (Some(bit), Some(asked)) = (bit, self.asked.get_mut(place)) else {
+                return false;
+            };
+            if found & bit != 0 {
+                return false;
+            }
+            found |= bit;
+            asked.is_shown = true;
+            is_called_otherwise |= asked.name != *description;
+            if values.len() > 1 {
+                *values = each_once(std::mem::take(values));
+            }
+        }
+        if is_called_otherwise {
+            for (description, _) in attributes {
+                let place = self.only_meaning(description);
+                if let Some(asked) = place.and_then(|place| self.asked.get(place)) {
+                    *description = Arc::clone(&asked.name);
+                }
+            }
+        }
+        true
+    }
+
+    /// The place of the only attribute that a description means, and means exactly.
+    fn only_meaning(&mut self, sent: &str) -> Option<usize> {
+        match *self.meanings(sent) {
+            [
+                Meaning {
+                    place,
+                    is_exact: true,
+                },
+            ] => Some(place),
+            _ => None,
         }
     }
 
@@ -208,7 +262,7 @@ impl Description {
 }
 
 /// Equal values are one value; the first of them keeps its place.
-fn each_once(mut values: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+fn each_once(mut values: Values) -> Values {
     if values.len() < 2 {
         return values;
     }
@@ -224,6 +278,8 @@ fn each_once(mut values: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
     use super::*;
 
     fn schema() -> Option<Arc<Schema>> {
@@ -250,8 +306,8 @@ mod tests {
         };
         let attributes = attributes
             .iter()
-            .map(|(name, values)| ((*name).to_owned(), bytes(values)));
-        Entry::new("uid=x".into(), attributes.collect())
+            .map(|(name, values)| (*name, bytes(values)));
+        Entry::showing("uid=x", attributes)
     }
 
     fn values(entry: &Entry, name: &str) -> Vec<String> {
@@ -343,5 +399,32 @@ mod tests {
                 others
             }]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_named_in_place_is_what_is_found_otherwise(
+            attributes in proptest::collection::vec(
+                (
+                    prop::sample::select(&["sn", "SN", "sn;lang-ja", "surname", "mail", "gn", "givenName", "name"][..]),
+                    proptest::collection::vec(prop::sample::select(&["a", "b", "c"][..]), 0..4),
+                ),
+                0..5,
+            ),
+            has_schema in any::<bool>(),
+        ) {
+            let asked = ["sn", "mail", "givenName"];
+            let attributes: Vec<(&str, &[&str])> =
+                attributes.iter().map(|(name, values)| (*name, &values[..])).collect();
+            // An attribute that was not asked for is nobody's.
+            let with_another = [&attributes[..], &[("badge", &["1"][..])]].concat();
+            let schema = || has_schema.then(schema).flatten();
+            let resolved = names(&asked, schema()).resolve(entry(&attributes));
+            let otherwise = names(&asked, schema()).resolve(entry(&with_another));
+            for name in asked {
+                prop_assert_eq!(values(&resolved, name), values(&otherwise, name));
+            }
+            prop_assert!(resolved.attributes().iter().all(|(name, _)| asked.contains(&&**name)));
+        }
     }
 }

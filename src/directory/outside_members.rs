@@ -98,10 +98,7 @@ mod tests {
     fn what_is_an_account() {
         let entry = |classes: &[&str]| {
             let values = classes.iter().map(|class| class.as_bytes().to_vec());
-            Entry::new(
-                "cn=x".into(),
-                vec![("objectClass".into(), values.collect())],
-            )
+            Entry::showing("cn=x", [("objectClass", values.collect())])
         };
         for (classes, is) in [
             (

@@ -205,9 +205,9 @@ mod tests {
 
     fn context(name: &str, flags: Option<&str>) -> NamingContext {
         let value = |text: &str| vec![text.as_bytes().to_vec()];
-        let mut values = vec![(NAME.to_owned(), value(name))];
-        values.extend(flags.map(|flags| (FLAGS.to_owned(), value(flags))));
-        let entry = Entry::new("cn=x".into(), values);
+        let mut values = vec![(NAME, value(name))];
+        values.extend(flags.map(|flags| (FLAGS, value(flags))));
+        let entry = Entry::showing("cn=x", values);
         let (dn, name) = NamingContext::names(&entry).unwrap();
         NamingContext {
             dn,

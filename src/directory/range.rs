@@ -3,7 +3,7 @@
 //! no value escapes when one before it is removed meanwhile.
 
 use super::{budget::Budget, connection::Connection, error::DirectoryError, lookup::look};
-use crate::model::entry::{Entry, of_bytes};
+use crate::model::entry::{Entry, Values, of_bytes};
 
 /// The most values of one attribute.
 const MAX_VALUES: usize = 1_000_000;
@@ -43,7 +43,7 @@ pub(super) fn started(entry: &mut Entry) -> Result<Vec<Gap>, String> {
             });
         }
         plain.push(range.name.clone());
-        *description = range.name;
+        *description = range.name.into();
     }
     // Active Directory returns the plain attribute as well, without values.
     for name in plain {
@@ -84,7 +84,7 @@ pub(super) async fn complete(
 
 /// What follows the values of an attribute that are known.
 struct Part {
-    values: Vec<Vec<u8>>,
+    values: Values,
     is_last: bool,
 }
 
@@ -145,7 +145,7 @@ async fn next_part(
 }
 
 /// The values of an attribute that an entry has under this name.
-fn values_of<'e>(entry: &'e mut Entry, name: &str) -> Option<&'e mut Vec<Vec<u8>>> {
+fn values_of<'e>(entry: &'e mut Entry, name: &str) -> Option<&'e mut Values> {
     let mut attributes = entry.attributes_mut().iter_mut();
     attributes
         .find(|(description, _)| description.eq_ignore_ascii_case(name))
@@ -212,13 +212,9 @@ mod tests {
     use super::*;
 
     fn entry(attributes: &[(&str, usize)]) -> Entry {
-        Entry::new(
-            "cn=x".into(),
-            attributes
-                .iter()
-                .map(|(name, count)| ((*name).into(), vec![b"v".to_vec(); *count]))
-                .collect(),
-        )
+        let attributes = attributes.iter();
+        let attributes = attributes.map(|(name, count)| (*name, vec![b"v".to_vec(); *count]));
+        Entry::showing("cn=x", attributes)
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //! made.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
 
+use foldhash::HashSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{

@@ -1,6 +1,8 @@
 //! What a complete read returned, and which attribute identifies the entries.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::{HashSet, HashSetExt};
 
 use super::{
     group_graph::{GroupsRead, Memberships},

@@ -268,13 +268,9 @@ mod tests {
     use super::*;
 
     fn kind(values: &[(&str, &str)]) -> ServerKind {
-        let attribute =
-            |(name, value): &(&str, &str)| (name.to_string(), vec![value.as_bytes().to_vec()]);
-        RootDse::of(&Entry::new(
-            String::new(),
-            values.iter().map(attribute).collect(),
-        ))
-        .kind
+        let values = values.iter();
+        let values = values.map(|(name, value)| (*name, vec![value.as_bytes().to_vec()]));
+        RootDse::of(&Entry::showing("", values)).kind
     }
 
     #[test]

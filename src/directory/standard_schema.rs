@@ -86,7 +86,7 @@ mod tests {
             assert_eq!(schema.find(name).unwrap().name(), name);
         }
         assert!(standard_schema(ServerKind::Samba).is_none());
-        let odd = Entry::new("cn=x".into(), vec![("attributeTypes".into(), vec![])]);
+        let odd = Entry::showing("cn=x", [("attributeTypes", vec![])]);
         assert!(schema_of([&odd]).is_none());
     }
 }

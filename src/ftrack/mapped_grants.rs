@@ -1,10 +1,9 @@
 //! What a job gives and takes: which security roles, projects and groups that is, and who has what of
 //! it.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::{
     error::{FtrackError, FtrackErrorKind},

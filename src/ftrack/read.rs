@@ -213,7 +213,7 @@ pub async fn read_some(
     let asked: Vec<EntityId> = ids.iter().cloned().collect();
     let of_grants = async {
         let grants = mapped_grants(reader, wanted, until).await?;
-        let mut held = Held::new();
+        let mut held = Held::default();
         for users in asked.chunks(users_a_call(reader)) {
             held.extend(mapped_grants::of_some(reader, &grants, users, until).await?);
         }

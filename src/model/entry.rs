@@ -1,9 +1,13 @@
 //! Entries, their values, and the permanent id. No I/O.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, sync::Arc};
 
-/// Attribute descriptions with their values, byte for byte.
-pub type Attributes = Vec<(String, Vec<Vec<u8>>)>;
+use smallvec::SmallVec;
+
+/// The values of an attribute, byte for byte; most attributes have one.
+pub type Values = SmallVec<[Vec<u8>; 1]>;
+/// Attribute descriptions, which entries share, with their values.
+pub type Attributes = Vec<(Arc<str>, Values)>;
 
 /// One entry as the server returned it, with the requested attributes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,9 +43,9 @@ impl Kept for String {
 impl Kept for Entry {
     fn size(&self) -> usize {
         let value = |value: &Vec<u8>| size_of::<Vec<u8>>() + of_bytes(value.len());
-        let attribute = |(name, values): &(String, Vec<Vec<u8>>)| {
+        let attribute = |(name, values): &(Arc<str>, Values)| {
             let values: usize = values.iter().map(value).sum();
-            size_of::<(String, Vec<Vec<u8>>)>() + of_bytes(name.len()) + values
+            size_of::<(Arc<str>, Values)>() + of_bytes(name.len()) + values
         };
         let attributes: usize = self.attributes.iter().map(attribute).sum();
         size_of::<Self>() + of_bytes(self.dn.len()) + attributes
@@ -72,6 +76,17 @@ impl Entry {
             attributes,
             is_too_large: false,
         }
+    }
+
+    /// An entry with this DN and these attributes.
+    #[cfg(test)]
+    pub(crate) fn showing<N: Into<Arc<str>>>(
+        dn: &str,
+        attributes: impl IntoIterator<Item = (N, Vec<Vec<u8>>)>,
+    ) -> Self {
+        let attributes = attributes.into_iter();
+        let attributes = attributes.map(|(name, values)| (name.into(), values.into()));
+        Self::new(dn.to_owned(), attributes.collect())
     }
 
     /// The same entry of which everything else was too large to be read.
@@ -127,7 +142,11 @@ impl Entry {
     pub fn values(&self, name: &str) -> &[Vec<u8>] {
         self.attributes
             .iter()
-            .find(|(description, _)| description.eq_ignore_ascii_case(name))
+            .find(|(description, _)| {
+                // Mostly they are written as they were asked for, which is compared at once.
+                description.len() == name.len()
+                    && (**description == *name || description.eq_ignore_ascii_case(name))
+            })
             .map_or(&[], |(_, values)| values.as_slice())
     }
 }
@@ -145,6 +164,17 @@ impl DirectoryId {
         let printable = (1..=LONGEST_ID).contains(&canonical.len())
             && canonical.bytes().all(|byte| byte.is_ascii_graphic());
         printable.then(|| Self(canonical.into()))
+    }
+
+    /// How it begins: of two ids, the lesser one has the lesser beginning, or the same.
+    #[must_use]
+    pub fn beginning(&self) -> u128 {
+        let mut first = [0; 16];
+        first
+            .iter_mut()
+            .zip(self.0.bytes())
+            .for_each(|(place, byte)| *place = byte);
+        u128::from_be_bytes(first)
     }
 
     /// The canonical text.

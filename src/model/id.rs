@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     fn entry(name: &str, value: &[u8]) -> Entry {
-        Entry::new("cn=x".into(), vec![(name.into(), vec![value.to_vec()])])
+        Entry::showing("cn=x", [(name, vec![value.to_vec()])])
     }
 
     #[test]
@@ -239,17 +239,15 @@ mod tests {
 
     #[test]
     fn several_values_identify_nobody() {
-        let twice = Entry::new(
-            "cn=x".into(),
-            vec![("badge".into(), vec![b"1".to_vec(), b"2".to_vec()])],
-        );
+        let values = vec![b"1".to_vec(), b"2".to_vec()];
+        let twice = Entry::showing("cn=x", [("badge", values)]);
         let badge = IdAttribute::named("badge");
         assert_eq!(badge.read(&twice), Err(2));
         assert!(badge.of(&twice).is_none());
         // One value in two spellings, as servers may send it twice.
         let uuid = "0a1b2c3d-0000-0000-0000-00000000000f";
         let values = [uuid, &uuid.to_uppercase()].map(|value| value.as_bytes().to_vec());
-        let twice = Entry::new("cn=x".into(), vec![("entryUUID".into(), values.to_vec())]);
+        let twice = Entry::showing("cn=x", [("entryUUID", values.to_vec())]);
         let id = IdAttribute::EntryUuid.of(&twice).unwrap();
         assert_eq!(id.as_str(), uuid);
     }

@@ -1,7 +1,9 @@
 //! Who the people are whose users are to be deactivated: names and mail addresses from ftrack, and
 //! the DNs that earlier runs saved.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use foldhash::HashMap;
 
 use super::{RunContext, failure::Failure, ldap_work::LdapWork};
 use crate::{

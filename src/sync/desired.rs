@@ -1,9 +1,11 @@
 //! The desired state according to the directory: people, and everybody who was seen at all.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+
+use foldhash::{HashMap, HashMapExt, HashSet};
 
 use super::extent::Extent;
 use crate::{
@@ -212,6 +214,8 @@ impl Desired {
             .collect();
         desired.are_usable(limits.unusable)?;
         desired.skipped.append(&mut alias_entries);
+        // By the beginnings of the ids first, which are compared and moved at less cost than people.
+        desired.people.sort_by_cached_key(|(id, _)| id.beginning());
         desired.people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         desired.notes_of_several = (desired.notes.len(), noted.of_several(desired.entries));
         desired.notes.extend(noted.notes(desired.entries));

@@ -1,7 +1,9 @@
 //! Which of the job's security roles and memberships a user is to be given, and which to be deprived
 //! of. No I/O.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::rules::Rules;
 use crate::{

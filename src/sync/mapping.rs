@@ -165,6 +165,10 @@ impl Mapping {
         let mut person = Person::unmapped(&entry.dn, self.custom_keys.len());
         let mut several = Several::default();
         for (place, rule) in &self.rules {
+            if let Some(value) = plain_value(entry, &rule.from, *place) {
+                person.put(*place, value);
+                continue;
+            }
             let is_required = rule.required || *place == Place::Username;
             match given(entry, &rule.from, &mut several)? {
                 Given::Values(values) => {
@@ -195,6 +199,23 @@ impl Mapping {
         }
         person.several = (several != Several::default()).then(|| Box::new(several));
         Ok(person)
+    }
+}
+
+/// The value of an attribute that has one, already in the form that ftrack gets, as most are: what
+/// all the steps for other values would leave of it.
+fn plain_value<'e>(entry: &'e Entry, source: &Source, place: Place) -> Option<&'e str> {
+    let Source::Attribute(name) = source else {
+        return None;
+    };
+    let [value] = entry.values(name) else {
+        return None;
+    };
+    match std::str::from_utf8(value).map(one_line) {
+        Ok(Cow::Borrowed(text)) if !text.is_empty() && acceptable(place, text).is_ok() => {
+            Some(text)
+        }
+        Ok(Cow::Borrowed(_) | Cow::Owned(_)) | Err(_) => None,
     }
 }
 
@@ -382,11 +403,14 @@ fn acceptable_ones(place: Place, values: Vec<String>) -> Result<Vec<String>, Unu
 /// Whether a text is printable ASCII without blanks that would be removed, as most are: then it is in
 /// NFC, trimmed, and on one line.
 fn is_plain_line(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let is_plain = bytes
-        .iter()
-        .all(|byte| byte.is_ascii_graphic() || *byte == b' ');
-    is_plain && !bytes.starts_with(b" ") && !bytes.ends_with(b" ") && !text.contains("  ")
+    let mut before = b' ';
+    for byte in text.bytes() {
+        if !byte.is_ascii_graphic() && (byte != b' ' || before == b' ') {
+            return false;
+        }
+        before = byte;
+    }
+    before != b' ' || text.is_empty()
 }
 
 /// A text in NFC, trimmed, with every run of control characters and blanks replaced by one space.
@@ -427,7 +451,12 @@ fn acceptable(place: Place, text: &str) -> Result<(), Unusable> {
         Place::FullName => "full_name",
         Place::Custom(_) => return Ok(()),
     };
-    let characters = text.chars().count();
+    // No text has more characters than bytes.
+    let characters = if text.len() > LONGEST {
+        text.chars().count()
+    } else {
+        0
+    };
     if characters > LONGEST {
         return Err(Unusable::invalid(format!(
             "its {what} is {characters} characters long; ftrack accepts {LONGEST}"

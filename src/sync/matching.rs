@@ -3,10 +3,12 @@
 
 use std::{
     borrow::{Borrow, Cow},
-    collections::{HashMap, hash_map::Entry},
+    collections::hash_map::Entry,
     hash::Hash,
     ptr, slice,
 };
+
+use foldhash::{HashMap, HashMapExt};
 
 use chrono::{DateTime, Utc};
 

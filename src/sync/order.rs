@@ -2,7 +2,9 @@
 //! before the one that takes it, and swaps go together. Users are created in the order of their logins,
 //! so that where seats run out, it is not chance who gets one.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
+
+use foldhash::{HashMap, HashMapExt, HashSet};
 
 use petgraph::{algo::kosaraju_scc, graph::DiGraph};
 

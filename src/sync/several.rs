@@ -1,7 +1,7 @@
 //! Rules that give several values, since LDAP attributes are sets: what ftrack has is kept as long
 //! as it is among them. No I/O.
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt};
 
 use super::{
     choice::{Choice, Place, Several, split_at_last_space},

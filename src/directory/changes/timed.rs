@@ -231,8 +231,8 @@ mod tests {
     use super::*;
 
     fn dated(uid: usize, time: &str) -> Dated {
-        let attributes = vec![(TIME.to_owned(), vec![time.as_bytes().to_vec()])];
-        let entry = Entry::new(format!("uid=u{uid},dc=test"), attributes);
+        let attributes = [(TIME, vec![time.as_bytes().to_vec()])];
+        let entry = Entry::showing(&format!("uid=u{uid},dc=test"), attributes);
         Dated::of(&entry, EntryIds::None)
     }
 

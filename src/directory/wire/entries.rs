@@ -5,6 +5,8 @@
 //! synchronization matters (RFC 4533). So does what is not built like an entry: the reasons for
 //! refusing a message are there.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
         message::ENTRY,
         too_large::MARK,
     },
-    model::entry::{Attributes, Entry},
+    model::entry::{Attributes, Entry, Values},
 };
 
 /// More than a message id takes, with a length of eight bytes.
@@ -61,8 +63,47 @@ pub(super) struct Found {
     pub elements: u32,
 }
 
+/// The most descriptions that are remembered, and the longest of them, in bytes.
+const MOST_KNOWN: usize = 64;
+const LONGEST_KNOWN: usize = 256;
+
+/// The descriptions of attributes that a server sent, so that its entries share them.
+#[derive(Debug, Default)]
+pub(super) struct Descriptions {
+    known: Vec<Arc<str>>,
+    /// The place of the one that is probably next.
+    next: usize,
+}
+
+impl Descriptions {
+    /// A description as a text; none where it is not one.
+    fn of(&mut self, sent: &[u8]) -> Option<Arc<str>> {
+        let is = |known: &Arc<str>| known.as_bytes() == sent;
+        // Most entries have the same attributes in the same order.
+        let place = match self.known.get(self.next) {
+            Some(known) if is(known) => Some(self.next),
+            Some(_) | None => self.known.iter().position(is),
+        };
+        if let Some((place, known)) = place.and_then(|place| Some((place, self.known.get(place)?)))
+        {
+            self.next = place + 1;
+            return Some(Arc::clone(known));
+        }
+        let new: Arc<str> = std::str::from_utf8(sent).ok()?.into();
+        if self.known.len() < MOST_KNOWN && sent.len() <= LONGEST_KNOWN {
+            self.known.push(Arc::clone(&new));
+        }
+        Some(new)
+    }
+}
+
 /// Reads the first message, of at most so many bytes and elements.
-pub(super) fn start(bytes: &[u8], longest: u64, most_elements: u32) -> Start {
+pub(super) fn start(
+    bytes: &[u8],
+    longest: u64,
+    most_elements: u32,
+    descriptions: &mut Descriptions,
+) -> Start {
     let Some(message) = element(bytes) else {
         return match bytes {
             [0x30] => Start::Unfinished,
@@ -86,7 +127,7 @@ pub(super) fn start(bytes: &[u8], longest: u64, most_elements: u32) -> Start {
             Start::Other
         };
     }
-    match of_message(message.content, most_elements) {
+    match of_message(message.content, most_elements, descriptions) {
         Some((id, entry, elements)) => Start::Entry(Found {
             id,
             entry,
@@ -105,7 +146,11 @@ fn kind(content: &[u8]) -> Option<u8> {
 
 /// The entry in a message that contains nothing else, with the message's id, and the number of
 /// elements.
-fn of_message(content: &[u8], most_elements: u32) -> Option<(i32, Entry, u32)> {
+fn of_message(
+    content: &[u8],
+    most_elements: u32,
+    descriptions: &mut Descriptions,
+) -> Option<(i32, Entry, u32)> {
     let id = element(content).filter(|id| id.is_whole && id.tag == 0x02)?;
     let operation = element(id.rest).filter(|operation| {
         operation.tag == ENTRY && operation.is_whole && operation.rest.is_empty()
@@ -122,7 +167,8 @@ fn of_message(content: &[u8], most_elements: u32) -> Option<(i32, Entry, u32)> {
         count: 3,
         most: most_elements,
     };
-    let entry = of_operation(operation.content, &mut elements).filter(|_| number != 0)?;
+    let entry =
+        of_operation(operation.content, &mut elements, descriptions).filter(|_| number != 0)?;
     Some((number, entry, elements.count))
 }
 
@@ -141,11 +187,16 @@ impl Elements {
 }
 
 /// RFC 4511 section 4.5.2: a DN, and a list of descriptions with their values.
-fn of_operation(content: &[u8], elements: &mut Elements) -> Option<Entry> {
+fn of_operation(
+    content: &[u8],
+    elements: &mut Elements,
+    descriptions: &mut Descriptions,
+) -> Option<Entry> {
     let dn = elements.take(element(content), 0x04)?;
     let list = elements.take(element(dn.rest), 0x30)?;
     let mut rest = list.content;
-    let mut attributes = Attributes::new();
+    let mut attributes = Attributes::with_capacity(Parts(rest).count());
+    descriptions.next = 0;
     while !rest.is_empty() {
         let attribute = elements.take(element(rest), 0x30)?;
         let name = elements.take(element(attribute.content), 0x04)?;
@@ -154,15 +205,15 @@ fn of_operation(content: &[u8], elements: &mut Elements) -> Option<Entry> {
             return None;
         }
         let values = values(set.content, elements)?;
-        attributes.push((std::str::from_utf8(name.content).ok()?.to_owned(), values));
+        attributes.push((descriptions.of(name.content)?, values));
         rest = attribute.rest;
     }
     let dn = String::from_utf8_lossy(dn.content).into_owned();
     list.rest.is_empty().then(|| as_read(dn, attributes))
 }
 
-fn values(set: &[u8], elements: &mut Elements) -> Option<Vec<Vec<u8>>> {
-    let mut values = Vec::with_capacity(Parts(set).count());
+fn values(set: &[u8], elements: &mut Elements) -> Option<Values> {
+    let mut values = Values::with_capacity(Parts(set).count());
     let mut rest = set;
     while !rest.is_empty() {
         let value = elements.take(element(rest), 0x04)?;
@@ -175,7 +226,7 @@ fn values(set: &[u8], elements: &mut Elements) -> Option<Vec<Vec<u8>>> {
 /// The entry of this DN and these attributes, or the one in whose place they were passed on.
 pub(in crate::directory) fn as_read(dn: String, attributes: Attributes) -> Entry {
     match attributes.as_slice() {
-        [(name, _)] if name == MARK => Entry::new(dn, Vec::new()).too_large(),
+        [(name, _)] if **name == *MARK => Entry::new(dn, Vec::new()).too_large(),
         _ => Entry::new(dn, attributes),
     }
 }
@@ -223,8 +274,12 @@ mod tests {
         decode(operation)
     }
 
+    fn first(bytes: &[u8], longest: u64, most_elements: u32) -> Start {
+        start(bytes, longest, most_elements, &mut Descriptions::default())
+    }
+
     fn found(bytes: &[u8]) -> Option<Found> {
-        match start(bytes, 1 << 20, 1000) {
+        match first(bytes, 1 << 20, 1000) {
             Start::Entry(found) => Some(found),
             Start::Unfinished | Start::Other => None,
         }
@@ -248,7 +303,7 @@ mod tests {
             let after = [&bytes[..], &[0x30]].concat();
             let found = found(&after).unwrap();
             prop_assert_eq!((found.id, found.bytes), (id, bytes.len()));
-            prop_assert_eq!(&found.entry, &Entry::new(dn, attributes));
+            prop_assert_eq!(&found.entry, &Entry::showing(&dn, attributes));
             prop_assert_eq!(Some(found.entry), by_the_library(&bytes));
         }
 
@@ -271,7 +326,7 @@ mod tests {
         fn a_part_of_an_entry_is_unfinished(attributes in attributes(), form in 0_u8..3) {
             let bytes = message(&[7], "cn=x", &attributes, form);
             for end in 1..bytes.len() {
-                prop_assert_eq!(start(&bytes[..end], 1 << 20, 1000), Start::Unfinished, "{}", end);
+                prop_assert_eq!(first(&bytes[..end], 1 << 20, 1000), Start::Unfinished, "{}", end);
             }
         }
     }
@@ -295,19 +350,19 @@ mod tests {
             0,
         );
         for bytes in [&with_controls, &of_nobody, &negative, &done] {
-            assert_eq!(start(bytes, 1 << 20, 1000), Start::Other, "{bytes:02x?}");
+            assert_eq!(first(bytes, 1 << 20, 1000), Start::Other, "{bytes:02x?}");
         }
         // Of which only the beginning has arrived.
-        assert_eq!(start(&done[..6], 1 << 20, 1000), Start::Other);
+        assert_eq!(first(&done[..6], 1 << 20, 1000), Start::Other);
         for bytes in [&[0x30, 0x80][..], &[0x30, 0x89], &[0x48], b"HTTP/1.1"] {
-            assert_eq!(start(bytes, 1 << 20, 1000), Start::Other, "{bytes:02x?}");
+            assert_eq!(first(bytes, 1 << 20, 1000), Start::Other, "{bytes:02x?}");
         }
         // Too long, and too many elements.
         let length = plain.len() as u64 - 2;
-        assert!(matches!(start(&plain, length, 10), Start::Entry(_)));
-        assert_eq!(start(&plain, length - 1, 10), Start::Other);
-        assert!(matches!(start(&plain, length, 9), Start::Entry(_)));
-        assert_eq!(start(&plain, length, 8), Start::Other);
+        assert!(matches!(first(&plain, length, 10), Start::Entry(_)));
+        assert_eq!(first(&plain, length - 1, 10), Start::Other);
+        assert!(matches!(first(&plain, length, 9), Start::Entry(_)));
+        assert_eq!(first(&plain, length, 8), Start::Other);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
     directory::{
         error::DirectoryError,
         wire::{
-            entries::{Batch, Start, ToSearch, start},
+            entries::{Batch, Descriptions, Start, ToSearch, start},
             gate::{Gate, cost},
             message,
             message::Fault,
@@ -139,6 +139,7 @@ where
             gate: &gate,
             framing: Framing::default(),
             unfinished: Vec::new(),
+            descriptions: Descriptions::default(),
         };
         tokio::select! {
             ended = inbound.carry(&mut from_network, &unanswered) => { let _ = reason.set(ended); }
@@ -161,6 +162,7 @@ struct Inbound<'g, W> {
     framing: Framing,
     /// The beginning of an entry.
     unfinished: Vec<u8>,
+    descriptions: Descriptions,
 }
 
 impl<W: AsyncWrite + Unpin> Inbound<'_, W> {
@@ -216,7 +218,7 @@ impl<W: AsyncWrite + Unpin> Inbound<'_, W> {
         let (mut entries, mut cost_of_all) = (Vec::new(), 0);
         while !rest.is_empty() {
             if self.framing.is_between_messages() {
-                match start(rest, MAX_MESSAGE, MAX_ELEMENTS) {
+                match start(rest, MAX_MESSAGE, MAX_ELEMENTS, &mut self.descriptions) {
                     Start::Entry(found) => {
                         cost_of_all += cost(found.bytes as u64, found.elements);
                         entries.push((found.id, found.entry));

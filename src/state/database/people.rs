@@ -1,9 +1,8 @@
 //! The DNs of a job's people, as the last run that wrote saw them.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
+
+use foldhash::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 

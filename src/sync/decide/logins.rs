@@ -1,7 +1,7 @@
 //! Logins that are in use: changes that cannot get theirs are skipped, and those that depend on
 //! them.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use super::{Decider, Draft};
 use crate::{

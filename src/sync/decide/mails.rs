@@ -1,7 +1,9 @@
 //! People whose mail addresses are missing, or those of others as well: they get their users all the
 //! same, and somebody should know.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{collections::BTreeMap, ptr};
+
+use foldhash::{HashSet, HashSetExt};
 
 use super::Decider;
 use crate::{
@@ -25,9 +27,11 @@ impl Decider<'_, '_> {
             return;
         }
         // Somebody may be decided about twice: for a login that is taken, and for everything else.
-        let people: BTreeMap<_, &Person> = self.plan.decisions.iter().filter_map(served).collect();
-        let mut people: Vec<&Person> = people.into_values().collect();
-        people.sort_unstable_by_key(|person| &person.username);
+        let mut seen = HashSet::with_capacity(self.plan.decisions.len());
+        let served = self.plan.decisions.iter().filter_map(served);
+        let people: Vec<&Person> = served
+            .filter(|person| seen.insert(ptr::from_ref(*person)))
+            .collect();
         let notices = without_mail(&people)
             .into_iter()
             .chain(of_one_mail(&people));
@@ -36,8 +40,8 @@ impl Decider<'_, '_> {
 }
 
 /// The person, where the decision is about one who has an active user of the job or gets one.
-fn served<'a>(decision: &Decision<'a>) -> Option<(&'a str, &'a Person)> {
-    let Who::Person((id, person)) = decision.who else {
+fn served<'a>(decision: &Decision<'a>) -> Option<&'a Person> {
+    let Who::Person((_, person)) = decision.who else {
         return None;
     };
     let is_served = match &decision.outcome {
@@ -45,7 +49,7 @@ fn served<'a>(decision: &Decision<'a>) -> Option<(&'a str, &'a Person)> {
         Outcome::Change(change) => change.action != Action::Deactivate,
         Outcome::Skipped | Outcome::LeftAlone | Outcome::Waiting => false,
     };
-    is_served.then_some((id.as_str(), person))
+    is_served.then_some(person)
 }
 
 fn mail(person: &Person) -> Option<&str> {
@@ -57,34 +61,47 @@ fn mail(person: &Person) -> Option<&str> {
 
 /// Where nobody has one, no rule asks for it, or that is said of the rule.
 fn without_mail(people: &[&Person]) -> Option<String> {
-    let without = || people.iter().filter(|person| mail(person).is_none());
-    let number = without().count();
+    let without = people.iter().filter(|person| mail(person).is_none());
+    let mut logins: Vec<&str> = without.map(|person| &*person.username).collect();
+    logins.sort_unstable();
+    let number = logins.len();
     if number == 0 || number == people.len() {
         return None;
     }
-    let logins = without().map(|person| &*person.username);
     Some(format!(
         "{number} of {} people have no mail address in the directory, so ftrack gets none from it: {}",
         people.len(),
-        named(logins, NAMED)
+        named(logins.into_iter(), NAMED)
     ))
 }
 
-fn of_one_mail(people: &[&Person]) -> Option<String> {
-    let mut of_mails: BTreeMap<Cow<'_, str>, Vec<&Person>> = BTreeMap::new();
-    for person in people {
-        if let Some(mail) = mail(person) {
-            of_mails.entry(fold(mail)).or_default().push(person);
+fn of_one_mail<'p>(people: &[&'p Person]) -> Option<String> {
+    // Nearly everybody has an address alone.
+    let (mut seen, mut of_several) = (HashSet::with_capacity(people.len()), BTreeMap::new());
+    let folded = |person: &&'p Person| mail(person).map(fold);
+    for mail in people.iter().filter_map(folded) {
+        if !seen.insert(mail.clone()) {
+            of_several.insert(mail, Vec::new());
         }
     }
-    let shared = || of_mails.values().filter(|people| people.len() > 1);
-    let is_one = match shared().count() {
-        0 => return None,
+    if of_several.is_empty() {
+        return None;
+    }
+    for person in people {
+        if let Some(people) = folded(person).and_then(|mail| of_several.get_mut(&mail)) {
+            people.push(*person);
+        }
+    }
+    for people in of_several.values_mut() {
+        people.sort_unstable_by_key(|person| &person.username);
+    }
+    let is_one = match of_several.len() {
         1 => "1 mail address is that".to_owned(),
         many => format!("{many} mail addresses are those"),
     };
-    let told: Vec<String> = shared()
-        .map(|people| {
+    let described: Vec<String> = of_several
+        .values()
+        .map(|people: &Vec<&Person>| {
             let mail = people.iter().find_map(|person| mail(person));
             let logins = people.iter().map(|person| &*person.username);
             let logins = named(logins, OF_ONE_ADDRESS);
@@ -93,7 +110,7 @@ fn of_one_mail(people: &[&Person]) -> Option<String> {
         .collect();
     Some(format!(
         "{is_one} of several people, whose users all get it: {}",
-        named(told.iter().map(String::as_str), NAMED)
+        named(described.iter().map(String::as_str), NAMED)
     ))
 }
 

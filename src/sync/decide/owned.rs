@@ -1,10 +1,9 @@
 //! The users that the job owns, counted in one pass; those whose people the reading does not show
 //! are examined further.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    ptr,
-};
+use std::{collections::BTreeMap, ptr};
+
+use foldhash::{HashMap, HashMapExt, HashSet};
 
 use chrono::{DateTime, Utc};
 

@@ -2,7 +2,9 @@
 //! with an entry that has another id. The former user is proposed to them, and never given without a
 //! person's approval.
 
-use std::{collections::HashMap, fmt, ptr};
+use std::{fmt, ptr};
+
+use foldhash::{HashMap, HashMapExt};
 
 use serde_json::Value;
 

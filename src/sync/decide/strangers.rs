@@ -1,10 +1,9 @@
 //! Whether a reading shows the job's own people: where most of them have users that are not the
 //! job's, something else is wrong.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap},
-};
+use std::{borrow::Cow, collections::BTreeMap};
+
+use foldhash::HashMap;
 
 use super::PlanRefused;
 use crate::{

@@ -1,6 +1,8 @@
 //! Entries that were most likely made again, and second users for people who have one already.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::{Decider, Evidence, Matched};
 use crate::{

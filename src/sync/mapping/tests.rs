@@ -1,6 +1,6 @@
 //! What entries are mapped to.
 #![allow(clippy::unwrap_used)]
-use proptest::prelude::{Just, Strategy as _};
+use proptest::prelude::*;
 
 use super::*;
 use crate::{
@@ -25,14 +25,8 @@ fn mapped(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> Mapped {
         .collect();
     let attributes = attributes
         .iter()
-        .map(|(name, values)| {
-            (
-                (*name).to_owned(),
-                values.iter().map(|value| value.to_vec()).collect(),
-            )
-        })
-        .collect();
-    Mapping::new(&rules).map(&Entry::new("uid=x".into(), attributes))
+        .map(|(name, values)| (*name, values.iter().map(|value| value.to_vec()).collect()));
+    Mapping::new(&rules).map(&Entry::showing("uid=x", attributes))
 }
 
 fn person(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> Person {
@@ -234,4 +228,19 @@ fn a_template_that_does_not_end_leaves_the_entry_out() {
         ),
     ];
     assert!(skipped(&rules, &[("uid", &[b"a"])]).contains("the template for first_name fails"));
+}
+
+proptest! {
+    #[test]
+    fn a_value_that_comes_alone_is_mapped_as_one_that_comes_twice(
+        uid in "[ -~a-zé\u{301}\u{200b}\t]{0,12}", mail in "[ -~@.]{0,9}|[a-z]{1,4}@[a-z.]{1,5}",
+        name in any::<Vec<u8>>(), last in "\\PC{0,300}",
+    ) {
+        let rules = [("username", "uid"), ("email", "mail"), ("first_name", "givenName"), ("last_name", "sn")];
+        let values = [("uid", uid.as_bytes()), ("mail", mail.as_bytes()), ("givenName", &name[..]), ("sn", last.as_bytes())];
+        let once = values.each_ref().map(|(name, value)| (*name, std::slice::from_ref(value)));
+        let two = values.map(|(name, value)| (name, [value; 2]));
+        let twice = two.each_ref().map(|(name, values)| (*name, &values[..]));
+        prop_assert_eq!(mapped(&rules, &once), mapped(&rules, &twice));
+    }
 }
