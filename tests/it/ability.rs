@@ -12,7 +12,7 @@ use std::{
 /// Whether a test has to be left out for want of a program, which is said.
 pub fn must_skip(test: &str, programs: &[&str]) -> bool {
     let missing = programs.iter().find(|program| find(program).is_none());
-    said(
+    is_skipped(
         test,
         missing.map(|program| format!("there is no {program} on this machine")),
     )
@@ -30,7 +30,7 @@ pub fn must_skip_as_root(test: &str, programs: &[&str]) -> bool {
     };
     let may = fs::metadata("/proc/self").unwrap().uid() == 0 && mounts();
     must_skip(test, programs)
-        || said(
+        || is_skipped(
             test,
             (!may).then(|| "it needs root, and the right to mount".to_owned()),
         )
@@ -53,7 +53,7 @@ pub fn fake_time(test: &str) -> Option<PathBuf> {
     let found = folders
         .map(|folder| folder.join("faketime/libfaketimeMT.so.1"))
         .find(|library| library.is_file());
-    said(
+    is_skipped(
         test,
         found
             .is_none()
@@ -62,11 +62,12 @@ pub fn fake_time(test: &str) -> Option<PathBuf> {
     found
 }
 
+/// Whether there is a reason to leave a test out, which is said.
 #[allow(
     clippy::explicit_write,
     reason = "the test harness keeps what a passing test prints to itself"
 )]
-fn said(test: &str, reason: Option<String>) -> bool {
+pub fn is_skipped(test: &str, reason: Option<String>) -> bool {
     if let Some(reason) = &reason {
         writeln!(io::stderr(), "SKIPPED {test}: {reason}").unwrap();
     }

@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod image;
+mod kubernetes;
 mod monitoring;
 mod packages;
 
@@ -26,10 +27,6 @@ use image::{Image, PROGRAMS, USER};
 
 const COMPOSE: &str = include_str!("../../deploy/compose.yaml");
 const COMPOSE_CONFIG: &str = include_str!("../../deploy/etc/config.toml");
-const KUBERNETES: &str = include_str!("../../deploy/kubernetes.yaml");
-const SECRET: &str = include_str!("../../deploy/kubernetes-secret.yaml");
-const OVERLAY_CONFIG: &str = include_str!("../../deploy/overlay/config.yaml");
-const SERVICE_MONITOR: &str = include_str!("../../deploy/monitoring/service-monitor.yaml");
 const DOCKERFILE: &str = include_str!("../../deploy/Dockerfile");
 /// How a container is asked whether its daemon runs, whatever its configuration is by now.
 const HEALTH_CHECK: [&str; 4] = [
@@ -43,35 +40,13 @@ fn documents(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap()
 }
 
-/// All objects for Kubernetes.
-fn objects() -> Vec<Value> {
-    [KUBERNETES, SECRET, SERVICE_MONITOR]
-        .into_iter()
-        .flat_map(documents)
-        .collect()
-}
-
-/// The Kubernetes object of a kind.
-fn object(kind: &str) -> Value {
-    let mut objects: Vec<Value> = objects()
-        .into_iter()
-        .filter(|object| object["kind"] == kind)
-        .collect();
-    assert_eq!(objects.len(), 1, "{kind}");
-    objects.remove(0)
-}
-
 fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
 }
 
 #[test]
 fn each_configuration_is_valid_once_its_placeholders_are_replaced() {
-    let of_kubernetes = object("ConfigMap");
-    let of_overlay = documents(OVERLAY_CONFIG).remove(0);
-    let configurations = [&of_kubernetes, &of_overlay]
-        .map(|object| object["data"]["config.toml"].as_str().unwrap().to_owned());
-    for config in &configurations {
+    for config in [COMPOSE_CONFIG, kubernetes::CONFIG] {
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("config.toml"), config).unwrap();
         fs::write(folder.path().join("ftrack-api-key"), "replace-me\n").unwrap();
@@ -84,10 +59,6 @@ fn each_configuration_is_valid_once_its_placeholders_are_replaced() {
             .unwrap();
         assert!(!refused.status.success());
         let said = text(&refused);
-        let placeholders = config.matches("\"https://replace-me").count()
-            + config.matches("//ldap").count()
-            + config.matches("//dc").count();
-        assert_eq!(placeholders, 3, "{config}");
         for key in [
             "ftrack.server",
             "directories.studio.urls[0]",
@@ -100,34 +71,38 @@ fn each_configuration_is_valid_once_its_placeholders_are_replaced() {
         }
         let key = "contains the placeholder of an example; replace it";
         assert!(said.contains(key), "{said}");
+
+        let config = config.replace("replace-me", "studio");
+        let secrets = ["ftrack-api-key", "ldap-password", "coordinator-token"];
+        assert_valid(&config, &secrets, include_bytes!("certificates/ca.pem"));
     }
-    let [of_kubernetes, of_overlay] =
-        configurations.map(|config| config.replace("replace-me", "studio"));
-    for config in [COMPOSE_CONFIG, &of_kubernetes, &of_overlay] {
-        let folder = TempDir::new().unwrap();
-        fs::write(folder.path().join("config.toml"), config).unwrap();
-        let secrets = folder.path().join("secrets");
-        fs::create_dir(&secrets).unwrap();
-        for name in ["ftrack-api-key", "ldap-password", "coordinator-token"] {
-            fs::write(secrets.join(name), "a-secret-of-some-length\n").unwrap();
-        }
-        let authority = include_bytes!("certificates/ca.pem");
-        fs::write(folder.path().join("studio-ca.pem"), authority).unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"))
-            .env_clear()
-            .env("CREDENTIALS_DIRECTORY", &secrets)
-            .env("FTRACK_LDAP_SYNC_STATE_DIR", folder.path())
-            .arg("--config")
-            .arg(folder.path().join("config.toml"))
-            .args(["check", "--offline"])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}\n{config}", text(&output));
-        assert!(
-            config.contains("listen = \"0.0.0.0:9464\""),
-            "the probes come from outside the container"
-        );
+}
+
+/// Asserts that a configuration for a container is valid with these secrets, and with this certificate of
+/// an authority beside it.
+fn assert_valid(config: &str, secrets: &[&str], authority: &[u8]) {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("config.toml"), config).unwrap();
+    fs::write(folder.path().join("studio-ca.pem"), authority).unwrap();
+    let mounted = folder.path().join("secrets");
+    fs::create_dir(&mounted).unwrap();
+    for name in secrets {
+        fs::write(mounted.join(name), "a-secret-of-some-length\n").unwrap();
     }
+    let output = Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"))
+        .env_clear()
+        .env("CREDENTIALS_DIRECTORY", &mounted)
+        .env("FTRACK_LDAP_SYNC_STATE_DIR", folder.path())
+        .arg("--config")
+        .arg(folder.path().join("config.toml"))
+        .args(["check", "--offline"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}\n{config}", text(&output));
+    assert!(
+        config.contains("listen = \"0.0.0.0:9464\""),
+        "the probes come from outside the container"
+    );
 }
 
 #[test]
@@ -176,131 +151,6 @@ fn compose_locks_the_container_up() {
             .as_object()
             .unwrap()
             .contains_key("state")
-    );
-}
-
-#[test]
-fn kubernetes_runs_one_locked_up_pod_and_looks_after_it() {
-    let deployment = object("Deployment");
-    assert_eq!(deployment["spec"]["replicas"], 1);
-    assert_eq!(deployment["spec"]["strategy"], json!({"type": "Recreate"}));
-    assert_eq!(
-        deployment["spec"]["selector"]["matchLabels"],
-        deployment["spec"]["template"]["metadata"]["labels"]
-    );
-    let pod = &deployment["spec"]["template"]["spec"];
-    assert_eq!(
-        [
-            &pod["securityContext"]["runAsNonRoot"],
-            &pod["automountServiceAccountToken"]
-        ],
-        [true, false]
-    );
-    assert_eq!(pod["securityContext"]["runAsUser"].to_string(), USER);
-    assert_eq!(
-        pod["securityContext"]["seccompProfile"]["type"],
-        "RuntimeDefault"
-    );
-    assert_eq!(pod["containers"].as_array().unwrap().len(), 1);
-    let container = &pod["containers"][0];
-    assert_eq!(
-        container["securityContext"],
-        json!({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}})
-    );
-    assert_eq!(
-        container["livenessProbe"]["exec"]["command"],
-        json!(HEALTH_CHECK)
-    );
-    assert_eq!(
-        container["readinessProbe"]["httpGet"],
-        json!({"path": "/readyz", "port": "http"})
-    );
-    assert_eq!(
-        container["ports"],
-        json!([{"name": "http", "containerPort": 9464}])
-    );
-    assert!(container["resources"]["limits"]["memory"].is_string());
-
-    // Each volume is one that there is, of an object that there is.
-    let volumes = pod["volumes"].as_array().unwrap();
-    let mounted: Vec<&Value> = container["volumeMounts"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|mount| &mount["name"])
-        .collect();
-    assert_eq!(
-        mounted,
-        volumes
-            .iter()
-            .map(|volume| &volume["name"])
-            .collect::<Vec<_>>()
-    );
-    for (kind, reference) in [
-        ("ConfigMap", "/projected/sources/0/configMap/name"),
-        ("Secret", "/secret/secretName"),
-        ("PersistentVolumeClaim", "/persistentVolumeClaim/claimName"),
-    ] {
-        let named: Vec<&Value> = volumes
-            .iter()
-            .filter_map(|volume| volume.pointer(reference))
-            .collect();
-        assert_eq!(named, [&object(kind)["metadata"]["name"]]);
-    }
-    let namespace = &object("Namespace")["metadata"]["name"];
-    for object in objects()
-        .iter()
-        .filter(|object| object["kind"] != "Namespace")
-    {
-        assert_eq!(
-            &object["metadata"]["namespace"], namespace,
-            "{}",
-            object["kind"]
-        );
-    }
-}
-
-#[test]
-fn kubernetes_lets_in_and_out_what_is_needed_and_has_the_metrics_scraped() {
-    let labels = &object("Deployment")["spec"]["selector"]["matchLabels"];
-    let service = object("Service");
-    assert_eq!(&service["spec"]["selector"], labels);
-    assert_eq!(
-        service["spec"]["ports"],
-        json!([{"name": "http", "port": 9464, "targetPort": "http"}])
-    );
-    let monitor = object("ServiceMonitor");
-    assert_eq!(
-        monitor["spec"]["selector"]["matchLabels"],
-        service["metadata"]["labels"]
-    );
-    assert_eq!(monitor["spec"]["endpoints"][0]["port"], "http");
-    assert_eq!(monitor["spec"]["endpoints"][0]["path"], "/metrics");
-    assert_eq!(monitor["spec"]["endpoints"][0]["honorLabels"], true);
-    let policy = object("NetworkPolicy");
-    assert_eq!(&policy["spec"]["podSelector"]["matchLabels"], labels);
-    assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
-    assert_eq!(
-        policy["spec"]["ingress"][0]["ports"],
-        json!([{"port": "http"}])
-    );
-    let out: Vec<u64> = policy["spec"]["egress"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .flat_map(|rule| rule["ports"].as_array().unwrap())
-        .map(|port| port["port"].as_u64().unwrap())
-        .collect();
-    assert_eq!(out, [53, 53, 636, 389, 3269, 3268, 88, 88, 443, 465, 587]);
-    // A second `kubectl apply` of the rest does not put the placeholders back.
-    assert!(
-        documents(KUBERNETES)
-            .iter()
-            .all(|object| object["kind"] != "Secret")
-    );
-    assert_eq!(
-        object("Secret")["stringData"],
-        json!({"ldap-password": "replace-me", "ftrack-api-key": "replace-me"})
     );
 }
 

@@ -1,5 +1,5 @@
 //! The packages: what their metadata names is there, the program makes its own pages and completions, the
-//! scripts keep what a person wrote, and the manifests are whole.
+//! scripts keep what a person wrote.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,9 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use serde_json::Value;
-
-use super::{documents, text};
+use super::text;
 use crate::{
     ability::{must_skip, must_skip_as_root},
     readme::{Page, form},
@@ -466,75 +464,5 @@ fn the_scripts_of_packages_are_scripts() {
         text(&usage).contains("builds everything twice"),
         "{}",
         text(&usage)
-    );
-}
-
-#[test]
-fn the_overlay_replaces_parts_of_what_the_manifests_have() {
-    let overlay = documents(include_str!("../../../deploy/overlay/kustomization.yaml")).remove(0);
-    assert_eq!(overlay["resources"], serde_json::json!([".."]));
-    let base = documents(include_str!("../../../deploy/kubernetes.yaml"));
-    let deployment = base.iter().find(|object| object["kind"] == "Deployment");
-    let pod = &deployment.unwrap()["spec"]["template"]["spec"];
-    let image = pod["containers"][0]["image"].as_str().unwrap();
-    let replaced = overlay["images"][0]["name"].as_str().unwrap();
-    assert_eq!(image.rsplit_once(':').unwrap().0, replaced);
-    // What is mounted is what is generated, under the same name.
-    let generated = &overlay["configMapGenerator"][0];
-    assert_eq!(
-        pod["volumes"][0]["projected"]["sources"][1]["configMap"]["name"],
-        generated["name"]
-    );
-    assert_eq!(generated["options"]["disableNameSuffixHash"], true);
-    let patches = overlay["patches"].as_array().unwrap();
-    assert_eq!(patches.len(), 2);
-    for patch in patches {
-        let file = repository()
-            .join("deploy/overlay")
-            .join(patch["path"].as_str().unwrap());
-        for patch in documents(&fs::read_to_string(file).unwrap()) {
-            let same = |object: &&Value| {
-                object["kind"] == patch["kind"]
-                    && object["metadata"]["name"] == patch["metadata"]["name"]
-                    && object["metadata"]["namespace"] == patch["metadata"]["namespace"]
-            };
-            assert_eq!(base.iter().filter(same).count(), 1, "{patch}");
-        }
-    }
-}
-
-#[test]
-fn the_kustomization_is_the_manifests() {
-    let kustomization = documents(include_str!("../../../deploy/kustomization.yaml")).remove(0);
-    for resource in kustomization["resources"].as_array().unwrap() {
-        assert!(
-            repository()
-                .join("deploy")
-                .join(resource.as_str().unwrap())
-                .is_file(),
-            "{resource}"
-        );
-    }
-    if must_skip("the_kustomization_is_the_manifests", &["kubectl"]) {
-        return;
-    }
-    let built = Command::new("kubectl")
-        .arg("kustomize")
-        .arg(repository().join("deploy"))
-        .output()
-        .unwrap();
-    assert!(built.status.success(), "{}", text(&built));
-    let kinds = |text: &str| -> BTreeSet<String> {
-        let kind = |object: &Value| object["kind"].as_str().unwrap().to_owned();
-        documents(text).iter().map(kind).collect()
-    };
-    let built = kinds(&String::from_utf8(built.stdout).unwrap());
-    assert_eq!(
-        built,
-        kinds(include_str!("../../../deploy/kubernetes.yaml"))
-    );
-    assert!(
-        !built.contains("Secret"),
-        "placeholders would replace the real ones"
     );
 }
