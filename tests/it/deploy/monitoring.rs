@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -324,6 +325,50 @@ fn rsyslog_writes_a_line_for_each_change() {
     assert!(gone.contains(" cause=absent reason="), "{gone}");
     assert!(!gone.ends_with("reason="), "{gone}");
     assert_eq!(written.lines().count(), 3, "{written}");
+
+    // As logrotate empties it.
+    fs::write(&json, "").unwrap();
+    let applied = log.lines().find(|line| line.contains("change.applied"));
+    let applied = format!("{}\n", applied.unwrap());
+    let is_read_on = || {
+        let mut file = fs::OpenOptions::new().append(true).open(&json).unwrap();
+        file.write_all(applied.as_bytes()).unwrap();
+        fs::read_to_string(&changes).unwrap().lines().count() > 3
+    };
+    assert!(wait_until(Duration::from_secs(60), is_read_on));
+}
+
+#[test]
+fn prometheus_takes_the_settings_of_the_page() {
+    if must_skip("prometheus_takes_the_settings_of_the_page", &["promtool"]) {
+        return;
+    }
+    let settings = readme::blocks_of(PAGE, "yaml").concat().replace(
+        "/usr/share/doc/ftrack-ldap-sync/deploy/monitoring",
+        folder().to_str().unwrap(),
+    );
+    assert!(settings.contains("honor_labels: true"), "{settings}");
+    let alerts = fs::read_to_string(folder().join("alerts.yaml")).unwrap();
+    let read = documents(&settings);
+    let [scrape] = &read[0]["scrape_configs"].as_array().unwrap()[..] else {
+        panic!("{settings}");
+    };
+    let up = format!("up{{job={}}}", scrape["job_name"]);
+    assert!(alerts.contains(&up), "{up}");
+    let at = tempfile::tempdir().unwrap();
+    let file = at.path().join("prometheus.yml");
+    fs::write(&file, settings).unwrap();
+    let checked = Command::new("promtool")
+        .args(["check", "config"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{}", text(&checked));
+    assert!(
+        text(&checked).contains("1 rule files found"),
+        "{}",
+        text(&checked)
+    );
 }
 
 /// A query of the page that starts so, for today instead of last Tuesday.
