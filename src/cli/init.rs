@@ -109,10 +109,12 @@ impl BindWith {
 }
 
 impl InitArgs {
-    /// The way in which the directory is entered that the other options are for.
+    /// The way in which the directory is entered: the given one, or that which the other options are for.
     #[must_use]
-    pub fn implied_bind(&self) -> BindWith {
-        if self.client_cert_file.is_some() {
+    pub fn bind_with(&self) -> BindWith {
+        if let Some(bind) = self.bind {
+            bind
+        } else if self.client_cert_file.is_some() {
             BindWith::External
         } else if self.principal.is_some() {
             BindWith::Gssapi

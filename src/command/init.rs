@@ -79,7 +79,7 @@ pub(super) async fn init(
 
 /// Whether the options belong to the way in which the directory is entered.
 fn fits(args: &InitArgs) -> Result<(), Stop> {
-    let bind = args.bind.unwrap_or_else(|| args.implied_bind());
+    let bind = args.bind_with();
     let options = [
         ("--bind-dn", args.bind_dn.is_some(), BindWith::Password),
         (
@@ -111,7 +111,6 @@ fn fits(args: &InitArgs) -> Result<(), Stop> {
 fn all_given(args: &InitArgs) -> Result<(), Stop> {
     let InitArgs {
         server,
-        bind,
         bind_dn,
         bind_password_file,
         base,
@@ -120,8 +119,7 @@ fn all_given(args: &InitArgs) -> Result<(), Stop> {
         api_key_file,
         ..
     } = args;
-    let bind = bind.unwrap_or_else(|| args.implied_bind());
-    let with_password = bind == BindWith::Password;
+    let with_password = args.bind_with() == BindWith::Password;
     let given = [
         ("--server", !server.is_empty()),
         ("--bind-dn", bind_dn.is_some() || !with_password),
@@ -148,9 +146,18 @@ fn all_given(args: &InitArgs) -> Result<(), Stop> {
     )))
 }
 
+/// The folder of the configuration, in which its other files are.
+fn beside(out: &Path) -> &Path {
+    out.parent().unwrap_or_else(|| Path::new("/"))
+}
+
+/// A path, safe to print.
+fn shown(path: &Path) -> String {
+    escape_control(&path.display().to_string()).into_owned()
+}
+
 /// What was written, and what comes next.
 fn next_steps(out: &Path, written: &[PathBuf], warnings: &[String]) -> String {
-    let shown = |path: &Path| escape_control(&path.display().to_string()).into_owned();
     let files: Vec<String> = written.iter().map(|path| shown(path)).collect();
     let is_default = out == Path::new(DEFAULT_FILE);
     let program = if is_default {

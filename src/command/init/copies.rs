@@ -10,9 +10,11 @@ use std::{
 use super::{
     DEFAULT_FILE, KEY_FILE, PASSWORD_FILE,
     answers::{Answers, Bind, Copied, Typed},
+    beside,
     questions::Asker,
+    shown,
 };
-use crate::{cli::Stop, config::Secret, escape::escape_control};
+use crate::{cli::Stop, config::Secret};
 
 /// The folders that a service does not see as others do (ProtectHome= and PrivateTmp= of its unit).
 const UNSEEN: [&str; 5] = ["/root", "/home", "/run/user", "/tmp", "/var/tmp"];
@@ -80,7 +82,7 @@ pub(super) async fn offer(
     answers: &mut Answers,
     force: bool,
 ) -> Result<Vec<String>, Stop> {
-    let beside = out.parent().unwrap_or_else(|| Path::new("/"));
+    let beside = beside(out);
     let mut warnings = Vec::new();
     for named in Named::ALL {
         let Some(path) = named.path(answers).cloned() else {
@@ -130,7 +132,7 @@ fn obstacle(named: Named, path: &Path, out: &Path) -> Option<String> {
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         UNSEEN.into_iter().find(|folder| real.starts_with(folder))
     };
-    let beside = out.parent().unwrap_or_else(|| Path::new("/"));
+    let beside = beside(out);
     if unseen(beside).is_some() {
         return None;
     }
@@ -156,10 +158,6 @@ fn content(path: &Path) -> io::Result<Secret> {
         return Err(io::Error::other("it is too large"));
     }
     Ok(Secret::new(content))
-}
-
-fn shown(path: &Path) -> String {
-    escape_control(&path.display().to_string()).into_owned()
 }
 
 #[cfg(test)]

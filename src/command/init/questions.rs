@@ -127,12 +127,8 @@ impl<'a> Asker<'a> {
     /// # Errors
     /// As for a line.
     pub async fn confirms(&self, question: &str) -> Result<bool, Stop> {
-        if !self.can_ask {
-            return Ok(false);
-        }
-        ask(question);
-        let answer = self.read().await?;
-        Ok(is_yes(&answer))
+        let reply = self.reply(question).await?;
+        Ok(reply.is_some_and(|reply| is_yes(&reply)))
     }
 
     /// Yes or no, of which yes is the default; no where nobody can be asked.
@@ -140,12 +136,17 @@ impl<'a> Asker<'a> {
     /// # Errors
     /// As for a line.
     pub async fn agrees(&self, question: &str) -> Result<bool, Stop> {
+        let reply = self.reply(question).await?;
+        Ok(reply.is_some_and(|reply| reply.is_empty() || is_yes(&reply)))
+    }
+
+    /// One line, which may be empty; none where nobody can be asked.
+    async fn reply(&self, question: &str) -> Result<Option<String>, Stop> {
         if !self.can_ask {
-            return Ok(false);
+            return Ok(None);
         }
         ask(question);
-        let answer = self.read().await?;
-        Ok(answer.trim().is_empty() || is_yes(&answer))
+        Ok(Some(self.read().await?.trim().to_owned()))
     }
 
     async fn read(&self) -> Result<String, Stop> {
@@ -189,7 +190,6 @@ fn ask(question: &str) {
 }
 
 fn is_yes(answer: &str) -> bool {
-    let answer = answer.trim();
     answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes")
 }
 

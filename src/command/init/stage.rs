@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::{TempDir, TempPath};
 
-use super::{InitArgs, KEY_FILE, PASSWORD_FILE, answers::Answers};
+use super::{InitArgs, KEY_FILE, PASSWORD_FILE, answers::Answers, beside};
 use crate::{
     cli::{BindWith, Stop},
     config::{self, Config, Environment},
@@ -31,12 +31,11 @@ impl Stage {
     /// # Errors
     /// A file that would be written exists, or there is no folder for it.
     pub fn new(out: &Path, args: &InitArgs) -> Result<Self, Stop> {
-        let beside = out.parent().unwrap_or_else(|| Path::new("/"));
+        let beside = beside(out);
         let secrets = [
             (
                 PASSWORD_FILE,
-                args.bind_password_file.is_none()
-                    && args.bind.unwrap_or_else(|| args.implied_bind()) == BindWith::Password,
+                args.bind_password_file.is_none() && args.bind_with() == BindWith::Password,
                 "--bind-password-file",
             ),
             (KEY_FILE, args.api_key_file.is_none(), "--api-key-file"),
@@ -111,7 +110,7 @@ impl Stage {
     /// # Errors
     /// One cannot be put there; then none is.
     pub fn persist(self, answers: &Answers, force: bool) -> Result<Vec<PathBuf>, Stop> {
-        let beside = self.out.parent().unwrap_or_else(|| Path::new("/"));
+        let beside = beside(&self.out);
         let files = answers.files();
         let files = files.iter().map(|(name, ..)| (*name, beside.join(name)));
         let all: Vec<(&str, PathBuf)> = files.chain([(CONFIG, self.out.clone())]).collect();

@@ -47,8 +47,9 @@ pub(super) async fn ask(
         principal: args.principal.clone(),
         kept: None,
     };
-    if given.bind.is_none() && (given.dn.is_some() || args.implied_bind() != BindWith::Password) {
-        given.bind = Some(args.implied_bind());
+    let implied = args.bind_with();
+    if given.dn.is_some() || implied != BindWith::Password {
+        given.bind = Some(implied);
     }
     let bind = if answers.are_sockets() {
         BindWith::External
