@@ -20,14 +20,16 @@ const PASSWORD_DOES_NOT_END: i64 = 0x1_0000;
 /// Intervals of 100 ns of a second.
 const TICKS: i64 = 10_000_000;
 const ANY: &str = "(objectClass=*)";
+/// How old a password may be by a policy of OpenLDAP, in seconds.
+const MAX_AGE: &str = "pwdMaxAge";
 
-/// When something ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// When something ends; the earliest is the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum End {
-    /// It does not.
-    Never,
     /// At this time.
     At(DateTime<Utc>),
+    /// It does not.
+    Never,
     /// The entry does not say.
     NotShown,
 }
@@ -108,8 +110,7 @@ async fn by_age_in_domain(
     root: &RootDse,
     own: &Entry,
 ) -> Result<End, DirectoryError> {
-    let set = text(own, "pwdLastSet").map(|set| filetime(Some(set)));
-    let Some(End::At(set)) = set else {
+    let End::At(set) = filetime(text(own, "pwdLastSet")) else {
         return Ok(End::NotShown);
     };
     let Some(domain) = naming_context(&root.naming_contexts, &own.dn) else {
@@ -138,17 +139,8 @@ async fn of_389(
     let Some(entry) = own_entry(connection, identity, &wanted).await? else {
         return Ok(None);
     };
-    let times = ["passwordExpirationTime", "krbPasswordExpiration"];
-    let password = times.map(|name| time(text(&entry, name)));
-    let password = password
-        .into_iter()
-        .min_by_key(|end| match end {
-            End::At(end) => *end,
-            End::Never | End::NotShown => DateTime::<Utc>::MAX_UTC,
-        })
-        .unwrap_or(End::NotShown);
-    let account = time(text(&entry, "krbPrincipalExpiration"));
-    Ok(Some((entry.dn, password, account)))
+    let [own, of_ticket, account] = wanted.map(|name| time(text(&entry, name)));
+    Ok(Some((entry.dn, own.min(of_ticket), account)))
 }
 
 /// By the password policy of OpenLDAP (slapo-ppolicy(5)): the entry's own, or the only one that can be
@@ -166,17 +158,16 @@ async fn of_openldap(
     let End::At(changed) = time(text(&entry, "pwdChangedTime")) else {
         return Ok(Some((entry.dn, End::NotShown, account)));
     };
-    let age = ["pwdMaxAge"];
     let policy = match text(&entry, "pwdPolicySubentry") {
-        Some(own) => shown(connection, own, &age).await?,
+        Some(own) => shown(connection, own, &[MAX_AGE]).await?,
         None => only_policy(connection, root, &entry.dn).await?,
     };
-    let seconds = policy.map(|policy| match text(&policy, "pwdMaxAge") {
+    let seconds = policy.and_then(|policy| match text(&policy, MAX_AGE) {
         Some(age) => age.parse::<u64>().ok(),
         // Without it, passwords do not end.
         None => Some(0),
     });
-    let password = match seconds.flatten() {
+    let password = match seconds {
         Some(0) => End::Never,
         Some(seconds) => after(changed, seconds),
         None => End::NotShown,
@@ -195,21 +186,14 @@ async fn only_policy(
         return Ok(None);
     };
     let any = "(objectClass=pwdPolicy)";
-    let Some(policy) = found(connection, context, any).await? else {
+    let subtree = (context, ldap3::Scope::Subtree);
+    let policy = first(connection, subtree, any, &[MAX_AGE]).await;
+    let Some(policy) = answered(policy)? else {
         return Ok(None);
     };
     let another = format!("(&{any}(!{}))", equals("entryDN", policy.dn.as_bytes()));
-    let another = found(connection, context, &another).await?;
-    Ok(another.is_none().then_some(policy))
-}
-
-async fn found(
-    connection: &mut Connection,
-    below: &str,
-    filter: &str,
-) -> Result<Option<Entry>, DirectoryError> {
-    let subtree = (below, ldap3::Scope::Subtree);
-    answered(first(connection, subtree, filter, &["pwdMaxAge"]).await)
+    let another = first(connection, subtree, &another, &[MAX_AGE]).await;
+    Ok(answered(another)?.is_none().then_some(policy))
 }
 
 /// The entry of whom the server takes the connection for, where it says so by a DN.
@@ -245,6 +229,7 @@ async fn shown(
     answered(look(connection, dn, ANY, attributes).await)
 }
 
+/// A refusal is an answer: nothing is shown.
 fn answered(
     looked: Result<Option<Entry>, DirectoryError>,
 ) -> Result<Option<Entry>, DirectoryError> {
