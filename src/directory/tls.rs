@@ -5,17 +5,16 @@ use std::{path::Path, sync::Arc};
 use rustls::{
     ClientConfig,
     client::WantsClientCert,
-    crypto::{CryptoProvider, aws_lc_rs},
+    crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
-use rustls_platform_verifier::Verifier;
 
 use super::{certificate::expiry, error::DirectoryError};
 use crate::{
     config::Directory,
     tls::{
         expiry::{NotesExpiry, Of},
-        trust::NamedCertificates,
+        trust::{NamedCertificates, of_the_system},
     },
 };
 
@@ -36,21 +35,18 @@ pub fn client_config(
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| settings(format!("TLS cannot be set up: {error}")))?;
-    let builder = match &directory.ca_file {
+    let trust = match &directory.ca_file {
         Some(path) => {
             let named = NamedCertificates::new(certificates("CA", path)?, provider);
             let named = named.map_err(|reason| file("CA", path, reason))?;
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(NotesExpiry::new(named, Of::Directory, expiry))
+            NotesExpiry::new(named, Of::Directory, expiry)
         }
         None => {
-            let system = system_verifier(name, provider)?;
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(NotesExpiry::new(system, Of::Directory, expiry))
+            let system = of_the_system(provider).map_err(settings)?;
+            NotesExpiry::new(system, Of::Directory, expiry)
         }
     };
+    let builder = builder.dangerous().with_custom_certificate_verifier(trust);
     let config = match (&directory.client_cert_file, &directory.client_key_file) {
         (Some(certificate), Some(key)) => with_client_certificate(builder, certificate, key)?,
         (None, None) => builder.with_no_client_auth(),
@@ -58,16 +54,6 @@ pub fn client_config(
         (None, Some(_)) => return Err(settings("client_key_file needs client_cert_file".into())),
     };
     Ok(Arc::new(config))
-}
-
-fn system_verifier(name: &str, provider: Arc<CryptoProvider>) -> Result<Verifier, DirectoryError> {
-    Verifier::new(provider).map_err(|error| DirectoryError::Settings {
-        directory: name.into(),
-        reason: format!(
-            "the system's trusted certificates cannot be loaded ({error}); install \
-             ca-certificates, or set ca_file"
-        ),
-    })
 }
 
 fn with_client_certificate(

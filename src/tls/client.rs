@@ -4,12 +4,12 @@ use std::{path::Path, sync::Arc};
 
 use rustls::{
     ClientConfig,
-    crypto::aws_lc_rs,
+    client::danger::ServerCertVerifier,
+    crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, pem::PemObject},
 };
-use rustls_platform_verifier::Verifier;
 
-use super::trust::NamedCertificates;
+use super::trust::{NamedCertificates, of_the_system};
 use crate::config::files;
 
 /// TLS that trusts the certificates of this file alone, or the system's where there is none.
@@ -25,19 +25,9 @@ pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, Stri
         }
         None => {
             let provider = Arc::new(aws_lc_rs::default_provider());
-            let verifier = Verifier::new(Arc::clone(&provider)).map_err(|error| {
-                format!(
-                    "the system's trusted certificates cannot be loaded ({error}); install \
-                     ca-certificates, or set ca_file"
-                )
-            })?;
-            let tls = ClientConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()
-                .map_err(|error| format!("TLS cannot be set up: {error}"))?;
-            Ok(tls
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(verifier))
-                .with_no_client_auth())
+            let system = of_the_system(Arc::clone(&provider))?;
+            tls_by(Arc::new(system), provider)
+                .map_err(|error| format!("TLS cannot be set up: {error}"))
         }
     }
 }
@@ -55,11 +45,18 @@ fn trusting(pem: &[u8]) -> Result<ClientConfig, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let named = NamedCertificates::new(named, Arc::clone(&provider))
         .map_err(|problem| format!("cannot be used: {problem}"))?;
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("cannot be used: {error}"))?
+    tls_by(Arc::new(named), provider).map_err(|error| format!("cannot be used: {error}"))
+}
+
+/// TLS by what is trusted, without a certificate of the client's own.
+fn tls_by(
+    trust: Arc<dyn ServerCertVerifier>,
+    provider: Arc<CryptoProvider>,
+) -> Result<ClientConfig, rustls::Error> {
+    let tls =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(tls
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(named))
-        .with_no_client_auth();
-    Ok(tls)
+        .with_custom_certificate_verifier(trust)
+        .with_no_client_auth())
 }

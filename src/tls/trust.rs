@@ -1,4 +1,5 @@
-//! Trust in the certificates that `ca_file` names: in authorities, and in a server's own certificate.
+//! Which certificates are trusted: the system's, or those that `ca_file` names, of authorities and a
+//! server's own.
 
 use std::sync::Arc;
 
@@ -13,6 +14,20 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
     server::ParsedCertificate,
 };
+use rustls_platform_verifier::Verifier;
+
+/// Trusts the system's certificates.
+///
+/// # Errors
+/// They cannot be loaded; the text says what to do.
+pub(crate) fn of_the_system(provider: Arc<CryptoProvider>) -> Result<Verifier, String> {
+    Verifier::new(provider).map_err(|error| {
+        format!(
+            "the system's trusted certificates cannot be loaded ({error}); install \
+             ca-certificates, or set ca_file"
+        )
+    })
+}
 
 /// Trusts servers whose certificate an authority issued that is named, and servers whose own
 /// certificate is named, byte for byte: also a self-signed one that says that it is an authority's,
