@@ -21,7 +21,7 @@ use super::{
     reading::Reading,
     request::ReadRequest,
     schema::Schema,
-    server::{Referrals, RootDse},
+    server::{Referrals, RootDse, WatchedBy},
     transport::Transport,
 };
 use crate::{
@@ -302,14 +302,14 @@ impl Entered<'_> {
     /// # Errors
     /// It cannot be watched, and this is what to do.
     pub fn tells_watch(&self) -> Result<&'static str, &'static str> {
-        if self.root.update_number.is_some() {
-            Ok("it is watched by asking once a second for the number of its last change")
-        } else if self.root.can_be_watched() {
-            Ok(
+        match self.root.watched_by() {
+            Some(WatchedBy::Number(_)) => {
+                Ok("it is watched by asking once a second for the number of its last change")
+            }
+            Some(WatchedBy::PersistentSearch | WatchedBy::ContentSynchronization) => Ok(
                 "it is watched over a connection that is kept, on which it says that something changed",
-            )
-        } else {
-            Err("load the overlay syncprov (OpenLDAP), or use changes_schedule")
+            ),
+            None => Err("load the overlay syncprov (OpenLDAP), or use changes_schedule"),
         }
     }
 

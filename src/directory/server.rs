@@ -165,17 +165,17 @@ impl RootDse {
         self.offers(SYNC_REQUEST)
     }
 
-    /// Whether it returns entries as they change
-    /// (<https://datatracker.ietf.org/doc/html/draft-ietf-ldapext-psearch-03>).
-    pub(super) fn offers_persistent_search(&self) -> bool {
-        self.offers(PERSISTENT_SEARCH)
-    }
-
-    /// Whether a connection to it can be kept on which it says that something changed, or it can be
-    /// asked for that at little cost.
-    #[must_use]
-    pub fn can_be_watched(&self) -> bool {
-        self.update_number.is_some() || self.offers_persistent_search() || self.offers_sync()
+    /// How it is noticed that something changes on it; none where it offers nothing for that.
+    pub(super) fn watched_by(&self) -> Option<WatchedBy> {
+        if let Some((number, _)) = self.update_number {
+            Some(WatchedBy::Number(number))
+        } else if self.offers(PERSISTENT_SEARCH) {
+            Some(WatchedBy::PersistentSearch)
+        } else if self.offers_sync() {
+            Some(WatchedBy::ContentSynchronization)
+        } else {
+            None
+        }
     }
 
     /// Whether it leaves out references to other servers on request.
@@ -222,6 +222,18 @@ impl RootDse {
                 .zip(texts("dsServiceName").into_iter().next()),
         }
     }
+}
+
+/// How it is noticed that something changes on a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WatchedBy {
+    /// It is asked for the number of its last change, which is this one now: at little cost.
+    Number(u64),
+    /// It returns entries as they change
+    /// (<https://datatracker.ietf.org/doc/html/draft-ietf-ldapext-psearch-03>).
+    PersistentSearch,
+    /// It goes on with content synchronization (RFC 4533 section 3.4).
+    ContentSynchronization,
 }
 
 /// The naming context of a base (RFC 4512 section 5.1): the lowest of those that contain it.

@@ -27,7 +27,7 @@ use super::{
     lookup::{concluded, look},
     pool::{DirectoryPool, Server},
     request::ReadRequest,
-    server::{PERSISTENT_SEARCH, Referrals, RootDse, naming_context},
+    server::{PERSISTENT_SEARCH, Referrals, RootDse, WatchedBy, naming_context},
 };
 
 /// The interval at which a server that says nothing by itself is asked.
@@ -123,23 +123,22 @@ async fn watch_over(
         Err(error) => return error.into(),
     };
     let searches = searches(request, &about, known);
-    if let Some((number, _)) = root.update_number {
-        return asked(connection, &searches, (&about, number), signals)
-            .await
-            .into();
-    }
-    let way = if root.offers_persistent_search() {
-        Way::PersistentSearch
-    } else if root.offers_sync() {
-        Way::ContentSynchronization(about.referrals)
-    } else {
-        return WatchError::Unavailable {
-            server: connection.server().to_owned(),
-            why:
-                "it offers neither content synchronization (RFC 4533) nor persistent searches, nor \
-                  does it number its changes; on OpenLDAP, load the overlay syncprov"
+    let way = match root.watched_by() {
+        Some(WatchedBy::Number(number)) => {
+            let asked = asked(connection, &searches, (&about, number), signals).await;
+            return asked.into();
+        }
+        Some(WatchedBy::PersistentSearch) => Way::PersistentSearch,
+        Some(WatchedBy::ContentSynchronization) => Way::ContentSynchronization(about.referrals),
+        None => {
+            return WatchError::Unavailable {
+                server: connection.server().to_owned(),
+                why: "it offers neither content synchronization (RFC 4533) nor persistent \
+                      searches, nor does it number its changes; on OpenLDAP, load the overlay \
+                      syncprov"
                     .to_owned(),
-        };
+            };
+        }
     };
     let connection = &*connection;
     let mut all: FuturesUnordered<_> = searches
@@ -172,7 +171,7 @@ async fn watch_over(
     }
 }
 
-/// How a server says that something changed.
+/// By which kind of search a server says that something changed.
 #[derive(Debug, Clone, Copy)]
 enum Way {
     PersistentSearch,
