@@ -281,8 +281,7 @@ impl Connection {
                 biased;
                 Some(batch) = self.from_server.recv() => self.receive(batch),
                 message = stream.next() => {
-                    self.gate.take();
-                    match message.map_err(|error| self.failure(tried, &error))? {
+                    match self.passed_on(message, tried)? {
                         Some(message) => return Ok(Some(Message::Other(message))),
                         // All entries were passed on before the result.
                         None => {
@@ -309,6 +308,15 @@ impl Connection {
         A: AsRef<[S]> + Send + Sync + 'a,
     {
         let message = stream.next().await;
+        self.passed_on(message, tried)
+    }
+
+    /// What the library passes on of a search, which makes room for another message.
+    fn passed_on(
+        &self,
+        message: Result<Option<ResultEntry>, LdapError>,
+        tried: &str,
+    ) -> Result<Option<ResultEntry>, DirectoryError> {
         self.gate.take();
         message.map_err(|error| self.failure(tried, &error))
     }
