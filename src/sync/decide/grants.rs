@@ -1,6 +1,6 @@
 //! The roles and memberships that the job gave and would take, and what holds that.
 
-use super::{Decider, Matched};
+use super::{Decider, Matched, people::Waking};
 use crate::{
     model::{
         change::{HeldBy, Hold},
@@ -27,6 +27,7 @@ impl<'a> Matched<'a> {
             if let Match::Linked(user, link, owner) = found
                 && !matches!(owner, Owner::Sibling { .. })
                 && !link.given.is_empty()
+                && (user.is_active || Waking::of(user, link, self.rules) == Waking::Wakes)
             {
                 let differences = self.grant_differences(id, user, &link.given);
                 let taken = differences.edits.iter().filter_map(taken);

@@ -21,7 +21,7 @@ use crate::{
         grants::{GrantDifferences, first_grants},
         matching::created_id,
         owner::Owner,
-        rules::user_type,
+        rules::{Rules, user_type},
         written::Stage,
     },
 };
@@ -68,19 +68,9 @@ impl<'a> Decider<'a, '_> {
             link: Some(link),
             owner: Some(owner),
         };
-        let wakes =
-            !user.is_active && !matches!(link.activity, Activity::Settled | Activity::Released);
-        let may_wake = match link.activity {
-            // A create that was begun may be finished by any job that may create.
-            Activity::Activating => rules.users.reactivate || rules.users.create,
-            Activity::Settled
-            | Activity::Released
-            | Activity::Unlinked
-            | Activity::Deactivating { .. }
-            | Activity::Deactivated { .. } => rules.users.reactivate,
-        };
+        let waking = Waking::of(user, link, rules);
         // Who has no access keeps roles and memberships as they are.
-        if user.is_active || (wakes && may_wake) {
+        if user.is_active || waking == Waking::Wakes {
             let GrantDifferences {
                 edits: of_grants,
                 gone,
@@ -88,7 +78,7 @@ impl<'a> Decider<'a, '_> {
             edits.extend(of_grants);
             gone.iter().for_each(|grant| settled.given.forget(grant));
         }
-        if wakes && may_wake {
+        if waking == Waking::Wakes {
             edits.push(Edit::Activate);
             // Where only the activity changes, it is written with the activity itself.
             if !link.differs_in_activity_alone(&settled) {
@@ -97,10 +87,9 @@ impl<'a> Decider<'a, '_> {
             let reason = reason_to_reactivate(link, owner);
             return self.change(who, Action::Reactivate, &subject, edits, (reason, settled));
         }
-        let stays = if wakes {
-            Stays::Inactive
-        } else {
-            Stays::AsItIs
+        let stays = match waking {
+            Waking::MayNot => Stays::Inactive,
+            Waking::Wakes | Waking::AsItIs => Stays::AsItIs,
         };
         self.update(who, &subject, edits, settled, stays);
     }
@@ -253,6 +242,35 @@ impl<'a> Decider<'a, '_> {
             edits.push(set(Attribute::Invitation, Value::Null, true.into()));
         }
         Ok(edits)
+    }
+}
+
+/// Whether a user whose person is there becomes active again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waking {
+    /// The user is active, or inactive by what others decided.
+    AsItIs,
+    /// It does.
+    Wakes,
+    /// It would, and the rules do not allow that.
+    MayNot,
+}
+
+impl Waking {
+    pub(super) fn of(user: &User, link: &Link, rules: &Rules) -> Self {
+        let is_allowed = match link.activity {
+            Activity::Settled | Activity::Released => return Self::AsItIs,
+            // A create that was begun may be finished by any job that may create.
+            Activity::Activating => rules.users.reactivate || rules.users.create,
+            Activity::Unlinked | Activity::Deactivating { .. } | Activity::Deactivated { .. } => {
+                rules.users.reactivate
+            }
+        };
+        match (user.is_active, is_allowed) {
+            (true, _) => Self::AsItIs,
+            (false, true) => Self::Wakes,
+            (false, false) => Self::MayNot,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::Situation;
 use crate::{
-    rules::{approve, give_role, leave, make_administrator},
+    rules::{approve, by_hand, give_role, leave, make_administrator},
     studio::{Studio, dn},
 };
 
@@ -284,6 +284,25 @@ fn a_deactivation_leaves_the_roles_as_they_are() {
         "Project Manager (all open projects); 1 given"
     );
     situation.sync_changes_nothing();
+}
+
+#[test]
+fn who_has_no_access_keeps_the_role_and_is_not_looked_for_in_its_groups() {
+    let situation = leads(&["ada", "bob"], &["ada", "bob"]).after_sync();
+    by_hand(&situation, "ada", &json!({"is_active": false}));
+    let searches_of_a_sync = || {
+        let before = situation.directory().counts().searches;
+        situation.sync_changes_nothing();
+        situation.directory().counts().searches - before
+    };
+    situation.sync_changes_nothing();
+    let as_a_member = searches_of_a_sync();
+    set_members(&situation, "leads", &["bob"]);
+    assert_eq!(searches_of_a_sync(), as_a_member);
+    assert_eq!(
+        roles(&situation, "ada"),
+        "Project Manager (all open projects); 1 given"
+    );
 }
 
 #[test]
