@@ -55,19 +55,11 @@ pub struct OpenHold {
     pub left: Vec<HeldPerson>,
 }
 
-/// A hold without its people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "fields are as those of an open hold")]
+/// A hold whose people are counted, and not read.
+#[derive(Debug, Clone, PartialEq)]
 pub struct HoldHead {
-    pub hold: HoldNumber,
-    pub job: String,
-    pub held_by: HeldBy,
-    pub kind: ChangeKind,
-    pub since: DateTime<Utc>,
-    pub runs: usize,
-    pub opens_at: Option<DateTime<Utc>>,
-    pub why: String,
-    pub ended: Option<Ended>,
+    /// The hold, without people and changes.
+    pub of: OpenHold,
     /// How many people it holds; of one that ended, held.
     pub people: usize,
 }

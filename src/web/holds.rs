@@ -147,7 +147,7 @@ pub(super) async fn page(
     let begun = site.underway.of(&About::Approval(number));
     let (said, said_class, said_href) = said(begun);
     let is_under_way = said_class == "busy";
-    let people = people.iter().map(|person| Person::of(person, &head.job));
+    let people = people.iter().map(|person| Person::of(person, &head.of.job));
     let people: Vec<Person> = people.collect();
     let link = |is_there: bool, page: usize| {
         let to = query(&[("page", &page.to_string())]);
@@ -166,8 +166,8 @@ pub(super) async fn page(
         ),
         people,
         people_all: head.people,
-        is_open: head.ended.is_none() && !is_under_way,
-        can_be_approved: head.held_by != HeldBy::Administrator,
+        is_open: head.of.ended.is_none() && !is_under_way,
+        can_be_approved: head.of.held_by != HeldBy::Administrator,
         hold: ShownHold::of(head, &site.http.commands.status()),
         said,
         said_class,
@@ -211,18 +211,18 @@ fn said(begun: Option<Begun>) -> (String, &'static str, String) {
 }
 
 impl ShownHold {
-    fn of(hold: HoldHead, status: &Status) -> Self {
+    fn of(HoldHead { of: hold, people }: HoldHead, status: &Status) -> Self {
         let zone = zone_of(status, Some(&hold.job));
         let at = |time| readable_time(time, &zone);
         let ended = hold.ended.as_ref().map(|ended| {
-            let how = ended.in_words(hold.people);
+            let how = ended.in_words(people);
             format!("{how}, at {}", at(ended.at))
         });
         Self {
             hold: hold.hold.get(),
             href: format!("holds/{}", hold.hold),
             kind: hold.kind.as_str(),
-            changes: hold.people,
+            changes: people,
             held_by: hold.held_by.as_str(),
             since: at(hold.since),
             runs: hold.runs,

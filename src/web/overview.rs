@@ -267,14 +267,13 @@ pub(super) fn of_job(job: &JobStatus, holds: Option<&Vec<HoldHead>>) -> Vec<Need
     }
     match holds {
         Some(holds) => {
-            let open = holds.iter().filter(|hold| hold.job == *name);
+            let open = holds.iter().filter(|head| head.of.job == *name);
             // Those that open by themselves need nobody.
-            let waiting = open.filter(|hold| hold.opens_at.is_none());
-            needs.extend(waiting.map(|hold| {
+            let waiting = open.filter(|head| head.of.opens_at.is_none());
+            needs.extend(waiting.map(|HoldHead { of: hold, people }| {
                 let text = format!(
-                    "{name}: hold {}, {} to {}, held by {}",
+                    "{name}: hold {}, {people} to {}, held by {}",
                     hold.hold,
-                    hold.people,
                     hold.kind,
                     hold.held_by.as_str()
                 );

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use crate::{
     model::{
         hold_number::HoldNumber,
-        open_hold::{Became, EndedBy, HeldPerson, HoldHead, OpenHold},
+        open_hold::{Became, EndedBy, HeldPerson, HoldHead},
     },
     state::{
         database::{
@@ -63,7 +63,7 @@ impl State {
                 "SELECT * FROM hold_people WHERE hold = ?1 AND (?2 OR ended_by IS NULL) ORDER BY \
                  json_extract(person, '$.username'), seen LIMIT ?3 OFFSET ?4",
             )?;
-            let whom = params![Number(hold), found.ended.is_some(), limit, offset];
+            let whom = params![Number(hold), found.of.ended.is_some(), limit, offset];
             let people = statement.query_map(whom, columns::held_person)?;
             let people = by_login(people.collect::<rusqlite::Result<_>>()?);
             Ok(Some((found, people)))
@@ -85,14 +85,14 @@ fn heads(
 
 /// The same of one that has ended, with how many of its people became what.
 fn with_ends(connection: &Connection, mut head: HoldHead) -> rusqlite::Result<HoldHead> {
-    let Some(ended) = &mut head.ended else {
+    let Some(ended) = &mut head.of.ended else {
         return Ok(head);
     };
     let mut statement = connection.prepare_cached(
         "SELECT became, ended_by, count(*) AS people FROM hold_people WHERE hold = ?1 GROUP BY became, \
          ended_by",
     )?;
-    let mut rows = statement.query(params![Number(head.hold)])?;
+    let mut rows = statement.query(params![Number(head.of.hold)])?;
     while let Some(row) = rows.next()? {
         let became = row.get::<_, Option<EnumText<Became>>>("became")?;
         let by = row.get::<_, Option<EnumText<EndedBy>>>("ended_by")?;
@@ -106,31 +106,9 @@ fn with_ends(connection: &Connection, mut head: HoldHead) -> rusqlite::Result<Ho
 }
 
 fn head(row: &Row<'_>) -> rusqlite::Result<HoldHead> {
-    let Count(number) = row.get("people")?;
-    let OpenHold {
-        hold,
-        job,
-        held_by,
-        kind,
-        since,
-        runs,
-        changes: _,
-        opens_at,
-        why,
-        ended,
-        people: _,
-        left: _,
-    } = columns::hold(row)?;
+    let Count(people) = row.get("people")?;
     Ok(HoldHead {
-        hold,
-        job,
-        held_by,
-        kind,
-        since,
-        runs,
-        opens_at,
-        why,
-        ended,
-        people: number,
+        of: columns::hold(row)?,
+        people,
     })
 }
