@@ -1,69 +1,46 @@
-"""Measures the daemon: see `run`, which starts this, and README.md, which says what is measured and what came out."""
+"""What a daemon uses: many runs in one process, none for a while, and its start."""
 
-import argparse
 import collections
 import contextlib
 import datetime
 import json
-import os
-import pathlib
 import shutil
 import sqlite3
 import statistics
-import subprocess
 import time
 
-from figures import Table, busy_share
-from living import Daemon, World, free_port, wait_until
-from servers import API_KEY, API_USER, PASSWORD, PEOPLE, READER
+from jobs import configure, job
+from living import Daemon
+from processes import run, wait_until
+from servers import FOLDER as ABOVE, Served, free_port
 
-FOLDER = pathlib.Path("target/bench/daemon").resolve()
+FOLDER = ABOVE / "daemon"
 STATE = FOLDER / "state"
 PEOPLE_COUNT = 200
 
-CONFIG = """
-state_dir = "{state}"
-control_socket = "{folder}/control.sock"
-[http]
-listen = "127.0.0.1:{port}"
-[reports]
-keep = {keep}
-[ftrack]
-server = "{ftrack}"
-api_user = "{api_user}"
-api_key_file = "ftrack-api-key"
-attempts = 1
-[directories.studio]
-urls = ["{ldap}"]
-bind_dn = "{reader}"
-bind_password_file = "ldap-password"
-"""
 
-JOB = """
-[jobs.{name}]
-schedule = "{schedule}"
-directory = "studio"
-search_bases = ["{people}"]
-filter = "(objectClass=inetOrgPerson)"
-attributes = {{ username = "uid", email = "mail", first_name = "givenName", last_name = "sn" }}
-limits = {{ deactivate = "100%" }}
-"""
+class World(Served):
+    """The embedded directory and the ftrack stand-in; whatever happens there is said as `world.rs` lists it."""
+
+    def __init__(self, studio, count):
+        super().__init__(studio, "world", count)
+        self.urls = json.loads(self.at)
+
+    def happens(self, what):
+        """Lets something happen; answers with what the directory counts."""
+        return self.ask(what)
 
 
-def configure(world, jobs, keep):
+def prepare(world, jobs, keep):
     """The configuration of a daemon whose jobs never ran; says the file, and the port of its HTTP listener."""
     shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    (FOLDER / "ldap-password").write_text(PASSWORD)
-    (FOLDER / "ftrack-api-key").write_text(API_KEY)
-    port = free_port()
-    text = CONFIG.format(folder=FOLDER, state=STATE, port=port, keep=keep, api_user=API_USER, reader=READER, **world.urls)
-    for name in jobs:
+    port, tables = free_port(), ""
+    for number, name in enumerate(jobs):
         # Once a day, the first in two hours.
-        at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=2 + jobs.index(name))
-        text += JOB.format(name=name, schedule=f"{at.minute} {at.hour} * * *", people=PEOPLE)
-    file = FOLDER / "config.toml"
-    file.write_text(text)
+        at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=2 + number)
+        tables += job(name, f'schedule = "{at.minute} {at.hour} * * *"\nlimits = {{ deactivate = "100%" }}')
+    top = f'[http]\nlisten = "127.0.0.1:{port}"\n[reports]\nkeep = {keep}'
+    file = configure(world.urls["ldap"], world.urls["ftrack"], tables, folder=FOLDER, top=top, of_ftrack="attempts = 1")
     return file, port
 
 
@@ -76,14 +53,21 @@ def state_size():
     return sum(path.stat().st_size for path in files if path.name.startswith("state.db")), len(files)
 
 
+def reports_of_nothing():
+    """How many reports are kept of runs that changed nothing, held nothing and did not fail: the others are kept for long."""
+    reports = [json.loads(path.read_text()) for path in (STATE / "reports" / "artists").iterdir()]
+    done = ("created", "updated", "deactivated", "reactivated", "held", "failed")
+    return sum(report["outcome"] == "succeeded" and not any(report["counts"][name] for name in done) for report in reports)
+
+
 class Rest:
     """What the daemon holds when it has nothing to do."""
 
     def __init__(self, daemon, world):
         daemon.settle()
-        self.memory, self.anonymous = daemon.memory()
+        self.memory, self.anonymous, _ = daemon.memory()
         self.files = collections.Counter(name.split(":")[0] for name in daemon.files())
-        self.threads = daemon.said("Threads")
+        self.threads = daemon.threads()
         self.connections = world.happens("all-is-well")["connections"]
 
     def __str__(self):
@@ -135,7 +119,7 @@ def failing(daemon, world, turn):
     assert report["outcome"] == "failed" and report["counts"]["unchanged"] == 0, report
     world.happens(after)
     if turn % 2 == 0:
-        file = FOLDER / "config.toml"
+        file = FOLDER / "state.toml"
         right = file.read_text()
         file.write_text(right.replace("[ftrack]", "[ftrack]\ncolour = 1"))
         assert not daemon.reload()
@@ -143,11 +127,12 @@ def failing(daemon, world, turn):
         assert daemon.reload()
 
 
-def soak(options, runs, keep, table):
+def soak(options, table):
     """Many runs in one process."""
+    runs, keep = (60, 20) if options.short else (1000, 50)
     print(f"bench: {runs} runs in one process, {PEOPLE_COUNT} people; every 50th fails, every 100th with reloads", flush=True)
     with World(options.studio, PEOPLE_COUNT) as world:
-        file, port = configure(world, ["artists"], keep)
+        file, port = prepare(world, ["artists"], keep)
         with Daemon(options.program, file, FOLDER, port) as daemon:
             wait_until(daemon.is_in_touch, "the first contact")
             assert daemon.run("artists")["counts"]["created"] == PEOPLE_COUNT
@@ -165,7 +150,7 @@ def soak(options, runs, keep, table):
                 if number == 2 * keep:
                     size, files = state_size()
                 if number % (runs // 10) == 0:
-                    print(f"  after {number} runs: {daemon.memory()[0]:.1f} MB, {len(daemon.files())} files, {daemon.said('Threads')} threads", flush=True)
+                    print(f"  after {number} runs: {daemon.memory()[0]:.1f} MB, {len(daemon.files())} files, {daemon.threads()} threads", flush=True)
             used = daemon.processor_seconds() - used
             last = Rest(daemon, world)
             print(f"  after {runs} runs: {last}", flush=True)
@@ -175,14 +160,14 @@ def soak(options, runs, keep, table):
             status = daemon.status()
         table.figure("soak: processor time of a run", used / runs * 1000, "ms")
         grown = f"({first.memory:.1f} MB after 10, {last.memory:.1f} MB after {runs})"
-        table.target(f"soak: memory that {runs} runs add {grown}", last.memory - first.memory, "MB", round(2 + first.memory / 10, 1))
-        table.target(f"soak: open files, {first.files.total()} after 10 runs", last.files.total(), "", first.files.total())
+        table.most(f"soak: memory that {runs} runs add {grown}", last.memory - first.memory, "MB", round(2 + first.memory / 10, 1))
+        table.most(f"soak: open files, {first.files.total()} after 10 runs", last.files.total(), "", first.files.total())
         table.equal("soak: threads, as after 10 runs", last.threads, first.threads)
         table.equal("soak: LDAP connections, as after 10 runs", last.connections, first.connections)
         size_now, files_now = state_size()
-        table.target(f"soak: state.db, to its size after {2 * keep} runs ({size_now / 1000:.0f} kB)", size_now / size, "", 1.1)
-        table.equal("soak: reports kept", len(list((STATE / "reports" / "artists").iterdir())), keep)
-        table.equal(f"soak: files in the state folder, as after {2 * keep} runs", files_now, files)
+        table.most(f"soak: state.db, to its size after {2 * keep} runs ({size_now / 1000:.0f} kB)", size_now / size, "", 1.1)
+        table.most("soak: reports kept of runs that did nothing", reports_of_nothing(), "", keep)
+        table.figure(f"soak: files in the state folder, {files} after {2 * keep} runs", files_now)
         counted = [int(metrics[f'ftrack_ldap_sync_runs_total{{job="artists",outcome="{outcome}"}}']) for outcome in ("succeeded", "failed", "held", "partial")]
         table.equal("soak: runs in the metrics: succeeded, failed, held, partial", counted, [runs - failed(runs), failed(runs), 0, 0])
         assert status["config"]["reload_failures"] == (failed(runs) + 1) // 2, status["config"]
@@ -191,12 +176,13 @@ def soak(options, runs, keep, table):
 # Idle
 
 
-def idle(options, seconds, table):
+def idle(options, table):
     """A daemon with nothing to do, scraped every 15 seconds."""
+    seconds = 20 if options.short else 600
     print(f"bench: idle for {seconds} s, ten jobs", flush=True)
     with World(options.studio, PEOPLE_COUNT) as world:
         jobs = [f"job{number}" for number in range(10)]
-        file, port = configure(world, jobs, 500)
+        file, port = prepare(world, jobs, 500)
         with Daemon(options.program, file, FOLDER, port) as daemon:
             wait_until(daemon.is_in_touch, "the first contact")
             daemon.settle()
@@ -212,8 +198,10 @@ def idle(options, seconds, table):
             passed = time.monotonic() - began
             used, ticks, switches = daemon.processor_seconds() - used, daemon.ticks() - ticks, daemon.switches() - switches
             again = None if options.short else after_runs(daemon, jobs)
-        table.target(f"idle: resident at most ({most[1]:.1f} MB anonymous, {scrapes} scrapes)", most[0], "MB", 20)
-        table.target(f"idle: of one core ({used * 1000:.0f} ms in {passed:.0f} s; utime + stime {ticks:.2f} s)", used / passed * 100, "%", 0.1)
+        table.most(f"idle: resident at most ({scrapes} scrapes)", most[0], "MB", 20)
+        table.figure("  of which anonymous", most[1], "MB")
+        table.figure("  of which the program's own file", most[2], "MB")
+        table.most(f"idle: of one core ({used * 1000:.0f} ms in {passed:.0f} s; utime + stime {ticks:.2f} s)", used / passed * 100, "%", 0.1)
         table.figure("idle: waits that began (voluntary context switches)", switches / passed, "/s")
         if again:
             table.figure(f"idle again after a run of each job ({again[1]:.1f} MB anonymous): resident", again[0], "MB")
@@ -254,26 +242,26 @@ def multiply(jobs, runs):
         shutil.chown(folder, STATE.owner(), STATE.group())
 
 
-def start(options, times, table):
+def start(options, table):
     """From exec to READY=1."""
+    times = 5 if options.short else 20
     jobs = [f"job{number}" for number in range(10)]
     with World(options.studio, PEOPLE_COUNT) as world:
-        file, port = configure(world, jobs, 500)
+        file, port = prepare(world, jobs, 500)
 
-        def starts(what, prepare):
+        def starts(what, before):
             found = []
             for _ in range(times):
-                prepare()
+                before()
                 with Daemon(options.program, file, FOLDER, port) as daemon:
                     found.append(daemon.start_seconds * 1000)
             print(f"  {what}: {' '.join(f'{one:.0f}' for one in found)} ms", flush=True)
             table.figure(f"start to READY, {what}: median of {times}", statistics.median(found), "ms")
-            table.target(f"start to READY, {what}: worst", max(found), "ms", 200)
+            table.most(f"start to READY, {what}: worst", max(found), "ms", 200)
 
         print(f"bench: {times} starts each, ten jobs", flush=True)
         starts("no state", lambda: shutil.rmtree(STATE, ignore_errors=True))
-        command = [options.program, "--config", file, "sync", jobs[0]]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        run([options.program, "--config", file, "sync", jobs[0]])
         for some in (jobs[:1], jobs):
             multiply(some, 500)
             with Daemon(options.program, file, FOLDER, port):
@@ -288,26 +276,3 @@ def start(options, times, table):
                     shutil.rmtree(folder)
             for report in reports[1:]:
                 report.unlink()
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--program", required=True)
-    parser.add_argument("--studio", required=True)
-    parser.add_argument("--short", action="store_true")
-    parser.add_argument("--only", choices=["soak", "idle", "start"])
-    options = parser.parse_args()
-    table = Table(judged=True)
-    busy = busy_share()
-    if busy > 0.1:
-        print(f"bench: the machine is {busy:.0%} busy with other things; the starts will be slower than they are", flush=True)
-    if options.only in (None, "start"):
-        start(options, 5 if options.short else 20, table)
-    if options.only in (None, "soak"):
-        soak(options, 60 if options.short else 1000, 20 if options.short else 50, table)
-    if options.only in (None, "idle"):
-        idle(options, 20 if options.short else 600, table)
-    table.end()
-
-
-main()

@@ -1,4 +1,4 @@
-"""A daemon that runs, looked at from outside; and the world in which it runs: the embedded directory and the ftrack stand-in, in a process of their own."""
+"""A daemon that runs, looked at from outside."""
 
 import http.client
 import json
@@ -10,41 +10,17 @@ import subprocess
 import threading
 import time
 
-LIMIT = 30
+from processes import WAIT_LIMIT, Failed, end, memory, processor_time, status_of, wait_until
 
-
-class World:
-    """The servers; whatever happens there is told in words, as `world.rs` lists them."""
-
-    def __init__(self, studio, count):
-        self.process = subprocess.Popen([studio, "world", str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.urls = self.answer()
-
-    def answer(self):
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit("the studio has ended")
-        return json.loads(line)
-
-    def happens(self, what):
-        """Lets something happen; answers with what the directory counts."""
-        self.process.stdin.write(what + "\n")
-        self.process.stdin.flush()
-        return self.answer()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait(LIMIT)
+# The most seconds until a run has ended.
+RUN_LIMIT = 300
 
 
 class Local(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
     def __init__(self, path):
-        super().__init__("localhost", timeout=LIMIT)
+        super().__init__("localhost", timeout=RUN_LIMIT)
         self.path = path
 
     def connect(self):
@@ -63,7 +39,7 @@ class Daemon:
         notify.unlink(missing_ok=True)
         self.notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notified.bind(str(notify))
-        self.notified.settimeout(LIMIT)
+        self.notified.settimeout(WAIT_LIMIT)
         environment = {"PATH": "/usr/bin:/bin", "NOTIFY_SOCKET": str(notify), "WATCHDOG_USEC": "30000000"}
         self.log = folder / "daemon.log"
         with self.log.open("wb") as log:
@@ -73,8 +49,8 @@ class Daemon:
             while b"READY=1" not in self.notified.recv(65536).split(b"\n"):
                 pass
         except TimeoutError:
-            self.process.kill()
-            raise SystemExit("the daemon does not get ready: " + self.log.read_text()) from None
+            end(self.process, signal.SIGKILL)
+            raise Failed("the daemon does not get ready: " + self.log.read_text()) from None
         self.start_seconds = time.perf_counter() - began
         # What it says would fill the socket's queue otherwise.
         threading.Thread(target=self.listen, daemon=True).start()
@@ -88,16 +64,16 @@ class Daemon:
         return self
 
     def __exit__(self, kind, *_):
-        self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(LIMIT)
+        end(self.process, signal.SIGTERM)
+        status = self.process.returncode
         # Ends the thread that listens, too.
         self.notified.shutdown(socket.SHUT_RDWR)
         self.notified.close()
         assert kind or status == 0, f"the daemon ended with {status}: {self.log.read_text()[-2000:]}"
 
-    def ask(self, method, path):
+    def ask(self, method, path, body=None):
         connection = Local(self.socket)
-        connection.request(method, path)
+        connection.request(method, path, body and json.dumps(body))
         answer = connection.getresponse()
         body = answer.read()
         connection.close()
@@ -107,14 +83,20 @@ class Daemon:
     def status(self):
         return json.loads(self.ask("GET", "/v1/status"))
 
-    def run(self, job):
-        """Triggers a run and waits for its report."""
-        last = json.loads(self.ask("POST", f"/v1/jobs/{job}/trigger").splitlines()[-1])
+    def run(self, job="artists", **wish):
+        """Triggers a run and waits for its report; there is none if it was to read what changed, and nothing had."""
+        last = json.loads(self.ask("POST", f"/v1/jobs/{job}/trigger", wish).splitlines()[-1])
+        if last["type"] == "nothing_changed":
+            return None
         assert last["type"] == "finished", last
         return last["report"]
 
+    def is_watching(self):
+        [job] = self.status()["jobs"]
+        return job["watch"]["watching"]
+
     def page(self, path):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_LIMIT)
         connection.request("GET", path)
         answer = connection.getresponse()
         body = answer.read().decode()
@@ -148,13 +130,10 @@ class Daemon:
         return pathlib.Path(f"/proc/{self.process.pid}/{name}")
 
     def memory(self):
-        """Megabytes (10^6 bytes) that are resident: all, and those that no file stands behind."""
-        return tuple(self.said(name) * 1024 / 1e6 for name in ("VmRSS", "RssAnon"))
+        return memory(self.process)
 
-    def said(self, name, of="status"):
-        """A number of /proc/PID/status."""
-        [line] = [line for line in self.proc(of).read_text().splitlines() if line.startswith(name + ":")]
-        return int(line.split()[1])
+    def threads(self):
+        return status_of(self.process)["Threads"]
 
     def files(self):
         """What the open file descriptors are."""
@@ -173,35 +152,21 @@ class Daemon:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def processor_seconds(self):
-        """The same, by the process's own clock, which counts nanoseconds (clock_getcpuclockid(3))."""
-        return time.clock_gettime((~self.process.pid << 3) | 2)
+        return processor_time(self.process)
 
     def switches(self):
         """How often its threads began to wait for something."""
-        return sum(self.said("voluntary_ctxt_switches", f"task/{task.name}/status") for task in self.proc("task").iterdir())
+        name = "voluntary_ctxt_switches:"
+        texts = [(task / "status").read_text().split() for task in self.proc("task").iterdir()]
+        return sum(int(words[words.index(name) + 1]) for words in texts)
 
     def settle(self):
         """Waits until the threads that have nothing to do any more are gone: tokio keeps those that may block for ten seconds."""
-        threads, since, end = None, 0, time.monotonic() + LIMIT
-        while time.monotonic() < end:
-            now = self.said("Threads")
-            if now != threads:
-                threads, since = now, time.monotonic()
-            if time.monotonic() - since > 11:
-                return
-            time.sleep(0.2)
-        raise SystemExit(f"the daemon does not come to rest; it has {threads} threads")
+        seen = [None, 0]
 
+        def rests():
+            if self.threads() != seen[0]:
+                seen[:] = self.threads(), time.monotonic()
+            return time.monotonic() - seen[1] > 11
 
-def wait_until(fits, what):
-    end = time.monotonic() + LIMIT
-    while not fits():
-        if time.monotonic() > end:
-            raise SystemExit(f"{what} does not come about")
-        time.sleep(0.01)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        wait_until(rests, "a daemon at rest")

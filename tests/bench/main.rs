@@ -2,10 +2,11 @@
 //! process; `tests/bench/run` does the rest.
 //!
 //! `studio ldif COUNT` prints; `studio serve COUNT` serves an ftrack in which this many of the same
-//! people are users with a link, prints its address, and ends when its standard input does. `studio
-//! world COUNT` also serves a directory with this many people, whose ftrack is empty. `studio groups`
-//! prints groups of them as LDIF; `studio whole NAMES` serves an empty ftrack with projects and custom
-//! attributes.
+//! people are users with a link, prints its address, and ends when its standard input does; `studio
+//! recorded COUNT` serves the same with its pages made beforehand. `studio world COUNT` also serves a
+//! directory with this many people, whose ftrack is empty. `studio groups` prints groups of them as
+//! LDIF; `studio whole NAMES` serves an empty ftrack with projects and custom attributes. `studio away
+//! PORT MILLISECONDS` makes a server of this machine one that is so far away.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,13 +14,17 @@
     clippy::disallowed_macros
 )]
 
+mod answers;
+mod away;
 mod groups;
+mod recorded;
 mod world;
 
 use std::{
     collections::BTreeMap,
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr},
+    time::Duration,
 };
 
 use ftrack_ldap_sync::{
@@ -40,9 +45,10 @@ use ftrack_ldap_sync::{
     sync::matching::created_id,
 };
 use serde_json::json;
+use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
-/// The job's source, as `measure.py` configures it.
+/// The job's source, as `servers.py` configures it.
 const SOURCE: &str = "artists";
 
 /// The password of the account that reads the directory, as `servers.py` has it.
@@ -62,6 +68,11 @@ fn main() {
     {
         ["ldif", count] => print_ldif(count.parse().expect("a number")),
         ["serve", count] => serve(count.parse().expect("a number")),
+        ["recorded", count] => serve_recorded(count.parse().expect("a number")),
+        ["away", port, round_trip] => {
+            let round_trip = Duration::from_millis(round_trip.parse().expect("a number"));
+            runtime().block_on(away::serve(port.parse().expect("a port"), round_trip));
+        }
         ["whole", names @ ..] => serve_whole(names),
         ["groups", numbers @ ..] => groups::print_ldif(numbers),
         ["world", count] => world::serve(count.parse().expect("a number")),
@@ -89,10 +100,20 @@ fn print_ldif(count: usize) {
 }
 
 fn serve(count: usize) {
+    serve_until_the_end(|studio| add_users(studio, count));
+}
+
+/// As [`serve`], with pages that are made only once.
+fn serve_recorded(count: usize) {
+    let runtime = runtime();
+    let server = start(&runtime);
+    add_users(&server.studio(), count);
+    runtime.block_on(recorded::serve(&server));
+}
+
+fn add_users(studio: &Studio, count: usize) {
     let people = cast::people(count, 1, Oddities::None);
-    serve_until_the_end(|studio| {
-        studio.add_users(people.iter().map(account)).expect("users");
-    });
+    studio.add_users(people.iter().map(account)).expect("users");
 }
 
 /// An ftrack without users, with two projects, and with text attributes of users of these names.
@@ -108,16 +129,25 @@ fn serve_whole(names: &[&str]) {
     });
 }
 
-fn serve_until_the_end(prepare: impl FnOnce(&Studio)) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+/// What the servers run on.
+fn runtime() -> Runtime {
+    Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .expect("a runtime");
+        .expect("a runtime")
+}
+
+/// An ftrack on a free port.
+fn start(runtime: &Runtime) -> FtrackServer {
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let server = runtime
-        .block_on(FtrackServer::start(anywhere, Options::default()))
-        .expect("a server");
+    let starting = FtrackServer::start(anywhere, Options::default());
+    runtime.block_on(starting).expect("a server")
+}
+
+fn serve_until_the_end(prepare: impl FnOnce(&Studio)) {
+    let runtime = runtime();
+    let server = start(&runtime);
     prepare(&server.studio());
     println!("{}", server.url());
     std::io::stdin()

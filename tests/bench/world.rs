@@ -1,23 +1,20 @@
 //! A whole studio for a daemon, directory and ftrack: prints their addresses, and makes the changes
 //! that standard input requests, one per line.
 
-use std::{
-    io::Write as _,
-    net::{Ipv4Addr, SocketAddr},
-};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use ftrack_ldap_sync::{
     config::Secret,
     demo::{
         cast::{self, Oddities, Person},
         directory::{DirectoryServer, Tree, TreeEntry},
-        ftrack::{Fault, FtrackServer, Options},
+        ftrack::{Fault, FtrackServer},
     },
 };
 use serde_json::json;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
-use crate::PASSWORD;
+use crate::{PASSWORD, answers::say};
 
 /// Where those are who left: outside of what the job reads.
 const FORMER: &str = "ou=services,dc=studio,dc=test";
@@ -50,20 +47,14 @@ pub fn serve(count: usize) {
 
 impl World {
     fn new(count: usize) -> Self {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .expect("a runtime");
+        let runtime = crate::runtime();
         let people = cast::people(count, 1, Oddities::None);
         let tree = cast::tree(&people, &Secret::new(PASSWORD.to_owned())).expect("a tree");
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let directory = runtime
             .block_on(DirectoryServer::start(anywhere, tree.clone()))
             .expect("a directory");
-        let ftrack = runtime
-            .block_on(FtrackServer::start(anywhere, Options::default()))
-            .expect("an ftrack");
+        let ftrack = crate::start(&runtime);
         Self {
             runtime,
             tree,
@@ -127,11 +118,4 @@ impl World {
             .rename(&at(from), &at(to))
             .expect("an entry and a place");
     }
-}
-
-fn say(what: &serde_json::Value) {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{what}")
-        .and_then(|()| out.flush())
-        .expect("standard output");
 }
