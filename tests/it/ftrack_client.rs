@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod checking;
+mod http2;
 mod paging;
 mod reading;
 pub mod scripted;
