@@ -46,10 +46,6 @@ def main():
     wanted = [part for name in options.parts for part in SEVERAL.get(name, [name])]
     # What stops it ends its servers, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    busy = busy_share()
-    if busy > 0.1:
-        # The sync uses all cores, and the plain reads one: whatever else runs makes the ratio worse than it is.
-        print(f"bench: the machine is {busy:.0%} busy with other things; the ratios will be too high", flush=True)
     table = Table(judged=not options.short)
     try:
         for part in PARTS:
@@ -63,6 +59,10 @@ def main():
 def measured(part, options, table):
     """Measures a part; the others are measured whatever becomes of it."""
     began = time.monotonic()
+    busy = busy_share()
+    if busy > 0.1:
+        # A sync and its servers use all cores, and the plain reads one: whatever else runs makes the ratios worse than they are.
+        table.figure(f"{part}: the machine is busy with other things, so that seconds are long", busy * 100, "%")
     try:
         PARTS[part](options, table)
     except Exception as error:

@@ -12,7 +12,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 # The most seconds that a command may take, that a server may take to start or stop, and that something may take to come about.
-LIMIT, SERVER_LIMIT, WAIT_LIMIT = 1800, 120, 60
+LIMIT, SERVER_LIMIT, WAIT_LIMIT = 1800, 600, 60
 
 # Seconds, those of the processor, and the most memory (MB, 10^6 bytes).
 Usage = collections.namedtuple("Usage", ["seconds", "processor", "memory"])
@@ -79,7 +79,7 @@ def end(process, how=None):
             process.stdin.close()
         else:
             process.send_signal(how)
-        process.wait(SERVER_LIMIT)
+        process.wait(WAIT_LIMIT)
     except (OSError, subprocess.TimeoutExpired):
         process.kill()
         process.wait()
