@@ -67,7 +67,8 @@ table! {
         #[serde(deserialize_with = "line", skip_serializing_if = "Option::is_none")]
         principal: Option<String> => Option<String> = None,
         /// Entries per page; servers refuse more than their own limit, which is 1000 for Active
-        /// Directory.
+        /// Directory. With 1000 or more, OpenLDAP is asked for up to 5000 people after the first
+        /// page, unless it refuses that.
         // OpenLDAP's default size limit does not allow larger pages either.
         page_size: Number<1, 10_000> => i32 = Number(1000),
         /// Time limit for name resolution, connecting and TLS together.

@@ -18,7 +18,7 @@ use super::{
     pool::DirectoryPool,
     range::ANYTHING,
     request::{GroupsRequest, ReadRequest},
-    search::{Search, SearchEvidence, search},
+    search::{LaterPages, Search, SearchEvidence, search},
     server::{Continuations, ReferralObjects, Referrals, naming_context},
 };
 use crate::model::server_kind::ServerKind;
@@ -65,6 +65,7 @@ fn searches_of(
         attributes: attributes.clone(),
         ids: Vec::new(),
         page_size: pool.page_size(),
+        later_pages: LaterPages::Same,
         referrals: Referrals::default(),
         referral_objects: ReferralObjects::LeftOut,
         continuations: Continuations::EndTheSearch,

@@ -9,7 +9,7 @@ use super::{
     dn::Dn,
     error::DirectoryError,
     lookup::references,
-    search::{Search, SearchEvidence, search},
+    search::{LaterPages, Search, SearchEvidence, search},
     server::{Continuations, ReferralObjects, Referrals, RootDse},
 };
 use crate::model::entry::{Entry, Kept};
@@ -157,6 +157,7 @@ async fn naming_contexts(
         attributes: [NAME, FLAGS].map(ToOwned::to_owned).to_vec(),
         ids: Vec::new(),
         page_size: PAGE,
+        later_pages: LaterPages::Same,
         referrals: Referrals::default(),
         referral_objects: ReferralObjects::LeftOut,
         continuations: Continuations::EndTheSearch,

@@ -14,7 +14,7 @@ use super::{
     pool::DirectoryPool,
     range::ANYTHING,
     request::ReadRequest,
-    search::Search,
+    search::{LaterPages, Search},
     searches::{EntrySink, SearchRun, Searches, Servers, Wanted, bounded, of_request, run},
     server::{Continuations, ReferralObjects},
 };
@@ -101,6 +101,7 @@ async fn searched(
 ) -> Result<(), DirectoryError> {
     for search in &mut list {
         search.page_size = search.page_size.min(PAGE);
+        search.later_pages = LaterPages::Same;
     }
     let searches = |_: &ServerIdentity| Searches {
         groups: None,

@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     directory::wire::ber,
-    model::entry::{Entry, Kept},
+    model::{
+        entry::{Entry, Kept},
+        server_kind::ServerKind,
+    },
 };
 
 /// The object class of referral objects (RFC 3296 section 2.2), by name and OID.
@@ -38,15 +41,47 @@ pub struct Search {
     pub attributes: Vec<String>,
     /// Those among them that may identify an entry.
     pub ids: Vec<String>,
-    /// Entries per page.
+    /// Entries of the first page.
     pub page_size: i32,
+    /// Entries of the pages after it.
+    pub later_pages: LaterPages,
     /// How referral objects are returned.
     pub(super) referrals: Referrals,
     pub(super) referral_objects: ReferralObjects,
     pub(super) continuations: Continuations,
 }
 
+/// How many entries the pages of a search have after the first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaterPages {
+    /// As many: entries may be large.
+    Same,
+    /// More, where the server allows it: entries of people are small.
+    Larger,
+}
+
+/// Pages are made larger from so many entries on: who asks for fewer has a reason.
+const GROWS_FROM: i32 = 1000;
+/// The most entries of a page that was made larger.
+const LARGEST_PAGE: i32 = 5000;
+/// The results by which a server refuses a page for its size: sizeLimitExceeded and
+/// adminLimitExceeded (RFC 4511 appendix A.1).
+const REFUSES_SIZE: [u32; 2] = [4, 11];
+
 impl Search {
+    /// The most entries that are asked for of the pages after the first one. A larger page is refused
+    /// as a whole by OpenLDAP, which can be asked again; others cut it, or end the search within it.
+    fn largest_page(&self, kind: Option<ServerKind>) -> i32 {
+        let grows = self.later_pages == LaterPages::Larger
+            && kind == Some(ServerKind::OpenLdap)
+            && self.page_size >= GROWS_FROM;
+        if grows {
+            self.page_size.max(LARGEST_PAGE)
+        } else {
+            self.page_size
+        }
+    }
+
     /// The filter that is sent: referral objects hide what lies elsewhere, so they are returned as
     /// well, whatever people are.
     fn sent_filter(&self) -> String {
@@ -109,17 +144,26 @@ pub(super) async fn search(
 ) -> Result<(), DirectoryError> {
     let mut cookie = Vec::new();
     let mut empty_pages = 0_u32;
+    let mut size = search.page_size;
+    let mut largest = search.largest_page(connection.known_kind());
     loop {
         let before = evidence.entries + evidence.referrals;
-        let next = page(
-            connection,
-            search,
-            cookie.clone(),
-            evidence,
-            budget,
-            &mut sink,
-        )
-        .await?;
+        let wanted = PagedResults {
+            size,
+            cookie: cookie.clone(),
+        };
+        let next = match page(connection, search, wanted, evidence, budget, &mut sink).await {
+            Err(DirectoryError::Refused { code, .. })
+                if size > search.page_size
+                    && REFUSES_SIZE.contains(&code)
+                    && evidence.entries + evidence.referrals == before =>
+            {
+                (size, largest) = (search.page_size, search.page_size);
+                continue;
+            }
+            next => next?,
+        };
+        size = largest;
         evidence.pages = evidence.pages.saturating_add(1);
         if next.is_empty() {
             evidence.result = "success".into();
@@ -153,7 +197,7 @@ pub(super) async fn search(
 async fn page(
     connection: &mut Connection,
     search: &Search,
-    cookie: Vec<u8>,
+    wanted: PagedResults,
     evidence: &mut SearchEvidence,
     budget: &mut Budget,
     sink: &mut impl FnMut(Entry, &SearchEvidence, &mut Budget) -> Result<(), OverBudget>,
@@ -168,7 +212,7 @@ async fn page(
     let mut ldap = connection.ldap.clone();
     let mut stream = ldap
         .with_search_options(SearchOptions::new().deref(DerefAliases::Never))
-        .with_controls(controls(search, cookie))
+        .with_controls(controls(search, wanted))
         .with_timeout(limit)
         .streaming_search(
             &search.base,
@@ -293,12 +337,8 @@ async fn identified(
 
 /// The controls of a search: the next page, or nothing; referral objects as entries, where the server
 /// offers that; and no references, where nobody needs them.
-fn controls(search: &Search, cookie: Vec<u8>) -> Vec<RawControl> {
-    let page = PagedResults {
-        size: search.page_size,
-        cookie,
-    };
-    let mut controls: Vec<RawControl> = vec![page.critical().into()];
+fn controls(search: &Search, wanted: PagedResults) -> Vec<RawControl> {
+    let mut controls: Vec<RawControl> = vec![wanted.critical().into()];
     match search.referrals {
         Referrals::AsEntries => controls.push(ManageDsaIt.into()),
         Referrals::AsReferences => {}

@@ -19,7 +19,7 @@ use super::{
     names::Names,
     pool::{DirectoryPool, Server},
     request::{ReadFailure, ReadRequest},
-    search::{Search, SearchEvidence, search},
+    search::{LaterPages, Search, SearchEvidence, search},
     server::{Continuations, ReferralObjects, Referrals},
 };
 use crate::{
@@ -304,6 +304,7 @@ pub(super) fn of_request(
         attributes: attributes.to_vec(),
         ids: ids.to_vec(),
         page_size: pool.page_size(),
+        later_pages: LaterPages::Larger,
         referrals: Referrals::default(),
         referral_objects: ReferralObjects::LeftOut,
         continuations: Continuations::EndTheSearch,

@@ -504,6 +504,40 @@ async fn limits_of_the_server_are_failures() {
 }
 
 #[tokio::test]
+async fn pages_after_the_first_are_larger_where_the_server_allows_it() {
+    for (limit, pages) in [
+        ("size.pr=unlimited", 2),
+        ("size.pr=1000", 3),
+        ("size.pr=4999", 3),
+    ] {
+        let slapd = Setup::new(people(2500))
+            .database(&format!(
+                "limits users size.soft=1000 size.hard=1000 size.prtotal=unlimited {limit}"
+            ))
+            .start();
+        let configured = |page_size| Directory {
+            page_size,
+            ..slapd.directory(Over::Plain)
+        };
+        // The test's own setting is smaller.
+        let reading = read_all(&configured(1000), &request()).await.unwrap();
+        let seen: BTreeSet<_> = reading.entries().iter().map(|(id, _)| id.clone()).collect();
+        assert_eq!(
+            (reading.entries().len(), seen.len()),
+            (2500, 2500),
+            "{limit}"
+        );
+        let [search] = reading.searches() else {
+            panic!("{:?}", reading.searches())
+        };
+        assert_eq!((search.pages, search.entries), (pages, 2500), "{limit}");
+        // Who asks for fewer gets them.
+        let reading = read_all(&configured(500), &request()).await.unwrap();
+        assert_eq!(reading.searches()[0].pages, 5, "{limit}");
+    }
+}
+
+#[tokio::test]
 async fn referral_objects_are_counted_where_the_server_returns_them_as_entries() {
     let away = ldif_entry(
         &format!("ou=away,{PEOPLE}"),

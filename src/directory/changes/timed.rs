@@ -13,7 +13,7 @@ use crate::{
     directory::{
         account::generalized_time,
         budget::Budget,
-        search::{Search, SearchEvidence, search},
+        search::{LaterPages, Search, SearchEvidence, search},
         server::{Continuations, ReferralObjects},
     },
     model::{
@@ -177,6 +177,7 @@ impl Asking<'_> {
             ids: self.by.attributes(),
             attributes,
             page_size: self.pool.page_size(),
+            later_pages: LaterPages::Same,
             referrals: self.about.referrals,
             referral_objects: ReferralObjects::LeftOut,
             continuations,
