@@ -261,7 +261,6 @@ fn the_overlay_shows_each_value_that_is_still_to_be_filled_in() {
         .map(str::trim)
         .collect();
     assert_snapshot!(left.join("\n"), @r#"
-    hosts = ["sync.replace-me.test"]        # under which name the pages are served
     server = "https://replace-me.ftrackapp.com"
     urls = ["ldaps://dc1.replace-me.test", "ldaps://dc2.replace-me.test"]   # in order of preference
     bind_dn = 'ldap-sync@replace-me.test'
@@ -282,6 +281,8 @@ fn the_overlay_once_filled_in_gives_the_pod_everything_that_it_needs() {
     copy.replace("replace-me/32", "192.0.2.10/32");
     copy.replace("replace-me", "studio");
     copy.replace("# - service-monitor.yaml", "- service-monitor.yaml");
+    copy.replace("\n  # ingress:", "\n  ingress:");
+    copy.replace("\n  #   ", "\n    ");
     let built = copy.built("overlay");
     assert!(!built.contains("replace-me"), "{built}");
 
@@ -323,6 +324,12 @@ fn the_overlay_once_filled_in_gives_the_pod_everything_that_it_needs() {
             {"ports": [{"port": 443}]},
         ])
     );
+    let let_in = only(objects.clone(), "NetworkPolicy")["spec"]["ingress"][0]["from"].clone();
+    let namespaces = let_in.as_array().unwrap().iter();
+    let namespaces: Vec<Value> = namespaces
+        .map(|from| from["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"].clone())
+        .collect();
+    assert_eq!(namespaces, ["monitoring", "ingress-nginx"]);
     let namespace = &only(objects.clone(), "Namespace")["metadata"]["name"];
     let others = objects
         .iter()
