@@ -150,6 +150,18 @@ fn what_waits_for_a_person_is_a_warning() {
 }
 
 #[test]
+fn the_page_shows_a_line_as_it_is() {
+    let mut artists = job("artists");
+    artists.last_success = Some(Utc::now() - TimeDelta::seconds(900));
+    artists.last_run = Some(last_run(Outcome::Held, |run| run["open_holds"] = 2.into()));
+    let (_, line) = check_of(status(vec![artists]), Heartbeat::new());
+    let (line, _) = line.rsplit_once(" since_success=").unwrap();
+    let page = crate::readme::text_of("deploy/monitoring/README.md");
+    let shown = format!("{line} since_success=900s;;;0\n");
+    assert!(page.contains(&shown), "the page lacks the line\n{shown}");
+}
+
+#[test]
 fn users_that_are_not_synced_are_critical() {
     let late = |minutes| Some(Utc::now() - TimeDelta::minutes(minutes));
     let criticals = [
