@@ -108,7 +108,7 @@ impl Stage {
     /// Puts the files in their places, the configuration last, and names them.
     ///
     /// # Errors
-    /// One cannot be put there; then none is.
+    /// One cannot be put there; then none is, unless they may replace others.
     pub fn persist(self, answers: &Answers, force: bool) -> Result<Vec<PathBuf>, Stop> {
         let beside = beside(&self.out);
         let files = answers.files();
