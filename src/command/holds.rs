@@ -166,7 +166,7 @@ fn table(holds: &[&OpenHold], screen: Screen) -> String {
         row.extend(opens.then(|| Cell::new(at.unwrap_or_else(|| "by approval".to_owned()))));
         table.add_row(row);
     }
-    terminal::unbroken(&mut table, &[0]);
+    terminal::unbroken(&mut table, &[0, 1, 2]);
     let is_paused = |hold: &&&OpenHold| hold.held_by == HeldBy::Paused;
     let paused = holds.iter().filter(is_paused).count();
     let approve = match paused {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::{DateTime, Local, TimeZone, Utc};
-use comfy_table::{Cell, CellAlignment};
+use comfy_table::{Cell, CellAlignment, Table};
 
 use super::{moment, print, print_json, print_text, terminal::Screen};
 use crate::{
@@ -226,15 +226,50 @@ fn on_day(args: &RunsArgs, filter: &RunFilter) -> String {
 }
 
 /// Each run with times in the zone of this machine. What it did is on the same line, or, where it
-/// does not fit there, on a second one; only a terminal shows of a long reason no more than fits.
+/// does not fit there, on a second one; only a terminal shows of a long reason no more than fits. Where
+/// the names of jobs leave no room for how the runs ended, that is on the second line as well.
 fn table(runs: &[RunSummary], screen: Screen) -> String {
+    let beside = rows(runs, screen, Outcomes::Beside);
+    let is_wider = |columns| {
+        let mut lines = beside.lines();
+        lines.any(|line| display_width(line.trim_end()) > columns)
+    };
+    let (table, header, outcomes) = match screen.columns() {
+        Some(columns) if is_wider(columns) => {
+            let table = rows(runs, screen, Outcomes::Below);
+            (table, "OUTCOME, WHAT", Outcomes::Below)
+        }
+        Some(_) | None => (beside, "WHAT", Outcomes::Beside),
+    };
+    let whats = runs.iter().map(|run| match outcomes {
+        Outcomes::Beside => what(run),
+        Outcomes::Below => format!("{}, {}", run.outcome.as_str(), what(run)),
+    });
+    let whats = std::iter::once(header.to_owned()).chain(whats);
+    let lines = table.lines().zip(whats);
+    lines
+        .map(|(line, what)| row(&line, &what, screen))
+        .collect()
+}
+
+/// Where the list shows how the runs ended.
+enum Outcomes {
+    /// In a column.
+    Beside,
+    /// On the second line.
+    Below,
+}
+
+fn rows(runs: &[RunSummary], screen: Screen, outcomes: Outcomes) -> Table {
     let mut table = Screen::Unbounded.table();
     let is_wide = screen.columns().is_none_or(|columns| columns >= WIDE);
     let started: Vec<DateTime<Utc>> = runs.iter().map(|run| run.started_at).collect();
     let (started, zone) = readable_times(&started, &Local, "%Y-%m-%d %H:%M");
     let zone = zone.map(|zone| format!(" ({zone})")).unwrap_or_default();
     let started_header = format!("STARTED{zone}");
-    let mut header = vec!["RUN", &started_header, "JOB", "OUTCOME"];
+    let has_outcome = matches!(outcomes, Outcomes::Beside);
+    let mut header = vec!["RUN", &started_header, "JOB"];
+    header.extend(has_outcome.then_some("OUTCOME"));
     header.extend(is_wide.then_some("TOOK"));
     table.set_header(header);
     for (run, started) in runs.iter().zip(started) {
@@ -242,18 +277,14 @@ fn table(runs: &[RunSummary], screen: Screen) -> String {
             Cell::new(&run.run),
             Cell::new(started),
             Cell::new(escape_control(&run.job)),
-            Cell::new(run.outcome.as_str()),
         ];
+        cells.extend(has_outcome.then(|| Cell::new(run.outcome.as_str())));
         if is_wide {
             cells.push(Cell::new(took(run)).set_alignment(CellAlignment::Right));
         }
         table.add_row(cells);
     }
-    let whats = std::iter::once("WHAT".to_owned()).chain(runs.iter().map(what));
-    let lines = table.lines().zip(whats);
-    lines
-        .map(|(line, what)| row(&line, &what, screen))
-        .collect()
+    table
 }
 
 /// A run as one line, or two.

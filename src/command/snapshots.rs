@@ -144,7 +144,7 @@ fn table(snapshots: &[SnapshotHead], screen: Screen) -> String {
             Cell::new(head.users).set_alignment(CellAlignment::Right),
         ]);
     }
-    terminal::unbroken(&mut table, &[0]);
+    terminal::unbroken(&mut table, &[0, 2]);
     let text = "\n`snapshots show S` shows the users; `restore S --dry-run` shows what `restore S` \
                 would put back.\n";
     terminal::lines(&table) + &screen.fit(text)

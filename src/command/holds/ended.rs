@@ -60,7 +60,7 @@ fn table(holds: &[&OpenHold], screen: Screen) -> String {
             escape_control(&deciders(hold)).into_owned(),
         ]);
     }
-    terminal::unbroken(&mut table, &[0, 5]);
+    terminal::unbroken(&mut table, &[0, 5, 1, 2]);
     let text = "\n`holds show N` shows what became of each of its people, by whom and when.\n";
     terminal::lines(&table) + &screen.fit(text)
 }

@@ -92,7 +92,7 @@ fn text(all: &[ListedRejection], put_back: &PutBack, screen: Screen) -> String {
                 .map_or_else(unknown, |by| escape_control(by).into_owned()),
         ]);
     }
-    terminal::unbroken(&mut table, &[0]);
+    terminal::unbroken(&mut table, &[0, 1, 2]);
     terminal::lines(&table) + &screen.fit(&ways_back(all, put_back))
 }
 

@@ -116,3 +116,34 @@ fn nothing_is_left_out_in_a_pipe() {
     20260131-100000-00ff  2026-01-31 10:00  artists  succeeded  0.0 s  2 created
     ");
 }
+
+#[test]
+fn how_a_run_ended_is_below_where_names_of_jobs_are_long() {
+    let mut runs = runs();
+    for run in &mut runs {
+        run.job = "freelancers-and-vendors-of-vancouver".to_owned();
+    }
+    let screen = Screen::Terminal {
+        columns: 80,
+        rows: 24,
+    };
+    let text = table(&runs, screen);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 10, "{text}");
+    assert_eq!(lines[1], "   OUTCOME, WHAT", "{text}");
+    assert_eq!(lines[9], "   succeeded, 2 created", "{text}");
+    assert!(
+        lines[2].ends_with("  freelancers-and-vendors-of-vancouver"),
+        "{text}"
+    );
+    assert!(
+        lines[3].starts_with("   failed, the plan is stale: "),
+        "{text}"
+    );
+    // In a pipe it is a column, as ever.
+    let piped = table(&runs, Screen::Unbounded);
+    assert!(
+        piped.contains("  freelancers-and-vendors-of-vancouver  failed  "),
+        "{piped}"
+    );
+}
