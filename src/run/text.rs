@@ -23,6 +23,7 @@ mod changes;
 pub mod csv;
 mod explained;
 mod facts;
+mod folded;
 mod observed;
 pub mod page;
 mod rejects;
@@ -32,6 +33,7 @@ mod why;
 mod work;
 
 use facts::{ABOUT, facts, headline, read, seats};
+use folded::{Folded, NAMED, by_reason, folded};
 
 pub use explained::{commands, explained};
 pub use whole::whole;
@@ -56,6 +58,15 @@ impl Extent {
             Self::Rows(rows) => (rows / 8).max(2),
         }
     }
+
+    /// The texts, each with how many it is about; where not everything is shown, those that differ only
+    /// in the person are one.
+    fn folded<'t>(self, texts: impl Iterator<Item = (&'t str, usize)>) -> Vec<Folded> {
+        match self {
+            Self::Rows(_) => folded(texts),
+            Self::Whole | Self::OfEachKind(_) => texts.map(Folded::from).collect(),
+        }
+    }
 }
 
 /// A report as text; the caller strips colours where they are not wanted.
@@ -74,12 +85,13 @@ pub fn report(report: &Report, extent: Extent) -> String {
         observed::write(&mut text, observed, extent);
     }
     let changes = changes::write(&mut text, &report.changes, extent);
-    held(&mut text, &report.changes, extent);
+    let held = held(&mut text, &report.changes, extent);
     let skipped = skipped(&mut text, &report.skipped, extent);
     let warnings = warnings(&mut text, &report.warnings, &report.changes, extent);
     text.push('\n');
     end(&mut text, report);
-    if matches!(extent, Extent::Rows(_)) && (changes, skipped, warnings) != (0, 0, 0) {
+    let is_all = [changes, held, skipped, warnings] == [0; 4];
+    if matches!(extent, Extent::Rows(_)) && !is_all {
         let all = format!("`runs show {}` shows the rest.", report.run);
         line(&mut text, &all);
     }
@@ -117,13 +129,14 @@ pub fn plan(plan: &SavedPlan, extent: Extent) -> String {
         line(&mut text, &format!("  new groups {groups}"));
     }
     let changes = changes::write(&mut text, &reported, extent);
-    held(&mut text, &reported, extent);
+    let held = held(&mut text, &reported, extent);
     let skipped = skipped(&mut text, &plan.skipped, extent);
     let warnings = warnings(&mut text, &plan.warnings, &reported, extent);
-    if reported.len() > ON_A_SCREEN || (changes, skipped, warnings) != (0, 0, 0) {
+    let is_all = [changes, held, skipped, warnings] == [0; 4];
+    if reported.len() > ON_A_SCREEN || !is_all {
         line(&mut text, &format!("\n{headline}"));
     }
-    if (changes, skipped, warnings) != (0, 0, 0) {
+    if !is_all {
         line(&mut text, "`--all` shows the rest.");
     }
     text
@@ -153,16 +166,21 @@ const ON_A_SCREEN: usize = 8;
 
 /// How many changes are held for each reason.
 fn reasons_held(changes: &[Reported]) -> Vec<(String, String)> {
+    let reasons = counted_reasons(changes).into_iter();
+    let reasons = reasons.map(|(reason, count)| (so_many_held(count), reason));
+    reasons.collect()
+}
+
+fn so_many_held(count: usize) -> String {
+    format!("{} held", several(count, "change is", "changes are"))
+}
+
+fn counted_reasons(changes: &[Reported]) -> Vec<(String, usize)> {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for reason in changes.iter().filter_map(Reported::hold) {
         *reasons.entry(reason).or_default() += 1;
     }
-    let reasons = by_setting(reasons).into_iter();
-    let reasons = reasons.map(|(reason, count)| {
-        let what = format!("{} held", several(count, "change is", "changes are"));
-        (what, reason)
-    });
-    reasons.collect()
+    by_setting(reasons)
 }
 
 /// The reasons, of which those that differ only in the setting that changed are one that names each
@@ -196,18 +214,30 @@ fn by_setting(reasons: BTreeMap<&str, usize>) -> Vec<(String, usize)> {
     all
 }
 
-/// Why changes are held, each reason once.
-fn held(text: &mut String, changes: &[Reported], extent: Extent) {
-    let reasons = reasons_held(changes);
+/// Writes why changes are held, each reason once, and returns how many reasons are left out.
+fn held(text: &mut String, changes: &[Reported], extent: Extent) -> usize {
+    let reasons = counted_reasons(changes);
+    let reasons = reasons
+        .iter()
+        .map(|(reason, count)| (reason.as_str(), *count));
+    let reasons = extent.folded(reasons);
     let few = extent.few();
-    let more = reasons.len().saturating_sub(few);
-    for (what, reason) in reasons.into_iter().take(few) {
-        let what = paint(magenta(), &what);
-        line(text, &format!("\n  {what}: {}", escape_control(&reason)));
+    for reason in reasons.iter().take(few) {
+        let what = paint(magenta(), &so_many_held(reason.number));
+        let reason = escape_control(&reason.text);
+        line(text, &format!("\n  {what}: {reason}"));
     }
+    let more = reasons.len().saturating_sub(few);
     if more > 0 {
         line(text, &format!("  … and {more} more reasons"));
     }
+    left_out(&reasons, few)
+}
+
+/// How many texts are not shown where so few are.
+fn left_out(texts: &[Folded], few: usize) -> usize {
+    let shown = texts.iter().take(few).map(|text| text.not_named);
+    shown.sum::<usize>() + texts.len().saturating_sub(few)
 }
 
 /// The number of users with changes of each kind, and with held ones.
@@ -352,7 +382,7 @@ fn summary(report: &Report) -> String {
     }
 }
 
-/// Writes the skipped entries, and returns how many are left out.
+/// Writes the skipped entries, on a terminal by their reasons; returns how many are left out.
 fn skipped(text: &mut String, skipped: &[Skipped], extent: Extent) -> usize {
     if skipped.is_empty() {
         return 0;
@@ -364,17 +394,42 @@ fn skipped(text: &mut String, skipped: &[Skipped], extent: Extent) -> usize {
             several(skipped.len(), "entry", "entries")
         ),
     );
-    for entry in skipped.iter().take(extent.few()) {
-        line(
-            text,
-            &format!(
-                "    {}\n      {}",
-                escape_control(&entry.dn),
-                paint(yellow(), &escape_control(&entry.reason))
-            ),
-        );
+    if !matches!(extent, Extent::Rows(_)) {
+        skipped.iter().for_each(|entry| one_skipped(text, entry));
+        return 0;
     }
-    and_more(text, skipped.len(), extent)
+    let groups = by_reason(skipped);
+    let mut left_out = skipped.len();
+    for (reason, entries) in groups.iter().take(extent.few()) {
+        left_out = left_out.saturating_sub(entries.len().min(NAMED));
+        if let [entry] = entries.as_slice() {
+            one_skipped(text, entry);
+            continue;
+        }
+        let reason = paint(yellow(), &escape_control(reason));
+        line(text, &format!("    {reason}"));
+        for entry in entries.iter().take(NAMED) {
+            line(text, &format!("      {}", escape_control(&entry.dn)));
+        }
+        let more = entries.len().saturating_sub(NAMED);
+        if more > 0 {
+            line(text, &format!("      … and {more} more"));
+        }
+    }
+    let others = groups.iter().skip(extent.few());
+    let others: usize = others.map(|(_, entries)| entries.len()).sum();
+    if others > 0 {
+        line(text, &format!("    … and {others} more"));
+    }
+    left_out
+}
+
+fn one_skipped(text: &mut String, entry: &Skipped) {
+    let reason = paint(yellow(), &escape_control(&entry.reason));
+    line(
+        text,
+        &format!("    {}\n      {reason}", escape_control(&entry.dn)),
+    );
 }
 
 /// The warnings but those that say why changes are held, which are shown with these.
@@ -394,21 +449,17 @@ fn warnings(text: &mut String, warnings: &[String], changes: &[Reported], extent
         return 0;
     }
     line(text, "\n  Warnings:");
-    for warning in warnings.iter().take(extent.few()) {
-        line(
-            text,
-            &format!("    {}", paint(yellow(), &escape_control(warning))),
-        );
+    let warnings = warnings.iter().map(|warning| (warning.as_str(), 1));
+    let (warnings, few) = (extent.folded(warnings), extent.few());
+    for warning in warnings.iter().take(few) {
+        let warning = paint(yellow(), &escape_control(&warning.text));
+        line(text, &format!("    {warning}"));
     }
-    and_more(text, warnings.len(), extent)
-}
-
-fn and_more(text: &mut String, all: usize, extent: Extent) -> usize {
-    let more = all.saturating_sub(extent.few());
+    let more = warnings.len().saturating_sub(few);
     if more > 0 {
         line(text, &format!("    … and {more} more"));
     }
-    more
+    left_out(&warnings, few)
 }
 
 /// A number with the right form of its noun.

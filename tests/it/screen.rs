@@ -167,6 +167,73 @@ fn a_plan_starts_with_what_was_read_and_shows_a_screenful_with_the_counts() {
 }
 
 #[test]
+fn what_is_said_of_many_people_is_one_warning_on_a_terminal() {
+    let leavers = ["bob", "cyd", "dan", "eve", "fay", "gus"];
+    let mut studio = Studio::of(&["ada", "hal", "ian", "kim", "lea", "max"]).end_to_end();
+    for uid in leavers {
+        studio.tree().add(person(uid, "Given", uid)).unwrap();
+    }
+    studio.sync();
+    studio.job = "users.deactivate = false\n".into();
+    for uid in leavers {
+        studio.tree().remove(&dn(uid)).unwrap();
+    }
+    // Some who are skipped, all for the same reason.
+    for number in 0..5 {
+        let uid = format!("nobody{number}");
+        studio.tree().add(person(&uid, "Given", "Last")).unwrap();
+        let mail = &["no address"];
+        studio.tree().replace(&dn(&uid), "mail", mail).unwrap();
+    }
+    let in_words = |shown: &str| shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    let left = "the person of the user \"bob\" left, and users.deactivate is false";
+    for (arguments, rest) in [
+        (&["plan"][..], "`--all` shows the rest."),
+        (&["sync"], "shows the rest."),
+    ] {
+        let shown = Screen::new(80, 50).shows(&studio, arguments);
+        assert_eq!(too_long(&shown, 80), [""; 0], "{shown}");
+        let words = in_words(&shown);
+        for part in [
+            &*format!("{left}; the same of cyd, dan, eve, and 2 more"),
+            rest,
+        ] {
+            assert!(words.contains(part), "{part:?} is not in\n{shown}");
+        }
+        assert_eq!(words.matches("users.deactivate is false").count(), 1);
+        let named: Vec<&str> = lines_with(&shown, "uid=nobody");
+        assert_eq!(named.len(), 3, "{shown}");
+        assert!(
+            words.contains("5 entries skipped:")
+                && words.contains(&format!("{} … and 2 more", named[2].trim())),
+            "{shown}"
+        );
+    }
+    // All of them where nothing is left out.
+    let report = studio.sync();
+    let of_people = |warnings: &[String]| {
+        let all = warnings.iter();
+        all.filter(|warning| warning.ends_with("left, and users.deactivate is false"))
+            .count()
+    };
+    assert_eq!(of_people(&report.warnings), 6, "{:?}", report.warnings);
+    for shown in [
+        Screen::new(80, 50).shows(&studio, &["plan", "--all"]),
+        Screen::new(80, 50).shows(&studio, &["runs", "show", "last"]),
+        studio.run(&["plan"]).stdout,
+    ] {
+        let words = in_words(&shown);
+        assert_eq!(
+            words.matches("users.deactivate is false").count(),
+            6,
+            "{shown}"
+        );
+        assert!(!words.contains("the same of"), "{shown}");
+        assert_eq!(words.matches("uid=nobody").count(), 5, "{shown}");
+    }
+}
+
+#[test]
 fn a_plan_says_how_to_go_on_to_somebody_at_a_terminal() {
     let mut studio = studio();
     let shown = Screen::new(120, 40).shows(&studio, &["plan"]);
