@@ -3,13 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::{check, print_text, terminal};
 use crate::{
     cli::{BindWith, Exit, InitArgs, Stop},
-    config::{self, DEFAULT_FILE, Environment},
+    config::{self, Config, DEFAULT_FILE, Environment, schedule::Schedule},
     escape::escape_control,
+    model::readable_time::readable_time,
+    run::host::host,
 };
 
 mod answers;
@@ -67,7 +70,8 @@ pub(super) async fn init(
         return Err(Stop::failed("nothing is written: see what failed above"));
     }
     let written = stage.persist(&answers, args.force)?;
-    print_text(&next_steps(&out, &written, &warnings))?;
+    let runs = runs(&config, Utc::now());
+    print_text(&next_steps(&out, &written, &warnings, &runs))?;
     let loaded = config::load(&out, &Environment::of_process());
     loaded.map_err(|findings| {
         Stop::usage(&format!(
@@ -156,8 +160,25 @@ fn shown(path: &Path) -> String {
     escape_control(&path.display().to_string()).into_owned()
 }
 
+/// When the service runs what was configured, by the clocks of each job's zone, as `status` shows it.
+fn runs(config: &Config, now: DateTime<Utc>) -> String {
+    let host = host();
+    let runs = config.jobs.iter().filter_map(|(name, job)| {
+        let schedule = Schedule::of(name, job, &host)?;
+        let first = schedule.occurrences(now).next()?;
+        Some(format!(
+            "The service runs {} by the schedule `{}` in the time zone {}, first at {}.\n",
+            escape_control(name),
+            schedule.expression(),
+            job.timezone,
+            readable_time(first, &job.timezone)
+        ))
+    });
+    runs.collect()
+}
+
 /// What was written, and what comes next.
-fn next_steps(out: &Path, written: &[PathBuf], warnings: &[String]) -> String {
+fn next_steps(out: &Path, written: &[PathBuf], warnings: &[String], runs: &str) -> String {
     let files: Vec<String> = written.iter().map(|path| shown(path)).collect();
     let is_default = out == Path::new(DEFAULT_FILE);
     let program = if is_default {
@@ -197,7 +218,7 @@ fn next_steps(out: &Path, written: &[PathBuf], warnings: &[String]) -> String {
         .map(|warning| format!("Warning: {warning}.\n"))
         .collect();
     format!(
-        "\nWritten: {}.\n{warnings}\nNext:\n{steps}",
+        "\nWritten: {}.\n{warnings}{runs}\nNext:\n{steps}",
         files.join(", ")
     )
 }

@@ -129,6 +129,18 @@ fn options_alone_make_a_configuration_that_works() {
         place.config().display()
     );
     assert!(ended.stdout.contains(&next), "{}", ended.stdout);
+    let (_, runs) = ended
+        .stdout
+        .split_once("The service runs artists by the schedule `*/15 * * * *` in the time zone ")
+        .unwrap();
+    let (zone, first) = runs.split_once(", first at ").unwrap();
+    let config = fs::read_to_string(place.config()).unwrap();
+    assert!(
+        config.contains(&format!("timezone = \"{zone}\"")),
+        "{zone}\n{config}"
+    );
+    let first: Vec<&str> = first.lines().next().unwrap().split(' ').collect();
+    assert_eq!(first.len(), 3, "a day, a time and its zone: {first:?}");
     let mut steps = ended.stdout.lines().rev().take(5);
     for step in ["daemon", "sync", "apply plan.json", "plan --out plan.json"] {
         let line = steps.next().unwrap();
