@@ -52,6 +52,26 @@ impl Places {
             .filter(|path| path.exists())
             .unwrap_or_else(|| self.beside.join(path))
     }
+
+    /// Where a file was looked up in vain before the path that [`Places::find`] gives, to follow an error
+    /// about that; empty where it was nowhere else, or is there.
+    #[must_use]
+    pub fn nor_among_credentials(&self, path: &Path) -> String {
+        let Some(credentials) = self.credentials.as_ref().filter(|_| path.is_relative()) else {
+            return String::new();
+        };
+        let credential = credentials.join(path);
+        let what = match (credential.try_exists(), self.beside.join(path).try_exists()) {
+            (Ok(false), Ok(false)) => "is not there either".to_owned(),
+            (Err(error), _) => format!("cannot be looked up: {error}"),
+            (Ok(_), _) => return String::new(),
+        };
+        format!(
+            "; $CREDENTIALS_DIRECTORY/{}, which comes first, {what} ({})",
+            path.display(),
+            credential.display()
+        )
+    }
 }
 
 /// Reads a regular file of at most `limit` bytes of UTF-8 text.

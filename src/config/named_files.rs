@@ -45,7 +45,10 @@ pub fn secret(
             Credential::of_file(&found)
                 .map_err(|unreadable| {
                     let problem = service::not_given(places, &file_key, &path);
-                    notes.find(&file_key, problem.unwrap_or_else(|| unreadable.to_string()));
+                    let problem = problem.unwrap_or_else(|| {
+                        format!("{unreadable}{}", places.nor_among_credentials(&path))
+                    });
+                    notes.find(&file_key, problem);
                 })
                 .ok()
         }
@@ -115,7 +118,10 @@ fn pem(
     let result = files::read(path, files::CERTIFICATES_LIMIT).and_then(|content| holds(&content));
     if let Err(problem) = result {
         let not_given = service::not_given(places, at, &written);
-        let problem = not_given.unwrap_or_else(|| format!("{} {problem}", path.display()));
+        let problem = not_given.unwrap_or_else(|| {
+            let elsewhere = places.nor_among_credentials(&written);
+            format!("{} {problem}{elsewhere}", path.display())
+        });
         notes.find(at, problem);
     }
 }

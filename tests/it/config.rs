@@ -299,14 +299,28 @@ fn the_file_of_a_secret_is_found_among_the_credentials_then_beside_the_configura
             .expose()
             .to_owned()
     };
+    let beside = "config.toml:10: directories.studio.bind_password_file: password cannot be read: No \
+                  such file or directory (os error 2)";
+    // Both places are named, of which that beside the configuration is the last.
+    let among = credentials.path().join("password");
     assert_eq!(
         folder.load(&variables).unwrap_err(),
-        "config.toml:10: directories.studio.bind_password_file: password cannot be read: No such \
-         file or directory (os error 2)"
+        format!(
+            "{beside}; $CREDENTIALS_DIRECTORY/password, which comes first, is not there either ({})",
+            among.display()
+        )
+    );
+    assert_eq!(folder.load(&[]).unwrap_err(), beside);
+    // One that is there, and is no secret, was looked for nowhere else.
+    folder.file("password", "\n");
+    let empty = folder.load(&variables).unwrap_err();
+    assert!(
+        empty.ends_with("bind_password_file: password is empty"),
+        "{empty}"
     );
     folder.file("password", "beside\r\n");
     assert_eq!(password(folder.load(&variables).unwrap()), "beside");
-    fs::write(credentials.path().join("password"), " among \n").unwrap();
+    fs::write(&among, " among \n").unwrap();
     assert_eq!(password(folder.load(&variables).unwrap()), " among ");
     assert_eq!(password(folder.load(&[]).unwrap()), "beside");
 }
