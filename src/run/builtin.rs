@@ -56,6 +56,9 @@ impl RunContext<'_, FtrackLdapJob> {
         &mut self,
         writer: &Writer,
     ) -> (Result<(), Failure>, Reported) {
+        for warning in self.of_trusted_files() {
+            self.warn(warning);
+        }
         match self.begin_sync(writer).await {
             Ok((open, job)) => self.follow_and_report(open, job).await,
             Err(failure) => (Err(failure), Reported::Open),

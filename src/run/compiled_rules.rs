@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{CompiledJob, Work, ldap_work::LdapRules, servers::Servers};
+use super::{
+    CompiledJob, Work, ldap_work::LdapRules, servers::Servers, trusted_files::TrustedFile,
+};
 use crate::config::{Config, FtrackLdapJob, Job, JobKind};
 
 /// The rules of one job.
@@ -56,6 +58,7 @@ impl CompiledRules {
             }
             RulesOfKind::FtrackLdap(job) => Work::FtrackLdap(job),
         };
+        let trusted_files = TrustedFile::of_job(&self.config, &self.job);
         Ok(CompiledJob {
             name: self.name,
             job: self.job,
@@ -63,6 +66,7 @@ impl CompiledRules {
             config: self.config,
             servers: servers.clone(),
             session: servers.ftrack().clone(),
+            trusted_files,
             only: Vec::new(),
             started_by: None,
         })

@@ -62,6 +62,7 @@ pub mod servers;
 mod snapshot;
 pub mod taking_back;
 pub mod text;
+mod trusted_files;
 mod unsettled_changes;
 mod waiting;
 mod watch;
@@ -95,6 +96,7 @@ pub use ldap_work::{LdapRules, LdapWork};
 pub use purpose::Start;
 use saved::SavedPlan;
 use servers::Servers;
+use trusted_files::TrustedFile;
 
 /// One job with its connections; everything about it that can be wrong before a run has been
 /// checked.
@@ -108,6 +110,7 @@ pub struct CompiledJob {
     /// one.
     servers: Servers,
     session: Session,
+    trusted_files: Vec<TrustedFile>,
     /// The people whom a run is for; everybody where it is empty.
     only: Vec<String>,
     /// The person who starts runs at the command line.

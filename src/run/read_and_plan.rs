@@ -51,6 +51,7 @@ impl<'a> RunContext<'a, LdapWork> {
         before: (Option<&str>, Option<ReadingSizes>),
     ) -> Result<(Reading<Mapped>, Current), Failure> {
         let (directory_before, sizes_before) = before;
+        let of_trusted_files = self.of_trusted_files();
         self.reader
             .take_key()
             .await
@@ -90,8 +91,11 @@ impl<'a> RunContext<'a, LdapWork> {
         let (reading, current) = both.map_err(|unread| {
             // What was read of the directory is known also when ftrack cannot be read.
             self.report.directory = shown.into_inner().or(self.report.directory.take());
+            // They may tell why, and no plan follows that would.
+            self.add_warnings(of_trusted_files.clone());
             self.record_read_error(unread)
         })?;
+        self.notes.extend(of_trusted_files);
         // An attribute that appears beside the one by which the users are known is none of it.
         let directories = reading.directory_id().into_iter().chain(directory_before);
         let own = OwnLinks::new(&work.rules.source, directories);

@@ -3,7 +3,6 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use chrono::{DateTime, Utc};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{certificates, finding::About};
 use crate::{
@@ -13,6 +12,7 @@ use crate::{
     },
     directory::{certificate::expiry, dn::Dn},
     model::ending,
+    tls::ends::Ends,
 };
 
 /// Others than the owner and the group may read the file.
@@ -159,30 +159,23 @@ fn quoted(path: &Path) -> String {
 }
 
 fn certificate_file(about: &mut About, key: &str, file: &Path, now: DateTime<Utc>) {
-    let Ok(content) = fs::read(file) else { return };
-    let certificates = CertificateDer::pem_slice_iter(&content).filter_map(Result::ok);
-    let expiries: Vec<DateTime<Utc>> = certificates
-        .filter_map(|certificate| expiry(&certificate))
-        .collect();
-    let (Some(first), Some(last)) = (expiries.iter().min(), expiries.iter().max()) else {
+    let Some(ends) = Ends::of_file(file, expiry) else {
         return;
     };
-    let over = expiries.iter().filter(|end| **end < now).count();
-    let near = expiries.iter().filter(|end| ending::is_near(**end, now));
-    let near = near.count().saturating_sub(over);
+    let (all, first, over) = (ends.all(), ends.first(), ends.over(now));
+    let near = ends.near(ending::NEAR, now).count();
     let (file, way_out) = (file.display(), "replace it with one that is valid");
     // The program's own is used with its chain; of those that are trusted, one is enough.
     let end = if key.ends_with("client_cert_file") {
-        *first
+        first
     } else {
-        *last
+        ends.last()
     };
-    if expiries.len() == 1 || ending::is_near(end, now) {
+    if all == 1 || ending::is_near(end, now) {
         let what = format!("{file}, of {key},");
         return certificates::tell_at(about, "certificate", (&what, end), way_out, now);
     }
-    let all = expiries.len();
-    let day = ending::day_of(*first, now);
+    let day = ending::day_of(first, now);
     match (over, near) {
         (0, 0) => about.ok(
             "certificate",
@@ -201,7 +194,7 @@ fn certificate_file(about: &mut About, key: &str, file: &Path, now: DateTime<Utc
             way_out,
         ),
     }
-    certificates::facts(about, *first, now);
+    certificates::facts(about, first, now);
 }
 
 /// The settings of a job.
