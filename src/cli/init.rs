@@ -8,7 +8,7 @@ use super::config::kind_parser;
 use crate::model::server_kind::ServerKind;
 
 /// `init`
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct InitArgs {
     /// Directory server: a URL such as ldaps://ldap1.studio.test, a host, or a domain whose DNS
     /// records name its servers; several are separated by commas, the preferred one first
@@ -62,7 +62,8 @@ pub struct InitArgs {
     /// it, each to a file of its own
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Replace files that exist
+    /// Replace files that exist; without it, secrets that are saved beside the configuration, as
+    /// ldap-password and ftrack-api-key, are used
     #[arg(long)]
     pub force: bool,
 }

@@ -42,16 +42,25 @@ pub(super) async fn init(
     let out = args.out.as_deref().unwrap_or(file);
     let out = std::path::absolute(out)?;
     let asker = Asker::new(terminal::can_ask(), cancel);
+    fits(args)?;
+    let (args, saved) = with_saved(args, &out);
+    let args = &args;
     if !asker.can_ask() {
         all_given(args)?;
     }
-    fits(args)?;
     let stage = Stage::new(&out, args)?;
     asker.say(&format!(
         "This writes {}. Ctrl-C stops; nothing is written before the end.",
         out.display()
     ));
-    let mut answers = Answers::new(args);
+    if !saved.is_empty() {
+        let saved: Vec<String> = saved.iter().map(|path| shown(path)).collect();
+        asker.say(&format!(
+            "It uses {}; with --force it asks, and replaces.",
+            saved.join(" and ")
+        ));
+    }
+    let mut answers = Answers::new(args, &out);
     servers::ask_directory(&asker, &stage, &mut answers, args).await?;
     servers::ask_ftrack(&asker, &stage, &mut answers, args).await?;
     let warnings = copies::offer(&asker, &out, &mut answers, args.force).await?;
@@ -69,7 +78,8 @@ pub(super) async fn init(
     {
         return Err(Stop::failed("nothing is written: see what failed above"));
     }
-    let written = stage.persist(&answers, args.force)?;
+    let replaced = replaced(&asker, &out, &answers, args.force).await?;
+    let written = stage.persist(&answers, args.force, &replaced)?;
     let runs = runs(&config, Utc::now());
     print_text(&next_steps(&out, &written, &warnings, &runs))?;
     let loaded = config::load(&out, &Environment::of_process());
@@ -79,6 +89,51 @@ pub(super) async fn init(
         ))
     })?;
     Ok(Exit::Done)
+}
+
+/// The options with the secrets that are saved beside the configuration, where the options name no
+/// others and these are not to be replaced; and the files of those secrets.
+fn with_saved(args: &InitArgs, out: &Path) -> (InitArgs, Vec<PathBuf>) {
+    let mut args = args.clone();
+    let mut saved = Vec::new();
+    let with_password = args.bind_with() == BindWith::Password;
+    let secrets = [
+        (PASSWORD_FILE, with_password, &mut args.bind_password_file),
+        (KEY_FILE, true, &mut args.api_key_file),
+    ];
+    for (name, is_needed, given) in secrets {
+        let path = beside(out).join(name);
+        if is_needed && !args.force && given.is_none() && path.is_file() {
+            saved.push(path.clone());
+            *given = Some(path);
+        }
+    }
+    (args, saved)
+}
+
+/// The saved secrets in whose places others were typed, because they were refused.
+///
+/// # Errors
+/// One is not to be replaced, or a stop is requested.
+async fn replaced(
+    asker: &Asker<'_>,
+    out: &Path,
+    answers: &Answers,
+    force: bool,
+) -> Result<Vec<&'static str>, Stop> {
+    let mut replaced = Vec::new();
+    for name in answers.typed() {
+        let path = beside(out).join(name);
+        if force || std::fs::symlink_metadata(&path).is_err() {
+            continue;
+        }
+        let question = format!("{} exists. Replace it? [Y/n] ", shown(&path));
+        if !asker.agrees(&question).await? {
+            return Err(Stop::failed("nothing is written"));
+        }
+        replaced.push(name);
+    }
+    Ok(replaced)
 }
 
 /// Whether the options belong to the way in which the directory is entered.
@@ -177,17 +232,29 @@ fn runs(config: &Config, now: DateTime<Utc>) -> String {
     runs.collect()
 }
 
+/// What precedes the next commands where this one ran through sudo: what it wrote is root's. Where
+/// it did not, there may be no sudo, or no need of it.
+fn sudo() -> &'static str {
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root && Environment::of_process().sudo_user().is_some() {
+        "sudo "
+    } else {
+        ""
+    }
+}
+
 /// What was written, and what comes next.
 fn next_steps(out: &Path, written: &[PathBuf], warnings: &[String], runs: &str) -> String {
     let files: Vec<String> = written.iter().map(|path| shown(path)).collect();
     let is_default = out == Path::new(DEFAULT_FILE);
+    let sudo = sudo();
     let program = if is_default {
-        "ftrack-ldap-sync".to_owned()
+        format!("{sudo}ftrack-ldap-sync")
     } else {
-        format!("ftrack-ldap-sync --config {}", shown(out))
+        format!("{sudo}ftrack-ldap-sync --config {}", shown(out))
     };
     let service = if is_default {
-        "systemctl enable --now ftrack-ldap-sync".to_owned()
+        format!("{sudo}systemctl enable --now ftrack-ldap-sync")
     } else {
         format!("{program} daemon")
     };

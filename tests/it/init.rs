@@ -19,6 +19,7 @@ use crate::{
 mod asked;
 mod authority;
 pub mod entered;
+mod saved;
 
 /// A folder in which a configuration is to be written, and its secrets are elsewhere.
 struct Place {

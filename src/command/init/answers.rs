@@ -6,7 +6,7 @@ use minijinja::{Value, context};
 use toml::Value as Toml;
 use url::{Host, Url};
 
-use super::{InitArgs, KEY_FILE, PASSWORD_FILE};
+use super::{InitArgs, KEY_FILE, PASSWORD_FILE, beside};
 use crate::{
     command::config::of_template,
     config::{Environment, Secret, is_socket},
@@ -37,6 +37,8 @@ pub struct Answers {
     /// Copies of files that a service could not read where they are.
     pub copies: Vec<Copied>,
     state_dir: Option<PathBuf>,
+    /// The folder in which the configuration will be.
+    folder: PathBuf,
     /// Whether the program runs in a container: its probes come from outside.
     is_container: bool,
 }
@@ -90,19 +92,29 @@ pub enum Typed {
 }
 
 impl Typed {
-    /// The file that the configuration names.
-    fn file(&self, own: &str) -> String {
+    /// The file that the configuration names: one of its own name beside the configuration by that
+    /// name alone, as which a service is given it.
+    fn file(&self, own: &str, folder: &Path) -> String {
         match self {
-            Self::InFile(path) => path.display().to_string(),
-            Self::Now(_) => own.to_owned(),
+            Self::InFile(path) if !self.is_at(&folder.join(own)) => path.display().to_string(),
+            Self::InFile(_) | Self::Now(_) => own.to_owned(),
+        }
+    }
+
+    /// Whether it is in this file already.
+    fn is_at(&self, file: &Path) -> bool {
+        match self {
+            Self::InFile(path) => path == file,
+            Self::Now(_) => false,
         }
     }
 }
 
 impl Answers {
     /// Only what is not asked.
-    pub fn new(args: &InitArgs) -> Self {
+    pub fn new(args: &InitArgs, out: &Path) -> Self {
         Self {
+            folder: beside(out).to_owned(),
             ca_file: args.ca_file.as_deref().map(absolute),
             ftrack_ca_file: args.ftrack_ca_file.as_deref().map(absolute),
             is_container: Environment::of_process().is_container(),
@@ -111,17 +123,41 @@ impl Answers {
         }
     }
 
-    /// What is to be written beside the configuration: the names of the files, their rights, and what they
-    /// contain.
-    pub fn files(&self) -> Vec<(&'static str, u32, &Secret)> {
+    /// The secrets, with the names of their own files.
+    fn secrets(&self) -> impl Iterator<Item = (&'static str, &Typed)> {
         let password = match &self.bind {
             Some(Bind::Password(_, password)) => Some(password),
             Some(Bind::External(_) | Bind::Gssapi(_) | Bind::Anonymous) | None => None,
         };
         let both = [(PASSWORD_FILE, password), (KEY_FILE, self.key.as_ref())];
-        let typed = both.into_iter().filter_map(|(name, secret)| match secret {
-            Some(Typed::Now(secret)) => Some((name, 0o600, secret)),
-            Some(Typed::InFile(_)) | None => None,
+        let both = both.into_iter();
+        both.filter_map(|(name, secret)| Some((name, secret?)))
+    }
+
+    /// The names of the files for the secrets that were typed.
+    pub fn typed(&self) -> Vec<&'static str> {
+        let typed = self.secrets().filter(|(_, secret)| match secret {
+            Typed::Now(_) => true,
+            Typed::InFile(_) => false,
+        });
+        typed.map(|(name, _)| name).collect()
+    }
+
+    /// The files of secrets that are in their places already, with their names there.
+    pub fn in_place(&self) -> Vec<(&'static str, PathBuf)> {
+        let files = self.secrets().map(|(name, secret)| {
+            let file = self.folder.join(name);
+            secret.is_at(&file).then_some((name, file))
+        });
+        files.flatten().collect()
+    }
+
+    /// What is to be written beside the configuration: the names of the files, their rights, and what they
+    /// contain.
+    pub fn files(&self) -> Vec<(&'static str, u32, &Secret)> {
+        let typed = self.secrets().filter_map(|(name, secret)| match secret {
+            Typed::Now(secret) => Some((name, 0o600, secret)),
+            Typed::InFile(_) => None,
         });
         let copies = self.copies.iter();
         let copies = copies.map(|copy| (copy.name, copy.mode, &copy.content));
@@ -155,11 +191,11 @@ impl Answers {
             ftrack_ca_file => self.ftrack_ca_file.as_deref().map(path),
             ftrack => quoted(self.ftrack.as_deref().unwrap_or(UNKNOWN_FTRACK)),
             api_user => quoted(self.api_user.as_deref().unwrap_or("unknown")),
-            api_key_file => quoted(key.map_or_else(|| KEY_FILE.to_owned(), |key| key.file(KEY_FILE))),
+            api_key_file => quoted(key.map_or_else(|| KEY_FILE.to_owned(), |key| key.file(KEY_FILE, &self.folder))),
             srv,
             urls,
             bind_dn => password.map(|(dn, _)| quoted(dn)),
-            bind_password_file => password.map(|(_, password)| quoted(password.file(PASSWORD_FILE))),
+            bind_password_file => password.map(|(_, password)| quoted(password.file(PASSWORD_FILE, &self.folder))),
             sasl,
             client_cert_file => certificate.map(|(certificate, _)| path(certificate)),
             client_key_file => certificate.map(|(_, key)| path(key)),
@@ -253,6 +289,7 @@ mod tests {
             key: Some(Typed::Now(Secret::new("planted".into()))),
             copies: Vec::new(),
             state_dir: Some(odd.into()),
+            folder: PathBuf::new(),
             is_container: false,
         };
         let text = answers.to_toml().unwrap();

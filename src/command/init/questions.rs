@@ -122,13 +122,12 @@ impl<'a> Asker<'a> {
         Ok((!secret.trim().is_empty()).then(|| Secret::new(secret.to_owned())))
     }
 
-    /// Yes or no; no where nobody can be asked.
+    /// Yes or no, of which no is the default; no where nobody can be asked.
     ///
     /// # Errors
     /// As for a line.
     pub async fn confirms(&self, question: &str) -> Result<bool, Stop> {
-        let reply = self.reply(question).await?;
-        Ok(reply.is_some_and(|reply| is_yes(&reply)))
+        self.yes_or_no(question, false).await
     }
 
     /// Yes or no, of which yes is the default; no where nobody can be asked.
@@ -136,17 +135,24 @@ impl<'a> Asker<'a> {
     /// # Errors
     /// As for a line.
     pub async fn agrees(&self, question: &str) -> Result<bool, Stop> {
-        let reply = self.reply(question).await?;
-        Ok(reply.is_some_and(|reply| reply.is_empty() || is_yes(&reply)))
+        self.yes_or_no(question, true).await
     }
 
-    /// One line, which may be empty; none where nobody can be asked.
-    async fn reply(&self, question: &str) -> Result<Option<String>, Stop> {
+    /// Yes or no, asked for until it is one of these; the default for an empty line.
+    async fn yes_or_no(&self, question: &str, default: bool) -> Result<bool, Stop> {
         if !self.can_ask {
-            return Ok(None);
+            return Ok(false);
         }
-        ask(question);
-        Ok(Some(self.read().await?.trim().to_owned()))
+        loop {
+            ask(question);
+            let answer = self.read().await?.trim().to_ascii_lowercase();
+            match answer.as_str() {
+                "" => return Ok(default),
+                "y" | "yes" => return Ok(true),
+                "n" | "no" => return Ok(false),
+                _ => log::say("  Answer y or n."),
+            }
+        }
     }
 
     async fn read(&self) -> Result<String, Stop> {
@@ -187,10 +193,6 @@ fn ask(question: &str) {
         }
         None => log::ask(question),
     }
-}
-
-fn is_yes(answer: &str) -> bool {
-    answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes")
 }
 
 fn stopped() -> Stop {

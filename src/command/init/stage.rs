@@ -4,7 +4,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, symlink},
     path::{Path, PathBuf},
 };
 
@@ -98,6 +98,11 @@ impl Stage {
                 content.expose().as_bytes(),
             )?;
         }
+        for (name, place) in answers.in_place() {
+            let staged = self.folder.path().join(name);
+            remove(&staged)?;
+            symlink(place, staged)?;
+        }
         // Before a key is known, its file has something with which an address can be tried.
         if answers.key.is_none() {
             put(&self.folder.path().join(KEY_FILE), 0o600, b"unknown")?;
@@ -105,20 +110,29 @@ impl Stage {
         Ok(file)
     }
 
-    /// Puts the files in their places, the configuration last, and names them.
+    /// Puts the files in their places, the configuration last, and names them. Those that are
+    /// `replaced` may be there.
     ///
     /// # Errors
     /// One cannot be put there; then none is, unless they may replace others.
-    pub fn persist(self, answers: &Answers, force: bool) -> Result<Vec<PathBuf>, Stop> {
+    pub fn persist(
+        self,
+        answers: &Answers,
+        force: bool,
+        replaced: &[&str],
+    ) -> Result<Vec<PathBuf>, Stop> {
         let beside = beside(&self.out);
         let files = answers.files();
         let files = files.iter().map(|(name, ..)| (*name, beside.join(name)));
         let all: Vec<(&str, PathBuf)> = files.chain([(CONFIG, self.out.clone())]).collect();
         let mut written: Vec<PathBuf> = Vec::new();
         for (staged, place) in all {
-            if let Err(error) = move_to(&self.folder.path().join(staged), &place, force) {
-                if !force {
-                    for path in &written {
+            let may_exist = |name: &str| force || replaced.contains(&name);
+            let from = self.folder.path().join(staged);
+            if let Err(error) = move_to(&from, &place, may_exist(staged)) {
+                for path in &written {
+                    let name = path.file_name().and_then(|name| name.to_str());
+                    if !name.is_some_and(may_exist) {
                         // It was not there before.
                         let _ = fs::remove_file(path);
                     }
@@ -142,12 +156,17 @@ fn without_place<'l>(line: &'l str, file: &Path) -> &'l str {
     said.map_or(line, |(_, said)| said)
 }
 
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Writes a file with these rights.
 fn put(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
+    remove(path)?;
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(content)?;
