@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{Path, State},
+    http::StatusCode,
 };
 use chrono::{TimeDelta, Utc};
 
@@ -13,6 +14,7 @@ use super::{
     Site,
     answer::{Answer, Refused, see_other},
     form::segment,
+    holds::PEOPLE,
     underway::About,
     visitor::{Actor, Visitor},
 };
@@ -132,6 +134,9 @@ pub(super) async fn approve(
     let actor = visitor.actor(&site, body).await?;
     let (decision, asked) = decision(&site, &actor, &hold, ActionKind::Approve)?;
     let hold = decision.hold;
+    if decision.only.is_empty() {
+        all_are_known(&site, &actor, hold).await?;
+    }
     let commands = site.http.commands.clone();
     let approve = async move { commands.approve(decision).await };
     let what = (About::Approval(hold), asked);
@@ -172,6 +177,41 @@ fn kind(site: &Site, actor: &Actor) -> Result<Option<ChangeKind>, Refused> {
     match known {
         Some(kind) => Ok(Some(kind)),
         None => Err(site.malformed(&actor.visitor, "There is no such kind of change.")),
+    }
+}
+
+/// Whether who approves a whole hold with more people than one page shows says how many there are, and
+/// was shown those who are in it now. Nobody ever joins a hold, so that later ones are among them.
+async fn all_are_known(site: &Site, actor: &Actor, hold: HoldNumber) -> Result<(), Refused> {
+    let state = Arc::clone(&site.http.state);
+    let read = move || state.hold_content(hold);
+    let read = site.look(&actor.visitor, read).await?;
+    let now = read.map_err(|error| site.broken(&actor.visitor, &error.to_string()))?;
+    let (people, seen) = (now.people, actor.form.get("seen"));
+    // A page that showed only a part says so also when one page would show all since.
+    if people <= PEOPLE && seen.is_none() {
+        return Ok(());
+    }
+    if seen != Some(&*now.digest) {
+        return Err(site.refuse(
+            &actor.visitor,
+            StatusCode::CONFLICT,
+            "Not as it was shown",
+            &format!(
+                "This hold has {people} people now, and it is not what the page showed, so nothing was \
+                 approved. Look at its pages again."
+            ),
+        ));
+    }
+    match actor.form.get("total").map(str::parse::<usize>) {
+        Some(Ok(total)) if total == people => Ok(()),
+        Some(_) | None => Err(site.malformed(
+            &actor.visitor,
+            &format!(
+                "To approve all {people} people of this hold, of whom a page shows {PEOPLE}, type how \
+                 many they are. Nothing was approved."
+            ),
+        )),
     }
 }
 

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// How many people of a hold a page shows.
-const PEOPLE: usize = 500;
+pub(super) const PEOPLE: usize = 500;
 
 /// How many holds that ended are listed.
 const ENDED: usize = 50;
@@ -85,6 +85,11 @@ struct HoldPage {
     hold: ShownHold,
     people: Vec<Person>,
     people_all: usize,
+    /// How many of them are on other pages.
+    elsewhere: usize,
+    /// The digest of all of them, by which an approval of all says what was seen; empty where all are on
+    /// this page.
+    seen: String,
     /// The place of the first one that is shown, from 1 on.
     first: usize,
     /// The pages with those before and after; empty where there are none.
@@ -138,10 +143,18 @@ pub(super) async fn page(
     let number = number.map_err(|_| site.missing(&visitor, missing))?;
     let state = Arc::clone(&site.http.state);
     let first = (page - 1).saturating_mul(PEOPLE);
-    let read = move || state.hold_with_people(number, (first, PEOPLE));
-    let read = site.look(&visitor, read).await?;
+    let read = move || {
+        let read = state.hold_with_people(number, (first, PEOPLE))?;
+        let is_part = |(head, people): &(HoldHead, Vec<HeldPerson>)| people.len() < head.people;
+        let seen = match read.as_ref().is_some_and(is_part) {
+            true => state.hold_content(number)?.digest,
+            false => String::new(),
+        };
+        Ok(read.map(|(head, people)| (head, people, seen)))
+    };
+    let read: Result<_, StateError> = site.look(&visitor, read).await?;
     let read = read.map_err(|error| site.broken(&visitor, &error.to_string()))?;
-    let Some((head, people)) = read else {
+    let Some((head, people, seen)) = read else {
         return Err(site.missing(&visitor, missing));
     };
     let begun = site.underway.of(&About::Approval(number));
@@ -164,6 +177,8 @@ pub(super) async fn page(
             first.saturating_add(people.len()) < head.people && !people.is_empty(),
             page + 1,
         ),
+        elsewhere: head.people.saturating_sub(people.len()),
+        seen,
         people,
         people_all: head.people,
         is_open: head.of.ended.is_none() && !is_under_way,

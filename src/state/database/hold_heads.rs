@@ -1,6 +1,7 @@
 //! The holds as lists show them: without their people, who are counted and not read.
 
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use uuid::Uuid;
 
 use crate::{
     model::{
@@ -22,7 +23,39 @@ const HEADS: &str = "SELECT holds.*, (SELECT count(*) FROM hold_people AS people
                      = holds.hold AND (holds.ended_at IS NOT NULL OR people.ended_by IS NULL)) AS \
                      people FROM holds";
 
+/// The namespace of digests; a constant of this program.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6d1b_0f27_93c4_5a1e_8f52_7be3_04d9_c65a);
+
+/// What an open hold holds, to compare: another one has another digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldContent {
+    /// How many people it holds.
+    pub people: usize,
+    /// Of whom, and of which values are to be written.
+    pub digest: String,
+}
+
 impl State {
+    /// What a hold holds now; nobody where it has ended, or there is none.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn hold_content(&self, hold: HoldNumber) -> Result<HoldContent, StateError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare(
+                "SELECT seen FROM hold_people AS people JOIN holds USING (hold) WHERE hold = ?1 AND \
+                 holds.ended_at IS NULL AND people.ended_by IS NULL ORDER BY seen",
+            )?;
+            let seen = statement.query_map(params![Number(hold)], |row| row.get(0))?;
+            let seen: Vec<String> = seen.collect::<rusqlite::Result<_>>()?;
+            let all = format!("{hold} {}", seen.join(" "));
+            Ok(HoldContent {
+                people: seen.len(),
+                digest: Uuid::new_v5(&NAMESPACE, all.as_bytes()).to_string(),
+            })
+        })
+    }
+
     /// The open holds, by number.
     ///
     /// # Errors

@@ -101,20 +101,93 @@ fn crowd(pages: &Pages, from: u32, number: u32) {
 }
 
 #[test]
-fn all_are_approved_only_where_all_are_shown() {
+fn a_page_offers_to_approve_all_whom_it_shows_and_one_of_several_asks_how_many_they_are() {
     let pages = Pages::of(held());
     let own = pages.signed_in(TOKEN);
     let rows = |page: &str| page.matches("type=\"checkbox\"").count();
     crowd(&pages, 1, 497);
     let page = own.get("holds/1").body;
     assert_eq!(rows(&page), 500);
-    assert!(page.contains("Approve all 500"), "{page}");
+    assert!(
+        page.contains("Approve all 500") && !page.contains("name=\"total\""),
+        "{page}"
+    );
     crowd(&pages, 498, 1);
     let page = own.get("holds/1").body;
     assert_eq!(rows(&page), 500);
-    assert!(!page.contains("Approve all"), "{page}");
-    assert!(page.contains("500 of 501 people") && page.contains("Approve the chosen"));
+    assert!(
+        page.contains("500 of 501 people")
+            && page.contains("1 of the 501 people are not on this page")
+            && page.contains("name=\"total\"")
+            && page.contains("Approve all 501"),
+        "{page}"
+    );
     assert!(own.get("holds").body.contains("501 to deactivate"));
+}
+
+/// What a page says of all whom a hold holds.
+fn seen(page: &str) -> String {
+    let (_, seen) = page.split_once("name=\"seen\" value=\"").unwrap();
+    seen.split('"').next().unwrap().to_owned()
+}
+
+#[test]
+fn all_of_several_pages_are_approved_only_as_they_were_shown_and_counted() {
+    let pages = Pages::of(held());
+    let own = pages.signed_in(TOKEN);
+    crowd(&pages, 1, 498);
+    let shown = seen(&own.get("holds/1").body);
+    assert_eq!(shown, seen(&own.get("holds/1?page=2").body));
+    // Nobody says how many they are, or not as many as there are, or what was shown.
+    for (form, status, said) in [
+        ("whom=all".to_owned(), 409, "not what the page showed"),
+        ("whom=all&total=501".to_owned(), 409, "501 people now"),
+        (format!("whom=all&seen={shown}"), 400, "type how many"),
+        (
+            format!("whom=all&seen={shown}&total=500"),
+            400,
+            "type how many",
+        ),
+        (
+            format!("whom=all&seen={shown}&total=all"),
+            400,
+            "type how many",
+        ),
+        (
+            "whom=all&seen=00000000-0000-4000-8000-000000000000&total=501".to_owned(),
+            409,
+            "Look at its pages again",
+        ),
+    ] {
+        let answer = own.act("holds/1/approve", &form);
+        assert_eq!(answer.status, status, "{form}: {answer:?}");
+        assert!(answer.body.contains(said), "{form}: {}", answer.body);
+    }
+    assert_eq!(pages.active(), 10);
+    // Somebody left it since, so that others are shown now.
+    let file = pages.studio.state_dir().join("state.db");
+    let state = rusqlite::Connection::open(file).unwrap();
+    let left = "UPDATE hold_people SET ended_by = 'cause' WHERE json_extract(person, '$.username') = \
+                'more0001'";
+    assert_eq!(state.execute(left, []).unwrap(), 1);
+    let late = |total: usize| {
+        let form = format!("whom=all&seen={shown}&total={total}");
+        let late = own.act("holds/1/approve", &form);
+        assert_eq!(late.status, 409, "{late:?}");
+    };
+    // Also where one page would show all of them now.
+    late(500);
+    crowd(&pages, 499, 1);
+    late(501);
+    let shown = seen(&own.get("holds/1").body);
+    let answer = own.act(
+        "holds/1/approve",
+        &format!("whom=all&seen={shown}&total=501"),
+    );
+    assert_eq!(answer.status, 303, "{answer:?}");
+    // Those whom it really holds are deactivated; the crowd is of no directory.
+    let page = own.when("holds/1", ", run 2");
+    assert_eq!(pages.active(), 7, "{page}");
 }
 
 #[test]

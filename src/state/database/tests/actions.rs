@@ -81,6 +81,16 @@ fn of_a_hold_no_more_people_are_read_than_are_shown() {
     assert_eq!(names, first, "user20 has left it");
     assert!(state.hold_with_people(hold, (0, 29)).is_err());
     assert_eq!(state.open_hold_heads().unwrap(), [head]);
+    let content = state.hold_content(hold).unwrap();
+    assert_eq!(content.people, 29);
+    assert_eq!(state.hold_content(hold).unwrap(), content);
+    insert("UPDATE hold_people SET ended_by = 'rejected' WHERE json_extract(person, '$.username') = 'user21'")
+        .unwrap();
+    let fewer = state.hold_content(hold).unwrap();
+    assert_eq!(fewer.people, 28);
+    assert_ne!(fewer.digest, content.digest);
+    let nobody = state.hold_content("4".parse().unwrap()).unwrap();
+    assert_eq!(nobody.people, 0);
     assert!(
         state
             .hold_with_people("4".parse().unwrap(), (0, 1))
