@@ -42,7 +42,8 @@ class Table:
     def failed(self, part, error):
         """A part that could not be measured; what it measured before stays."""
         self.missed = True
-        self.rows.append((f"{part}: {error}"[:200], "", "", "FAILED"))
+        # A wide row would make all of them as wide.
+        self.rows.append((f"{part}: {error}"[:110], "", "", "FAILED"))
 
     def show(self):
         print(f"\n{datetime.date.today()}, {os.cpu_count()} cores, {platform.machine()}")

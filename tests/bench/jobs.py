@@ -3,7 +3,7 @@
 import json
 import shutil
 
-from processes import run
+from processes import Failed, run
 from servers import API_KEY, API_USER, FOLDER, PASSWORD, PEOPLE, PEOPLE_FILTER, READER
 
 CONFIG = """
@@ -53,8 +53,11 @@ def configure(ldap, ftrack, jobs=None, state="state", folder=FOLDER, top="", of_
 def sync(program, config, **counts):
     """One sync that does just that: its figures, and its report."""
     output = FOLDER / "report.json"
-    usage = run([program, "--config", config, "sync", "--format", "json"], output)
+    # What a run that failed says is in its report.
+    usage = run([program, "--config", config, "sync", "--format", "json"], output, statuses=(0, 1, 3, 4))
     report = json.loads(output.read_text())
+    if report["error"]:
+        raise Failed(report["error"])
     # What is not named does not happen.
     wanted = dict.fromkeys(("created", "updated", "deactivated", "reactivated", "held", "failed"), 0) | counts
     found = {name: report["counts"][name] for name in wanted}

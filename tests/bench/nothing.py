@@ -6,7 +6,7 @@ import sys
 import reads
 from figures import middle
 from jobs import calls, configure, sync
-from processes import HERE, run
+from processes import HERE, Failed, run
 from servers import Away, Slapd, Studio
 
 # Round trips to both servers, in milliseconds, and how often each is measured.
@@ -27,12 +27,17 @@ def measure(options, table):
     memory = {}
     for count in sizes:
         with Slapd(options.studio, count) as slapd, Studio(options.studio, "recorded", count) as studio:
-            for page in (OWN, LARGE):
-                if page == OWN or count > page:
-                    print(f"bench: {count:,} people and their users, nothing to do, pages of {page:,}", flush=True)
-                    memory[count, page] = with_pages(options, table, count, page, slapd, studio)
-            script(options, table, count, slapd, studio)
-    few, many = sizes[-2:]
+            try:
+                for page in (OWN, LARGE):
+                    if page == OWN or count > page:
+                        print(f"bench: {count:,} people and their users, nothing to do, pages of {page:,}", flush=True)
+                        memory[count, page] = with_pages(options, table, count, page, slapd, studio)
+                script(options, table, count, slapd, studio)
+            except Failed as error:
+                # The other sizes are measured all the same.
+                print(f"  {error}", flush=True)
+                table.failed(f"{count:,} people, nothing to do", error)
+    *_, few, many = [count for count, page in memory if page == OWN]
     more = (memory[many, OWN] - memory[few, OWN]) * 1e6 / (many - few)
     table.most(f"most memory of sync, for each person from {few:,} to {many:,}", more, "bytes", PERSON)
 
