@@ -24,8 +24,6 @@ const LONGEST_COLUMN: usize = 64 << 10;
 /// The longest text of a link, in bytes; those that are written have a few hundred, and at most 80
 /// for each role and membership that was given.
 const LONGEST_LINK: usize = 64 << 10;
-/// More than the time in a link takes, in bytes.
-const LONGEST_TIME: usize = 64;
 
 /// A row that is read page by page, and identified by one column.
 pub(super) trait Row: serde::de::DeserializeOwned + Send + 'static {
@@ -227,7 +225,8 @@ impl Row for LinkRow {
     fn size(&self) -> usize {
         let link = match &self.link.found {
             LinkFound::Link(link) | LinkFound::Unlinked(link) => {
-                size_of::<Link>() + of_text(link.id.as_str()) + LONGEST_TIME
+                let since = link.activity.deactivated_since().map_or(0, of_text);
+                size_of::<Link>() + of_text(link.id.as_str()) + since
             }
             LinkFound::Absent | LinkFound::OfAnotherUser | LinkFound::Unreadable => 0,
         };
