@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use ftrack_ldap_sync::demo::directory::TreeEntry;
 use insta::assert_snapshot;
 
 use crate::{
@@ -43,11 +44,11 @@ fn a_page_shows_everything_and_runs_nothing() {
     for part in [
         "<title>Run ",
         "default-src &#x27;none&#x27;",
-        "1 to deactivate",
-        "1 to create",
-        "3 to update",
+        "<h2>1 deactivated</h2>",
+        "<h2>1 created</h2>",
+        "<h2>3 updated</h2>",
         "&lt;script&gt;alert(1)&lt;&#x2f;script&gt;",
-        "<td class=\"quiet\">last_name</td><td><del>ada</del></td>",
+        "<p><span class=\"quiet\">last_name</span> <del>ada</del> → &lt;script&gt;",
         "1 created, 3 updated, 1 deactivated",
         "</html>\n",
     ] {
@@ -60,7 +61,7 @@ fn a_page_shows_everything_and_runs_nothing() {
             "{page}"
         );
     }
-    for element in ["td", "tr", "table", "p", "h2", "del"] {
+    for element in ["td", "tr", "table", "p", "h2", "del", "span"] {
         let (opened, closed) = (format!("<{element}"), format!("</{element}>"));
         let opened = page.split(&opened).skip(1);
         let opened = opened.filter(|rest| rest.starts_with(['>', ' '])).count();
@@ -94,8 +95,40 @@ fn a_page_is_one_file_that_a_browser_shows_on_any_screen() {
                 assert_eq!(value(&client, asked).await, 0);
                 assert_eq!(complaints(&client).await, [""; 0]);
             }
+            // On a wide screen, no name of a field and no short value breaks.
+            for width in [900, 1300] {
+                look(&client, (width, 700), "light").await;
+                client.goto(&address).await.unwrap();
+                let broken = "[...document.querySelectorAll('span.quiet, del')]\
+                              .filter(one => one.getClientRects().length > 1)\
+                              .map(one => one.textContent)";
+                assert_eq!(
+                    value(&client, broken).await,
+                    serde_json::json!([]),
+                    "{width}"
+                );
+                let all = "document.querySelectorAll('span.quiet, del').length";
+                assert!(value(&client, all).await.as_u64().unwrap() > 5);
+                let wide = value(&client, "document.documentElement.scrollWidth").await;
+                assert!(wide.as_u64().unwrap() <= u64::from(width), "{wide}");
+            }
         },
     );
+}
+
+#[test]
+fn a_line_about_several_people_is_one_text() {
+    let studio = Studio::of(&["ada", "twin"]);
+    let twin = TreeEntry::new("cn=twin,ou=people,dc=studio,dc=test")
+        .with("objectClass", "inetOrgPerson")
+        .with("cn", "twin")
+        .with("sn", "twin")
+        .with("uid", "TWIN");
+    studio.tree().add(twin).unwrap();
+    studio.run(&["sync"]);
+    let needs = "<td class=\"quiet\"></td><td>2 people need a decision: cn=twin,ou=people,";
+    let page = shown(&studio, "html");
+    assert!(page.contains(needs), "{page}");
 }
 
 #[test]

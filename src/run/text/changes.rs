@@ -25,9 +25,10 @@ pub(super) fn write(text: &mut String, changes: &[Reported], extent: Extent) -> 
         }
         let more = of_action.len().saturating_sub(most);
         if more > 0 {
+            let rest: Vec<&Reported> = of_action.iter().skip(most).copied().collect();
             line(
                 text,
-                &format!("\n  … and {more} more to {}", action.as_str()),
+                &format!("\n  … and {}", in_number(action, &rest, " more")),
             );
         }
         left_out += more;
@@ -43,6 +44,59 @@ pub(super) fn of_action(changes: &[Reported], action: Action) -> Vec<&Reported> 
         .collect();
     of_action.sort_by(|a, b| a.username.cmp(&b.username));
     of_action
+}
+
+/// What became of the changes of one kind, such as `1 deactivated, 1 held`; how many there are to
+/// make, where none is written or refused: all are of a plan, or held.
+pub(super) fn heading(action: Action, changes: &[&Reported]) -> String {
+    in_number(action, changes, "")
+}
+
+/// The same with a word after the first number.
+fn in_number(action: Action, changes: &[&Reported], more: &str) -> String {
+    let number = |wanted: ChangeResult| {
+        let changes = changes.iter();
+        changes.filter(|change| change.result == wanted).count()
+    };
+    let planned = number(ChangeResult::Planned);
+    let is_held = |change: &&&Reported| change.hold().is_some();
+    let held = changes.iter().filter(is_held).count();
+    if planned + number(ChangeResult::Held) == changes.len() {
+        let held = match held {
+            0 => String::new(),
+            held => format!(", {held} of them held"),
+        };
+        return format!("{}{more} to {action}{held}", changes.len());
+    }
+    let (done, one, many) = match action {
+        Action::Create => ("created", "creation", "creations"),
+        Action::Adopt => ("adopted", "adoption", "adoptions"),
+        Action::Update => ("updated", "update", "updates"),
+        Action::Deactivate => ("deactivated", "deactivation", "deactivations"),
+        Action::Reactivate => ("reactivated", "reactivation", "reactivations"),
+    };
+    let to_do = format!("to {action}");
+    let results = [
+        (number(ChangeResult::Applied), done),
+        (planned, &to_do),
+        (number(ChangeResult::Held), "held"),
+        (number(ChangeResult::Rejected), "rejected"),
+        (number(ChangeResult::Failed), "failed"),
+        (number(ChangeResult::Unsettled), "without a seat"),
+        (number(ChangeResult::Unconfirmed), "unconfirmed"),
+    ];
+    let is_said = |result: &str| result == done || result == to_do;
+    let results = results.iter().filter(|(number, _)| *number > 0);
+    let results = results.enumerate().map(|(place, (number, result))| {
+        let more = if place == 0 { more } else { "" };
+        // The first says what was, or was not, done.
+        match (place, number) {
+            (0, 1) if !is_said(result) => format!("1{more} {one} {result}"),
+            (0, _) if !is_said(result) => format!("{number}{more} {many} {result}"),
+            _ => format!("{number}{more} {result}"),
+        }
+    });
+    results.collect::<Vec<_>>().join(", ")
 }
 
 /// How many changes of each kind are shown.
@@ -160,7 +214,8 @@ pub(super) fn result(change: &Reported) -> Option<(Style, &'static str)> {
 }
 
 /// The old value, where there is one, and the new one; nothing of a link, which is the program's own.
-pub(super) fn old_and_new(field: &Field, values: &Values) -> Option<(Option<String>, String)> {
+#[must_use]
+pub fn old_and_new(field: &Field, values: &Values) -> Option<(Option<String>, String)> {
     let is_new = values.old.is_null();
     match field {
         Field::Link => None,

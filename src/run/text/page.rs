@@ -146,12 +146,12 @@ impl Page {
     ) -> Self {
         let shown = |text: &str| escape(&escape_control(text));
         let kinds = Action::ALL.into_iter().filter_map(|action| {
-            let changes = changes::of_action(&report.changes, action);
-            let changes: Vec<Row> = changes
+            let of_action = changes::of_action(&report.changes, action);
+            let changes: Vec<Row> = of_action
                 .iter()
                 .map(|change| Row::of(change, &shown))
                 .collect();
-            let title = format!("{} to {action}", changes.len());
+            let title = changes::heading(action, &of_action);
             let action = action.as_str();
             (!changes.is_empty()).then_some(Kind {
                 title,
@@ -202,7 +202,10 @@ impl Fact {
         facts(&mut text, report);
         for line in text.lines() {
             let line = strip_str(line).to_string();
-            let (name, text) = line.split_at_checked(ABOUT).unwrap_or(("", &line));
+            // A line without that column is one text.
+            let columns = line.split_at_checked(ABOUT);
+            let columns = columns.filter(|(name, _)| name.ends_with("  "));
+            let (name, text) = columns.unwrap_or(("", &line));
             // What belongs to the line before is not named again.
             all.push(of(name.trim(), text.trim()));
         }
