@@ -9,9 +9,12 @@ use crate::{
     cli::{Exit, ExplainArgs, Format, Stop},
     config::{self, Config, Environment},
     escape::escape_control,
-    model::explanation::Explanation,
+    model::explanation::{Explanation, Verdict},
     run::{
-        explain::{ExplainError, past},
+        explain::{
+            ExplainError, past,
+            renamed::{self, Renamed},
+        },
         text,
     },
     state::history::History,
@@ -59,7 +62,18 @@ pub fn past(file: &Path, args: &ExplainArgs) -> Result<Exit, Stop> {
     let (job, who) = job_and_who(args, &known)?;
     let run = args.run.as_deref().unwrap_or("last");
     let report = history.find(run, job).map_err(runs::stop)?;
-    show(&past::explain(&report, who), args.format)
+    let explained = past::explain(&report, who);
+    let is_unknown = explained.verdict == Verdict::Unknown;
+    let renamed = is_unknown.then(|| renamed::renamed(&history, &report.job, who));
+    let explained = match renamed.flatten() {
+        Some(Renamed { ftrack_id, said }) => Explanation {
+            who: explained.who,
+            renamed: Some(said),
+            ..past::explain(&report, &ftrack_id.text())
+        },
+        None => explained,
+    };
+    show(&explained, args.format)
 }
 
 /// The job, if it is named, and the person. Several words may be a name without its quotes.
@@ -105,7 +119,12 @@ fn show(explained: &Explanation, format: Format) -> Result<Exit, Stop> {
     match format {
         Format::Text => {
             print_text(&text::explained(explained))?;
-            print(&text::commands(explained))
+            let commands = text::commands(explained);
+            if commands.is_empty() {
+                return Ok(Exit::Done);
+            }
+            print(&commands)?;
+            print_text(&text::again(explained))
         }
         Format::Json => print_json(explained),
     }

@@ -17,6 +17,9 @@ pub struct Explanation {
     pub verdict: Verdict,
     /// Why, as text.
     pub reason: String,
+    /// What the user was renamed to, as text, where `who` is a former login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renamed: Option<String>,
     /// The person's entry.
     pub directory: Option<ExplainedEntry>,
     /// The person's user.
@@ -101,6 +104,22 @@ impl StepName {
             Self::Match => "match",
             Self::Decide => "decide",
             Self::Guard => "guard",
+        }
+    }
+
+    /// The same for people: what is so where the step is passed.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Disabled => "may sign in",
+            Self::Search
+            | Self::Scope
+            | Self::Filter
+            | Self::Groups
+            | Self::Map
+            | Self::Match
+            | Self::Decide
+            | Self::Guard => self.as_str(),
         }
     }
 }

@@ -124,6 +124,37 @@ impl Verdict {
         }
     }
 
+    /// The same of a past run that did it.
+    #[must_use]
+    pub fn in_words_of_done(self) -> &'static str {
+        match self {
+            Self::Create => "a user was created",
+            Self::Adopt => "an existing user became the person's",
+            Self::Update => "the user was changed",
+            Self::Deactivate => "the user was deactivated",
+            Self::Reactivate => "the user was reactivated",
+            Self::InStep
+            | Self::Held
+            | Self::Rejected
+            | Self::Waiting
+            | Self::FilteredOut
+            | Self::OutsideBases
+            | Self::NotAMember
+            | Self::Disabled
+            | Self::MissingValue
+            | Self::InvalidValue
+            | Self::Collision
+            | Self::Successor
+            | Self::Protected
+            | Self::Administrator
+            | Self::DeactivatedByHand
+            | Self::OtherSource
+            | Self::NotOwned
+            | Self::NoSeat
+            | Self::Unknown => self.in_past_words(),
+        }
+    }
+
     fn in_past_words(self) -> &'static str {
         match self {
             Self::InStep => "nothing was to be done",

@@ -28,7 +28,7 @@ use crate::{
         report::{ChangeResult, Reported},
         user::{Current, User},
     },
-    state::Remembered,
+    state::{Remembered, history::History},
     sync::{
         decision::{Decision, Outcome, Plan, Who},
         desired::{Desired, Mapped},
@@ -45,10 +45,12 @@ mod parts;
 pub mod past;
 mod reasons;
 mod rejected;
+pub mod renamed;
 mod users;
 
 use entry::{Chosen, entry_of, of_stranger};
 use parts::record_parts;
+use renamed::Renamed;
 use users::{link_of, user_of, user_of_person, users_before, users_named};
 
 /// Nobody can be explained.
@@ -156,7 +158,20 @@ impl CompiledJob {
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Explanation, ExplainError> {
         let (mut context, remembered) = self.look(cancel, progress)?;
-        Ok(Box::pin(context.explain(who, &remembered)).await?)
+        let explained = Box::pin(context.explain(who, &remembered)).await?;
+        if explained.verdict != Verdict::Unknown {
+            return Ok(explained);
+        }
+        let history = History::new(&self.config.state_dir);
+        let Some(Renamed { ftrack_id, said }) = renamed::renamed(&history, &self.name, who) else {
+            return Ok(explained);
+        };
+        let now = Box::pin(context.explain(&ftrack_id.text(), &remembered)).await?;
+        Ok(Explanation {
+            who: explained.who,
+            renamed: Some(said),
+            ..now
+        })
     }
 }
 
@@ -205,6 +220,7 @@ impl RunContext<'_, LdapWork> {
             run: None,
             verdict: decided.verdict,
             reason: decided.reason,
+            renamed: None,
             directory: chosen.map(|chosen| entry_of(&found.server, &chosen)),
             ftrack: decided.user,
             change: decided.changes.first().cloned(),

@@ -35,7 +35,8 @@ mod work;
 use facts::{ABOUT, facts, headline, read, seats};
 use folded::{Folded, NAMED, by_reason, folded};
 
-pub use explained::{commands, explained};
+pub use changes::old_and_new;
+pub use explained::{again, commands, explained};
 pub use whole::whole;
 pub use work::work;
 

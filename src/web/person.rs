@@ -133,6 +133,7 @@ impl Explained {
             run: _,
             verdict,
             reason,
+            renamed,
             directory,
             ftrack,
             change: _,
@@ -145,7 +146,7 @@ impl Explained {
             ShownChange::of(change.action.as_str(), row, &job)
         });
         let steps = steps.into_iter().map(|step| Step {
-            step: step.step.as_str(),
+            step: step.step.in_words(),
             passed: step.passed,
             detail: step.detail,
         });
@@ -157,7 +158,10 @@ impl Explained {
         }
         Self {
             verdict: verdict.in_words(false),
-            reason,
+            reason: match renamed {
+                Some(renamed) => format!("{renamed}; {reason}"),
+                None => reason,
+            },
             directory: directory.map_or_else(|| "no entry".to_owned(), entry),
             ftrack: ftrack.map_or_else(|| "no user".to_owned(), user),
             changes: changes.collect(),

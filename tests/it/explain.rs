@@ -3,6 +3,7 @@
 
 mod adopted;
 mod by_hand;
+mod renamed;
 mod undone;
 mod whole;
 
@@ -249,16 +250,18 @@ fn the_answer_is_for_people_and_for_programs() {
       directory  uid=ada,ou=people,dc=studio,dc=test (entryUUID ID)
       ftrack     ada (USER, ada@studio.test, active, of the source artists)
 
-      yes search   DIRECTORY shows uid=ada,ou=people,dc=studio,dc=test
-      yes scope    it lies in the search bases (ou=people,dc=studio,dc=test)
-      yes filter   the filter for people matches it: (objectClass=inetOrgPerson)
-      yes disabled the person may sign in; the job and this kind of directory have no rule for who may not (disabled)
-      yes map      username "ada", email "ada@studio.test", first_name "Given", last_name "ada"
-      yes match    the user in ftrack is ada (USER), active
+      yes search      DIRECTORY shows uid=ada,ou=people,dc=studio,dc=test
+      yes scope       it lies in the search bases (ou=people,dc=studio,dc=test)
+      yes filter      the filter for people matches it: (objectClass=inetOrgPerson)
+      yes may sign in the person may sign in; the job and this kind of directory have no rule for who may not (disabled)
+      yes map         username "ada", email "ada@studio.test", first_name "Given", last_name "ada"
+      yes match       the user in ftrack is ada (USER), active
 
     The same by hand:
       ldapsearch -LLL -o 'ldif-wrap=no' -H DIRECTORY -x -D 'cn=ldap-sync,ou=services,dc=studio,dc=test' -W -b 'ou=people,dc=studio,dc=test' -s sub '(|(entryUUID=ID)(mail=ada)(uid=ada))' givenName mail sn uid entryUUID objectGUID nsUniqueId ipaUniqueID
       ldapsearch -LLL -o 'ldif-wrap=no' -H DIRECTORY -x -D 'cn=ldap-sync,ou=services,dc=studio,dc=test' -W -b 'uid=ada,ou=people,dc=studio,dc=test' -s base '(objectClass=inetOrgPerson)' givenName mail sn uid entryUUID objectGUID nsUniqueId ipaUniqueID
+
+    ada in artists: nothing is to be done
     "#);
     let json = studio.run(&["explain", "artists", "nobody", "--format", "json"]);
     assert_eq!(json.status, 0, "{}", json.stderr);

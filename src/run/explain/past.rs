@@ -36,6 +36,7 @@ pub fn explain(report: &Report, who: &str) -> Explanation {
         run: Some(report.run.clone()),
         verdict: Verdict::Unknown,
         reason: String::new(),
+        renamed: None,
         directory: None,
         ftrack: None,
         change: None,

@@ -20,16 +20,10 @@ use crate::{
 pub fn explained(explained: &Explanation) -> String {
     let mut text = String::new();
     let is_past = explained.run.is_some();
-    let of_run = explained.run.as_ref();
-    let of_run = of_run.map(|run| format!(", in the run {}", escape_control(run)));
-    let who = paint(Style::new().bold(), &escape_control(&explained.who));
-    let verdict = paint(
-        style(explained.verdict),
-        explained.verdict.in_words(is_past),
-    );
-    let job = escape_control(&explained.job);
-    let headline = format!("{who} in {job}{}: {verdict}", of_run.unwrap_or_default());
-    line(&mut text, &headline);
+    line(&mut text, &headline(explained));
+    if let Some(renamed) = &explained.renamed {
+        line(&mut text, &format!("  {}", escape_control(renamed)));
+    }
     for reason in reasons(explained) {
         line(&mut text, &format!("  {}", escape_control(reason)));
     }
@@ -59,10 +53,45 @@ pub fn explained(explained: &Explanation) -> String {
         let detail = escape_control(&step.detail);
         line(
             &mut text,
-            &format!("  {mark} {:<8} {detail}", step.step.as_str()),
+            &format!("  {mark} {:<11} {detail}", step.step.in_words()),
         );
     }
     text
+}
+
+/// Whom it is about, and what happens, or happened.
+fn headline(explained: &Explanation) -> String {
+    let of_run = explained.run.as_ref();
+    let of_run = of_run.map(|run| format!(", in the run {}", escape_control(run)));
+    let who = paint(Style::new().bold(), &escape_control(&explained.who));
+    let verdict = paint(style(explained.verdict), &verdict(explained));
+    let job = escape_control(&explained.job);
+    format!("{who} in {job}{}: {verdict}", of_run.unwrap_or_default())
+}
+
+/// What happens; of a past run, what came of it.
+fn verdict(explained: &Explanation) -> String {
+    let is_past = explained.run.is_some();
+    let words = explained.verdict.in_words(is_past);
+    let result = explained.change.as_ref().map(|change| change.result);
+    match result.filter(|_| is_past) {
+        Some(ChangeResult::Applied) => explained.verdict.in_words_of_done().to_owned(),
+        Some(ChangeResult::Failed) => format!("{words}, and that failed"),
+        Some(ChangeResult::Unconfirmed) => format!("{words}; whether it was is not known"),
+        Some(
+            ChangeResult::Planned
+            | ChangeResult::Held
+            | ChangeResult::Rejected
+            | ChangeResult::Unsettled,
+        )
+        | None => words.to_owned(),
+    }
+}
+
+/// What happens once more, as the last line: what is before it may not fit on a screen.
+#[must_use]
+pub fn again(explained: &Explanation) -> String {
+    format!("\n{}\n", headline(explained))
 }
 
 /// The commands that show the same, each on a line that is never wrapped; empty without any.
