@@ -4,6 +4,7 @@ mod about;
 pub mod absence;
 pub mod access;
 pub mod account;
+pub mod adopted_roles;
 pub mod approver;
 pub mod backoff;
 pub mod bind_account;

@@ -11,6 +11,7 @@ use super::saved::SavedPlan;
 use crate::{
     escape::escape_control,
     model::{
+        adopted_roles,
         change::{Action, Skipped},
         changed_setting,
         report::{ChangeResult, FtrackPart, Outcome, Report, Reported},
@@ -181,7 +182,9 @@ fn counted_reasons(changes: &[Reported]) -> Vec<(String, usize)> {
     for reason in changes.iter().filter_map(Reported::hold) {
         *reasons.entry(reason).or_default() += 1;
     }
-    by_setting(reasons)
+    let reasons = by_setting(reasons);
+    let reasons = reasons.iter().map(|(reason, count)| (&**reason, *count));
+    adopted_roles::grouped(reasons)
 }
 
 /// The reasons, of which those that differ only in the setting that changed are one that names each

@@ -16,6 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::{
     model::{
+        adopted_roles,
         change::Fingerprint,
         hold_number::HoldNumber,
         open_hold::{
@@ -345,12 +346,11 @@ fn number(
 
 /// Why people are held who are not all held for the same reason.
 fn joined(whys: &[&str]) -> String {
-    let mut named: Vec<String> = whys
-        .iter()
-        .take(REASONS)
-        .map(|why| (*why).to_owned())
-        .collect();
-    if let more @ 1.. = whys.len().saturating_sub(REASONS) {
+    let whys = adopted_roles::grouped(whys.iter().map(|why| (*why, 1)));
+    let number = whys.len();
+    let whys = whys.into_iter().map(|(why, _)| why);
+    let mut named: Vec<String> = whys.take(REASONS).collect();
+    if let more @ 1.. = number.saturating_sub(REASONS) {
         named.push(format!("and for {more} more reasons"));
     }
     named.join("; ")

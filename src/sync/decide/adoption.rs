@@ -4,6 +4,7 @@ use super::{Decider, subject::Subject};
 use crate::{
     config::Adopt,
     model::{
+        adopted_roles,
         change::{Action, HeldBy, Hold},
         edit::Edit,
         entry::DirectoryId,
@@ -142,11 +143,7 @@ fn adoption_with_roles(user: &User) -> Hold {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let why = format!(
-        "the user {:?} has security roles beyond those of a new user ({}{others}), which would \
-         become the person's; if the user is the person's, approve it: {BY_NUMBER}; a role that every new user gets belongs in ftrack.default_roles",
-        user.username,
-        named.join(", ")
-    );
+    let roles = format!("{}{others}", named.join(", "));
+    let why = adopted_roles::why_held(&user.username, &roles);
     Hold::new(HeldBy::Adoption, why)
 }

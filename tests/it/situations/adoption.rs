@@ -297,6 +297,33 @@ fn whoever_has_more_than_the_default_role_is_adopted_only_with_an_approval() {
 }
 
 #[test]
+fn those_who_have_the_same_roles_are_one_reason() {
+    let uids = ["ada", "bob", "cyd", "dan", "eve"];
+    let situation = uids.iter().fold(
+        Situation::of(&uids).job("limits.unusable = \"100%\""),
+        |situation, uid| situation.account(holder(uid, &["Project Manager"])),
+    );
+    let said = "5 users (\"ada\", \"bob\", \"cyd\" and 2 more) have security roles beyond those of a \
+                new user (\"Project Manager\"), which would become those of the people; ";
+    let plan = situation.plan_text();
+    assert!(
+        plan.contains(&format!("5 changes are held: {said}")),
+        "{plan}"
+    );
+    assert_eq!(plan.matches("security roles beyond").count(), 1, "{plan}");
+    situation.sync();
+    for arguments in [
+        &["runs", "show", "last"][..],
+        &["runs", "show", "last", "--format", "markdown"],
+        &["holds", "show", "1"],
+    ] {
+        let shown = situation.run(arguments).stdout.replace('\\', "");
+        assert_eq!(shown.matches(said).count(), 1, "{arguments:?}: {shown}");
+        assert_eq!(shown.matches("security roles beyond").count(), 1, "{shown}");
+    }
+}
+
+#[test]
 fn the_default_role_is_the_one_that_the_configuration_names() {
     let situation = Situation::of(&["ada", "bob"])
         .config("[ftrack]\ndefault_roles = [\"restricted user\"]\n")
