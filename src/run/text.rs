@@ -69,7 +69,16 @@ impl Extent {
             Self::Whole | Self::OfEachKind(_) => texts.map(Folded::from).collect(),
         }
     }
+
+    /// How many skipped entries, and how many warnings, are shown: any of them may be the one that
+    /// matters.
+    fn unless_very_many(self) -> usize {
+        self.few().max(VERY_MANY)
+    }
 }
+
+/// So many skipped entries, or warnings, are shown in any case.
+const VERY_MANY: usize = 20;
 
 /// A report as text; the caller strips colours where they are not wanted.
 #[must_use]
@@ -404,7 +413,7 @@ fn skipped(text: &mut String, skipped: &[Skipped], extent: Extent) -> usize {
     }
     let groups = by_reason(skipped);
     let mut left_out = skipped.len();
-    for (reason, entries) in groups.iter().take(extent.few()) {
+    for (reason, entries) in groups.iter().take(extent.unless_very_many()) {
         left_out = left_out.saturating_sub(entries.len().min(NAMED));
         if let [entry] = entries.as_slice() {
             one_skipped(text, entry);
@@ -420,7 +429,7 @@ fn skipped(text: &mut String, skipped: &[Skipped], extent: Extent) -> usize {
             line(text, &format!("      … and {more} more"));
         }
     }
-    let others = groups.iter().skip(extent.few());
+    let others = groups.iter().skip(extent.unless_very_many());
     let others: usize = others.map(|(_, entries)| entries.len()).sum();
     if others > 0 {
         line(text, &format!("    … and {others} more"));
@@ -454,7 +463,7 @@ fn warnings(text: &mut String, warnings: &[String], changes: &[Reported], extent
     }
     line(text, "\n  Warnings:");
     let warnings = warnings.iter().map(|warning| (warning.as_str(), 1));
-    let (warnings, few) = (extent.folded(warnings), extent.few());
+    let (warnings, few) = (extent.folded(warnings), extent.unless_very_many());
     for warning in warnings.iter().take(few) {
         let warning = paint(yellow(), &escape_control(&warning.text));
         line(text, &format!("    {warning}"));

@@ -234,6 +234,30 @@ fn what_is_said_of_many_people_is_one_warning_on_a_terminal() {
 }
 
 #[test]
+fn a_plan_leaves_out_no_warning_unless_there_are_very_many() {
+    let mut studio = Studio::of(&["ada"]);
+    studio.job = "limits.unusable = \"100%\"\n".into();
+    let skipped = |number: usize| format!("uid=skipped{number},");
+    for number in 0..30 {
+        let uid = format!("skipped{number}");
+        studio.tree().add(person(&uid, "Given", &uid)).unwrap();
+        // Each has a reason of its own: those of one reason are folded.
+        let mail = format!("none{number}");
+        studio.tree().replace(&dn(&uid), "mail", &[&*mail]).unwrap();
+        if number == 17 {
+            let shown = Screen::new(80, 24).shows(&studio, &["plan"]);
+            assert!(
+                (0..=17).all(|number| shown.contains(&skipped(number))),
+                "{shown}"
+            );
+            assert!(!shown.contains("… and"), "{shown}");
+        }
+    }
+    let shown = Screen::new(80, 24).shows(&studio, &["plan"]);
+    assert!(shown.contains("    … and 10 more\n"), "{shown}");
+}
+
+#[test]
 fn a_plan_says_how_to_go_on_to_somebody_at_a_terminal() {
     let mut studio = studio();
     let shown = Screen::new(120, 40).shows(&studio, &["plan"]);
