@@ -316,6 +316,28 @@ fn who_got_a_role_and_who_lost_one_are_found_by_their_kinds() {
 }
 
 #[test]
+fn what_a_change_changed_is_told_from_what_to_what() {
+    let studio = Studio::of(&["ada"]);
+    studio.sync();
+    studio.tree().replace(&dn("ada"), "sn", &["Holm"]).unwrap();
+    let mail = ["ada.holm@studio.test"];
+    studio.tree().replace(&dn("ada"), "mail", &mail).unwrap();
+    studio.sync();
+    let told = printed(&studio, &["--changes"]);
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(
+        lines[1..3],
+        [
+            "    the directory has other values",
+            "    last_name: ada -> Holm; email: ada@studio.test -> ada.holm@studio.test"
+        ],
+        "{told}"
+    );
+    // The values of a new user are in the report.
+    assert_eq!(lines.len(), 5, "{told}");
+}
+
+#[test]
 fn who_started_a_run_by_hand_is_told_with_its_changes() {
     let studio = Studio::of(&["ada"]);
     assert_eq!(studio.run(&["sync"]).status, 0);

@@ -8,10 +8,13 @@ use crate::{
     cli::{Exit, RunsArgs, Stop},
     escape::escape_control,
     model::{
+        change::Action,
+        edit::Field,
         readable_time::{readable_time, readable_times},
         report::{Approver, ChangeResult, Reported, Trigger},
         shown_edit::ShownEdit,
     },
+    run::text,
     state::history::{History, Listed, RunFilter},
 };
 
@@ -168,17 +171,53 @@ fn of_all(all: &[WrittenChange]) -> String {
             .or(started_by.as_ref())
             .map(|by| format!(" ({} by {by})", trigger.as_str()));
         format!(
-            "{started}{zone}  {} {}{}{result}, {}, run {run}{}\n    {}\n{}",
+            "{started}{zone}  {} {}{}{result}, {}, run {run}{}\n    {}\n{}{}",
             change.action,
             escape_control(&change.username),
             escape_control(&who),
             escape_control(job),
             escape_control(&by.unwrap_or_default()),
             escape_control(&change.reason),
+            values(change),
             given_and_taken(change),
         )
     });
     lines.collect()
+}
+
+/// The values of an existing user that were changed, each from what to what, on one line; those of a new
+/// user are in the report. Whether a user is active stands in what was done.
+fn values(change: &Reported) -> String {
+    let shown = match change.action {
+        Action::Create | Action::Deactivate => return String::new(),
+        Action::Update | Action::Adopt | Action::Reactivate => change.fields.iter(),
+    };
+    let is_value = |field: &Field| match field {
+        Field::IsActive
+        | Field::Link
+        | Field::Role(_)
+        | Field::ProjectRole { .. }
+        | Field::Group(_) => false,
+        Field::Username
+        | Field::FirstName
+        | Field::LastName
+        | Field::Email
+        | Field::UserType
+        | Field::Invitation
+        | Field::Thumbnail
+        | Field::Custom(_) => true,
+    };
+    let shown = shown.filter(|(field, _)| is_value(field));
+    let shown = shown.filter_map(|(field, values)| {
+        let (old, new) = text::old_and_new(field, values)?;
+        let old = old.map_or_else(String::new, |old| format!("{old} -> "));
+        Some(format!("{}: {old}{new}", escape_control(&field.name())))
+    });
+    let shown: Vec<String> = shown.collect();
+    if shown.is_empty() {
+        return String::new();
+    }
+    format!("    {}\n", shown.join("; "))
 }
 
 /// The roles and memberships that were given and taken, a line each.
