@@ -95,6 +95,7 @@ pub(super) fn of_template(kind: ServerKind, values: Value) -> anyhow::Result<Str
         product => names(kind).product,
         kind => kind.name(),
         is_domain => kind.is_active_directory(),
+        needs_disabled => kind == ServerKind::OpenLdap,
         filter => written(PeopleFilter::of_kind(kind).where_known(|_| false).as_str()),
         attributes,
         ..values

@@ -163,26 +163,30 @@ fn options_alone_make_a_configuration_that_works() {
         .flat_map(|line| [line, "\n"])
         .collect();
     insta::assert_snapshot!(written, @r##"
-    # The configuration of ftrack-ldap-sync for an LDAP directory, as `ftrack-ldap-sync init` wrote it.
+    # The configuration of ftrack-ldap-sync for an LDAP directory,
+    # as `ftrack-ldap-sync init` wrote it.
     #
-    # `ftrack-ldap-sync check` tests both servers, and `ftrack-ldap-sync config example` describes every
-    # key.
+    # `ftrack-ldap-sync check` tests both servers, and `ftrack-ldap-sync config
+    # example` describes every key.
 
     state_dir = "OUT/state"
 
     [ftrack]
     server = "FTRACK"
-    api_user = "ldap-sync"                  # the ftrack user as whom the key acts
+    api_user = "ldap-sync"   # the ftrack user as whom the key acts
     api_key_file = "SECRETS/key"
 
     [directories.studio]
     kind = "generic"
-    urls = ["DIRECTORY"]   # in order of preference
+    # in order of preference
+    urls = ["DIRECTORY"]
     bind_dn = "cn=ldap-sync,ou=services,dc=studio,dc=test"
     bind_password_file = "SECRETS/password"
-    # trust_replicas = true                 # while the first server is down, leavers keep their
-                                            # access, since the second may lag behind; this trusts it
-    # ca_file = "/etc/ssl/studio-ca.pem"    # for certificates by an authority of your own
+    # While the first server is down, leavers keep their access, since the second
+    # may lag behind; this trusts it.
+    # trust_replicas = true
+    # For certificates by an authority of your own:
+    # ca_file = "/etc/ssl/studio-ca.pem"
 
     [jobs.artists]
     schedule = "*/15 * * * *"
@@ -196,7 +200,9 @@ fn options_alone_make_a_configuration_that_works() {
     last_name = "sn"
 
     [jobs.artists.users]
-    protect = ["admin", "svc-*"]            # never created or adopted; changed only if you approve it
+    # Usernames that are never created or adopted, and whose login, mail, activity
+    # and roles change only with your approval:
+    protect = ["admin", "svc-*"]
     "##);
     let planned = place.run(&["plan"]);
     assert_eq!(planned.status, 0, "{}", planned.stderr);

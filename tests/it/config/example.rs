@@ -23,9 +23,20 @@ fn the_example_is_valid() {
 
 #[test]
 fn the_example_fits_on_a_terminal() {
-    let lines = command::config::example().lines();
-    let long: Vec<&str> = lines.filter(|line| line.chars().count() > 100).collect();
-    assert_eq!(long, [""; 0]);
+    assert_eq!(too_wide(command::config::example()), [""; 0]);
+}
+
+/// The lines that are wider than a terminal and have a comment, or nothing else; a value alone may be
+/// long.
+fn too_wide(example: &str) -> Vec<&str> {
+    let is_value = |line: &str| {
+        let rest = line.strip_prefix("# ").unwrap_or(line);
+        rest.contains(" = ") && !rest.contains("# ")
+    };
+    let lines = example.lines();
+    lines
+        .filter(|line| line.chars().count() > 80 && !is_value(line))
+        .collect()
 }
 
 #[test]
@@ -49,8 +60,10 @@ fn the_example_of_each_kind_is_valid_and_says_what_the_kind_implies() {
             shown.replace(&folder.path().display().to_string(), "")
         });
         assert_eq!(short, whole, "{kind}");
-        let long: Vec<&str> = example.lines().filter(|line| line.len() > 100).collect();
-        assert_eq!(long, [""; 0]);
+        assert_eq!(too_wide(&example), [""; 0]);
+        // OpenLDAP alone has no rule of its own where it has no password policy.
+        let has_rule = example.contains("\n# disabled = \"");
+        assert_eq!(has_rule, kind == ServerKind::OpenLdap);
     }
 }
 

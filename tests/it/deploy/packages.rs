@@ -388,8 +388,9 @@ fn an_upgrade_and_a_removal_keep_what_a_person_wrote_and_a_purge_does_not() {
     let said = text(&script("postinst", root, &["configure", ""]));
     // Besides what is told of the new user.
     let next = said.lines().filter(|line| !line.starts_with("Creating "));
-    let next = next.filter(|line| !line.is_empty()).count();
-    assert_eq!(next, 3, "what comes next: {said}");
+    let next: Vec<&str> = next.filter(|line| !line.is_empty()).collect();
+    assert_eq!(next.len(), 5, "what comes next: {said}");
+    assert!(next.iter().all(|line| line.len() <= 80), "{said}");
     for next in [
         "ftrack-ldap-sync init",
         "ftrack-ldap-sync plan",
