@@ -26,9 +26,10 @@ pub struct HoldsArgs {
 pub enum HoldsCommand {
     /// Show whom a hold holds, and what would be written
     Show {
-        /// Number of the hold, or its last digits: three at least
+        /// Number of the hold, or its last digits: three at least; may be omitted where exactly one is
+        /// open
         #[arg(value_name = "N")]
-        hold: HoldName,
+        hold: Option<HoldName>,
     },
 }
 

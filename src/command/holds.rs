@@ -49,7 +49,10 @@ pub fn holds(file: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
     let all = known(&state_dir)?;
     match &args.command {
         Some(HoldsCommand::Show { hold }) => {
-            let shown = found(&all, meant(hold, &all)?)?;
+            let shown = match hold {
+                Some(hold) => found(&all, meant(hold, &all)?)?,
+                None => only_open(&all, args.list.saved.job.as_deref())?,
+            };
             match args.list.format {
                 Format::Json => print_json(shown),
                 Format::Text => print_text(&one(shown, &state_dir)?),
@@ -106,6 +109,25 @@ pub(super) fn known(state_dir: &Path) -> Result<Vec<OpenHold>, Stop> {
     match state::all_holds(state_dir).map_err(|error| Stop::failed(&error))? {
         Holds::Known(holds) => Ok(holds),
         Holds::Unusable => Err(Stop::failed(UNUSABLE)),
+    }
+}
+
+/// The only hold that is open, of a job if one is named.
+fn only_open<'h>(all: &'h [OpenHold], job: Option<&str>) -> Result<&'h OpenHold, Stop> {
+    let open = all.iter().filter(|hold| hold.ended.is_none());
+    let open: Vec<&OpenHold> = open
+        .filter(|hold| job.is_none_or(|job| *job == hold.job))
+        .collect();
+    match open.as_slice() {
+        [one] => Ok(one),
+        [] => Err(Stop::usage(&"nothing is held")),
+        several => {
+            let numbers: Vec<String> = several.iter().map(|hold| hold.hold.to_string()).collect();
+            Err(Stop::usage(&format!(
+                "which one? `holds show N`, where N is one of {}; `holds` lists them",
+                numbers.join(", ")
+            )))
+        }
     }
 }
 

@@ -46,8 +46,43 @@ impl std::fmt::Display for Approver {
         } = self;
         match (token, sudo_user) {
             (Some(token), _) => write!(f, "{token} (on the daemon's page)"),
-            (None, Some(login)) => write!(f, "{login} (through sudo, as uid {uid})"),
+            (None, Some(login)) => write!(f, "{login}{THROUGH_SUDO}{uid})"),
             (None, None) => write!(f, "uid {uid}"),
+        }
+    }
+}
+
+const THROUGH_SUDO: &str = " (through sudo, as uid ";
+
+/// Who approved, as text, without the user id that sudo gave: for tables.
+#[must_use]
+pub fn short_approver(text: &str) -> String {
+    let uid = text
+        .rsplit_once(THROUGH_SUDO)
+        .and_then(|(login, uid)| Some((login, uid.strip_suffix(')')?)));
+    match uid {
+        Some((login, uid)) if uid.bytes().all(|digit| digit.is_ascii_digit()) => {
+            format!("{login} (sudo)")
+        }
+        Some(_) | None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_names_who_called_sudo_and_not_as_whom() {
+        let anna = Approver::of_user(0, Some("anna".into())).to_string();
+        assert_eq!(anna, "anna (through sudo, as uid 0)");
+        assert_eq!(short_approver(&anna), "anna (sudo)");
+        for other in [
+            Approver::of_user(1000, None).to_string(),
+            Approver::of_token(0, "team".into()).to_string(),
+            "anna (through sudo, as uid zero)".to_owned(),
+        ] {
+            assert_eq!(short_approver(&other), other);
         }
     }
 }

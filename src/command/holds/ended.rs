@@ -9,6 +9,7 @@ use crate::{
     cli::{Exit, Format, HoldsArgs, Stop},
     escape::escape_control,
     model::{
+        approver::short_approver,
         open_hold::{Ended, OpenHold},
         readable_time::readable_times,
     },
@@ -79,6 +80,6 @@ fn deciders(hold: &OpenHold) -> String {
         .people
         .iter()
         .filter_map(|person| person.decided.as_ref());
-    let by: BTreeSet<&str> = decided.map(|decided| &*decided.by).collect();
+    let by: BTreeSet<String> = decided.map(|decided| short_approver(&decided.by)).collect();
     by.into_iter().collect::<Vec<_>>().join(", ")
 }

@@ -12,8 +12,8 @@ use crate::{
     cli::{Exit, Format, HoldsArgs, Stop},
     escape::escape_control,
     model::{
-        listed_rejection::ListedRejection, readable_time::readable_time, report::Trigger,
-        summary::RunSummary,
+        approver::short_approver, listed_rejection::ListedRejection, readable_time::readable_time,
+        report::Trigger, summary::RunSummary,
     },
     run::decided::put_back_at,
     state::{self, Rejections, history::History},
@@ -87,9 +87,9 @@ fn text(all: &[ListedRejection], put_back: &PutBack, screen: Screen) -> String {
             escape_control(&who).into_owned(),
             escape_control(&edits.join(", ")).into_owned(),
             since.map_or_else(unknown, |since| readable_time(since, &Local)),
-            rejected_by
-                .as_deref()
-                .map_or_else(unknown, |by| escape_control(by).into_owned()),
+            rejected_by.as_deref().map_or_else(unknown, |by| {
+                escape_control(&short_approver(by)).into_owned()
+            }),
         ]);
     }
     terminal::unbroken(&mut table, &[0, 1, 2]);

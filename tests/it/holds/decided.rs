@@ -92,8 +92,8 @@ fn who_decided_about_whom_is_shown_after_the_end() {
         "deactivate",
         "limit",
         "1 approved, 1 rejected, 1 no longer due",
-        "eva (through sudo",
-        "jan (through sudo",
+        "eva (sudo)",
+        "jan (sudo)",
     ] {
         assert!(row.contains(told), "{listed}");
     }

@@ -50,6 +50,33 @@ fn the_last_digits_name_an_open_hold_wherever_a_number_does() {
 }
 
 #[test]
+fn the_only_open_hold_needs_no_number() {
+    let studio = left(&[0, 1, 2]);
+    let refused = run(&studio, 2, &["holds", "show"]);
+    assert!(
+        refused.stderr.contains("nothing is held"),
+        "{}",
+        refused.stderr
+    );
+    studio.sync();
+    let shown = run(&studio, 0, &["holds", "show"]).stdout;
+    assert_eq!(shown, run(&studio, 0, &["holds", "show", "1"]).stdout);
+    leave(&studio, "user3");
+    studio.sync();
+    let numbers: Vec<String> = holds(&studio)
+        .iter()
+        .map(|(hold, _, _)| hold.to_string())
+        .collect();
+    assert!(numbers.len() > 1);
+    let refused = run(&studio, 2, &["holds", "show"]).stderr;
+    assert!(refused.contains("`holds show N`"), "{refused}");
+    assert!(
+        numbers.iter().all(|number| refused.contains(number)),
+        "{refused}"
+    );
+}
+
+#[test]
 fn who_left_a_hold_is_told_with_when_and_by_whom() {
     let studio = left(&[0, 1, 2]);
     studio.sync();
