@@ -79,9 +79,21 @@ pub struct Notifications {
     pub mail: Option<Mail>,
     pub webhook: Option<Webhook>,
     pub alive: Option<Alive>,
+    /// The keys of the files of secrets that are in the table of the job itself.
+    own: BTreeSet<&'static str>,
 }
 
 impl Notifications {
+    /// The table of the configuration in which the key of a secret's file is, for a job.
+    #[must_use]
+    pub fn table_of(&self, key: &str, job: &str) -> String {
+        if self.own.contains(key) {
+            format!("jobs.{job}.notifications")
+        } else {
+            "notifications".to_owned()
+        }
+    }
+
     /// Whether a message about this has anywhere to go.
     #[must_use]
     pub fn tells(&self, occasion: Occasion) -> bool {
@@ -230,6 +242,26 @@ pub fn check(
     if notes.count() > found_before {
         return None;
     }
+    let (mailed, hook, called) = (&own.mail, &own.webhook, &own.alive);
+    let is_own = [
+        (
+            "mail.password_file",
+            mailed.password.is_some() || mailed.password_file.is_some(),
+        ),
+        (
+            "webhook.url_file",
+            hook.url.is_some() || hook.url_file.is_some(),
+        ),
+        (
+            "webhook.secret_file",
+            hook.secret.is_some() || hook.secret_file.is_some(),
+        ),
+        (
+            "alive.url_file",
+            called.url.is_some() || called.url_file.is_some(),
+        ),
+    ];
+    let is_own = is_own.into_iter().filter(|(_, is_own)| *is_own);
     let on = on.map_or_else(
         || Occasion::USUAL.into(),
         |on| on.usable().copied().collect(),
@@ -248,6 +280,7 @@ pub fn check(
         mail,
         webhook,
         alive,
+        own: is_own.map(|(key, _)| key).collect(),
     })
 }
 
@@ -263,6 +296,7 @@ impl From<Notifications> for NotificationsTable {
             mail,
             webhook,
             alive,
+            own: _,
         } = all;
         if mail.is_none() && webhook.is_none() && alive.is_none() {
             return Self::default();

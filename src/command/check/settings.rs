@@ -109,9 +109,14 @@ pub(super) fn secrets(config: &Config) -> Vec<(String, &Credential)> {
         secrets.extend(password.map(|password| (key.clone(), password)));
     }
     for (name, job) in &config.jobs {
-        let at = format!("jobs.{name}.notifications");
-        let of_job = job.notifications.secrets();
-        secrets.extend(of_job.map(|(key, secret)| (format!("{at}.{key}"), secret)));
+        for (key, secret) in job.notifications.secrets() {
+            let table = job.notifications.table_of(key, name);
+            let key = format!("{table}.{key}");
+            // The table for all jobs is one.
+            if !secrets.iter().any(|(known, _)| *known == key) {
+                secrets.push((key, secret));
+            }
+        }
     }
     secrets
 }

@@ -91,6 +91,18 @@ fn a_secret_in_a_configuration_that_everybody_can_read() {
 }
 
 #[test]
+fn a_secret_of_the_notifications_is_named_in_the_table_that_has_it() {
+    for table in ["notifications", "jobs.artists.notifications"] {
+        let mut world = World::at("ldaps://ldap.studio.test");
+        world.job = format!("[{table}.webhook]\nurl = \"https://hooks.studio.test/planted\"");
+        fs::set_permissions(world.config(), fs::Permissions::from_mode(0o644)).unwrap();
+        let found = trouble(&world);
+        let named = format!("can read {}, of {table}.webhook.url;", world.config().display());
+        assert!(found.iter().any(|found| found.contains(&named)), "{found:#?}");
+    }
+}
+
+#[test]
 fn a_token_of_the_pages_that_everybody_can_read() {
     let mut world = World::at("ldaps://ldap.studio.test");
     world.job = "[http]\nlisten = \"127.0.0.1:9464\"\ntokens = [{ name = \"one\", token = \
