@@ -85,11 +85,40 @@ fn print_stop(Stop { exit, lines }: &Stop, people: bool) -> ExitCode {
     (*exit).into()
 }
 
+/// The format that is meant by an option of its name, such as `--json`, of a command that has formats.
+fn form_of_output(error: &clap::Error) -> Option<String> {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let form = option.strip_prefix("--")?;
+    let cli = Cli::command();
+    let words: Vec<String> = args_os()
+        .skip(1)
+        .filter_map(|word| word.into_string().ok())
+        .collect();
+    let command = words.iter().find_map(|word| cli.find_subcommand(word))?;
+    let format = command
+        .get_arguments()
+        .find(|argument| argument.get_id() == "format")?;
+    let forms = format.get_possible_values();
+    let is_one = forms.iter().any(|value| value.get_name() == form);
+    is_one.then(|| form.to_owned())
+}
+
 /// Reports a wrong command line, with hints and usage for people, and on one line for programs.
 /// Help and version are results.
 fn misused(mut error: clap::Error) -> ExitCode {
     if is_taken_by_only(&error) {
         let tip = "--only takes all words after it: write what is missing before --only";
+        let tips = ContextValue::StyledStrs(vec![tip.into()]);
+        error.insert(ContextKind::Suggested, tips);
+    }
+    if let Some(form) = form_of_output(&error) {
+        error.remove(ContextKind::SuggestedArg);
+        let tip = format!("it is `--format {form}`");
         let tips = ContextValue::StyledStrs(vec![tip.into()]);
         error.insert(ContextKind::Suggested, tips);
     }

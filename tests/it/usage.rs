@@ -40,6 +40,51 @@ fn a_word_that_only_has_taken_is_told() {
 }
 
 #[test]
+fn a_format_as_an_option_of_its_name_is_told_how_it_is_asked_for() {
+    let studio = Studio::of(&["ada"]);
+    for (arguments, form) in [
+        (&["plan", "--json"][..], "json"),
+        (&["runs", "show", "last", "--html"], "html"),
+        (&["users", "artists", "--csv"], "csv"),
+    ] {
+        let said = refused(&studio, arguments);
+        assert!(said.contains(&format!("it is `--format {form}`")), "{said}");
+        assert!(!said.contains("similar"), "{said}");
+    }
+    let said = refused(&studio, &["plan", "--yaml"]);
+    assert!(!said.contains("--format yaml"), "{said}");
+}
+
+#[test]
+fn the_synopsis_of_a_manual_page_has_the_values_of_options() {
+    let studio = Studio::of(&[]);
+    let folder = studio.folder().join("man");
+    std::fs::create_dir(&folder).unwrap();
+    let made = studio.run(&["man", "--out", folder.to_str().unwrap()]);
+    assert_eq!(made.status, 0, "{}", made.stderr);
+    for (page, parts) in [
+        (
+            "ftrack-ldap-sync-sync.1",
+            &[r"[\fB\-\-only\fR \fIWHO\fR ...]", r"\-\-dry\-run\fR]"][..],
+        ),
+        ("ftrack-ldap-sync-plan.1", &[r"\-\-out\fR \fIFILE\fR]"]),
+        (
+            "ftrack-ldap-sync-holds-show.1",
+            &[r"\-\-state\-dir\fR \fIDIR\fR]"],
+        ),
+    ] {
+        let text = std::fs::read_to_string(folder.join(page)).unwrap();
+        let synopsis = text.split(".SH").find(|part| part.starts_with(" SYNOPSIS"));
+        let synopsis = synopsis.unwrap();
+        for part in parts {
+            assert!(synopsis.contains(part), "{part} is not in {synopsis}");
+        }
+    }
+    let one = studio.run(&["man"]).stdout;
+    assert!(one.contains(r"\-\-config\fR \fIFILE\fR]"), "{one}");
+}
+
+#[test]
 fn a_person_in_the_place_of_a_job_is_told_how_people_are_named() {
     let studio = Studio::of(&["ada"]);
     let said = refused(&studio, &["sync", "ada"]);
