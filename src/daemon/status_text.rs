@@ -37,10 +37,13 @@ impl StatusRow {
     pub fn of(job: &JobStatus) -> Self {
         let mut row = Self::of_now(job);
         let last = job.last_run.as_ref();
-        row.notes.extend(last.and_then(held));
+        let waiting = last.and_then(waiting);
+        // It says how many changes that are.
+        row.notes
+            .extend(last.and_then(held).filter(|_| waiting.is_none()));
         row.notes.extend(last.and_then(not_written));
         row.notes.extend(last.and_then(unsettled));
-        row.notes.extend(last.and_then(waiting));
+        row.notes.extend(waiting);
         row
     }
 
@@ -149,12 +152,15 @@ fn changes(job: &JobStatus, at: impl Fn(DateTime<Utc>) -> String) -> Option<Stri
 
 /// How many holds wait for a person.
 fn waiting(last: &RunSummary) -> Option<String> {
+    let held = match last.held {
+        0 => String::new(),
+        1 => " (1 held change)".to_owned(),
+        many => format!(" ({many} held changes)"),
+    };
     match last.open_holds {
         0 => None,
-        1 => Some("1 hold waits for a person; `holds` shows it".to_owned()),
-        many => Some(format!(
-            "{many} holds wait for a person; `holds` shows them"
-        )),
+        1 => Some(format!("1 hold waits for a person{held}: see `holds`")),
+        many => Some(format!("{many} holds wait for a person{held}: see `holds`")),
     }
 }
 

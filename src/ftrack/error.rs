@@ -114,7 +114,9 @@ pub struct ServerRefusal {
 
 impl fmt::Display for ServerRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.exception, self.content)?;
+        // More may follow, which its full stop would end.
+        let content = self.content.trim_end_matches('.');
+        write!(f, "{}: {content}", self.exception)?;
         match &self.error_code {
             Some(code) => write!(f, " [{code}]"),
             None => Ok(()),
