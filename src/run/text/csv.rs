@@ -11,7 +11,7 @@ use crate::{
         change::HeldBy,
         edit::{Field, Values},
         reason::Cause,
-        report::{Report, Reported},
+        report::{LastKnown, Report, Reported},
     },
 };
 
@@ -61,8 +61,7 @@ fn cells<'r>(
 ) -> [Cow<'r, str>; 18] {
     let optional = |text: Option<&'r str>| Cow::Borrowed(text.unwrap_or_default());
     let person = change.person.as_ref();
-    let known =
-        |of: fn(&crate::model::report::LastKnown) -> Option<&str>| optional(person.and_then(of));
+    let known = |of: fn(&LastKnown) -> Option<&str>| person.and_then(of).map(Cow::Borrowed);
     let (field, old, new) = value.map_or_else(Default::default, |(field, values)| {
         (field.name(), plain(&values.old), plain(&values.new))
     });
@@ -73,8 +72,9 @@ fn cells<'r>(
         Cow::Owned(started_at),
         Cow::Borrowed(change.action.as_str()),
         Cow::Borrowed(&*change.username),
-        known(|person| person.name.as_deref()),
-        known(|person| person.email.as_deref()),
+        known(|person| person.name.as_deref()).unwrap_or_else(|| Cow::Owned(new_name(change))),
+        known(|person| person.email.as_deref())
+            .unwrap_or_else(|| Cow::Owned(new(change, &Field::Email))),
         optional(change.dn.as_deref()),
         optional(change.directory_id.as_deref()),
         Cow::Owned(change.ftrack_id.to_string()),
@@ -87,6 +87,18 @@ fn cells<'r>(
         Cow::Borrowed(&*change.reason),
         optional(change.error.as_deref()),
     ]
+}
+
+/// The name that a change gives the user; empty where it gives none.
+fn new_name(change: &Reported) -> String {
+    let names = [Field::FirstName, Field::LastName].map(|field| new(change, &field));
+    names.join(" ").trim().to_owned()
+}
+
+/// What a change writes in a field; empty where it writes nothing there.
+fn new(change: &Reported, field: &Field) -> String {
+    let values = change.fields.get(field);
+    values.map_or_else(String::new, |values| plain(&values.new))
 }
 
 /// A value as text; nothing for null.
