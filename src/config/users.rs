@@ -48,8 +48,8 @@ table! {
         #[serde(skip_serializing_if = "Option::is_none")]
         absent_after: Option<Period<0, CENTURY>> => Option<Period<0, CENTURY>> = None,
         /// Patterns (`*`, `?`, `[abc]`, `{a,b}`) of usernames that are never created or adopted, and
-        /// whose login, mail and activity change only with a person's approval. The protection
-        /// belongs to the user, and stays when the login changes.
+        /// whose login, mail, activity and roles change only with a person's approval. The
+        /// protection belongs to the user, and stays when the login changes.
         protect: List<Pattern> => Vec<Pattern> = List::default(),
         /// What happens where somebody who is to be deactivated still carries work in ftrack: open
         /// tasks, running timers, projects to manage. With "hold", the deactivation waits for a
