@@ -27,12 +27,14 @@ use crate::{
 };
 
 pub(super) mod client;
+mod elsewhere;
 pub(super) mod monitoring;
 mod offline;
 mod pause_text;
 mod pausing;
 
 use client::Daemon;
+pub use elsewhere::reachable;
 pub use pausing::{pause, resume};
 
 /// Explains why the configuration does not tell where the daemon listens.

@@ -70,6 +70,12 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
             .map(|paths| paths.control_socket)
             .map_err(|findings| control::unreadable(&findings)),
     };
+    let asked = |daemon: &DaemonArgs| match &daemon.socket {
+        Some(path) => Ok(path.clone()),
+        None => crate::config::paths(&file, &Environment::of_process())
+            .map_err(|findings| control::unreadable(&findings))
+            .and_then(control::reachable),
+    };
     match command {
         Command::Init(args) => {
             with_runtime(|cancel| async move { init::init(&file, &args, &cancel).await })
@@ -138,9 +144,10 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
         Command::Config(what) => show_configuration(&file, what),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { out } => pages::man(out.as_deref()),
-        Command::Status(args) => status(socket(&args.daemon), &args),
+        Command::Status(args) if args.check => status(socket(&args.daemon), &args),
+        Command::Status(args) => status(asked(&args.daemon), &args),
         Command::Trigger(args) => with_runtime(|cancel| async move {
-            control::trigger(&socket(&args.daemon)?, &args, &cancel).await
+            control::trigger(&asked(&args.daemon)?, &args, &cancel).await
         }),
         Command::Pause(args) => with_runtime(|_| async move {
             let load = || load().map(Arc::new);
@@ -218,6 +225,11 @@ fn with_runtime<F: Future<Output = Result<Exit, Stop>>>(
     // A name that the system is still resolving is not waited for.
     runtime.shutdown_background();
     outcome
+}
+
+/// Whether this process runs in a container, where there is neither systemd nor sudo.
+fn in_container() -> bool {
+    Environment::of_process().is_container()
 }
 
 /// Opens the state database, and logs when it was damaged.

@@ -244,11 +244,13 @@ impl Coordinator {
         match tick {
             Tick::Beat => {
                 let now = Instant::now();
+                let jobs: Vec<String> = self.core.job_names().map(str::to_owned).collect();
                 if now >= self.look_at {
                     self.look_at = now + LOOK_AT_RUNS;
-                    let jobs = self.core.job_names().map(str::to_owned).collect();
-                    self.persistence.look_at_runs(jobs);
+                    self.persistence.look_at_runs(jobs.clone());
                 }
+                // An emergency stop counts at once, whoever saved it.
+                self.persistence.look_at_pauses(jobs);
                 self.handle(Input::Second);
             }
             Tick::Job { name, .. } => self.handle(Input::Tick(Due::named(name))),

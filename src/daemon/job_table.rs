@@ -320,6 +320,18 @@ impl JobTable {
         })
     }
 
+    /// The pauses of a job: its own, and those of single kinds of change.
+    #[must_use]
+    pub fn pauses(&self, name: &str) -> BTreeMap<Option<ChangeKind>, Pause> {
+        let Some(job) = self.jobs.get(name) else {
+            return BTreeMap::new();
+        };
+        let kinds = job.paused_kinds.iter();
+        let kinds = kinds.map(|(kind, pause)| (Some(*kind), pause.clone()));
+        let whole = job.pause().map(|pause| (None, pause.clone()));
+        whole.into_iter().chain(kinds).collect()
+    }
+
     /// The jobs, and their kinds of change, whose pause has expired.
     #[must_use]
     pub fn rested(&self, now: DateTime<Utc>) -> Vec<(String, Option<ChangeKind>)> {

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chrono::Utc;
 use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -86,6 +87,14 @@ async fn execute(run: Run) -> RunOutcome {
             let _ = told.try_send(RunUpdate::Progress(progress));
         }
     };
+    // Right before it begins: another process may have paused the job. What reads alone may go on.
+    if !start.dry_run {
+        match state.pause_now(&start.job) {
+            Ok(Some(pause)) if !pause.is_over(Utc::now()) => return RunOutcome::Paused(pause),
+            Ok(_) => {}
+            Err(error) => return broken(FailureKind::State, error.to_string()),
+        }
+    }
     if let Some(told) = &told {
         let _ = told.try_send(RunUpdate::Started);
     }

@@ -9,6 +9,9 @@ use std::{
 
 use crate::state::{files::StateError, folder::Folder};
 
+/// The file that a daemon locks in its state directory.
+const DAEMON: &str = "daemon.lock";
+
 /// Held while a run of a job is in progress; the system releases it when the process ends.
 #[derive(Debug)]
 pub struct JobLock {
@@ -57,7 +60,7 @@ impl DaemonLock {
     /// Another daemon has it, or the state directory cannot be used.
     pub fn take(state_dir: &Path) -> Result<Self, StateError> {
         let folder = Folder::make(state_dir)?;
-        let locked = lock(&folder, "daemon.lock", |holder| {
+        let locked = lock(&folder, DAEMON, |holder| {
             let which = holder
                 .map(|pid| format!(", process {pid},"))
                 .unwrap_or_default();
@@ -74,6 +77,14 @@ impl DaemonLock {
             .and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }
+}
+
+/// Whether a daemon uses a state directory, on this machine or in a container beside this one.
+#[must_use]
+pub fn has_daemon(state_dir: &Path) -> bool {
+    let folder = Folder::find(state_dir).ok().flatten();
+    let file = folder.and_then(|folder| folder.open(DAEMON).ok().flatten());
+    file.is_some_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Why a file is not locked.

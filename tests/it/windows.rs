@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod all_jobs;
+mod beside;
 mod freezes;
 mod pauses;
 

@@ -1,7 +1,9 @@
-//! `pause` and `resume` where no daemon runs: they are saved where a daemon would save them.
+//! `pause` and `resume` where no daemon can be reached: they are saved where a daemon saves them, and
+//! where a running one looks each second, and before each run.
 
 use chrono::Utc;
 
+use super::elsewhere::elsewhere;
 use super::pause_text::{Done, GOES_ON, paused_until, until_of};
 use crate::{
     cli::{Exit, PauseArgs, ResumeArgs, Stop},
@@ -13,7 +15,7 @@ use crate::{
     },
     escape::escape_control,
     model::{change_kind::ChangeKind, pause::Pause},
-    state::State,
+    state::{State, lock::has_daemon},
 };
 
 /// Saves a pause.
@@ -44,13 +46,17 @@ pub(super) fn pause(config: &Config, args: &PauseArgs) -> Result<Exit, Stop> {
         let line = |()| paused_until(name, args.only, (until, job.timezone), "");
         done.add(name, args.all, saved.map(line))?;
     }
+    let for_daemon = if has_daemon(&config.state_dir) {
+        "for the daemon within a second"
+    } else {
+        "for the daemon when it starts"
+    };
     let counts = match args.only {
-        Some(_) => {
-            "for `sync` by hand and from cron, and for the daemon when it starts. A run that \
-                    is under way and has not begun to write holds it as well."
-                .to_owned()
-        }
-        None => format!("for the daemon when it starts. {GOES_ON}"),
+        Some(_) => format!(
+            "for `sync` by hand and from cron, and {for_daemon}. A run that is under way and has not \
+             begun to write holds it as well."
+        ),
+        None => format!("{for_daemon}, which then starts no run of it. {GOES_ON}"),
     };
     done.end(&saved(config, &counts))
 }
@@ -71,7 +77,12 @@ pub(super) fn resume(config: &Config, args: &ResumeArgs) -> Result<Exit, Stop> {
             done.add(name, args.all, resumed)?;
         }
     }
-    done.end(&saved(config, "at once."))
+    let counts = if has_daemon(&config.state_dir) {
+        "for the daemon within a second."
+    } else {
+        "at once."
+    };
+    done.end(&saved(config, counts))
 }
 
 /// Ends a pause, and says of what.
@@ -97,11 +108,14 @@ fn end(state: &State, name: &str, only: Option<ChangeKind>) -> Result<String, St
 }
 
 fn saved(config: &Config, counts: &str) -> String {
-    format!(
-        "No daemon listens on {}, so it is saved in {}: it counts {counts}\n",
-        config.control_socket.display(),
-        config.state_dir.display()
-    )
+    let (socket, state_dir) = (&config.control_socket, config.state_dir.display());
+    match elsewhere(&config.state_dir, socket) {
+        Some(why) => format!("It is saved in {state_dir}, and counts {counts} But {why}.\n"),
+        None => format!(
+            "No daemon listens on {}, so it is saved in {state_dir}: it counts {counts}\n",
+            socket.display()
+        ),
+    }
 }
 
 /// The jobs that are meant: all of them, the named one, or the only one.

@@ -22,7 +22,7 @@ use crate::{
     event::daemon::DaemonEvent,
     model::{backoff::Backoff, summary::RunSummary},
     run::{CompiledJob, failure::RunStartError},
-    state::{State, files::StateError},
+    state::{Paused, State, files::StateError},
 };
 
 /// How many writes and readings may wait for the disk.
@@ -53,6 +53,10 @@ enum Request {
     LookAtRuns {
         jobs: Vec<String>,
     },
+    /// Finds pauses, and their ends, that other processes saved.
+    LookAtPauses {
+        jobs: Vec<String>,
+    },
 }
 
 impl Persistence {
@@ -60,7 +64,7 @@ impl Persistence {
     pub(super) fn start(state: Arc<State>, completions: mpsc::Sender<Completion>) -> Self {
         let (requests, mut wanted) = mpsc::channel(QUEUE);
         let thread = tokio::task::spawn_blocking(move || {
-            let mut seen = None;
+            let (mut seen, mut pauses_seen) = (None, None);
             while let Some(request) = wanted.blocking_recv() {
                 match request {
                     Request::Write { id, write } => {
@@ -88,6 +92,14 @@ impl Persistence {
                         let runs = Input::RunsSaved(saved_runs(&state, jobs));
                         let _ = completions.blocking_send(Completion::Input(runs));
                     }
+                    Request::LookAtPauses { jobs } if pauses_seen == state.written_at() => {
+                        drop(jobs);
+                    }
+                    Request::LookAtPauses { jobs } => {
+                        pauses_seen = state.written_at();
+                        let pauses = Input::PausesSaved(saved_pauses(&state, jobs));
+                        let _ = completions.blocking_send(Completion::Input(pauses));
+                    }
                 }
             }
         });
@@ -106,6 +118,12 @@ impl Persistence {
     /// finds them.
     pub(super) fn look_at_runs(&self, jobs: Vec<String>) {
         let _ = self.requests.try_send(Request::LookAtRuns { jobs });
+    }
+
+    /// Looks for the pauses of these jobs. Never waits; where too much waits already, a later look
+    /// finds them.
+    pub(super) fn look_at_pauses(&self, jobs: Vec<String>) {
+        let _ = self.requests.try_send(Request::LookAtPauses { jobs });
     }
 
     /// What is remembered of these jobs, after interrupted runs of some got their reports.
@@ -178,6 +196,15 @@ pub(super) fn saved_runs(state: &State, jobs: Vec<String>) -> BTreeMap<String, L
             ..LastRuns::default()
         };
         Some((job, last))
+    };
+    jobs.into_iter().filter_map(of_job).collect()
+}
+
+/// What people paused of these jobs; what cannot be read is left to a later look.
+fn saved_pauses(state: &State, jobs: Vec<String>) -> BTreeMap<String, Paused> {
+    let of_job = |name: String| {
+        let (job, kinds) = (state.pause(&name).ok()?, state.paused_kinds(&name).ok()?);
+        Some((name, Paused { job, kinds }))
     };
     jobs.into_iter().filter_map(of_job).collect()
 }

@@ -104,7 +104,7 @@ impl Ending {
                 self.notifier.broken(&job, *kind, error);
                 Vec::new()
             }
-            RunOutcome::NothingChanged | RunOutcome::Busy => Vec::new(),
+            RunOutcome::NothingChanged | RunOutcome::Busy | RunOutcome::Paused(_) => Vec::new(),
         };
         let outcome = match outcome {
             RunOutcome::Broken { kind, error, .. } => {
@@ -116,9 +116,10 @@ impl Ending {
                     state_error,
                 }
             }
-            outcome @ (RunOutcome::Reported(_) | RunOutcome::NothingChanged | RunOutcome::Busy) => {
-                outcome
-            }
+            outcome @ (RunOutcome::Reported(_)
+            | RunOutcome::NothingChanged
+            | RunOutcome::Busy
+            | RunOutcome::Paused(_)) => outcome,
         };
         let input = Input::RunEnded {
             job,

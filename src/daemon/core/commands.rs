@@ -1,6 +1,8 @@
 //! What clients and signals want: at once where it can be decided at once, and otherwise when what
 //! it depends on is known or saved.
 
+use std::collections::BTreeMap;
+
 use super::{
     Core, Effect,
     effect::{Command, Notice, Reply, RequestId, Write},
@@ -10,6 +12,7 @@ use super::{
 use crate::{
     daemon::commands::{CommandError, Wish},
     model::{change_kind::ChangeKind, pause::Pause},
+    state::Paused,
 };
 
 /// A trigger that waits for fingerprints.
@@ -181,6 +184,39 @@ impl Core {
             if let Ok(Some(_)) = self.jobs.resume(&job, only) {
                 self.notice(Notice::JobResumed { job, only });
             }
+        }
+    }
+
+    /// Takes over the pauses, and their ends, that another process saved. What is being saved here is
+    /// not overwritten by what was read before.
+    pub(super) fn on_pauses_saved(&mut self, saved: BTreeMap<String, Paused>) {
+        let now = self.now.time;
+        for (job, Paused { job: whole, kinds }) in saved {
+            if self.writes.pauses(&job) {
+                continue;
+            }
+            let kinds = kinds.into_iter().map(|(kind, pause)| (Some(kind), pause));
+            let all = whole.map(|pause| (None, pause)).into_iter().chain(kinds);
+            let saved: BTreeMap<Option<ChangeKind>, Pause> =
+                all.filter(|(_, pause)| !pause.is_over(now)).collect();
+            let known = self.jobs.pauses(&job);
+            for only in known.keys().filter(|only| !saved.contains_key(only)) {
+                self.resume_saved(None, job.clone(), *only);
+            }
+            for (only, pause) in saved {
+                if known.get(&only) != Some(&pause) {
+                    self.pause_saved(None, job.clone(), only, pause);
+                }
+            }
+        }
+    }
+
+    /// A run did not begin, since the job was paused meanwhile.
+    pub(super) fn run_paused(&mut self, job: &str, pause: Pause) {
+        let is_known = self.jobs.pauses(job).get(&None) == Some(&pause);
+        // What is being saved here is done when it is saved.
+        if !is_known && !self.writes.pauses(job) {
+            self.pause_saved(None, job.to_owned(), None, pause);
         }
     }
 

@@ -20,7 +20,7 @@ use crate::{
         report::{FailureKind, Report},
         summary::RunSummary,
     },
-    state::RefusedAccount,
+    state::{Paused, RefusedAccount},
 };
 
 /// One request of a client; its answer and its updates go where its number leads.
@@ -75,6 +75,8 @@ pub enum Input {
     },
     /// The last runs that are saved, also those of other processes.
     RunsSaved(BTreeMap<String, LastRuns>),
+    /// The pauses that are saved, by job, also those of other processes.
+    PausesSaved(BTreeMap<String, Paused>),
     /// Fingerprints were computed.
     Fingerprints {
         /// Which computation it was.
@@ -145,6 +147,8 @@ pub enum RunOutcome {
     NothingChanged,
     /// It did not begin: another program runs the job.
     Busy,
+    /// It did not begin: a person paused the job, in this program or in another.
+    Paused(Pause),
     /// It did not begin, or was cut off, and left no report of its own.
     Broken {
         /// Which kind of failure it was.

@@ -160,6 +160,7 @@ impl Core {
             Input::Loaded(loaded) => self.on_loaded(loaded.map(|loaded| *loaded)),
             Input::Persisted { id, result } => self.on_persisted(id, result),
             Input::RunsSaved(saved) => self.on_runs_saved(saved),
+            Input::PausesSaved(saved) => self.on_pauses_saved(saved),
             Input::Fingerprints {
                 id,
                 fingerprints,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     daemon::{
-        commands::RunUpdate,
+        commands::{CommandError, RunUpdate},
         job_table::{RunEnd, StartRun},
         readiness::{Access, ProbeResult},
         status::came_to_its_end,
@@ -119,6 +119,7 @@ impl Core {
                 end_of(report)
             }
             RunOutcome::Busy => RunEnd::Busy,
+            RunOutcome::Paused(_) => RunEnd::Stopped,
             RunOutcome::NothingChanged => {
                 self.effect(Effect::Count(Counter::NothingChanged(job.to_owned())));
                 let past = self.last_runs.entry(job.to_owned()).or_default();
@@ -149,7 +150,7 @@ impl Core {
         };
         let change = self.jobs.ended(job, ended, self.now.time, self.now.jitter);
         // What changes nothing need not be written each minute.
-        if !matches!(outcome, RunOutcome::NothingChanged) {
+        if !matches!(outcome, RunOutcome::NothingChanged | RunOutcome::Paused(_)) {
             let backoff = self.jobs.backoff(job).cloned();
             self.persist(Write::Backoff(job.to_owned(), backoff));
         }
@@ -162,6 +163,17 @@ impl Core {
             RunOutcome::NothingChanged => self.send_last(job, RunUpdate::NothingChanged),
             RunOutcome::Broken { error, .. } => self.send_last(job, RunUpdate::Ended { error }),
             RunOutcome::Busy => self.waits_again(job),
+            RunOutcome::Paused(pause) => {
+                let (job, zone) = (job.to_owned(), self.configuration.zone_of(job));
+                self.run_paused(&job, pause.clone());
+                let error = CommandError::Paused {
+                    job: job.clone(),
+                    pause,
+                    zone,
+                };
+                let error = error.to_string();
+                self.send_last(&job, RunUpdate::Ended { error });
+            }
         }
     }
 

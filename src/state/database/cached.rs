@@ -1,5 +1,5 @@
-//! What this process has read and written about delayed jobs. Only a daemon does that, and nobody
-//! else writes it, so it can be copied into a database that was recreated while the daemon ran.
+//! What this process has read and written about delayed jobs: a daemon, which reads each second what
+//! others write of it, so it can be copied into a database that was recreated while the daemon ran.
 
 use std::collections::BTreeMap;
 

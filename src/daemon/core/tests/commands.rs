@@ -197,3 +197,67 @@ fn a_reload_that_moves_a_running_job_lets_no_second_run_on_its_directory_begin()
     );
     assert_eq!(daemon.tick("a"), NONE);
 }
+
+/// What another process saved of the pauses of job a.
+fn saved_beside(job: Option<Pause>, kinds: &[(ChangeKind, Pause)]) -> Input {
+    let kinds = kinds.iter().cloned().collect();
+    let paused = Paused { job, kinds };
+    Input::PausesSaved(BTreeMap::from([("a".to_owned(), paused)]))
+}
+
+#[test]
+fn a_pause_that_another_process_saved_is_done_and_so_is_its_end() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    let kinds = [(ChangeKind::Deactivate, pause(None))];
+    assert_eq!(
+        daemon.step(saved_beside(Some(pause(None)), &kinds)),
+        ["log paused a", "log paused deactivate of a"]
+    );
+    assert_eq!(
+        daemon.step(saved_beside(Some(pause(None)), &kinds)),
+        NONE,
+        "it is known"
+    );
+    assert_eq!(daemon.phase("a"), "paused");
+    assert_eq!(daemon.tick("a"), NONE);
+    assert_eq!(daemon.step(saved_beside(None, &kinds)), ["log resumed a"]);
+    assert_eq!(daemon.tick("a"), ["start a"]);
+    assert_eq!(
+        daemon.step(saved_beside(None, &[])),
+        ["log resumed deactivate of a"]
+    );
+    let over = pause(Some("2025-12-31T23:59:59Z"));
+    assert_eq!(daemon.step(saved_beside(Some(over), &[])), NONE);
+}
+
+#[test]
+fn what_is_being_saved_here_is_not_overwritten_by_what_was_read_before() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    daemon.pause("a", pause(None));
+    daemon.saved(0);
+    let job = "a".to_owned();
+    daemon.command(Command::Resume { job, only: None });
+    assert_eq!(daemon.step(saved_beside(Some(pause(None)), &[])), NONE);
+    assert_eq!(daemon.saved(1), ["log resumed a", "reply 2: a"]);
+    daemon.pause("a", pause(None));
+    assert_eq!(daemon.step(saved_beside(None, &[])), NONE);
+    assert_eq!(daemon.saved(2), ["log paused a", "reply 3: a"]);
+}
+
+#[test]
+fn a_run_that_finds_its_job_paused_did_not_begin() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    daemon.trigger("a");
+    let found = Input::RunEnded {
+        job: "a".to_owned(),
+        outcome: RunOutcome::Paused(pause(None)),
+        servers: Vec::new(),
+    };
+    let done = daemon.step(found);
+    assert_eq!(done[0], "log paused a");
+    assert!(
+        done[1].starts_with("tell 1 at last: ended, a is paused"),
+        "{done:?}"
+    );
+    assert_eq!((daemon.phase("a"), done.len()), ("paused", 2));
+}
