@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::state::folder::Folder;
+use crate::{config::files::whose, state::folder::Folder};
 
 /// The file mode: the owner and the group may send commands.
 const MODE: u32 = 0o660;
@@ -45,7 +45,7 @@ pub enum SocketError {
     #[error("{} exists and is not a socket; set control_socket to another path", .0.display())]
     NoSocket(PathBuf),
     /// The system returned an error.
-    #[error("the control socket {} cannot be {what}: {error}", path.display())]
+    #[error("the control socket {} cannot be {what}: {error}{}", path.display(), folder_words(path, error))]
     System {
         path: PathBuf,
         /// What was tried.
@@ -116,6 +116,17 @@ fn folder_of(path: &Path) -> &Path {
     path.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
+}
+
+/// Whose the folder is in which nothing may be created, to follow the system's error.
+fn folder_words(path: &Path, error: &io::Error) -> String {
+    if error.kind() != ErrorKind::PermissionDenied {
+        return String::new();
+    }
+    let existing = folder_of(path).ancestors().find(|folder| folder.exists());
+    existing.map_or_else(String::new, |folder| {
+        format!("; of its folder {}: {}", folder.display(), whose(folder))
+    })
 }
 
 impl Listener for ControlSocket {

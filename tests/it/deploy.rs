@@ -33,7 +33,7 @@ const HEALTH_CHECK: [&str; 4] = [
     "/usr/local/bin/ftrack-ldap-sync",
     "status",
     "--socket",
-    "/run/ftrack-ldap-sync/control.sock",
+    "/srv/ftrack-ldap-sync/control.sock",
 ];
 
 fn documents(text: &str) -> Vec<Value> {
@@ -134,7 +134,7 @@ fn compose_locks_the_container_up() {
         service["tmpfs"][0]
             .as_str()
             .unwrap()
-            .starts_with("/run/ftrack-ldap-sync:")
+            .starts_with("/srv/ftrack-ldap-sync:")
     );
     for secret in service["secrets"].as_array().unwrap() {
         let file = compose["secrets"][secret.as_str().unwrap()]["file"]
@@ -262,6 +262,10 @@ fn describes_itself(image: &Image) {
         json!(["/usr/local/bin/ftrack-ldap-sync"])
     );
     assert_eq!(configuration["Cmd"], json!(["daemon"]));
+    // Below /run, an engine may mount a tmpfs that belongs to root.
+    let socket = json!("FTRACK_LDAP_SYNC_CONTROL_SOCKET=/srv/ftrack-ldap-sync/control.sock");
+    let variables = configuration["Env"].as_array().unwrap();
+    assert!(variables.contains(&socket), "{variables:?}");
     assert_eq!(
         configuration["Healthcheck"]["Test"],
         json!([&["CMD"], &HEALTH_CHECK[..]].concat())

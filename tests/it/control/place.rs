@@ -133,3 +133,32 @@ fn in_the_folder_of_another_user_it_is_that_users_and_root_makes_nothing_elsewhe
     assert!(refused.contains("cannot be created"), "{refused}");
     assert_eq!(fs::read_dir(there("roots")).unwrap().count(), 0);
 }
+
+#[test]
+fn whose_the_folder_is_in_which_nothing_may_be_created_is_said() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    const SERVICE: u32 = 4711;
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        println!("skipped: only root can use files as somebody else");
+        return;
+    }
+    let daemon = Daemon::of(&["artists"]);
+    let folder = daemon.folder.path().join("service");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).unwrap();
+    chown(&folder, Some(SERVICE), Some(SERVICE)).unwrap();
+    for path in ["control.sock", "made/control.sock"] {
+        let bound = daemon
+            .runtime
+            .block_on(ControlSocket::bind(&folder.join(path)));
+        let refused = bound.unwrap_err().to_string();
+        let whose = format!(
+            "; of its folder {}: it belongs to uid {SERVICE} with mode 0555, and this process is uid ",
+            folder.display()
+        );
+        assert!(
+            refused.contains("cannot be created") && refused.contains(&whose),
+            "{refused}"
+        );
+    }
+}

@@ -119,7 +119,7 @@ impl Image {
     /// What the stage that compiles leaves behind.
     fn compiled(&self) {
         let out = self.path("compiled/out");
-        for (place, mode) in [("state", 0o700), ("run", 0o1777)] {
+        for (place, mode) in [("state", 0o700), ("srv", 0o1777)] {
             let folder = out.join(place).join("ftrack-ldap-sync");
             fs::create_dir_all(&folder).unwrap();
             fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
@@ -178,13 +178,12 @@ impl Image {
             "--rm",
             "--network=host",
             "--read-only",
-            "--read-only-tmpfs=false",
             "--cap-drop=all",
             "--no-healthcheck",
         ]);
         command.args([
             "--security-opt=no-new-privileges",
-            "--tmpfs=/run/ftrack-ldap-sync:mode=1777,size=1m",
+            "--tmpfs=/srv/ftrack-ldap-sync:mode=1777,size=1m",
         ]);
         command
             .args(options)
