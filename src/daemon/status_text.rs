@@ -37,13 +37,13 @@ impl StatusRow {
     pub fn of(job: &JobStatus) -> Self {
         let mut row = Self::of_now(job);
         let last = job.last_run.as_ref();
-        let waiting = last.and_then(waiting);
+        let waits = last.and_then(waiting);
         // It says how many changes that are.
         row.notes
-            .extend(last.and_then(held).filter(|_| waiting.is_none()));
+            .extend(last.and_then(held).filter(|_| waits.is_none()));
         row.notes.extend(last.and_then(not_written));
         row.notes.extend(last.and_then(unsettled));
-        row.notes.extend(waiting);
+        row.notes.extend(waits);
         row
     }
 

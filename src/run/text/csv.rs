@@ -72,9 +72,9 @@ fn cells<'r>(
         Cow::Owned(started_at),
         Cow::Borrowed(change.action.as_str()),
         Cow::Borrowed(&*change.username),
-        known(|person| person.name.as_deref()).unwrap_or_else(|| Cow::Owned(new_name(change))),
+        known(|person| person.name.as_deref()).unwrap_or_else(|| Cow::Owned(name_given(change))),
         known(|person| person.email.as_deref())
-            .unwrap_or_else(|| Cow::Owned(new(change, &Field::Email))),
+            .unwrap_or_else(|| Cow::Owned(given(change, &Field::Email))),
         optional(change.dn.as_deref()),
         optional(change.directory_id.as_deref()),
         Cow::Owned(change.ftrack_id.to_string()),
@@ -90,13 +90,13 @@ fn cells<'r>(
 }
 
 /// The name that a change gives the user; empty where it gives none.
-fn new_name(change: &Reported) -> String {
-    let names = [Field::FirstName, Field::LastName].map(|field| new(change, &field));
+fn name_given(change: &Reported) -> String {
+    let names = [Field::FirstName, Field::LastName].map(|field| given(change, &field));
     names.join(" ").trim().to_owned()
 }
 
 /// What a change writes in a field; empty where it writes nothing there.
-fn new(change: &Reported, field: &Field) -> String {
+fn given(change: &Reported, field: &Field) -> String {
     let values = change.fields.get(field);
     values.map_or_else(String::new, |values| plain(&values.new))
 }

@@ -97,8 +97,14 @@ fn a_secret_of_the_notifications_is_named_in_the_table_that_has_it() {
         world.job = format!("[{table}.webhook]\nurl = \"https://hooks.studio.test/planted\"");
         fs::set_permissions(world.config(), fs::Permissions::from_mode(0o644)).unwrap();
         let found = trouble(&world);
-        let named = format!("can read {}, of {table}.webhook.url;", world.config().display());
-        assert!(found.iter().any(|found| found.contains(&named)), "{found:#?}");
+        let named = format!(
+            "can read {}, of {table}.webhook.url;",
+            world.config().display()
+        );
+        assert!(
+            found.iter().any(|found| found.contains(&named)),
+            "{found:#?}"
+        );
     }
 }
 

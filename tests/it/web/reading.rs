@@ -115,8 +115,8 @@ fn a_report_is_grouped_filtered_and_shows_old_and_new() {
     let path = format!("runs/artists/{run}");
     let page = browser.get(&path).body;
     for part in [
-        "2 to update",
-        "3 to deactivate",
+        "2 updated",
+        "3 to deactivate, 3 of them held",
         "<del>Last5</del>",
         "<ins>New</ins>",
         "<del>true</del>",
