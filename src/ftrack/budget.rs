@@ -5,9 +5,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// The most bytes of the rows of one reading, in memory: 300,000 users with their links fit, or
-/// 100,000 with their links and many custom attributes.
-pub(super) const OF_A_READING: usize = 192 << 20;
+/// The most bytes of the rows of one reading, in memory: 100,000 users with their links and some
+/// custom attributes fit.
+pub(super) const OF_A_READING: usize = 160 << 20;
 /// The most bytes of one answer, decompressed.
 pub(super) const OF_AN_ANSWER: usize = 32 << 20;
 /// The most bytes of all answers in flight, decompressed, besides one that goes beyond.

@@ -131,6 +131,6 @@ fn rows_without_end_cost_a_budget() {
             .into_response()
     });
     let error = Measured::sync(&studio).failure();
-    assert!(error.contains("more than 192 MiB of memory"), "{error}");
+    assert!(error.contains("more than 160 MiB of memory"), "{error}");
     assert!(scripted.calls().len() < 100);
 }
