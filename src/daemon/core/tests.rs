@@ -24,7 +24,7 @@ use crate::{
         pause::Pause,
         report::{FailureKind, Outcome, Report, Trigger},
     },
-    state::RefusedAccount,
+    state::{Paused, RefusedAccount},
 };
 
 mod commands;
