@@ -36,6 +36,8 @@ pub struct Places {
     pub beside: PathBuf,
     /// `$CREDENTIALS_DIRECTORY`, where systemd provides credentials.
     pub credentials: Option<PathBuf>,
+    /// Whether this process runs in a container, where files are mounted with the rights of the host.
+    pub is_container: bool,
 }
 
 impl Places {

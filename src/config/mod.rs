@@ -104,6 +104,7 @@ fn checked(
         secrets,
         beside: beside(file),
         credentials: environment.credentials_directory(),
+        is_container: environment.is_container(),
     };
     let config = layers::read(file, environment, &mut notes)
         .inspect(|values| placeholders::find(values, &mut notes))
@@ -195,6 +196,12 @@ pub fn job_zone(file: &Path, environment: &Environment, job: &str) -> Option<Tz>
 #[must_use]
 pub fn default_control_socket() -> PathBuf {
     file::File::default().control_socket
+}
+
+/// The folder of the state where no configuration names another.
+#[must_use]
+pub fn default_state_dir() -> PathBuf {
+    file::File::default().state_dir
 }
 
 /// The folder in which relative paths are looked up.

@@ -1,6 +1,9 @@
-//! Files that a service of systemd may not read: it gets copies of them, as its unit says.
+//! Files that a service of systemd or a container may not read: the one gets copies of them, as its
+//! unit says, and the other sees them with the rights that they have on the host.
 
 use std::path::Path;
+
+use rustix::process::{getegid, geteuid};
 
 use super::{
     files::{self, Places},
@@ -28,12 +31,21 @@ pub fn name_of(written: &Path) -> Option<(String, bool)> {
     Some((name.to_owned(), Path::new(name) != written))
 }
 
-/// What is wrong, and what to do, where the service may not read a file that the configuration names
-/// as `written`; none where this is no service that systemd gives files to, or something else is wrong.
+/// What is wrong, and what to do, where a service or a container may not read a file that the
+/// configuration names as `written`; none where this is neither, or something else is wrong.
 pub(super) fn not_given(places: &Places, key: &KeyPath, written: &Path) -> Option<String> {
     let file = places.find(written);
-    if places.credentials.is_none() || !files::is_refused(&file) {
+    let is_given = places.is_container || places.credentials.is_some();
+    if !is_given || !files::is_refused(&file) {
         return None;
+    }
+    if places.is_container {
+        let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+        return Some(format!(
+            "this container, which runs as uid {uid}, may not read {}: `chown {uid}:{gid} FILE` on the \
+             host, where FILE is what is mounted there",
+            file.display()
+        ));
     }
     let (name, is_to_be_named) = name_of(written)?;
     let key = key.keys().last().copied().unwrap_or_default().to_owned();

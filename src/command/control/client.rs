@@ -18,6 +18,7 @@ use tokio_util::{
 
 use crate::{
     cli::{Exit, PluginStatus, Stop},
+    command::in_container,
     config::files::whose,
     daemon::{
         commands::RunUpdate,
@@ -250,8 +251,13 @@ impl Daemon {
     /// Why there is no answer, and what to do.
     fn unreachable(&self, error: &reqwest::Error) -> Stop {
         let path = self.socket.display();
-        let start = "start it with `ftrack-ldap-sync daemon`, or `systemctl start \
-                     ftrack-ldap-sync` where it is a service";
+        let start = if in_container() {
+            "start its container, by `docker compose up -d`, and ask in that one, by `docker compose \
+             exec ftrack-ldap-sync ftrack-ldap-sync COMMAND`"
+        } else {
+            "start it with `ftrack-ldap-sync daemon`, or `systemctl start ftrack-ldap-sync` where it \
+             is a service"
+        };
         let reason = system_error(error).map(|error| (error.kind(), error.to_string()));
         let connecting = error.is_connect();
         Stop::failed(&match reason {

@@ -2,10 +2,21 @@
 
 use crate::{
     cli::PlanArgs,
+    command::in_container,
     config::{Config, Job, Mode, service::UNIT},
     escape::escape_control,
     run::saved::SavedPlan,
+    state::lock::has_daemon,
 };
+
+/// Where a plan is saved: in a container, the folder of the state is what outlives it.
+fn plan_file(config: &Config) -> String {
+    if !in_container() {
+        return "FILE".to_owned();
+    }
+    let file = config.state_dir.join("plan.json").display().to_string();
+    escape_control(&file).into_owned()
+}
 
 /// What writes what was shown, and what has the job run by itself; none where there is nothing to
 /// write, or the job never writes.
@@ -19,16 +30,20 @@ pub(super) fn of(config: &Config, args: &PlanArgs, plan: &SavedPlan, job: &Job) 
     let save = if args.out.is_some() {
         String::new()
     } else {
+        let file = plan_file(config);
         format!(
-            "Nothing was written. `plan{named} --out FILE` saves a plan, and `apply FILE` then writes \
-             exactly that. "
+            "Nothing was written. `plan{named} --out {file}` saves a plan, and `apply {file}` then \
+             writes exactly that. "
         )
     };
     // A daemon that runs need not be started.
-    let schedule = if job.schedule.is_some() && !config.control_socket.exists() {
-        format!(" `systemctl enable --now {UNIT}` has it run on its schedule.")
-    } else {
+    let runs = config.control_socket.exists() || has_daemon(&config.state_dir);
+    let schedule = if job.schedule.is_none() || runs {
         String::new()
+    } else if in_container() {
+        " `docker compose up -d` has it run on its schedule.".to_owned()
+    } else {
+        format!(" `systemctl enable --now {UNIT}` has it run on its schedule.")
     };
     Some(format!(
         "\n{save}`sync{named}` reads again, and writes what is not held.{schedule}\n"
