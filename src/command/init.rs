@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::{check, print_text, terminal};
+use super::{check, in_container, print_text, terminal};
 use crate::{
     cli::{BindWith, Exit, InitArgs, Stop},
     config::{self, Config, DEFAULT_FILE, Environment, schedule::Schedule},
@@ -81,7 +81,13 @@ pub(super) async fn init(
     let replaced = replaced(&asker, &out, &answers, args.force).await?;
     let written = stage.persist(&answers, args.force, &replaced)?;
     let runs = runs(&config, Utc::now());
-    print_text(&next_steps(&out, &written, &warnings, &runs))?;
+    let next = if in_container() {
+        let state_dir = args.state_dir.clone();
+        next_steps_in_a_container(&out, &state_dir.unwrap_or_else(config::default_state_dir))
+    } else {
+        next_steps(&out)
+    };
+    print_text(&was_written(&written, &warnings, &runs, &next))?;
     let loaded = config::load(&out, &Environment::of_process());
     loaded.map_err(|findings| {
         Stop::usage(&format!(
@@ -244,8 +250,61 @@ fn sudo() -> &'static str {
 }
 
 /// What was written, and what comes next.
-fn next_steps(out: &Path, written: &[PathBuf], warnings: &[String], runs: &str) -> String {
+fn was_written(written: &[PathBuf], warnings: &[String], runs: &str, next: &str) -> String {
     let files: Vec<String> = written.iter().map(|path| shown(path)).collect();
+    let warnings: String = warnings
+        .iter()
+        .map(|warning| format!("Warning: {warning}.\n"))
+        .collect();
+    format!(
+        "\nWritten: {}.\n{warnings}{runs}\nNext:\n{next}",
+        files.join(", ")
+    )
+}
+
+/// What comes next in a container: the files have their places on the host, and a plan outlives a
+/// container only in the folder of the state.
+fn next_steps_in_a_container(out: &Path, state_dir: &Path) -> String {
+    let plan = shown(&state_dir.join("plan.json"));
+    let steps = [
+        ("check".to_owned(), "the same again, at any time"),
+        (
+            format!("plan --out {plan}"),
+            "what the first sync would do; it writes nothing",
+        ),
+        (format!("apply {plan}"), "exactly what the plan shows"),
+    ];
+    let place = if out == Path::new(DEFAULT_FILE) {
+        String::new()
+    } else {
+        format!(
+            "  on the host, move config.toml and certificates to the folder that is mounted at {}, and \
+             the\n  secrets to where they are mounted from; `chown 65532:65532` the secrets\n",
+            shown(beside(Path::new(DEFAULT_FILE)))
+        )
+    };
+    let run = "docker compose run --rm ftrack-ldap-sync ";
+    let steps = steps.map(|(command, what)| (format!("{run}{command}"), what));
+    let up = (
+        "docker compose up -d".to_owned(),
+        "the daemon: the same by the schedule",
+    );
+    let steps: Vec<(String, &str)> = steps.into_iter().chain([up]).collect();
+    format!("{place}{}", aligned(&steps))
+}
+
+/// Commands, and what each of them is for.
+fn aligned(steps: &[(String, &str)]) -> String {
+    let width = steps.iter().map(|(command, _)| command.len()).max();
+    let width = width.unwrap_or_default();
+    steps
+        .iter()
+        .map(|(command, what)| format!("  {command:width$}   # {what}\n"))
+        .collect()
+}
+
+/// What comes next.
+fn next_steps(out: &Path) -> String {
     let is_default = out == Path::new(DEFAULT_FILE);
     let sudo = sudo();
     let program = if is_default {
@@ -274,18 +333,5 @@ fn next_steps(out: &Path, written: &[PathBuf], warnings: &[String], runs: &str) 
         ),
         (service, "the service: the same by the schedule"),
     ];
-    let width = steps.iter().map(|(command, _)| command.len()).max();
-    let width = width.unwrap_or_default();
-    let steps: String = steps
-        .iter()
-        .map(|(command, what)| format!("  {command:width$}   # {what}\n"))
-        .collect();
-    let warnings: String = warnings
-        .iter()
-        .map(|warning| format!("Warning: {warning}.\n"))
-        .collect();
-    format!(
-        "\nWritten: {}.\n{warnings}{runs}\nNext:\n{steps}",
-        files.join(", ")
-    )
+    aligned(&steps)
 }

@@ -18,6 +18,7 @@ use crate::{
 
 mod asked;
 mod authority;
+mod container;
 pub mod entered;
 mod saved;
 

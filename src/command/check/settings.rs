@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{certificates, finding::About};
 use crate::{
+    command::in_container,
     config::{
         Adopt, Config, Credential, Directory, Job, Kerberos, LdapJob, Limit, Sasl, Scope,
         Unreadable,
@@ -56,6 +57,10 @@ pub fn of_program(about: &mut About, config: &Config, now: DateTime<Utc>) {
 
 fn listener(about: &mut About, config: &Config) {
     let Some(http) = &config.http else { return };
+    // In a container, it listens for the port that is published, which says who reaches it.
+    if in_container() {
+        return;
+    }
     // With tokens, the pages ask from other machines for one.
     if http.listen.ip().is_unspecified() && http.tokens.is_empty() {
         about.warn(

@@ -169,6 +169,26 @@ impl Answers {
     /// # Errors
     /// The template of the program's own is wrong.
     pub fn to_toml(&self) -> anyhow::Result<String> {
+        self.to_toml_in(None)
+    }
+
+    /// The same for this folder: files in it are named relative to it, so that all of it can be moved.
+    ///
+    /// # Errors
+    /// The template of the program's own is wrong.
+    pub fn to_toml_in(&self, folder: Option<&Path>) -> anyhow::Result<String> {
+        let inside = |file: &Path| {
+            let inside = folder.and_then(|folder| file.strip_prefix(folder).ok());
+            inside.unwrap_or(file).to_owned()
+        };
+        let path = |file: &Path| path(&inside(file));
+        let secret = |typed: &Typed, own: &str| {
+            quoted(
+                inside(Path::new(&typed.file(own, &self.folder)))
+                    .display()
+                    .to_string(),
+            )
+        };
         let (urls, srv) = match &self.servers {
             Servers::Urls(urls) => {
                 let urls: Vec<String> = urls.iter().map(|url| quoted(shown(url))).collect();
@@ -191,11 +211,11 @@ impl Answers {
             ftrack_ca_file => self.ftrack_ca_file.as_deref().map(path),
             ftrack => quoted(self.ftrack.as_deref().unwrap_or(UNKNOWN_FTRACK)),
             api_user => quoted(self.api_user.as_deref().unwrap_or("unknown")),
-            api_key_file => quoted(key.map_or_else(|| KEY_FILE.to_owned(), |key| key.file(KEY_FILE, &self.folder))),
+            api_key_file => key.map_or_else(|| quoted(KEY_FILE), |key| secret(key, KEY_FILE)),
             srv,
             urls,
             bind_dn => password.map(|(dn, _)| quoted(dn)),
-            bind_password_file => password.map(|(_, password)| quoted(password.file(PASSWORD_FILE, &self.folder))),
+            bind_password_file => password.map(|(_, password)| secret(password, PASSWORD_FILE)),
             sasl,
             client_cert_file => certificate.map(|(certificate, _)| path(certificate)),
             client_key_file => certificate.map(|(_, key)| path(key)),

@@ -122,6 +122,16 @@ impl Stage {
         replaced: &[&str],
     ) -> Result<Vec<PathBuf>, Stop> {
         let beside = beside(&self.out);
+        // While it was tried, it was elsewhere.
+        let text = answers.to_toml_in(Some(beside));
+        text.and_then(|text| {
+            Ok(put(
+                &self.folder.path().join(CONFIG),
+                0o644,
+                text.as_bytes(),
+            )?)
+        })
+        .map_err(|error| Stop::failed(&format!("{error:#}")))?;
         let files = answers.files();
         let files = files.iter().map(|(name, ..)| (*name, beside.join(name)));
         let all: Vec<(&str, PathBuf)> = files.chain([(CONFIG, self.out.clone())]).collect();

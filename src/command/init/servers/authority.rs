@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use super::{of_directory, pool};
 use crate::{
     cli::Stop,
-    command::init::{
-        InitArgs,
-        answers::{Answers, absolute},
-        questions::Asker,
-        stage::Stage,
+    command::{
+        in_container,
+        init::{
+            InitArgs,
+            answers::{Answers, absolute},
+            questions::Asker,
+            stage::Stage,
+        },
     },
     config::Config,
     directory::DirectoryError,
@@ -41,7 +44,7 @@ pub(super) struct Authority {
 
 /// That of the directory.
 pub(super) const OF_DIRECTORY: Authority = Authority {
-    question: "PEM file of your CA (empty: none, ask again)",
+    question: "PEM file of your CA",
     answer: |answers| &mut answers.ca_file,
     option: |args| args.ca_file.as_deref(),
     check: |config| pool(config).map(drop).map_err(|error| of_directory(&error)),
@@ -59,7 +62,13 @@ pub(super) async fn ask(
     authority: &Authority,
 ) -> Result<bool, Stop> {
     loop {
-        let Some(answer) = asker.line_or_nothing(authority.question).await? else {
+        let place = if in_container() {
+            ", as mounted, e.g. /new/ca.pem"
+        } else {
+            ""
+        };
+        let question = format!("{}{place} (empty: none, ask again)", authority.question);
+        let Some(answer) = asker.line_or_nothing(&question).await? else {
             *(authority.answer)(answers) = (authority.option)(args).map(absolute);
             return Ok(false);
         };

@@ -156,7 +156,7 @@ async fn address(
 
 /// The authority that issued ftrack's certificate.
 const AUTHORITY: Authority = Authority {
-    question: "PEM file of ftrack's CA (empty: none, ask again)",
+    question: "PEM file of ftrack's CA",
     answer: |answers| &mut answers.ftrack_ca_file,
     option: |args| args.ftrack_ca_file.as_deref(),
     check: |config| {
