@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 
 use crate::{
     cli::Format,
+    command::in_container,
     config::{self, EffectiveConfig, PeopleFilter},
     model::server_kind::ServerKind,
 };
@@ -56,6 +57,21 @@ pub const fn example() -> &'static str {
     include_str!("../../config/ftrack-ldap-sync.toml")
 }
 
+/// The same for this process: in a container it listens for the published port, and certificates are
+/// beside the configuration.
+pub(super) fn example_here() -> String {
+    if !in_container() {
+        return example().to_owned();
+    }
+    example()
+        .replace(
+            "# [http]\n# listen = \"127.0.0.1:9464\"\n",
+            "[http]\nlisten = \"0.0.0.0:9464\"          # in the container; its published port says who reaches it\n",
+        )
+        .replace("\"/etc/ssl/studio-ca.pem\"\n", "\"ca.pem\"\n")
+        .replace("\"/etc/ssl/studio-ca.pem\"", &format!("{:24}", "\"ca.pem\""))
+}
+
 /// A short configuration for a kind of directory, which works but for names and secrets.
 ///
 /// # Errors
@@ -77,6 +93,7 @@ pub fn example_of(kind: ServerKind) -> anyhow::Result<String> {
         bind_password_file => "\"ldap-password\"",
         base => format!("'{base}'"),
         timezone => "Europe/Stockholm",
+        is_container => in_container(),
     };
     of_template(kind, values)
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{Cli, Command, ConfigCommand, DaemonArgs, Exit, NotifyCommand, StatusArgs, Stop},
-    config::{Config, Environment, Job},
+    config::{Config, Environment, Job, Paths},
     daemon::setup,
     event::Event,
     log,
@@ -64,18 +64,8 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
         crate::config::load(&file, &Environment::of_process())
             .map_err(|findings| Stop::usage(&findings))
     };
-    let socket = |daemon: &DaemonArgs| match &daemon.socket {
-        Some(path) => Ok(path.clone()),
-        None => crate::config::paths(&file, &Environment::of_process())
-            .map(|paths| paths.control_socket)
-            .map_err(|findings| control::unreadable(&findings)),
-    };
-    let asked = |daemon: &DaemonArgs| match &daemon.socket {
-        Some(path) => Ok(path.clone()),
-        None => crate::config::paths(&file, &Environment::of_process())
-            .map_err(|findings| control::unreadable(&findings))
-            .and_then(control::reachable),
-    };
+    let socket = |daemon: &DaemonArgs| socket(&file, daemon);
+    let asked = |daemon: &DaemonArgs| asked(&file, daemon);
     match command {
         Command::Init(args) => {
             with_runtime(|cancel| async move { init::init(&file, &args, &cancel).await })
@@ -175,6 +165,27 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
     }
 }
 
+/// The control socket that is named, or that of the configuration.
+fn socket(file: &Path, daemon: &DaemonArgs) -> Result<PathBuf, Stop> {
+    match &daemon.socket {
+        Some(path) => Ok(path.clone()),
+        None => paths(file).map(|paths| paths.control_socket),
+    }
+}
+
+/// The same for what only the daemon does: one of the configuration must be reachable.
+fn asked(file: &Path, daemon: &DaemonArgs) -> Result<PathBuf, Stop> {
+    match &daemon.socket {
+        Some(path) => Ok(path.clone()),
+        None => paths(file).and_then(control::reachable),
+    }
+}
+
+fn paths(file: &Path) -> Result<Paths, Stop> {
+    crate::config::paths(file, &Environment::of_process())
+        .map_err(|findings| control::unreadable(&findings))
+}
+
 /// `status`, for people and programs, or for a monitoring system.
 fn status(socket: Result<PathBuf, Stop>, args: &StatusArgs) -> Result<Exit, Stop> {
     if !args.check {
@@ -200,7 +211,7 @@ fn show_configuration(file: &Path, what: ConfigCommand) -> Result<Exit, Stop> {
             print(&config::show(&effective, format).map_err(|error| Stop::failed(&error))?)
         }
         ConfigCommand::Schema => print(&config::schema()),
-        ConfigCommand::Example { kind: None } => print(config::example()),
+        ConfigCommand::Example { kind: None } => print(&config::example_here()),
         ConfigCommand::Example { kind: Some(kind) } => {
             print(&config::example_of(kind).map_err(|error| Stop::failed(&error))?)
         }
