@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::status::{JobStatus, Status};
+use super::status::{JobStatus, RefusedCredentials, Status};
 use crate::{
     config::other_jobs,
     model::{
@@ -202,8 +202,9 @@ pub enum CommandError {
     /// A server refused the credentials that are still configured; another attempt so soon could
     /// lock the account.
     #[error("{server} refused these credentials at {at}; to avoid locking the account, they are \
-        tried again at {next}, or at once after they change, unless three were refused within the \
-        hour", at = readable_time(*.at, zone), next = readable_time(*.next, zone))]
+        tried again at {next}, or at once after they change (under systemd that takes `sudo systemctl \
+        restart ftrack-ldap-sync`, since the service has a copy of the secret), unless three were \
+        refused within the hour", at = readable_time(*.at, zone), next = readable_time(*.next, zone))]
     Refused {
         server: String,
         /// When it refused them.
@@ -386,6 +387,17 @@ impl Commands {
             .await
             .map_err(|_| CommandError::Stopping)?;
         answered.await.unwrap_or(Err(CommandError::Stopping))
+    }
+}
+
+impl From<&RefusedCredentials> for CommandError {
+    fn from(refused: &RefusedCredentials) -> Self {
+        Self::Refused {
+            server: refused.server.clone(),
+            at: refused.since,
+            next: refused.next,
+            zone: Tz::UTC,
+        }
     }
 }
 

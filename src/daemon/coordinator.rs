@@ -37,6 +37,7 @@ use super::{
 use crate::{
     config::{Config, Token, schedule::Due},
     event::daemon::DaemonEvent,
+    model::report::FailureKind,
     notify::Notifier,
     run::servers::Servers,
     state::State,
@@ -311,6 +312,11 @@ impl Coordinator {
                     let result = Err(error);
                     self.backlog.push_back(Input::Persisted { id, result });
                 }
+            }
+            Effect::TellRefused { job, error } => {
+                // Without a run there is no report; the next one that works ends it.
+                let kind = FailureKind::DirectoryRefused;
+                self.context.notifier.broken(&job, kind, &error);
             }
             Effect::Emit(notice) => notice.event().emit(),
             Effect::Count(Counter::TickSkipped(job)) => self.context.metrics.tick_skipped(&job),

@@ -379,6 +379,21 @@ impl JobTable {
             .map(|(name, _)| name.as_str())
     }
 
+    /// The jobs that are to run by themselves, none of which has failed, is paused or runs.
+    pub fn due_without_failures(&self) -> impl Iterator<Item = &str> {
+        let is_due = |job: &Job| {
+            !job.retired
+                && job.pause().is_none()
+                && job.backoff().is_none()
+                && job.next().is_some()
+                && !job.is_asked()
+        };
+        self.jobs
+            .iter()
+            .filter(move |(_, job)| is_due(job))
+            .map(|(name, _)| name.as_str())
+    }
+
     /// A job's failures in a row.
     #[must_use]
     pub fn backoff(&self, name: &str) -> Option<&Backoff> {

@@ -141,6 +141,14 @@ impl Lockouts {
             .and_then(|account| account.refused.mark.clone())
     }
 
+    /// What a server said when it refused the credentials last; empty where it refused none.
+    #[must_use]
+    pub fn error(&self, server: &str) -> &str {
+        self.0
+            .get(server)
+            .map_or("", |account| &account.refused.error)
+    }
+
     /// The servers that refused credentials.
     pub fn servers(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

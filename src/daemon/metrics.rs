@@ -415,6 +415,7 @@ impl Scrape {
             running,
             pause,
             paused_kinds,
+            refused: _,
             backoff,
             last_run,
             last_success,

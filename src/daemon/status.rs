@@ -96,6 +96,10 @@ pub struct JobStatus {
     /// omitted where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elsewhere_since: Option<DateTime<Utc>>,
+    /// The server that refused the credentials, where the job is not run because of it although no run
+    /// has failed; omitted otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedCredentials>,
     /// Its failures in a row.
     pub backoff: Option<Backoff>,
     /// Its last run that ended.
@@ -108,6 +112,19 @@ pub struct JobStatus {
     pub success_due: Option<DateTime<Utc>>,
     /// Ticks during a run, since the start.
     pub ticks_skipped: u64,
+}
+
+/// A server refused the credentials, and they are not tried for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedCredentials {
+    /// `ftrack`, or `directory` and its name.
+    pub server: String,
+    /// When it refused them.
+    pub since: DateTime<Utc>,
+    /// When they are tried again.
+    pub next: DateTime<Utc>,
+    /// What the server said.
+    pub error: String,
 }
 
 /// Whether the directory of a job is watched.
@@ -135,7 +152,7 @@ pub enum JobPhase {
     Running,
     /// A person paused it.
     Paused,
-    /// It failed, and waits for its retry.
+    /// It failed, or a server refused the credentials, and it waits for its retry.
     BackingOff,
     /// It failed so often that it is only probed.
     Suspended,

@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use super::status::{JobPhase, JobStatus, Running};
+use super::{
+    commands::CommandError,
+    status::{JobPhase, JobStatus, Running},
+};
 use crate::{
     escape::escape_control,
     model::{pause::Pause, readable_time::readable_time, report::Trigger, summary::RunSummary},
@@ -75,6 +78,10 @@ impl StatusRow {
                 "{failures}, {again}: {}",
                 beginning(&backoff.error)
             ));
+        }
+        if let Some(refused) = &job.refused {
+            let why = CommandError::from(refused).in_zone(zone).to_string();
+            notes.push(format!("no run is started: {}", beginning(&why)));
         }
         notes.extend(job.elsewhere_since.map(|since| {
             let since = at(since);

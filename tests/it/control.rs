@@ -89,6 +89,7 @@ fn job(name: &str) -> JobStatus {
         running: None,
         pause: None,
         paused_kinds: BTreeMap::new(),
+        refused: None,
         backoff: None,
         last_run: None,
         last_success: None,

@@ -5,7 +5,7 @@
 mod by_hand;
 mod clocks;
 pub mod control;
-mod credentials;
+pub mod credentials;
 mod outage;
 mod reload;
 mod schedules;

@@ -7,6 +7,7 @@ mod command;
 mod digest;
 mod files;
 mod mail;
+mod refused;
 mod restart;
 mod slow;
 mod smtp;

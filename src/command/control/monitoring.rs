@@ -2,6 +2,7 @@
 //! Naemon, Zabbix and others), with performance data behind the bar.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 
 use crate::{
     cli::{Exit, PluginStatus, Stop},
@@ -9,9 +10,10 @@ use crate::{
     daemon::{
         control::StatusReply,
         heartbeat::HEALTHY,
-        status::{JobPhase, JobStatus, Status},
+        status::{JobPhase, JobStatus, RefusedCredentials, Status},
     },
     escape::escape_control,
+    model::readable_time::readable_time,
 };
 
 use super::client::Daemon;
@@ -72,6 +74,10 @@ impl Findings {
         findings.daemon(reply, now);
         for job in &reply.status.jobs {
             findings.schedule(job, now);
+            if let Some(refused) = &job.refused {
+                let is_late = now.signed_duration_since(reply.status.started_at) > LATE;
+                findings.add(is_late, not_started(job, refused));
+            }
             findings.last_run(job);
         }
         findings
@@ -144,7 +150,9 @@ impl Findings {
             self.critical.push(text);
         }
         if let Some(pause) = &job.pause {
-            let until = pause.until.map(|until| format!(" until {until}"));
+            let zone = zone_of(job);
+            let until = pause.until.map(|until| readable_time(until, &zone));
+            let until = until.map(|until| format!(" until {until}"));
             let text = format!("{name}: paused{}", until.unwrap_or_default());
             self.warning.push(text);
         }
@@ -215,6 +223,27 @@ impl Findings {
         let text = limited(&text, LONGEST);
         (level, format!("{text} | {}", figures(status, now)))
     }
+}
+
+/// That a job is not run, since a server refused the credentials.
+fn not_started(job: &JobStatus, refused: &RefusedCredentials) -> String {
+    let RefusedCredentials {
+        server,
+        since: _,
+        next,
+        error: _,
+    } = refused;
+    format!(
+        "{}: no run is started before {}, since {} refused these credentials",
+        limited(&job.job, LONGEST_ERROR),
+        readable_time(*next, &zone_of(job)),
+        limited(server, LONGEST_ERROR)
+    )
+}
+
+/// The zone of a job's schedule.
+fn zone_of(job: &JobStatus) -> Tz {
+    job.timezone.parse().unwrap_or(Tz::UTC)
 }
 
 /// What the last run of a job left to a person.

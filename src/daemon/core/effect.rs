@@ -234,6 +234,12 @@ pub enum Effect {
         /// What is to be saved.
         write: Write,
     },
+    /// Tell people that a job is not run, since a server refused the credentials.
+    TellRefused {
+        job: String,
+        /// Which, and until when.
+        error: String,
+    },
     /// Log something.
     Emit(Notice),
     /// Count something.

@@ -3,7 +3,11 @@
 //!
 //! Its parts: the job table, the lockouts of refused credentials, readiness, and the configuration.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -88,6 +92,9 @@ pub struct Core {
     writes: Writes,
     /// The fingerprints of the refused credentials that were logged, by server.
     logged_refusals: BTreeMap<String, Option<String>>,
+    /// The jobs of which people were told that they are not run, since a server refused the
+    /// credentials.
+    told_refused: BTreeSet<String>,
     /// Whether the lockouts of an earlier daemon are still to be logged.
     lockouts_to_log: bool,
     beat_at: DateTime<Utc>,
@@ -132,6 +139,7 @@ impl Core {
             watches: BTreeMap::new(),
             writes: Writes::default(),
             logged_refusals: BTreeMap::new(),
+            told_refused: BTreeSet::new(),
             stopping: false,
             effects: Vec::new(),
         }
@@ -170,6 +178,7 @@ impl Core {
         }
         self.update_watches();
         self.start_runs();
+        self.tell_refused();
         self.send_updates();
         std::mem::take(&mut self.effects)
     }

@@ -14,6 +14,7 @@ use crate::{
         commands::CommandError,
         lockouts::{ServerCredentials, of_credentials},
         readiness::{Access, ProbeResult},
+        status::RefusedCredentials,
     },
     model::{backoff::PutOff, report::FailureKind},
 };
@@ -227,6 +228,47 @@ impl Core {
         let jobs: Vec<String> = self.jobs.names().filter(uses).map(str::to_owned).collect();
         for job in jobs {
             self.jobs.hasten(&job, after, self.now.time);
+        }
+    }
+
+    /// The server of a job that refused the credentials, which must not be tried yet; none before it is
+    /// known whether they are still the same.
+    pub(super) fn refusal_of(&self, job: &str) -> Option<RefusedCredentials> {
+        let servers = self.configuration.servers_of(job);
+        if servers.iter().any(|server| self.is_unknown(server)) {
+            return None;
+        }
+        let credentials = self.credentials_of(job);
+        let locked = self.lockouts.locked_out(&credentials, self.now.time)?;
+        Some(RefusedCredentials {
+            server: locked.server.to_owned(),
+            since: locked.at,
+            next: locked.until,
+            error: self.lockouts.error(locked.server).to_owned(),
+        })
+    }
+
+    /// People are told of a job that is to run and cannot, as of one that fails: once, by the first
+    /// run that does not begin. One that failed before has told it.
+    pub(super) fn tell_refused(&mut self) {
+        if self.stopping {
+            return;
+        }
+        let due: Vec<String> = self
+            .jobs
+            .due_without_failures()
+            .filter(|job| !self.told_refused.contains(*job))
+            .map(str::to_owned)
+            .collect();
+        for job in due {
+            let Some(refused) = self.refusal_of(&job) else {
+                continue;
+            };
+            let zone = self.configuration.zone_of(&job);
+            let (why, error) = (CommandError::from(&refused).in_zone(zone), &refused.error);
+            let error = format!("the run was not started: {why}; the refusal: {error}");
+            self.told_refused.insert(job.clone());
+            self.effect(Effect::TellRefused { job, error });
         }
     }
 

@@ -67,7 +67,15 @@ impl Core {
         let standing = self.jobs.standing(job, now)?;
         let configured = self.configuration.job(job)?;
         let past = self.last_runs.get(job);
-        let next_run = match (standing.phase, standing.pause) {
+        let refused = self
+            .refusal_of(job)
+            .filter(|_| standing.backoff.is_none() && standing.pause.is_none());
+        let phase = match (standing.phase, &refused) {
+            (JobPhase::Idle, Some(_)) => JobPhase::BackingOff,
+            (phase, _) => phase,
+        };
+        let refused_until = refused.as_ref().map(|refused| refused.next);
+        let next_run = match (phase, standing.pause) {
             (_, Some(pause)) => pause.until.and_then(|until| {
                 let schedule = configured.schedule.as_ref()?;
                 schedule.next_after(until.max(now))
@@ -75,7 +83,9 @@ impl Core {
             (JobPhase::BackingOff | JobPhase::Suspended, None) => {
                 match standing.backoff.and_then(Backoff::retries_at) {
                     Some(retry_at) => standing.put_off.max(Some(retry_at)),
-                    None => (view.next_tick)(job),
+                    None => standing
+                        .put_off
+                        .or_else(|| Some((view.next_tick)(job)?.max(refused_until.unwrap_or(now)))),
                 }
             }
             (JobPhase::Waiting, None) => standing.put_off.or(Some(now)),
@@ -87,7 +97,7 @@ impl Core {
                 .and_then(|success| schedule.occurrences(success).nth(1)),
             (Some(_), _) | (None, None) => None,
         };
-        let next_changes = match (standing.phase, standing.pause) {
+        let next_changes = match (phase, standing.pause) {
             (JobPhase::Idle | JobPhase::Waiting | JobPhase::Running, None) => {
                 (view.next_tick)(&Due::Changes(job.to_owned()).name())
             }
@@ -97,7 +107,7 @@ impl Core {
         };
         Some(JobStatus {
             job: job.to_owned(),
-            phase: standing.phase,
+            phase,
             schedule: configured.expression.clone(),
             timezone: configured.timezone.clone(),
             next_run,
@@ -113,6 +123,7 @@ impl Core {
             pause: standing.pause.cloned(),
             paused_kinds: standing.paused_kinds.clone(),
             elsewhere_since: standing.elsewhere_since,
+            refused,
             backoff: standing.backoff.cloned(),
             last_run: past.and_then(|past| past.run.clone()),
             last_success: past.and_then(|past| past.success),

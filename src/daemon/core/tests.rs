@@ -299,6 +299,7 @@ fn words(effect: &Effect) -> String {
             Write::Refusal(server, Some(_)) => format!("save {id}: refusal of {server}"),
             Write::Refusal(server, None) => format!("save {id}: no refusal of {server}"),
         },
+        Effect::TellRefused { job, .. } => format!("tell that {job} is not run"),
         Effect::Emit(notice) => format!("log {}", notice_words(notice)),
         Effect::Count(Counter::NothingChanged(job)) => format!("count nothing changed of {job}"),
         Effect::Count(Counter::TickSkipped(job)) => format!("count skipped tick of {job}"),

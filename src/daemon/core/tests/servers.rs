@@ -4,6 +4,8 @@ use super::*;
 
 const NONE: [&str; 0] = [];
 const X: &str = "directory x";
+/// What people are told of a job that is to run and may not.
+const NOT_RUN: &str = "tell that a is not run";
 
 /// A daemon whose directory has refused credentials at its first contact.
 fn refused_at_start() -> Daemon {
@@ -25,7 +27,18 @@ fn refused_at_start() -> Daemon {
 fn refused_credentials_are_tried_by_nobody_whoever_asks() {
     let mut daemon = refused_at_start();
     daemon.fingerprints(0, &[(X, "old")]);
-    assert_eq!(daemon.tick("a"), NONE);
+    assert_eq!(
+        daemon.status().job("a").unwrap().next_run,
+        None,
+        "no tick is due"
+    );
+    assert_eq!(daemon.phase("a"), "backing off");
+    assert_eq!(daemon.tick("a"), [NOT_RUN], "once");
+    let status = daemon.status();
+    let job = status.job("a").unwrap();
+    let refused = job.refused.as_ref().unwrap();
+    assert_eq!(job.next_run, Some(refused.next));
+    assert_eq!((refused.server.as_str(), &*refused.error), (X, "code 49"));
     for nth in 1..20_u64 {
         assert_eq!(
             daemon.after(60),
@@ -69,7 +82,7 @@ fn a_triggered_run_does_not_wait_for_credentials_that_stay_refused() {
             .is_some_and(|last| last.starts_with("tell 1 at last: ")),
         "{ended:?}"
     );
-    assert_eq!(daemon.tick("a"), NONE);
+    assert_eq!(daemon.tick("a"), [NOT_RUN]);
 }
 
 #[test]
@@ -91,6 +104,26 @@ fn new_credentials_are_tried_at_once_by_a_probe_and_then_by_runs() {
 }
 
 #[test]
+fn a_job_that_failed_or_is_paused_is_not_told_to_be_not_run() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    daemon.tick("a");
+    daemon.step(Input::RunEnded {
+        job: "a".to_owned(),
+        outcome: RunOutcome::Reported(report("a", Some(FailureKind::DirectoryRefused))),
+        servers: vec![(X.to_owned(), Access::of(X), refused("old"))],
+    });
+    daemon.fingerprints(0, &[(X, "old")]);
+    assert_eq!(daemon.after(60)[1..], NONE, "its run has told it");
+    assert!(daemon.status().job("a").unwrap().refused.is_none());
+    let mut daemon = refused_at_start();
+    daemon.fingerprints(0, &[(X, "old")]);
+    daemon.pause("a", pause(None));
+    daemon.saved(1);
+    assert_eq!(daemon.tick("a"), NONE);
+    assert!(daemon.status().job("a").unwrap().refused.is_none());
+}
+
+#[test]
 fn what_was_computed_before_a_refusal_says_nothing_about_it() {
     let mut daemon = refused_at_start();
     daemon.fingerprints(0, &[(X, "old")]);
@@ -104,7 +137,7 @@ fn what_was_computed_before_a_refusal_says_nothing_about_it() {
         daemon.fingerprints(2, &[(X, "new")]),
         ["fingerprint 3: directory x"]
     );
-    assert_eq!(daemon.fingerprints(3, &[(X, "newer")]), NONE);
+    assert_eq!(daemon.fingerprints(3, &[(X, "newer")]), [NOT_RUN]);
 }
 
 #[test]
@@ -137,7 +170,7 @@ fn lockouts_of_an_earlier_daemon_hold_from_the_first_second() {
     let mut daemon = start();
     assert_eq!(
         daemon.fingerprints(0, &[(X, "old")]),
-        ["log refused by directory x"]
+        ["log refused by directory x", NOT_RUN]
     );
     assert!(
         daemon.status().contacts[1]
@@ -165,7 +198,7 @@ fn an_account_that_two_directories_name_is_tried_once() {
     );
     assert_eq!(
         daemon.fingerprints(0, &[(X, "old"), ("directory y", "old")]),
-        NONE
+        ["tell that b is not run"]
     );
     let contacts = daemon.status().contacts;
     assert!(contacts[1..].iter().all(|contact| contact.error.is_some()));
