@@ -125,6 +125,13 @@ fn what_waits_for_a_person_is_a_warning() {
             job.pause = Some(pause());
         }),
         check_with(|job| {
+            job.phase = JobPhase::Paused;
+            job.pause = Some(Pause {
+                until: Some(at("2026-11-28T09:03:01.949610994Z")),
+                ..pause()
+            });
+        }),
+        check_with(|job| {
             job.paused_kinds.insert(ChangeKind::Deactivate, pause());
         }),
         check_with(|job| {
@@ -143,6 +150,7 @@ fn what_waits_for_a_person_is_a_warning() {
     FTRACK-LDAP-SYNC WARNING: artists: failed once: no server answered / and\u{a}the log is full
     FTRACK-LDAP-SYNC WARNING: artists: failed 2 times in a row: no server answered / and\u{a}the log is full
     FTRACK-LDAP-SYNC WARNING: artists: paused
+    FTRACK-LDAP-SYNC WARNING: artists: paused until 2026-11-28 10:03:01 CET
     FTRACK-LDAP-SYNC WARNING: artists: deactivate is paused
     FTRACK-LDAP-SYNC WARNING: artists: 2 holds wait for a person; artists: 1 change could not be applied; artists: 3 changes are not confirmed; artists: 1 person needs a decision
     FTRACK-LDAP-SYNC WARNING: there are no jobs
