@@ -1,8 +1,8 @@
 //! `holds` and `holds show`: what waits for a person.
 
-use std::path::Path;
+use std::{fmt::Display, path::Path};
 
-use chrono::{DateTime, Local, Utc};
+use chrono::{DateTime, Local, TimeZone, Utc};
 use comfy_table::Cell;
 use serde_json::Value;
 
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     cli::{Exit, Format, HoldsArgs, HoldsCommand, Stop},
+    config::{self, Environment},
     escape::escape_control,
     model::{
         change::{Action, HeldBy},
@@ -55,7 +56,13 @@ pub fn holds(file: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
             };
             match args.list.format {
                 Format::Json => print_json(shown),
-                Format::Text => print_text(&one(shown, &state_dir)?),
+                Format::Text => {
+                    let zone = config::job_zone(file, &Environment::of_process(), &shown.job);
+                    print_text(&match zone {
+                        Some(zone) => one(shown, &state_dir, &zone)?,
+                        None => one(shown, &state_dir, &Local)?,
+                    })
+                }
             }
         }
         None => {
@@ -240,7 +247,11 @@ fn why_held(hold: &OpenHold) -> String {
     why
 }
 
-fn one(hold: &OpenHold, state_dir: &Path) -> Result<String, Stop> {
+fn one<Z: TimeZone<Offset: Display>>(
+    hold: &OpenHold,
+    state_dir: &Path,
+    zone: &Z,
+) -> Result<String, Stop> {
     let OpenHold {
         hold: number,
         job,
@@ -268,14 +279,14 @@ fn one(hold: &OpenHold, state_dir: &Path) -> Result<String, Stop> {
     };
     lines.push(format!(
         "  since {}, in {runs}",
-        readable_time(*since, &Local)
+        readable_time(*since, zone)
     ));
     if let Some(opens_at) = opens_at.filter(|_| end.is_none()) {
-        lines.push(format!("  opens at {}", readable_time(opens_at, &Local)));
+        lines.push(format!("  opens at {}", readable_time(opens_at, zone)));
     }
     lines.push(format!("  {}", escape_control(&why_held(hold))));
     if let Some(end) = end {
-        let at = readable_time(end.at, &Local);
+        let at = readable_time(end.at, zone);
         lines.push(format!("  {}, at {at}", end.in_words(people.len())));
     }
     for person in people {
@@ -284,7 +295,7 @@ fn one(hold: &OpenHold, state_dir: &Path) -> Result<String, Stop> {
         if end.is_some() {
             let became = person.became.map_or("held no more", Became::in_words);
             let decided = person.decided.as_ref().map(|Decided { by, at }| {
-                let (by, at) = (escape_control(by), readable_time(*at, &Local));
+                let (by, at) = (escape_control(by), readable_time(*at, zone));
                 format!(", by {by}, at {at}")
             });
             lines.push(format!(
@@ -298,7 +309,7 @@ fn one(hold: &OpenHold, state_dir: &Path) -> Result<String, Stop> {
         lines.push("  Not in it any more:".to_owned());
     }
     for person in left {
-        let told = decided::became_in_words(hold, person);
+        let told = decided::became_in_words(hold, person, zone);
         let line = format!("  {} {}: {told}", person.action, person.username);
         lines.push(format!("  {}", escape_control(&line)));
     }

@@ -22,7 +22,7 @@ use tracing_subscriber::{
 };
 
 use super::terminal;
-use crate::{escape::escape_control, wrap::wrapped};
+use crate::{escape::escape_control, model::readable_time::readable_time, wrap::wrapped};
 
 /// How long a cause is not repeated.
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -191,7 +191,7 @@ impl Said {
             _ if value.is_empty() || name.starts_with("log.") => {}
             "since" | "until" | "retry_at" => {
                 let time = DateTime::parse_from_rfc3339(&value);
-                let time = time.map(|time| time.with_timezone(&Local).format(TIME).to_string());
+                let time = time.map(|time| readable_time(time.to_utc(), &Local));
                 self.others
                     .push(format!("{} {}", spaced(name), time.unwrap_or(value)));
             }
@@ -328,10 +328,7 @@ mod tests {
             let job = "editors";
             DaemonEvent::RunBroken { job, error }.emit();
         });
-        let zone = |text: &str| {
-            let time: DateTime<Local> = text.parse().unwrap();
-            time.format(TIME).to_string()
-        };
+        let zone = |text: &str| readable_time(text.parse().unwrap(), &Local);
         let said = said
             .replace(&zone("2026-01-31T10:00:00Z"), "TIME-1")
             .replace(&zone("2026-01-31T10:01:00Z"), "TIME-2");

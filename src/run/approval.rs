@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use chrono::Utc;
+use chrono::{Local, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -32,7 +32,7 @@ fn held_no_more(state: &State, hold: &OpenHold, who: &str) -> Result<HoldError, 
         return Ok(HoldError::Decided {
             hold: number,
             who: named,
-            told: decided::became_in_words(hold, person),
+            told: decided::became_in_words(hold, person, &Local),
         });
     }
     let others = state.all_holds()?;

@@ -1,6 +1,8 @@
 //! What became of somebody in a hold, when, and by whom, for people.
 
-use chrono::{DateTime, Local, TimeDelta, Utc};
+use std::fmt::Display;
+
+use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 
 use crate::{
     model::{
@@ -36,12 +38,16 @@ pub fn put_back_at(history: &History, job: &str, at: DateTime<Utc>) -> Option<Ru
 /// What became of somebody who left a hold, with the person who decided that, and how a rejection is
 /// taken back; not escaped.
 #[must_use]
-pub fn became_in_words(hold: &OpenHold, person: &HeldPerson) -> String {
+pub fn became_in_words<Z: TimeZone<Offset: Display>>(
+    hold: &OpenHold,
+    person: &HeldPerson,
+    zone: &Z,
+) -> String {
     let Some(became) = person.became else {
         return "not held any more".to_owned();
     };
     let decided = person.decided.as_ref().map(|Decided { by, at }| {
-        let at = readable_time(*at, &Local);
+        let at = readable_time(*at, zone);
         format!(", by {by}, at {at}")
     });
     let back = match became {
