@@ -165,6 +165,8 @@ pub enum FailureKind {
     State,
     /// Both servers were read, but the result must not be used.
     Refused,
+    /// The plan that a person gave is stale, edited or applied already; it says nothing of the job.
+    PlanRefused,
     /// The run was stopped on request, or interrupted.
     Stopped,
     /// The time limit passed.
@@ -197,6 +199,7 @@ impl FailureKind {
             Self::FtrackUnclear => "ftrack_unclear",
             Self::State => "state",
             Self::Refused => "refused",
+            Self::PlanRefused => "plan_refused",
             Self::Stopped => "stopped",
             Self::TimeLimit => "time_limit",
             Self::Internal => "internal",

@@ -25,10 +25,14 @@ pub struct Before {
     pub not_done: BTreeSet<u64>,
 }
 
-/// Whether a run counts as the one before another: those that a person stopped, and those that a
-/// person made of single holds, say nothing of the job.
+/// Whether a run counts as the one before another: those that a person stopped, those that a
+/// person made of single holds, and those that refused a person's plan, say nothing of the job.
 pub fn counts(run: &RunSummary) -> bool {
-    run.trigger.is_regular() && !run.dry_run && run.error_kind != Some(FailureKind::Stopped)
+    let says_nothing = matches!(
+        run.error_kind,
+        Some(FailureKind::Stopped | FailureKind::PlanRefused)
+    );
+    run.trigger.is_regular() && !run.dry_run && !says_nothing
 }
 
 /// What is known of a job before this run of it, or now. What cannot be read is not known.

@@ -1,5 +1,6 @@
 //! Why a run ended early, or could not start.
 
+use super::saved::Stale;
 use crate::{
     directory::{DirectoryError, ReadFailure},
     ftrack::{error::FtrackError, stopped::StopCause},
@@ -230,6 +231,14 @@ pub enum PlanError {
 }
 
 impl Failure {
+    /// The plan that a person gave is not applied.
+    pub fn plan_refused(stale: &Stale) -> Self {
+        Self {
+            kind: FailureKind::PlanRefused,
+            why: stale.to_string(),
+        }
+    }
+
     /// Both servers were read, but the result must not be used.
     pub fn refused(why: impl std::fmt::Display) -> Self {
         Self {
@@ -316,6 +325,7 @@ mod tests {
             by: BindMethod::Simple,
             server: "ldap://a".into(),
             who: "cn=sync".into(),
+            with: None,
             code,
             text: String::new(),
         }

@@ -185,6 +185,7 @@ impl RunContext<'_, LdapWork> {
                 | FailureKind::FtrackUnclear
                 | FailureKind::State
                 | FailureKind::Refused
+                | FailureKind::PlanRefused
                 | FailureKind::Internal => {
                     self.notes.push(format!(
                         "it is not known up to where the changes of the directory are read, so the \

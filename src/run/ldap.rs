@@ -386,7 +386,8 @@ impl RunContext<'_, LdapWork> {
             }
             (Some(Approved::Plan(saved)), _) => {
                 let vetted = guard::vet(plan, &bounds);
-                let approved = saved.approved(plan, &vetted).map_err(Failure::refused)?;
+                let approved = saved.approved(plan, &vetted);
+                let approved = approved.map_err(|stale| Failure::plan_refused(&stale))?;
                 Ok(Judged {
                     vetted: guard::approve(plan, &approved, bounds.rejected),
                     notes: VettedNotes::default(),

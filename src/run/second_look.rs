@@ -409,6 +409,7 @@ impl RunContext<'_, LdapWork> {
             | FailureKind::FtrackUnclear
             | FailureKind::State
             | FailureKind::Refused
+            | FailureKind::PlanRefused
             | FailureKind::Internal => Ok(format!(
                 "{whom} did not answer when asked for the missing people: {}",
                 failure.error

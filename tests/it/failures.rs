@@ -131,7 +131,7 @@ fn what_the_servers_show_may_forbid_to_go_on() {
     assert_eq!(studio.run(&["plan", "--out", plan]).status, 0);
     studio.sync();
     let stale = failed(&studio.run(&["apply", plan, "--format", "json"]));
-    assert_eq!(spelled(&stale), "refused", "{stale:#?}");
+    assert_eq!(spelled(&stale), "plan_refused", "{stale:#?}");
 }
 
 #[test]
@@ -265,6 +265,7 @@ fn the_page_lists_every_kind() {
         FailureKind::Ftrack,
         FailureKind::State,
         FailureKind::Refused,
+        FailureKind::PlanRefused,
         FailureKind::Stopped,
         FailureKind::TimeLimit,
         FailureKind::Internal,

@@ -179,6 +179,7 @@ fn was_waited_for(report: &Report, directory: &DirectoryPart) -> bool {
             | FailureKind::FtrackUnclear
             | FailureKind::State
             | FailureKind::Refused
+            | FailureKind::PlanRefused
             | FailureKind::Stopped
             | FailureKind::Internal,
         ) => false,

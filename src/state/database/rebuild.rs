@@ -224,6 +224,7 @@ fn refused_by(kind: FailureKind, job: &Job) -> Option<String> {
         | FailureKind::FtrackUnclear
         | FailureKind::State
         | FailureKind::Refused
+        | FailureKind::PlanRefused
         | FailureKind::Stopped
         | FailureKind::TimeLimit
         | FailureKind::Internal => None,

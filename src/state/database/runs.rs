@@ -69,12 +69,13 @@ impl State {
         self.newest(job, "TRUE")
     }
 
-    /// The newest run of a job but its dry runs, however it ended.
+    /// The newest run of a job but its dry runs, however it ended; one that refused a person's plan says
+    /// nothing of the job.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn last_attempt(&self, job: &str) -> Result<Option<RunSummary>, StateError> {
-        self.newest(job, "dry_run = 0")
+        self.newest(job, "dry_run = 0 AND error_kind IS NOT 'plan_refused'")
     }
 
     /// The newest run of a job but its dry runs that did not fail; one that only looked for what
@@ -293,7 +294,11 @@ pub(super) fn failures_at_the_end(
         let run = run?;
         match run.outcome {
             Outcome::Succeeded | Outcome::Partial | Outcome::Held => break,
-            Outcome::Failed if run.error_kind == Some(FailureKind::Stopped) => {}
+            Outcome::Failed
+                if matches!(
+                    run.error_kind,
+                    Some(FailureKind::Stopped | FailureKind::PlanRefused)
+                ) => {}
             // That nothing of a hold could be written delays no run.
             Outcome::Failed if run.trigger == Trigger::Approval => {}
             Outcome::Failed => failures.push(run),
