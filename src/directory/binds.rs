@@ -8,6 +8,8 @@ use std::{
     time::Instant,
 };
 
+use chrono::{DateTime, Utc};
+
 use super::result_code::is_refusal;
 use crate::config::Secret;
 
@@ -17,7 +19,7 @@ pub(super) struct Binds {
     tried: AtomicU64,
     refused: AtomicU64,
     last_refusal: Mutex<Option<(Instant, Option<Secret>)>>,
-    last_acceptance: Mutex<Option<Option<Secret>>>,
+    last_acceptance: Mutex<Option<(DateTime<Utc>, Option<Secret>)>>,
 }
 
 /// A bind that is about to be sent.
@@ -42,10 +44,20 @@ impl Binds {
 
     /// The password that was accepted last, if any credentials were; none for those without one.
     pub fn last_acceptance(&self) -> Option<Option<Secret>> {
-        self.last_acceptance
+        let last = self
+            .last_acceptance
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+            .unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().map(|(_, password)| password.clone())
+    }
+
+    /// When credentials were last accepted.
+    pub fn last_accepted_at(&self) -> Option<DateTime<Utc>> {
+        let last = self
+            .last_acceptance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().map(|(at, _)| *at)
     }
 
     /// When credentials were last refused, and with which password.
@@ -65,7 +77,7 @@ impl BindAttempt<'_> {
                 .0
                 .last_acceptance
                 .lock()
-                .unwrap_or_else(PoisonError::into_inner) = Some(password.cloned());
+                .unwrap_or_else(PoisonError::into_inner) = Some((Utc::now(), password.cloned()));
         }
         if is_refusal(code) {
             self.0.refused.fetch_add(1, Ordering::Relaxed);

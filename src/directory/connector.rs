@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use chrono::Utc;
 use rustls::{ClientConfig, pki_types::ServerName};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -27,7 +28,7 @@ use super::{
 use crate::model::bind_account::BindAccount;
 use crate::{
     config::{Directory, Secret, SrvScheme, files, is_socket},
-    model::server_kind::ServerKind,
+    model::{readable_time::readable_time, server_kind::ServerKind},
     tls::TlsFault,
 };
 
@@ -376,6 +377,7 @@ impl Connector {
         Err(DirectoryError::BindRefused {
             server: self.server.clone(),
             who: self.credentials().who().into(),
+            with: self.password_words(),
             by: match self.credentials() {
                 Credentials::External(_) => BindMethod::External,
                 Credentials::Anonymous
@@ -385,6 +387,18 @@ impl Connector {
             code: result.rc,
             text: connection.words(&result.text),
         })
+    }
+
+    /// Where the password is from, and when the server last accepted one.
+    fn password_words(&self) -> Option<String> {
+        let file = self.credentials().password_file()?;
+        let accepted = self.binds.last_accepted_at();
+        let accepted = accepted.map(|at| format!("; accepted until {}", readable_time(at, &Utc)));
+        Some(format!(
+            "password from {}{}",
+            file.display(),
+            accepted.unwrap_or_default()
+        ))
     }
 
     /// Binds by SASL GSSAPI, with a ticket that this key obtains.
@@ -433,6 +447,7 @@ impl Connector {
             Ok(Ok(Ok(Outcome::Refused { code, text }))) => Err(DirectoryError::BindRefused {
                 server: self.server.clone(),
                 who: self.credentials().who().into(),
+                with: None,
                 by: BindMethod::Ticket,
                 code,
                 text,

@@ -1,5 +1,7 @@
 //! As whom a directory's servers are entered, and how.
 
+use std::path::Path;
+
 use rustix::process::geteuid;
 
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -107,6 +109,14 @@ impl Credentials {
             Self::Simple { dn, .. } => dn,
             Self::External(external) => &external.who,
             Self::Ticket { who, .. } => who,
+        }
+    }
+
+    /// The file of the password, where it is from one.
+    pub fn password_file(&self) -> Option<&Path> {
+        match self {
+            Self::Simple { password, .. } => password.file(),
+            Self::Anonymous | Self::External(_) | Self::Ticket { .. } => None,
         }
     }
 

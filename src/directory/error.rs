@@ -101,6 +101,8 @@ pub enum DirectoryError {
         server: String,
         /// Who wanted to bind.
         who: String,
+        /// Where the password is from, and when the server last accepted one, as far as that is known.
+        with: Option<String>,
         /// In which way.
         by: BindMethod,
         /// The result code.
@@ -329,11 +331,14 @@ impl DirectoryError {
             Self::BindRefused {
                 server,
                 who,
+                with,
                 code,
                 text,
                 ..
             } => {
                 let name = code_name(*code);
+                let with = with.as_deref().map(|with| format!(" ({with})"));
+                let who = format!("{who}{}", with.unwrap_or_default());
                 format!("{server}: the bind as {who} was refused with {name} ({code}): {text}")
             }
             Self::NoSuchBase {
@@ -577,6 +582,7 @@ mod tests {
             let error = DirectoryError::BindRefused {
                 server: "ldap://dc".into(),
                 who: "cn=sync".into(),
+                with: None,
                 by: BindMethod::Simple,
                 code: 49,
                 text: format!(

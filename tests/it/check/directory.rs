@@ -137,9 +137,10 @@ fn a_refused_bind_is_tried_at_one_server_only() {
         [
             format!(
                 "fail bind about directory studio {tls}: the bind as \
-                 cn=ldap-sync,ou=services,dc=studio,dc=test was refused with invalidCredentials \
-                 (49): the server gave no reason; check bind_dn and the password, and whether the \
-                 account is locked"
+                 cn=ldap-sync,ou=services,dc=studio,dc=test (password from {}) was refused with \
+                 invalidCredentials (49): the server gave no reason; check bind_dn and the password, and whether the \
+                 account is locked",
+                world.config().with_file_name("ldap-password").display()
             ),
             spared(&plain),
             spared(&tls.replace("127.0.0.1", "localhost")),
