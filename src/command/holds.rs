@@ -31,6 +31,7 @@ use crate::{
 mod closed;
 mod ended;
 mod rejected;
+mod settled;
 
 const UNUSABLE: &str = "the state database is damaged, or of an earlier version; the next run, or a \
                         start of the daemon, sets that right";
@@ -94,7 +95,8 @@ pub fn holds(file: &Path, args: &HoldsArgs) -> Result<Exit, Stop> {
             // Another folder than the configuration's has other jobs.
             let file = args.list.saved.state_dir.is_none().then_some(file);
             let closed = closed::closed(file, &state_dir, args.list.saved.job.as_deref())?;
-            print(&(held + &screen.fit(&not_now(&closed))))
+            let settled = screen.fit(&settled::by_hand(&open, &state_dir));
+            print(&(held + &settled + &screen.fit(&not_now(&closed))))
         }
     }
 }

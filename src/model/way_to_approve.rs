@@ -27,6 +27,13 @@ pub fn in_plan(why: &str) -> String {
     why.replace(BY_NUMBER, BY_PLAN)
 }
 
+/// The same on the page of a hold, which has the button.
+#[must_use]
+pub fn on_page(why: &str) -> String {
+    why.replace(&format!(": {BY_NUMBER}"), " below")
+        .replace(SHOWN, "below")
+}
+
 /// The same of a hold whose number is known.
 #[must_use]
 pub fn in_hold(why: &str, hold: HoldNumber) -> String {

@@ -24,6 +24,7 @@ use crate::{
         open_hold::{Became, HeldPerson, HoldHead},
         readable_time::readable_time,
         shown_edit::ShownEdit,
+        way_to_approve::{in_hold, on_page},
     },
     run::text,
     state::files::StateError,
@@ -183,7 +184,10 @@ pub(super) async fn page(
         people_all: head.people,
         is_open: head.of.ended.is_none() && !is_under_way,
         can_be_approved: head.of.held_by != HeldBy::Administrator,
-        hold: ShownHold::of(head, &site.http.commands.status()),
+        hold: ShownHold {
+            why: on_page(&head.of.why),
+            ..ShownHold::of(head, &site.http.commands.status())
+        },
         said,
         said_class,
         said_href,
@@ -244,7 +248,7 @@ impl ShownHold {
             opens: hold.opens_at.map(at).unwrap_or_default(),
             ended: ended.unwrap_or_default(),
             job: hold.job,
-            why: hold.why,
+            why: in_hold(&hold.why, hold.hold),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use super::{holds, left, only_hold};
 use crate::{
     daemon::Daemon,
-    rules::leave,
+    rules::{add_config, leave},
     studio::{Ended, Studio},
 };
 
@@ -74,6 +74,24 @@ fn the_only_open_hold_needs_no_number() {
         numbers.iter().all(|number| refused.contains(number)),
         "{refused}"
     );
+}
+
+#[test]
+fn a_list_says_that_what_was_settled_by_hand_ends_with_the_next_run() {
+    let studio = left(&[0, 1, 2]);
+    studio.sync();
+    let settled = "artists: `link`, `unlink` or `release` changed users after the last run";
+    let listed = || run(&studio, 0, &["holds"]).stdout;
+    assert!(!listed().contains(settled), "{}", listed());
+    run(&studio, 0, &["unlink", "user0"]);
+    assert!(listed().contains(settled), "{}", listed());
+    studio.sync();
+    assert!(!listed().contains(settled), "{}", listed());
+    // Times are those of the job, as in `runs show`.
+    add_config(&studio, "[jobs.artists]\ntimezone = \"Asia/Tokyo\"\n");
+    let (number, _) = only_hold(&studio);
+    let shown = run(&studio, 0, &["holds", "show", &number.to_string()]).stdout;
+    assert!(shown.contains(" JST, in 2 runs"), "{shown}");
 }
 
 #[test]
