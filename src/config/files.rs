@@ -99,7 +99,7 @@ pub fn whose(path: &Path) -> String {
     );
     format!(
         "{owner}run the command as the owner or as root (where there is sudo, put it before the \
-         command), or let this uid use it by chown or chmod"
+         command; in a container, mount it so that this uid may use it)"
     )
 }
 
@@ -163,8 +163,8 @@ mod tests {
             whose(file.path()),
             format!(
                 "it belongs to uid {own} with mode 0600, and this process is uid {own}: run the \
-                 command as the owner or as root (where there is sudo, put it before the command), \
-                 or let this uid use it by chown or chmod"
+                 command as the owner or as root (where there is sudo, put it before the command; \
+                 in a container, mount it so that this uid may use it)"
             )
         );
         assert!(whose(Path::new("/nowhere/at/all")).starts_with("run the command as"));

@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     io::{self, ErrorKind},
-    os::unix::net::UnixStream,
+    os::unix::{fs::MetadataExt, net::UnixStream},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -60,6 +60,23 @@ pub(in crate::command) struct RunWatch {
     response: Response,
     arrived: BytesMut,
     lines: LinesCodec,
+}
+
+/// The group of a file, by its name where the system's list of groups has it.
+fn group_of(path: &Path) -> String {
+    let Ok(number) = path.symlink_metadata().map(|found| found.gid()) else {
+        return "`ls -l` shows which".to_owned();
+    };
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let name = groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, gid) = (fields.next()?, fields.nth(1)?);
+        (gid.parse() == Ok(number)).then_some(name)
+    });
+    name.map_or_else(
+        || format!("gid {number}"),
+        |name| escape_control(name).into_owned(),
+    )
 }
 
 /// Whether something listens there; whoever may not ask it may not do it either.
@@ -273,8 +290,9 @@ impl Daemon {
             Some((ErrorKind::PermissionDenied, _)) if connecting => {
                 format!(
                     "permission denied on {path}; its owner, its group and root may send \
-                     commands: {}, or ask to be added to its group",
-                    whose(&self.socket)
+                     commands: {}; or ask to be added to its group ({})",
+                    whose(&self.socket),
+                    group_of(&self.socket)
                 )
             }
             Some((_, reason)) if connecting => format!("{path} cannot be used: {reason}"),
