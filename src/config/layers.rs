@@ -95,7 +95,7 @@ impl Environment {
             name.starts_with(PREFIX)
                 || matches!(
                     name,
-                    "CREDENTIALS_DIRECTORY" | "COLUMNS" | "SUDO_USER" | CONTAINER
+                    "CREDENTIALS_DIRECTORY" | "COLUMNS" | "SUDO_USER" | "NOTIFY_SOCKET" | CONTAINER
                 )
                 || FTRACK_VARIABLES
                     .iter()
@@ -129,6 +129,18 @@ impl Environment {
     pub fn is_container(&self) -> bool {
         let container = self.variables.get(CONTAINER);
         container.is_some_and(|container| !container.is_empty())
+    }
+
+    /// The program's name, as a person of this machine types it for its commands: with sudo where it
+    /// runs as a service of systemd, or through sudo itself.
+    #[must_use]
+    pub fn program(&self) -> &'static str {
+        let is_service = self.variables.contains_key("NOTIFY_SOCKET");
+        if !self.is_container() && (is_service || self.sudo_user().is_some()) {
+            "sudo ftrack-ldap-sync"
+        } else {
+            "ftrack-ldap-sync"
+        }
     }
 
     /// The login of the person who called sudo, as sudo names it; at most 256 characters.

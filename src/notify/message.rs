@@ -11,7 +11,13 @@ use super::{
     occasions::{Before, new},
     program_text::ProgramText,
 };
-use crate::model::{counts::Counts, occasion::Occasion, open_hold::OpenHold, report::Outcome};
+use crate::{
+    config::Environment,
+    model::{
+        counts::Counts, occasion::Occasion, open_hold::OpenHold, report::Outcome,
+        way_to_approve::in_hold,
+    },
+};
 
 /// The namespace of the ids of messages.
 const NAMESPACE: Uuid = Uuid::from_u128(0x7b1e_94c2_0d5f_4a36_9c8e_51f2_6ab3_d7e4);
@@ -208,10 +214,14 @@ impl About<'_> {
             kind: hold.kind.as_str().into(),
             changes: hold.changes,
             since: hold.since,
-            why: short(&hold.why),
+            why: short(&in_hold(&hold.why, hold.hold)),
             people: people.map(|person| short(&person.username)).collect(),
             url: self.page(&["holds", &hold.hold.to_string()]),
-            command: format!("ftrack-ldap-sync approve {}", hold.hold),
+            command: format!(
+                "{} approve {}",
+                Environment::of_process().program(),
+                hold.hold
+            ),
         }
     }
 }

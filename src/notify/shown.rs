@@ -4,8 +4,9 @@
 use url::Url;
 
 use super::message::Message;
-use crate::model::{
-    counts::Counts, occasion::Occasion, readable_time::readable_time, report::Outcome,
+use crate::{
+    config::Environment,
+    model::{counts::Counts, occasion::Occasion, readable_time::readable_time, report::Outcome},
 };
 
 /// A message for people.
@@ -176,7 +177,10 @@ fn facts(message: &Message) -> Vec<Fact> {
     }
     add("host", message.host.clone());
     if let Some(run) = &message.run {
-        add("report", format!("ftrack-ldap-sync runs show {run}"));
+        add(
+            "report",
+            format!("{} runs show {run}", Environment::of_process().program()),
+        );
     }
     facts
 }
@@ -193,8 +197,10 @@ fn sections(message: &Message) -> Vec<Section> {
             .collect(),
         more: hold.changes.saturating_sub(hold.people.len()),
         command: Some(format!(
-            "ftrack-ldap-sync holds show {}, and if it is right: {}",
-            hold.hold, hold.command
+            "{} holds show {}, and if it is right: {}",
+            Environment::of_process().program(),
+            hold.hold,
+            hold.command
         )),
         link: hold.url.clone(),
     });
