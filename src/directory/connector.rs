@@ -377,7 +377,7 @@ impl Connector {
         Err(DirectoryError::BindRefused {
             server: self.server.clone(),
             who: self.credentials().who().into(),
-            with: self.password_words(),
+            with: self.password_words().map(Into::into),
             by: match self.credentials() {
                 Credentials::External(_) => BindMethod::External,
                 Credentials::Anonymous

@@ -102,7 +102,7 @@ pub enum DirectoryError {
         /// Who wanted to bind.
         who: String,
         /// Where the password is from, and when the server last accepted one, as far as that is known.
-        with: Option<String>,
+        with: Option<Box<str>>,
         /// In which way.
         by: BindMethod,
         /// The result code.

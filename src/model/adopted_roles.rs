@@ -37,7 +37,7 @@ fn parts(why: &str) -> Option<(&str, &str, &str)> {
 /// of them.
 #[must_use]
 pub fn grouped<'w>(whys: impl IntoIterator<Item = (&'w str, usize)>) -> Vec<(String, usize)> {
-    let mut same: BTreeMap<(&str, &str), Vec<(&str, &str, usize)>> = BTreeMap::new();
+    let mut same: BTreeMap<_, Vec<(&str, &str, usize)>> = BTreeMap::new();
     let mut all = Vec::new();
     for (why, count) in whys {
         match parts(why) {

@@ -94,7 +94,7 @@ pub struct Core {
     logged_refusals: BTreeMap<String, Option<String>>,
     /// The jobs of which people were told that they are not run, since a server refused the
     /// credentials.
-    told_refused: BTreeSet<String>,
+    refusal_reported: BTreeSet<String>,
     /// Whether the lockouts of an earlier daemon are still to be logged.
     lockouts_to_log: bool,
     beat_at: DateTime<Utc>,
@@ -139,7 +139,7 @@ impl Core {
             watches: BTreeMap::new(),
             writes: Writes::default(),
             logged_refusals: BTreeMap::new(),
-            told_refused: BTreeSet::new(),
+            refusal_reported: BTreeSet::new(),
             stopping: false,
             effects: Vec::new(),
         }
@@ -178,7 +178,7 @@ impl Core {
         }
         self.update_watches();
         self.start_runs();
-        self.tell_refused();
+        self.report_refusal();
         self.send_updates();
         std::mem::take(&mut self.effects)
     }

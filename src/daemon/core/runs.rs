@@ -73,7 +73,7 @@ impl Core {
     }
 
     fn start_run(&mut self, start: StartRun) {
-        self.told_refused.remove(&start.job);
+        self.refusal_reported.remove(&start.job);
         let servers = self.configuration.servers_of(&start.job).iter();
         let reads: Vec<(String, Access)> = servers
             .filter_map(|server| Some((server.clone(), self.configuration.access(server)?)))

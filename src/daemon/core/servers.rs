@@ -250,14 +250,14 @@ impl Core {
 
     /// People are told of a job that is to run and cannot, as of one that fails: once, by the first
     /// run that does not begin. One that failed before has told it.
-    pub(super) fn tell_refused(&mut self) {
+    pub(super) fn report_refusal(&mut self) {
         if self.stopping {
             return;
         }
         let due: Vec<String> = self
             .jobs
             .due_without_failures()
-            .filter(|job| !self.told_refused.contains(*job))
+            .filter(|job| !self.refusal_reported.contains(*job))
             .map(str::to_owned)
             .collect();
         for job in due {
@@ -267,7 +267,7 @@ impl Core {
             let zone = self.configuration.zone_of(&job);
             let (why, error) = (CommandError::from(&refused).in_zone(zone), &refused.error);
             let error = format!("the run was not started: {why}; the refusal: {error}");
-            self.told_refused.insert(job.clone());
+            self.refusal_reported.insert(job.clone());
             self.effect(Effect::TellRefused { job, error });
         }
     }

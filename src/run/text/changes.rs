@@ -64,7 +64,7 @@ fn in_number(action: Action, changes: &[&Reported], more: &str) -> String {
     if planned + number(ChangeResult::Held) == changes.len() {
         let held = match held {
             0 => String::new(),
-            // Each of those that are left out is counted above or below.
+            // Of those that are left out, the reasons are below.
             _ if !more.is_empty() => String::new(),
             held => format!(", {held} of them held"),
         };

@@ -315,7 +315,6 @@ fn those_who_have_the_same_roles_are_one_reason() {
     for arguments in [
         &["runs", "show", "last"][..],
         &["runs", "show", "last", "--format", "markdown"],
-        &["holds", "show", "1"],
     ] {
         let shown = situation.run(arguments).stdout.replace('\\', "");
         assert_eq!(shown.matches(said).count(), 1, "{arguments:?}: {shown}");

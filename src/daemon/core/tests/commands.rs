@@ -1,7 +1,6 @@
 //! What people and signals want, and what is saved before it is done.
 
 use super::*;
-use crate::state::Paused;
 
 const NONE: [&str; 0] = [];
 
