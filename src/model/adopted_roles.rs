@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn those_with_the_same_roles_are_one() {
-        let users = ["ada", "bob", "odd \" has", "dan", "eve"];
+        let users = ["ada", "bob", "cy \" has", "dan", "eve"];
         let mut whys: Vec<String> = users
             .iter()
             .map(|user| why_held(user, "\"User\""))
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(*number, 5);
         assert!(
             why.starts_with(
-                "5 users (\"ada\", \"bob\", \"odd \\\" has\" and 2 more) have security roles beyond \
+                "5 users (\"ada\", \"bob\", \"cy \\\" has\" and 2 more) have security roles beyond \
                  those of a new user (\"User\"), "
             ),
             "{why}"

@@ -73,7 +73,7 @@ impl Ended {
             .filter(|change| change.result == ChangeResult::Applied);
         let mut summary = RunSummary::of(report);
         let error = summary.error.as_deref();
-        summary.error = error.map(|error| cut(error, LONGEST_ERROR));
+        summary.error = error.map(of_a_run);
         Self {
             summary,
             opened: report.holds_opened.clone(),
@@ -126,6 +126,11 @@ impl ToldPerson {
             reason: short(change.error.as_deref().unwrap_or(&change.reason)),
         }
     }
+}
+
+/// The error of a run, as one line of at most 2,000 characters.
+pub fn of_a_run(error: &str) -> String {
+    cut(error, LONGEST_ERROR)
 }
 
 /// A text of a server, as one line of at most 300 characters.

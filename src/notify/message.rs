@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     digest::Digest,
-    ended::{Ended, LISTED, ToldPerson, short},
+    ended::{Ended, LISTED, ToldPerson, of_a_run, short},
     occasions::{Before, new},
     program_text::ProgramText,
 };
@@ -167,7 +167,7 @@ impl About<'_> {
         Message {
             outcome: Some(Outcome::Failed),
             finished_at: Some(now),
-            error: Some(short(error)),
+            error: Some(of_a_run(error)),
             ..self.message(vec![Occasion::Failed.as_str()], &now.to_rfc3339())
         }
     }

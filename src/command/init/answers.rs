@@ -181,6 +181,8 @@ impl Answers {
             let inside = folder.and_then(|folder| file.strip_prefix(folder).ok());
             inside.unwrap_or(file).to_owned()
         };
+        // The state is not moved with the configuration.
+        let state_dir = self.state_dir.as_deref().map(path);
         let path = |file: &Path| path(&inside(file));
         let secret = |typed: &Typed, own: &str| {
             quoted(
@@ -206,7 +208,7 @@ impl Answers {
         let key = self.key.as_ref();
         let values: Value = context! {
             is_written => true,
-            state_dir => self.state_dir.as_deref().map(path),
+            state_dir,
             is_container => self.is_container,
             ftrack_ca_file => self.ftrack_ca_file.as_deref().map(path),
             ftrack => quoted(self.ftrack.as_deref().unwrap_or(UNKNOWN_FTRACK)),

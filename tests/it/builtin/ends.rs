@@ -101,7 +101,7 @@ fn one_that_is_not_set_up_is_one_clear_sentence() {
     assert_eq!(
         report.error.as_deref().unwrap(),
         "ftrack did not start its own LDAP synchronisation, and reports: ValidationError: LDAP is \
-         not enabled.; is it configured? See System settings > Resources > LDAP settings in ftrack"
+         not enabled; is it configured? See System settings > Resources > LDAP settings in ftrack"
     );
     assert_eq!(
         (report.builtin.unwrap().job_id, started(&studio)),

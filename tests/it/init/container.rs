@@ -1,7 +1,11 @@
 //! `init` and what follows it in a container: what is written can be moved, and what is advised can be
 //! done there.
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Stdio};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+};
 
 use super::Place;
 use crate::studio::{Ended, PASSWORD, Studio};
@@ -54,7 +58,11 @@ fn what_is_written_can_be_moved() {
         }
         let config = moved.path().join("config.toml");
         let config = config.to_str().unwrap();
-        let checked = place.run(&["--config", config, "check", "--offline"]);
+        let mut check = Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"));
+        check
+            .env_clear()
+            .args(["--config", config, "check", "--offline"]);
+        let checked = Ended::of(check.output().unwrap());
         assert_eq!(checked.status, 0, "{}{}", checked.stdout, checked.stderr);
     }
 }

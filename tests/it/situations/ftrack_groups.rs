@@ -307,7 +307,7 @@ fn a_group_that_cannot_be_made_ends_the_run_before_users_are_written() {
         (report.outcome, report.counts.created),
         (Outcome::Failed, 0)
     );
-    assert_snapshot!(situation.plain(&report.error.unwrap()), @r#"the writing ended early: creating Group and 1 more operations at http://ftrack failed: the server refused it: ValidationError: The group "Lighting" cannot be changed. (a retry alone does not help)"#);
+    assert_snapshot!(situation.plain(&report.error.unwrap()), @r#"the writing ended early: creating Group and 1 more operations at http://ftrack failed: the server refused it: ValidationError: The group "Lighting" cannot be changed (a retry alone does not help)"#);
     assert!(
         report
             .changes

@@ -164,8 +164,8 @@ fn a_refused_invitation_is_named_once() {
         (Outcome::Succeeded, 1)
     );
     assert_snapshot!(situation.plain(&told(&report)), @"
-    the invitation of ada: ftrack refused to send it; invite the user in ftrack: sending an invitation at http://ftrack failed: the server refused it: ValidationError: send_user_invite is refused by this workspace. (a retry alone does not help)
-    the invitation: ftrack refused to send it; invite the user in ftrack: sending an invitation at http://ftrack failed: the server refused it: ValidationError: send_user_invite is refused by this workspace. (a retry alone does not help)
+    the invitation of ada: ftrack refused to send it; invite the user in ftrack: sending an invitation at http://ftrack failed: the server refused it: ValidationError: send_user_invite is refused by this workspace (a retry alone does not help)
+    the invitation: ftrack refused to send it; invite the user in ftrack: sending an invitation at http://ftrack failed: the server refused it: ValidationError: send_user_invite is refused by this workspace (a retry alone does not help)
     ");
     assert_eq!(noted(&situation, "ada"), "refused");
     situation

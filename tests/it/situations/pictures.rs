@@ -222,7 +222,7 @@ fn a_server_that_takes_no_pictures_still_gets_its_users() {
     );
     assert_snapshot!(results(&situation, &report), @"
     ada Applied (username first_name last_name email is_active): no error
-    the picture of ada was not sent: creating FileComponent and 1 more operations at http://ftrack failed: the server refused it: ValidationError: get_upload_metadata is refused by this workspace. (a retry alone does not help)
+    the picture of ada was not sent: creating FileComponent and 1 more operations at http://ftrack failed: the server refused it: ValidationError: get_upload_metadata is refused by this workspace (a retry alone does not help)
     ");
     assert!(situation.user("ada").is_active);
     assert_eq!(components(&situation), 0);

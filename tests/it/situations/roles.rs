@@ -493,7 +493,7 @@ fn a_new_user_whose_role_is_refused_is_created_all_the_same() {
     assert_eq!(report.outcome, Outcome::Partial);
     assert!(situation.user("ada").is_active);
     assert_eq!(report.changes[0].result, ChangeResult::Failed);
-    assert_snapshot!(situation.plain(report.changes[0].error.as_ref().unwrap()), @r#"updating Metadata and 2 more operations at http://ftrack failed: the server refused it: ValidationError: The security role "Project Manager" cannot be changed. (a retry alone does not help); but these were written: username, first_name, last_name, email, is_active"#);
+    assert_snapshot!(situation.plain(report.changes[0].error.as_ref().unwrap()), @r#"updating Metadata and 2 more operations at http://ftrack failed: the server refused it: ValidationError: The security role "Project Manager" cannot be changed (a retry alone does not help); but these were written: username, first_name, last_name, email, is_active"#);
     situation
         .ftrack()
         .change_rules(|rules| rules.refused_roles.clear());
