@@ -42,7 +42,7 @@ fn one_bad_record_in_a_hundred_costs_a_few_calls() {
                 panic!("{report:#?}")
             };
             assert!(
-                login == bad && error.contains(&format!("The user \"{bad}\" is not valid.")),
+                login == bad && error.contains(&format!("The user \"{bad}\" is not valid")),
                 "{error}"
             );
             assert_eq!(studio.ftrack().users().len(), 99 + 2);
