@@ -1,25 +1,18 @@
 //! A second process on the daemon's state that does not reach its socket, as in a second container:
 //! what it saves counts for the daemon that runs, and what it cannot do it says.
 
-use ftrack_ldap_sync::{demo::ftrack::CallKind, model::change::HeldBy};
+use ftrack_ldap_sync::model::change::HeldBy;
 
-use super::held;
+use super::{
+    held,
+    pauses::{STOP, counts_for_the_run_under_way, synced},
+};
 use crate::{
-    daemon::{Daemon, LIMIT, job, must, wait_for_phase},
+    daemon::{LIMIT, job, must, wait_for_phase},
     rules::leave,
     slapd::wait_until,
     studio::{Ended, Studio, person},
 };
-
-/// A daemon's studio of these people, who are synced.
-fn synced(uids: &[&str]) -> (Studio, Daemon) {
-    let studio = Studio::of(uids)
-        .for_a_daemon("schedule = \"@yearly\"")
-        .end_to_end();
-    let daemon = Daemon::start(&studio);
-    must(&studio, 0, &["trigger"]);
-    (studio, daemon)
-}
 
 /// Runs a command in a second container with the same state.
 fn beside(studio: &Studio, status: i32, arguments: &[&str]) -> Ended {
@@ -36,15 +29,6 @@ fn beside(studio: &Studio, status: i32, arguments: &[&str]) -> Ended {
     );
     ended
 }
-
-const STOP: [&str; 6] = [
-    "pause",
-    "artists",
-    "--only",
-    "deactivate",
-    "--reason",
-    "odd",
-];
 
 #[test]
 fn a_kind_that_is_paused_beside_a_daemon_is_held_by_it_at_once() {
@@ -66,7 +50,7 @@ fn a_kind_that_is_paused_beside_a_daemon_is_held_by_it_at_once() {
     assert_eq!(daemon.event("job.paused")["kind"], "deactivate");
     let is_shown = || {
         let shown = must(&studio, 0, &["status"]).stdout;
-        shown.contains("artists: deactivate paused: odd")
+        shown.contains("artists: deactivate paused: an odd directory")
     };
     assert!(wait_until(LIMIT, is_shown));
     let said = beside(&studio, 0, &["resume", "--only", "deactivate"]).stdout;
@@ -85,16 +69,7 @@ fn a_kind_that_is_paused_beside_a_daemon_is_held_by_it_at_once() {
 
 #[test]
 fn a_kind_that_is_paused_beside_a_daemon_is_held_by_the_run_under_way() {
-    let (studio, daemon) = synced(&["ada", "bob"]);
-    leave(&studio, "ada");
-    let gate = studio.hold(CallKind::Read);
-    daemon.signal("USR1");
-    assert!(gate.wait_for(1, LIMIT), "nothing was read");
-    beside(&studio, 0, &STOP);
-    gate.open();
-    let report = studio.reports_when(2).remove(1);
-    assert_eq!(held(&report), [("ada", HeldBy::Paused)], "{report:#?}");
-    assert!(studio.user("ada").is_active);
+    counts_for_the_run_under_way(|studio| _ = beside(studio, 0, &STOP));
 }
 
 #[test]

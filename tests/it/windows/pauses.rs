@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A daemon's studio of these people, who are synced.
-fn synced(uids: &[&str]) -> (Studio, Daemon) {
+pub(super) fn synced(uids: &[&str]) -> (Studio, Daemon) {
     let studio = Studio::of(uids).for_a_daemon("schedule = \"@yearly\"");
     let studio = watched(studio).end_to_end();
     let daemon = Daemon::start(&studio);
@@ -31,7 +31,7 @@ fn synced(uids: &[&str]) -> (Studio, Daemon) {
     (studio, daemon)
 }
 
-const STOP: [&str; 6] = [
+pub(super) const STOP: [&str; 6] = [
     "pause",
     "artists",
     "--only",
@@ -128,12 +128,17 @@ fn a_paused_kind_is_held_over_a_restart_and_everything_else_is_written() {
 
 #[test]
 fn an_emergency_stop_counts_for_the_run_under_way() {
+    counts_for_the_run_under_way(|studio| _ = must(studio, 0, &STOP));
+}
+
+/// An emergency stop, made in this way while a run reads, holds what the run would do.
+pub(super) fn counts_for_the_run_under_way(stop: impl FnOnce(&Studio)) {
     let (studio, daemon) = synced(&["ada", "bob"]);
     leave(&studio, "ada");
     let gate = studio.hold(CallKind::Read);
     daemon.signal("USR1");
     assert!(gate.wait_for(1, LIMIT), "nothing was read");
-    must(&studio, 0, &STOP);
+    stop(&studio);
     gate.open();
     let report = studio.reports_when(2).remove(1);
     assert_eq!(held(&report), [("ada", HeldBy::Paused)], "{report:#?}");
