@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    Aim, Approved, RunContext,
+    Aim, Approved, Progress, RunContext,
     administrators::AdministratorLock,
     approval::ApprovedHold,
     confirm_earlier::EarlierRuns,
@@ -494,6 +494,7 @@ impl<W> RunContext<'_, W> {
                 cancel: &until.cancel,
                 failed: None,
             };
+            (self.progress)(Progress::Changes(0, changes));
             let mut waiting = Vec::new();
             let written = ftrack::write::write(writer, vetted, current, limits, |done| {
                 if pictures.is_none() {
