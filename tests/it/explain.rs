@@ -217,7 +217,7 @@ fn who_waits_or_is_held_is_told_what_for() {
         .entry(person("newcomer", "New", "Comer"))
         .after_sync();
     assert_snapshot!(verdicts(&situation, ["ada", "dan", "newcomer"]), @r#"
-    ada: held: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (limit, hold N): 3 deactivations are more than limits.deactivate allows (1); review them, and approve: `approve N` writes it (in the run RUN)
+    ada: held: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (limit, hold N): 3 deactivations are more than limits.deactivate allows (1, the least for 10% of 5 active users); review them, and approve: `approve N` writes it (in the run RUN)
     dan: protected: the person is still in the directory, but the entry is outside of the job's search bases and scope; it is held (protected, hold N): it is an administrator, whose login, mail and activity change only with a person's approval; review it, and approve it: `approve N` writes it
     newcomer: held: the user "newcomer" has no owner, and matches the person by login (users.adopt); it is held (adoption, hold N): an existing user would become the person's after the job's first contact; if the user is the person's, approve it: `approve N` writes it; users.adopt_always = true adopts without asking
     "#);

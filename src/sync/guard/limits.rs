@@ -1,5 +1,7 @@
 //! The limits: how many changes of a kind may be written without a person's approval.
 
+use std::fmt;
+
 use crate::{
     config,
     config::Limits,
@@ -63,13 +65,13 @@ impl<'a> Limit<'a> {
         }
         let before = bounds.written.get(&kind).copied().unwrap_or_default();
         let before = before.saturating_sub(again);
-        let most = allowed(kind, plan, bounds.limits);
+        let allowed = Allowed::of(kind, plan, bounds.limits);
         let clocks = bounds.clocks.as_deref();
-        let is_over = most.is_some_and(|most| wanted > 0 && wanted + before > most);
+        let over = allowed.filter(|allowed| wanted > 0 && wanted + before > allowed.most());
         Self {
             kind,
-            over: most.filter(|_| is_over).map(|most| {
-                let why = too_many(kind, (wanted, before), most) + &by_adoption(kind, adopted);
+            over: over.map(|allowed| {
+                let why = too_many(kind, (wanted, before), &allowed) + &by_adoption(kind, adopted);
                 // The clocks tell only how long ago something was.
                 let clocks = clocks.filter(|_| before > 0);
                 Hold::new(HeldBy::Limit, with_clocks(why, clocks))
@@ -118,13 +120,13 @@ pub(super) fn room(
     vetted: &Vetted,
     bounds: &Bounds<'_>,
 ) -> usize {
-    let Some(most) = allowed(kind, plan, bounds.limits) else {
+    let Some(allowed) = Allowed::of(kind, plan, bounds.limits) else {
         return usize::MAX;
     };
-    let allowed = vetted.allowed().iter();
-    let now = allowed.filter(|change| change.is_of(kind)).count();
+    let written = vetted.allowed().iter();
+    let now = written.filter(|change| change.is_of(kind)).count();
     let before = bounds.written.get(&kind).copied().unwrap_or_default();
-    most.saturating_sub(now + before)
+    allowed.most().saturating_sub(now + before)
 }
 
 impl Bounds<'_> {
@@ -143,32 +145,80 @@ fn finishes_a_create(change: &Change) -> bool {
         && link.is_some_and(|link| link.activity == Activity::Activating)
 }
 
-/// The most changes of a kind; none where it is not limited.
-fn allowed(kind: ChangeKind, plan: &Plan<'_>, limits: &Limits) -> Option<usize> {
-    let owned_active = plan.owned_active;
-    let Limits {
-        per: _,
-        deactivate,
-        rename,
-        clear,
-        revoke,
-        reactivate,
-        create,
-        unusable: _,
-        min_entries: _,
-    } = limits;
-    match kind {
-        ChangeKind::Deactivate => Some(most(*deactivate, owned_active)),
-        ChangeKind::Rename => Some(most(*rename, owned_active)),
-        ChangeKind::Clear => Some(most(*clear, owned_active)),
-        ChangeKind::Revoke => Some(most(*revoke, plan.given_grants)),
-        ChangeKind::Reactivate => Some(most(*reactivate, owned_active)),
-        ChangeKind::Create if plan.is_first_contact => None,
-        ChangeKind::Create => Some(match create {
-            config::Limit::Percent(1..) => most(*create, owned_active).max(FEWEST_CREATES),
-            config::Limit::Percent(0) | config::Limit::Count(_) => most(*create, owned_active),
-        }),
-        ChangeKind::Adopt | ChangeKind::Update | ChangeKind::Grant => None,
+/// How many changes of a kind may be written.
+struct Allowed {
+    limit: config::Limit,
+    /// What a percentage is of, and what these are.
+    of: usize,
+    each: (&'static str, &'static str),
+    /// The fewest that a percentage means, unless it is 0.
+    fewest: usize,
+}
+
+impl Allowed {
+    /// None where changes of the kind are not limited.
+    fn of(kind: ChangeKind, plan: &Plan<'_>, limits: &Limits) -> Option<Self> {
+        let Limits {
+            per: _,
+            deactivate,
+            rename,
+            clear,
+            revoke,
+            reactivate,
+            create,
+            unusable: _,
+            min_entries: _,
+        } = limits;
+        let of_users = |limit: &config::Limit| Self {
+            limit: *limit,
+            of: plan.owned_active,
+            each: ("active user", "active users"),
+            fewest: 1,
+        };
+        match kind {
+            ChangeKind::Deactivate => Some(of_users(deactivate)),
+            ChangeKind::Rename => Some(of_users(rename)),
+            ChangeKind::Clear => Some(of_users(clear)),
+            ChangeKind::Revoke => Some(Self {
+                limit: *revoke,
+                of: plan.given_grants,
+                each: ("role or membership", "roles and memberships"),
+                fewest: 1,
+            }),
+            ChangeKind::Reactivate => Some(of_users(reactivate)),
+            ChangeKind::Create if plan.is_first_contact => None,
+            ChangeKind::Create => Some(Self {
+                fewest: FEWEST_CREATES,
+                ..of_users(create)
+            }),
+            ChangeKind::Adopt | ChangeKind::Update | ChangeKind::Grant => None,
+        }
+    }
+
+    fn most(&self) -> usize {
+        match self.limit {
+            config::Limit::Percent(1..) => most(self.limit, self.of).max(self.fewest),
+            config::Limit::Percent(0) | config::Limit::Count(_) => most(self.limit, self.of),
+        }
+    }
+}
+
+/// The number, and where it comes from if the configuration has a percentage.
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (most, of) = (self.most(), self.of);
+        let each = if of == 1 { self.each.0 } else { self.each.1 };
+        match self.limit {
+            config::Limit::Count(_) => write!(f, "{most}"),
+            config::Limit::Percent(percent) => {
+                let least = if most > of.saturating_mul(percent.into()) / 100 {
+                    "the least for "
+                } else {
+                    ""
+                };
+                write!(f, "{most}, {least}{percent}% of {of} {each}")
+            }
+        }
     }
 }
 
@@ -180,7 +230,7 @@ fn with_clocks(why: String, clocks: Option<&str>) -> String {
     }
 }
 
-fn too_many(kind: ChangeKind, (wanted, before): (usize, usize), most: usize) -> String {
+fn too_many(kind: ChangeKind, (wanted, before): (usize, usize), allowed: &Allowed) -> String {
     let before = match before {
         0 => String::new(),
         written => format!(", and {written} written within limits.per before,"),
@@ -202,7 +252,7 @@ fn too_many(kind: ChangeKind, (wanted, before): (usize, usize), most: usize) -> 
         (many, "are")
     };
     format!(
-        "{wanted} {noun}{before} {verb} more than limits.{kind} allows ({most}); review them, and \
+        "{wanted} {noun}{before} {verb} more than limits.{kind} allows ({allowed}); review them, and \
          approve: {BY_NUMBER}"
     )
 }

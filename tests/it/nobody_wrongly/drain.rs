@@ -75,7 +75,7 @@ fn what_a_limit_held_is_freed_by_its_cause_ending_or_by_a_person() {
     let why = report.changes[0].error.as_deref().unwrap();
     assert!(
         why.contains("and 2 written within limits.per before")
-            && why.contains("limits.deactivate allows (1)"),
+            && why.contains("limits.deactivate allows (1, 10% of 18 active users)"),
         "{why}"
     );
     let_pass(&studio, Duration::hours(25));

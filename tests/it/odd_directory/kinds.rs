@@ -132,7 +132,7 @@ fn whoever_hides_whether_the_account_is_disabled_gets_no_access_without_a_person
           is_active: true -> false
           the person's account ended on 2026-01-01
 
-      1 change is held: 1 deactivation, and 1 written within limits.per before, is more than limits.deactivate allows (1); review them, and approve: `plan --out FILE`, then `apply FILE`
+      1 change is held: 1 deactivation, and 1 written within limits.per before, is more than limits.deactivate allows (1, the least for 10% of 2 active users); review them, and approve: `plan --out FILE`, then `apply FILE`
 
       Warnings:
         1 of 2 people have no mail address in the directory, so ftrack gets none from it: health

@@ -424,5 +424,5 @@ fn logins_that_change_by_adoption_say_so_where_the_limit_holds_them() {
     });
     let plan = situation.plan_text();
     let held = plan.lines().find(|line| line.contains("limits.rename"));
-    assert_snapshot!(held.unwrap_or_default(), @"  2 changes are held: 2 changed logins are more than limits.rename allows (1); review them, and approve: `plan --out FILE`, then `apply FILE`; 2 of them by adoption, which gives a user the login of its person: where the plan shows the right people, one approval is all it takes");
+    assert_snapshot!(held.unwrap_or_default(), @"  2 changes are held: 2 changed logins are more than limits.rename allows (1, the least for 10% of 0 active users); review them, and approve: `plan --out FILE`, then `apply FILE`; 2 of them by adoption, which gives a user the login of its person: where the plan shows the right people, one approval is all it takes");
 }

@@ -109,7 +109,7 @@ fn what_was_long_ago_stays_so_when_ftracks_clock_goes_back() {
     assert_snapshot!(leavers(&situation), @"1 deactivated, 0 held: -");
     // What was written just now counts, by this machine's clock.
     leave(&situation, "user03");
-    assert_snapshot!(leavers(&situation), @"0 deactivated, 1 held: 1 deactivation, and 1 written within limits.per before, is more than limits.deactivate allows (1); review them, and approve: `holds` shows its number, `approve N` writes it (this machine's clock and ftrack's are 1825 days apart, and ftrack's looks wrong: they last agreed at [time])");
+    assert_snapshot!(leavers(&situation), @"0 deactivated, 1 held: 1 deactivation, and 1 written within limits.per before, is more than limits.deactivate allows (1, 10% of 17 active users); review them, and approve: `holds` shows its number, `approve N` writes it (this machine's clock and ftrack's are 1825 days apart, and ftrack's looks wrong: they last agreed at [time])");
 }
 
 #[test]
@@ -129,10 +129,10 @@ fn a_hold_says_which_clock_looks_wrong() {
         let plan = situation.plan_text();
         assert!(plan.contains("and ftrack's looks wrong"), "{plan}");
     }
-    assert_snapshot!(leavers(&situation), @"0 deactivated, 1 held: 1 deactivation, and 2 written within limits.per before, is more than limits.deactivate allows (1); review them, and approve: `holds` shows its number, `approve N` writes it (this machine's clock and ftrack's are 1825 days apart, and ftrack's looks wrong: they last agreed at [time])");
+    assert_snapshot!(leavers(&situation), @"0 deactivated, 1 held: 1 deactivation, and 2 written within limits.per before, is more than limits.deactivate allows (1, 10% of 18 active users); review them, and approve: `holds` shows its number, `approve N` writes it (this machine's clock and ftrack's are 1825 days apart, and ftrack's looks wrong: they last agreed at [time])");
     let situation = with_two_gone();
     leap(&situation, YEAR);
-    assert_snapshot!(leavers(&situation), @"0 deactivated, 1 held: 1 deactivation, and 2 written within limits.per before, is more than limits.deactivate allows (1); review them, and approve: `holds` shows its number, `approve N` writes it (this machine's clock and ftrack's are 365 days apart, and this machine's looks wrong: they last agreed at [time])");
+    assert_snapshot!(leavers(&situation), @"0 deactivated, 1 held: 1 deactivation, and 2 written within limits.per before, is more than limits.deactivate allows (1, 10% of 18 active users); review them, and approve: `holds` shows its number, `approve N` writes it (this machine's clock and ftrack's are 365 days apart, and this machine's looks wrong: they last agreed at [time])");
     assert_eq!(approve(&situation).counts.deactivated, 1);
 }
 

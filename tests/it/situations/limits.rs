@@ -335,7 +335,7 @@ fn logins_that_change_at_once_are_held_and_other_values_are_written() {
             studio.tree().replace(&renamed, "sn", &["Changed"]).unwrap();
         }
     });
-    assert_snapshot!(brief(&situation), @"held: 0 created, 3 updated, 0 reactivated, 3 held; 3 changed logins are more than limits.rename allows (2); review them, and approve: `holds` shows its number, `approve N` writes it");
+    assert_snapshot!(brief(&situation), @"held: 0 created, 3 updated, 0 reactivated, 3 held; 3 changed logins are more than limits.rename allows (2, 10% of 20 active users); review them, and approve: `holds` shows its number, `approve N` writes it");
     // One at a time is no way around it, within the time that the limit counts.
     let situation = many(20);
     for (number, uid) in numbered(20)[..3].iter().enumerate() {
@@ -370,7 +370,7 @@ fn values_that_are_emptied_at_once_are_held() {
             studio.tree().replace(&dn(uid), "sn", &["Changed"]).unwrap();
         }
     });
-    assert_snapshot!(brief(&situation), @"held: 0 created, 3 updated, 0 reactivated, 3 held; 3 users with emptied values are more than limits.clear allows (2); review them, and approve: `holds` shows its number, `approve N` writes it");
+    assert_snapshot!(brief(&situation), @"held: 0 created, 3 updated, 0 reactivated, 3 held; 3 users with emptied values are more than limits.clear allows (2, 10% of 20 active users); review them, and approve: `holds` shows its number, `approve N` writes it");
 }
 
 #[test]
@@ -380,7 +380,7 @@ fn more_new_people_than_ever_are_held() {
             studio.tree().add(person(uid, "New", "Face")).unwrap();
         }
     });
-    assert_snapshot!(brief(&situation), @"held: 0 created, 0 updated, 0 reactivated, 26 held; 26 new users are more than limits.create allows (25); review them, and approve: `holds` shows its number, `approve N` writes it");
+    assert_snapshot!(brief(&situation), @"held: 0 created, 0 updated, 0 reactivated, 26 held; 26 new users are more than limits.create allows (25, the least for 50% of 4 active users); review them, and approve: `holds` shows its number, `approve N` writes it");
     let situation = situation.then(|studio| studio.tree().remove(&dn("user029")).unwrap());
     // Those who were held are not released by others' going.
     assert_snapshot!(brief(&situation), @"held: 0 created, 0 updated, 0 reactivated, 25 held; it was more than limits.create allows in an earlier run, and time alone does not release it; review it, and approve it: `holds` shows its number, `approve N` writes it");
@@ -396,7 +396,7 @@ fn people_who_are_all_back_at_once_are_held() {
         .then(|studio| uids[..3].iter().for_each(|uid| leave(studio, uid)))
         .after_sync()
         .then(|studio| uids[..3].iter().for_each(|uid| come_back(studio, uid)));
-    assert_snapshot!(brief(&situation), @"held: 0 created, 0 updated, 0 reactivated, 3 held; 3 reactivations are more than limits.reactivate allows (1); review them, and approve: `holds` shows its number, `approve N` writes it");
+    assert_snapshot!(brief(&situation), @"held: 0 created, 0 updated, 0 reactivated, 3 held; 3 reactivations are more than limits.reactivate allows (1, 25% of 5 active users); review them, and approve: `holds` shows its number, `approve N` writes it");
     assert_eq!(approve(&situation).counts.reactivated, 3);
 }
 
