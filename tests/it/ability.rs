@@ -9,6 +9,16 @@ use std::{
     process::Command,
 };
 
+/// Copies the program, which may lie where only root reaches it, for everybody to run.
+///
+/// Another program copies it: a file that this process writes cannot be run as long as a child that
+/// another test starts meanwhile has it open (`ETXTBSY`).
+pub fn copy_program(to: &Path) {
+    let mut copy = Command::new("install");
+    copy.args(["-m", "755", env!("CARGO_BIN_EXE_ftrack-ldap-sync")]);
+    assert!(copy.arg(to).status().unwrap().success());
+}
+
 /// Whether a test has to be left out for want of a program, which is said.
 pub fn must_skip(test: &str, programs: &[&str]) -> bool {
     let missing = programs.iter().find(|program| find(program).is_none());

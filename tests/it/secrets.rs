@@ -12,6 +12,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 
 use crate::{
+    ability,
     bounds::tampering::Proxy,
     crash::LIMIT,
     faults::NO_LIMIT,
@@ -356,9 +357,8 @@ fn nothing_of_the_memory_can_be_dumped_or_read_however_the_program_is_started() 
     };
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    // The program may lie where only root reaches it.
     let copy = folder.path().join("program");
-    fs::copy(env!("CARGO_BIN_EXE_ftrack-ldap-sync"), &copy).unwrap();
+    ability::copy_program(&copy);
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
     let mut shell = Command::new("sh");
     shell

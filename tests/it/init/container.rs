@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::Place;
-use crate::studio::{Ended, PASSWORD, Studio};
+use crate::{
+    ability,
+    studio::{Ended, PASSWORD, Studio},
+};
 
 /// The options of a folder that has all its files beside the configuration.
 fn beside(place: &Place, studio: &Studio) -> Vec<(&'static str, String)> {
@@ -148,10 +151,8 @@ fn a_secret_that_a_container_may_not_read_is_given_to_its_user() {
     let key = place.secrets.path().join("key");
     rights(&place.secrets.path().join("password"), 0o644);
     rights(&key, 0o600);
-    // A copy, since the one that was built may lie where nobody else can read it.
     let program = place.out.path().join("program");
-    fs::copy(env!("CARGO_BIN_EXE_ftrack-ldap-sync"), &program).unwrap();
-    rights(&program, 0o755);
+    ability::copy_program(&program);
     let output = std::process::Command::new(&program)
         .env_clear()
         .envs([("container", "oci"), ("CREDENTIALS_DIRECTORY", "/nowhere")])
