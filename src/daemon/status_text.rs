@@ -90,6 +90,7 @@ impl StatusRow {
         notes.extend(watch(job, at));
         notes.extend(changes(job, at));
         let last = job.last_run.as_ref();
+        notes.extend(last.and_then(replica));
         Self {
             job: escape_control(&job.job).into_owned(),
             phase: job.phase.as_str(),
@@ -178,6 +179,15 @@ fn held(last: &RunSummary) -> Option<String> {
         1 => Some("1 held change: see `holds`".to_owned()),
         many => Some(format!("{many} held changes: see `holds`")),
     }
+}
+
+/// That the last run did not read the preferred server of the directory.
+fn replica(last: &RunSummary) -> Option<String> {
+    let server = escape_control(last.replica.as_deref()?);
+    Some(format!(
+        "{server} was read, since the preferred server of the directory could not be: leavers keep \
+         their access until it can, see `check`"
+    ))
 }
 
 /// What else the last run did not write, and where it is shown.

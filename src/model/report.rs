@@ -239,6 +239,10 @@ impl RunPhase {
 pub struct DirectoryPart {
     /// The server that was read, absent when none was reached.
     pub server: Option<String>,
+    /// Whether it was read in place of the preferred server, whose leavers it cannot prove. Omitted
+    /// where not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replica: bool,
     /// Whether every search ended with success: only then can anybody be called absent.
     pub complete: bool,
     /// Entries that were read.

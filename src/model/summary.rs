@@ -35,6 +35,10 @@ pub struct RunSummary {
     pub error: Option<String>,
     /// The URL of the ftrack server.
     pub ftrack: String,
+    /// The directory server that was read in place of the preferred one; absent where that was read,
+    /// and for runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<String>,
     /// Entries that were read from the directory.
     pub entries: usize,
     /// Users that the job owned after it.
@@ -108,6 +112,10 @@ pub struct ReportHead {
 
 #[derive(Debug, Deserialize)]
 struct EntriesRead {
+    #[serde(default)]
+    server: Option<String>,
+    #[serde(default)]
+    replica: bool,
     entries: usize,
 }
 
@@ -137,6 +145,8 @@ impl RunSummary {
             error: report.error.clone(),
             error_kind: report.error_kind,
             directory: report.directory.as_ref().map(|directory| EntriesRead {
+                server: directory.server.clone(),
+                replica: directory.replica,
                 entries: directory.entries,
             }),
             ftrack: report.ftrack.clone(),
@@ -178,6 +188,8 @@ impl From<ReportHead> for RunSummary {
             last_hold,
         } = head;
         let added = counts.created + counts.adopted;
+        let entries = directory.as_ref().map_or(0, |directory| directory.entries);
+        let replica = directory.filter(|directory| directory.replica);
         Self {
             run,
             job,
@@ -192,7 +204,8 @@ impl From<ReportHead> for RunSummary {
             error_kind,
             error,
             ftrack: ftrack.server,
-            entries: directory.map_or(0, |directory| directory.entries),
+            replica: replica.and_then(|directory| directory.server),
+            entries,
             owned: ftrack.owned + added,
             owned_active: (ftrack.owned_active + added + counts.reactivated)
                 .saturating_sub(counts.deactivated),

@@ -215,6 +215,7 @@ pub(super) fn part(reading: &Reading<Mapped>) -> DirectoryPart {
     DirectoryPart {
         kind: Some(reading.kind().name().to_owned()),
         server: Some(reading.server().to_owned()),
+        replica: !reading.is_preferred(),
         complete: true,
         entries: reading.entries().len(),
         disabled_without_user: 0,

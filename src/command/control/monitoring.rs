@@ -172,6 +172,11 @@ impl Findings {
             );
             self.critical.push(text);
         }
+        if let Some(server) = &run.replica {
+            let server = limited(server, LONGEST_ERROR);
+            let text = format!("{name}: {server} was read, not the preferred server");
+            self.warning.push(text);
+        }
         let Left {
             open_holds,
             failed,

@@ -20,6 +20,7 @@ fn run(minute: u32, outcome: Outcome, counts: Counts, error: Option<&str>) -> Ru
         error_kind: None,
         error: error.map(str::to_owned),
         ftrack: "https://studio.test".to_owned(),
+        replica: None,
         entries: 0,
         owned: 0,
         owned_active: 0,

@@ -287,6 +287,7 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
             .map(|EnumText(word)| word),
         error: row.get("error")?,
         ftrack: row.get("ftrack")?,
+        replica: row.get("replica")?,
         entries: count("entries")?,
         owned: count("owned")?,
         owned_active: count("owned_active")?,

@@ -180,6 +180,7 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         error_kind,
         error,
         ftrack,
+        replica,
         entries,
         owned,
         owned_active,
@@ -196,9 +197,9 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
     } = run;
     let mut statement = connection.prepare_cached(
         "INSERT OR REPLACE INTO runs (job, run, \"trigger\", dry_run, for_some, observed, started_at, finished_at, \
-         outcome, error_kind, error, ftrack, entries, owned, owned_active, linked, held, failed, \
+         outcome, error_kind, error, ftrack, replica, entries, owned, owned_active, linked, held, failed, \
          unsettled, changed, counts, planned, alarm, open_holds) VALUES (:job, :run, :trigger, :dry_run, :for_some, :observed, :started_at, \
-         :finished_at, :outcome, :error_kind, :error, :ftrack, :entries, :owned, :owned_active, \
+         :finished_at, :outcome, :error_kind, :error, :ftrack, :replica, :entries, :owned, :owned_active, \
          :linked, :held, :failed, :unsettled, :changed, :counts, :planned, :alarm, \
          :open_holds)",
     )?;
@@ -215,6 +216,7 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         ":error_kind": error_kind.map(EnumText),
         ":error": error,
         ":ftrack": ftrack,
+        ":replica": replica,
         ":entries": Count(*entries),
         ":owned": Count(*owned),
         ":owned_active": Count(*owned_active),

@@ -392,6 +392,10 @@ pub(super) const STEPS: &[&str] = &[
     "
     CREATE INDEX hold_people_by_end ON hold_people (hold, ended_by);
 ",
+    // The directory server that was read in place of the preferred one.
+    "
+    ALTER TABLE runs ADD COLUMN replica TEXT;
+",
 ];
 
 /// What a connection is for.

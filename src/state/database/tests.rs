@@ -105,6 +105,7 @@ fn run(job: &str, minute: u32, outcome: Outcome) -> RunSummary {
         error: (outcome == Outcome::Failed)
             .then(|| "no\nanswer \u{1b}[31m'; DROP TABLE runs".to_owned()),
         ftrack: "https://studio.test".into(),
+        replica: Some("ldaps://dc2.studio.test".to_owned()),
         entries: 40,
         owned: 38,
         owned_active: 30,
@@ -137,7 +138,7 @@ fn keep_report(config: &Config, run: &RunSummary) {
     let report: Report = serde_json::from_value(json!({
         "run": run.run, "job": run.job, "trigger": run.trigger, "dry_run": run.dry_run, "started_at": run.started_at, "finished_at": run.finished_at,
         "outcome": run.outcome, "error": run.error, "error_kind": run.error_kind,
-        "directory": {"server": null, "complete": true, "entries": run.entries, "id_attribute": null, "searches": []},
+        "directory": {"server": run.replica, "replica": run.replica.is_some(), "complete": true, "entries": run.entries, "id_attribute": null, "searches": []},
         "ftrack": {"server": run.ftrack, "users": 42, "owned": run.owned, "owned_active": run.owned_active, "linked": run.linked, "read_calls": 2, "write_calls": 0},
         "counts": {"created": 0, "updated": 0, "deactivated": 0, "reactivated": 0, "adopted": 0, "role_changes": 0, "group_changes": 0, "unchanged": 0,
                    "skipped": 0, "held": run.held, "failed": run.failed},

@@ -18,6 +18,7 @@ use ftrack_ldap_sync::{
 };
 
 use super::{Daemon, ended, job, program, report, status};
+use crate::ability;
 
 impl Daemon {
     /// The program against this daemon.
@@ -66,11 +67,9 @@ fn status_shows_each_job_and_is_a_health_check() {
 
 #[test]
 fn status_says_what_was_not_written_and_where_it_is_shown() {
-    let held = |counts: &[(&str, usize)]| {
+    let noted = |change: &dyn Fn(&mut serde_json::Value)| {
         let mut last = serde_json::to_value(report("artists", Outcome::Held)).unwrap();
-        for (what, count) in counts {
-            last["counts"][what] = (*count).into();
-        }
+        change(&mut last);
         let last: Report = serde_json::from_value(last).unwrap();
         let mut artists = job("artists");
         artists.last_run = Some(RunSummary::of(&last));
@@ -79,6 +78,13 @@ fn status_says_what_was_not_written_and_where_it_is_shown() {
         let notes = out.lines().filter(|line| line.starts_with("artists: "));
         notes.collect::<Vec<_>>().join("\n")
     };
+    let held = |counts: &[(&str, usize)]| {
+        noted(&|last| {
+            for (what, count) in counts {
+                last["counts"][what] = (*count).into();
+            }
+        })
+    };
     insta::assert_snapshot!(held(&[("held", 2), ("failed", 1)]), @r"
     artists: 2 held changes: see `holds`
     artists: 1 failed change: see `runs show 20260101-000000-0000`
@@ -86,6 +92,11 @@ fn status_says_what_was_not_written_and_where_it_is_shown() {
     insta::assert_snapshot!(held(&[("held", 1)]), @"artists: 1 held change: see `holds`");
     insta::assert_snapshot!(held(&[("held", 0), ("unconfirmed", 3)]), @"artists: 3 unconfirmed changes: see `runs show 20260101-000000-0000`");
     insta::assert_snapshot!(held(&[("held", 0)]), @"");
+    let replica = noted(&|last| {
+        last["counts"]["held"] = 0.into();
+        last["directory"]["replica"] = true.into();
+    });
+    insta::assert_snapshot!(replica, @"artists: ldap://127.0.0.1 was read, since the preferred server of the directory could not be: leavers keep their access until it can, see `check`");
 }
 
 #[test]
@@ -145,9 +156,8 @@ fn one_who_may_not_give_orders_is_told_who_may() {
         return;
     }
     fs::set_permissions(daemon.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    // The program may lie where only root reaches it.
     let copy = daemon.folder.path().join("program");
-    fs::copy(env!("CARGO_BIN_EXE_ftrack-ldap-sync"), &copy).unwrap();
+    ability::copy_program(&copy);
     let output = Command::new(&copy)
         .args(["status", "--socket"])
         .arg(daemon.socket())

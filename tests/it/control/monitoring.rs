@@ -23,6 +23,7 @@ use ftrack_ldap_sync::{
 };
 
 use super::{Daemon, at, ended, job, program, report, status};
+use crate::ability;
 
 /// The exit status and the line, which is the only one and has nothing beside it.
 fn checked((exit, out, err): (i32, String, String)) -> (i32, String) {
@@ -142,6 +143,11 @@ fn what_waits_for_a_person_is_a_warning() {
                 run["counts"]["unsettled"] = 1.into();
             }));
         }),
+        check_with(|job| {
+            job.last_run = Some(last_run(Outcome::Succeeded, |run| {
+                run["directory"]["replica"] = true.into();
+            }));
+        }),
         check(Vec::new()),
     ];
     assert!(warnings.iter().all(|(exit, _)| *exit == 1), "{warnings:?}");
@@ -153,6 +159,7 @@ fn what_waits_for_a_person_is_a_warning() {
     FTRACK-LDAP-SYNC WARNING: artists: paused until 2026-11-28 10:03:01 CET
     FTRACK-LDAP-SYNC WARNING: artists: deactivate is paused
     FTRACK-LDAP-SYNC WARNING: artists: 2 holds wait for a person; artists: 1 change could not be applied; artists: 3 changes are not confirmed; artists: 1 person needs a decision
+    FTRACK-LDAP-SYNC WARNING: artists: ldap://127.0.0.1 was read, not the preferred server
     FTRACK-LDAP-SYNC WARNING: there are no jobs
     "#);
 }
@@ -360,12 +367,8 @@ fn who_may_not_ask_does_not_know() {
     }
     let daemon = Daemon::of(&["artists"]);
     let program = daemon.folder.path().join("program");
-    std::fs::copy(env!("CARGO_BIN_EXE_ftrack-ldap-sync"), &program).unwrap();
-    for path in [
-        daemon.folder.path(),
-        daemon.socket().parent().unwrap(),
-        &program,
-    ] {
+    ability::copy_program(&program);
+    for path in [daemon.folder.path(), daemon.socket().parent().unwrap()] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     use std::os::unix::process::CommandExt;

@@ -79,9 +79,10 @@ fn a_replica_that_lacks_the_newest_people_locks_nobody_out() {
     world.fail_over();
     for _ in 0..2 {
         let report = studio.sync();
+        let directory = report.directory.as_ref().unwrap();
         assert_eq!(
-            report.directory.as_ref().unwrap().server.as_deref(),
-            Some(&*world.replica.url())
+            (directory.server.as_deref(), directory.replica),
+            (Some(&*world.replica.url()), true)
         );
         assert_eq!(
             (report.outcome, report.ftrack.write_calls),
@@ -106,7 +107,8 @@ fn a_replica_that_lacks_the_newest_people_locks_nobody_out() {
         assert_eq!(studio.ftrack().users(), before);
     }
     world.recover();
-    studio.sync_changes_nothing();
+    let report = studio.sync_changes_nothing();
+    assert!(!report.directory.unwrap().replica);
 }
 
 #[test]
