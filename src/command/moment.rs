@@ -33,8 +33,16 @@ pub(super) enum NoTime {
     Twice(String, String),
 }
 
-/// The future time that a text means: RFC 3339, a duration from now, or `YYYY-MM-DD HH:MM` in the
-/// zone, or a date, which is its first minute.
+/// How a time in the zone may be written.
+const LOCAL: [&str; 4] = [
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%dT%H:%M:%S",
+];
+
+/// The future time that a text means: RFC 3339, a duration from now, `YYYY-MM-DD HH:MM` in the zone,
+/// with seconds or a `T` as well, or a date, which is its first minute.
 pub(super) fn after<Z: TimeZone>(
     text: &str,
     now: DateTime<Utc>,
@@ -114,9 +122,12 @@ fn moment<Z: TimeZone>(
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(time.to_utc());
     }
-    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|day| day.and_time(NaiveTime::MIN));
-    let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").or(day);
-    let Ok(time) = time else {
+    let day =
+        || NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|day| day.and_time(NaiveTime::MIN));
+    let mut times = LOCAL
+        .iter()
+        .map(|form| NaiveDateTime::parse_from_str(text, form));
+    let Some(time) = times.find_map(Result::ok).or_else(|| day().ok()) else {
         let length = humantime::parse_duration(text).map_err(|_| NoTime::Unknown)?;
         let length = TimeDelta::from_std(length).map_err(|_| NoTime::Far)?;
         return from_now(length).ok_or(NoTime::Far);
@@ -165,6 +176,9 @@ mod tests {
             ("1h 30m", "2026-01-10T13:30:00Z"),
             ("2026-07-01T08:00:00+02:00", "2026-07-01T06:00:00Z"),
             ("2026-07-01 08:00", "2026-07-01T06:00:00Z"),
+            ("2026-07-01T08:00", "2026-07-01T06:00:00Z"),
+            ("2026-07-01 08:00:30", "2026-07-01T06:00:30Z"),
+            ("2026-07-01T08:00:30", "2026-07-01T06:00:30Z"),
             (" 2026-01-11 08:00 ", "2026-01-11T07:00:00Z"),
         ] {
             assert_eq!(until(text), Ok(utc(expected)), "{text}");
