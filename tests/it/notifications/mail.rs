@@ -119,6 +119,46 @@ fn names_are_no_markup_in_mail() {
 }
 
 #[test]
+fn a_mail_of_a_hold_shows_whom_it_holds_why_and_how_to_approve_it() {
+    let mut studio = Studio::of(&["ada", "bob"]);
+    sync(&studio, 0);
+    studio.job = "limits.deactivate = 0\n".into();
+    let server = MailSink::start(studio.runtime(), studio.folder(), Manner::default());
+    mailing(&studio, &server, "smtp", "start_tls = false");
+    with_config(
+        &studio,
+        "on = [\"changes\"]",
+        "on = [\"held\"]\npage_url = \"https://sync.studio.test/\"",
+    );
+    studio.tree().remove(&dn("ada")).unwrap();
+    sync(&studio, 3);
+    let [mail] = &server.mails()[..] else {
+        panic!("{:#?}", server.mails());
+    };
+    assert_eq!(
+        mail.header("Subject"),
+        "[ftrack-ldap-sync] artists: 1 change waits for a person"
+    );
+    let text = mail.part("text/plain").replace('\r', "");
+    let (hold, _) = text[text.find("hold 1").unwrap()..]
+        .split_once("\n\n")
+        .unwrap();
+    insta::assert_snapshot!(hold, @r"
+    hold 1: 1 to deactivate (held by limit)
+      - 1 deactivation is more than limits.deactivate allows (0); review them, and approve: `approve 1` writes it
+      - ada
+      ftrack-ldap-sync holds show 1, and if it is right: ftrack-ldap-sync approve 1
+      https://sync.studio.test/holds/1
+    ");
+    let html = mail.part("text/html");
+    assert!(
+        html.contains("href=\"https://sync.studio.test/holds/1\""),
+        "{html}"
+    );
+    assert!(html.contains("<li>ada</li>"), "{html}");
+}
+
+#[test]
 fn a_refusal_is_told_and_tried_again_only_where_that_may_help() {
     let studio = Studio::of(&["ada"]);
     let manner = Manner {
