@@ -136,11 +136,11 @@ fn html(shown: &Shown) -> Result<String, minijinja::Error> {
                 title,
                 lines,
                 more,
-                command,
+                commands,
                 link,
             } = section;
             let link = link.as_ref().map(url::Url::as_str);
-            context! { title, lines, more, command, link }
+            context! { title, lines, more, commands, link }
         })
         .collect();
     let mut environment = Environment::new();
@@ -173,7 +173,7 @@ fn text(shown: &Shown) -> String {
             title,
             lines,
             more,
-            command,
+            commands,
             link,
         } = section;
         let _ = writeln!(text, "\n{title}");
@@ -183,7 +183,7 @@ fn text(shown: &Shown) -> String {
         if *more > 0 {
             let _ = writeln!(text, "  - and {more} more");
         }
-        if let Some(command) = command {
+        for command in commands {
             let _ = writeln!(text, "  {command}");
         }
         if let Some(link) = link {

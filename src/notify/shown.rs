@@ -47,8 +47,8 @@ pub struct Section {
     pub lines: Vec<String>,
     /// How many more lines there would be.
     pub more: usize,
-    /// What to run.
-    pub command: Option<String>,
+    /// What to run, one command each.
+    pub commands: Vec<String>,
     /// Where to do it.
     pub link: Option<Url>,
 }
@@ -196,12 +196,14 @@ fn sections(message: &Message) -> Vec<Section> {
             .cloned()
             .collect(),
         more: hold.changes.saturating_sub(hold.people.len()),
-        command: Some(format!(
-            "{} holds show {}, and if it is right: {}",
-            Environment::of_process().program(),
-            hold.hold,
-            hold.command
-        )),
+        commands: vec![
+            format!(
+                "{} holds show {}",
+                Environment::of_process().program(),
+                hold.hold
+            ),
+            hold.command.clone(),
+        ],
         link: hold.url.clone(),
     });
     let people = message.people.iter().map(|person| {
@@ -218,7 +220,7 @@ fn sections(message: &Message) -> Vec<Section> {
         title: "people".to_owned(),
         lines: people.collect(),
         more: message.more_people,
-        command: None,
+        commands: Vec::new(),
         link: None,
     };
     holds

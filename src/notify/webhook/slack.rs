@@ -60,7 +60,7 @@ fn of_section(lines: &mut Vec<String>, section: &Section) {
         title,
         lines: people,
         more,
-        command,
+        commands,
         link,
     } = section;
     lines.push(escaped(title));
@@ -68,7 +68,7 @@ fn of_section(lines: &mut Vec<String>, section: &Section) {
     if *more > 0 {
         lines.push(format!("• and {more} more"));
     }
-    lines.extend(command.iter().map(|command| code(command)));
+    lines.extend(commands.iter().map(|command| code(command)));
     lines.extend(
         link.iter()
             .map(|link| format!("<{}|decide>", escaped(link.as_str()))),

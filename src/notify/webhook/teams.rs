@@ -52,7 +52,7 @@ pub fn body(shown: &Shown) -> Value {
             title,
             lines,
             more,
-            command,
+            commands,
             link: _,
         } = section;
         add(
@@ -65,7 +65,7 @@ pub fn body(shown: &Shown) -> Value {
         if *more > 0 {
             add(vec![run(&format!("and {more} more"))], 20);
         }
-        if let Some(command) = command {
+        for command in commands {
             let shown = json!({"type": "TextRun", "text": command, "fontType": "monospace"});
             add(vec![shown], command.len());
         }

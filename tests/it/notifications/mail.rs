@@ -147,12 +147,14 @@ fn a_mail_of_a_hold_shows_whom_it_holds_why_and_how_to_approve_it() {
     hold 1: 1 to deactivate (held by limit)
       - 1 deactivation is more than limits.deactivate allows (0); review them, and approve: `approve 1` writes it
       - ada
-      ftrack-ldap-sync holds show 1, and if it is right: ftrack-ldap-sync approve 1
+      ftrack-ldap-sync holds show 1
+      ftrack-ldap-sync approve 1
       https://sync.studio.test/holds/1
     ");
     let html = mail.part("text/html");
     assert!(
-        html.contains("href=\"https://sync.studio.test/holds/1\""),
+        html.contains("<code>ftrack-ldap-sync approve 1</code>")
+            && html.contains("https:&#x2f;&#x2f;sync.studio.test&#x2f;holds&#x2f;1\""),
         "{html}"
     );
     assert!(html.contains("<li>ada</li>"), "{html}");
