@@ -262,7 +262,8 @@ fn not_started(error: &RunStartError) -> Stop {
             | PutBackError::DryRun { .. }
             | PutBackError::WroteNothing { .. }
             | PutBackError::OtherServer { .. }
-            | PutBackError::Nobody { .. },
+            | PutBackError::Nobody { .. }
+            | PutBackError::Unconfirmed { .. },
         )
         | RunStartError::NoChanges(_)
         | RunStartError::OnlyObserves(_)

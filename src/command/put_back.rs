@@ -40,6 +40,7 @@ pub async fn undo(
         what: ToPutBack::Run(run.clone()),
         only: args.put_back.only.clone(),
         dry_run: args.put_back.dry_run,
+        confirmed: args.yes,
         by: approver(),
     };
     if !config.jobs.contains_key(&job) {
@@ -129,6 +130,7 @@ pub async fn restore(
         what: ToPutBack::Snapshot(head.run.clone()),
         only: args.put_back.only.clone(),
         dry_run: args.put_back.dry_run,
+        confirmed: args.yes,
         by: approver(),
     };
     if !config.jobs.contains_key(&head.job) {
@@ -158,7 +160,7 @@ struct Asking {
 }
 
 /// Puts it back; on a terminal only after it was shown and confirmed, since it may reach far more than
-/// whoever asks for it has in mind.
+/// whoever asks for it has in mind. Where nobody can be asked, it must not deactivate many.
 async fn once_confirmed(
     config: &Arc<Config>,
     of: (&State, &str),
@@ -180,7 +182,7 @@ async fn once_confirmed(
     if !terminal::confirmed(&question, cancel).await? {
         return Err(Stop::failed(asking.refused));
     }
-    order.dry_run = false;
+    (order.dry_run, order.confirmed) = (false, true);
     put_back(config, of, &order, format, cancel).await
 }
 

@@ -75,6 +75,14 @@ pub enum PutBackError {
         there: String,
         here: String,
     },
+    #[error(
+        "{many}, so nothing was written: say --yes to do it all the same, --dry-run to see it, or run \
+         it on a terminal, where it is shown first (in a container by exec -it)"
+    )]
+    Unconfirmed {
+        /// How many it deactivates.
+        many: String,
+    },
     #[error("--only: {what} names nobody with the login, mail address, DN or id {who:?}")]
     Nobody {
         /// The run or the snapshot.

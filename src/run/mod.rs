@@ -215,8 +215,8 @@ struct RunContext<'a, W> {
     /// Warnings about the run as a whole, before there is a plan.
     notes: Vec<String>,
     has_begun: bool,
-    /// Why whom the run is for cannot be told.
-    misnamed: Option<String>,
+    /// Why it turned out to be no run.
+    no_run: Option<RunStartError>,
     /// The last known DNs of those who may be absent, where they were looked up already: opening
     /// the state database once more checks all of it.
     known_dns: Option<BTreeMap<DirectoryId, String>>,
@@ -357,8 +357,8 @@ impl CompiledJob {
                 // build.
                 let aim = Aim::new(purpose, mode, writer, hold);
                 let ended = Box::pin(context.execute(aim, state)).await;
-                if let Some(why) = context.misnamed.take() {
-                    return Err(RunStartError::Misnamed(why));
+                if let Some(error) = context.no_run.take() {
+                    return Err(error);
                 }
                 context.begin()?;
                 Ok(context.finish(ended, state))
@@ -548,7 +548,7 @@ impl<'a, W> RunContext<'a, W> {
             report,
             notes: Vec::new(),
             has_begun: false,
-            misnamed: None,
+            no_run: None,
             known_dns: None,
             paused: BTreeMap::new(),
             asked: purpose.asked().cloned(),

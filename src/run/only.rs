@@ -4,7 +4,11 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use super::{RunContext, failure::Failure, ldap_work::LdapWork};
+use super::{
+    RunContext,
+    failure::{Failure, RunStartError},
+    ldap_work::LdapWork,
+};
 use crate::{
     config::did_you_mean,
     model::{absence::Absences, entry::DirectoryId, fold::fold, user::Current},
@@ -21,7 +25,7 @@ impl<W> RunContext<'_, W> {
     /// Somebody is named whom nobody knows, or several: then it was no run.
     pub(super) fn misnamed(&mut self, why: impl fmt::Display) -> Failure {
         let failure = Failure::refused(why);
-        self.misnamed = Some(failure.why.clone());
+        self.no_run = Some(RunStartError::Misnamed(failure.why.clone()));
         failure
     }
 }

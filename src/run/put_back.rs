@@ -65,6 +65,8 @@ pub struct PutBackOrder {
     pub only: Vec<String>,
     /// Whether nothing is to be written.
     pub dry_run: bool,
+    /// Whether somebody knows how many it deactivates; otherwise it must not be many.
+    pub confirmed: bool,
     /// Who wants it.
     pub by: Approver,
 }
@@ -136,7 +138,7 @@ impl CompiledJob {
                     RunContext::start(self, &**work, trigger, &purpose, history, cancel, progress);
                 context.ordered(order);
                 context.report.redoes = redone;
-                context.begin_unless_named(order)?;
+                context.begin_unless_unsure(order)?;
                 let writer = (!order.dry_run).then_some(&writer);
                 let ended = context.execute_put_back(state, (order, target), writer);
                 let ended = Box::pin(ended).await;
@@ -146,7 +148,7 @@ impl CompiledJob {
                 let (mut context, writer) =
                     RunContext::start(self, work, trigger, &purpose, history, cancel, progress);
                 context.ordered(order);
-                context.begin_unless_named(order)?;
+                context.begin_unless_unsure(order)?;
                 let writer = (!order.dry_run).then_some(&writer);
                 let ended = context.execute_restore_of_all((order, target), writer);
                 let ended = Box::pin(ended).await;
@@ -230,9 +232,10 @@ fn redone(history: &History, target: &Target) -> Option<String> {
 }
 
 impl<W> RunContext<'_, W> {
-    /// Where people are named, it is no run before they are known.
-    fn begin_unless_named(&mut self, order: &PutBackOrder) -> Result<(), StateError> {
-        if order.only.is_empty() {
+    /// It is no run before the people that it names are known, nor while it may turn out to deactivate
+    /// more than whoever wants it knows.
+    fn begin_unless_unsure(&mut self, order: &PutBackOrder) -> Result<(), StateError> {
+        if order.only.is_empty() && (order.confirmed || order.dry_run) {
             self.begin()?;
         }
         Ok(())
@@ -243,8 +246,8 @@ impl<W> RunContext<'_, W> {
         ended: Result<(), Failure>,
         state: &State,
     ) -> Result<Report, RunStartError> {
-        if let Some(why) = self.misnamed.take() {
-            return Err(RunStartError::Misnamed(why));
+        if let Some(error) = self.no_run.take() {
+            return Err(error);
         }
         self.begin()?;
         Ok(self.finish(ended, state))
@@ -306,6 +309,7 @@ impl<W> RunContext<'_, W> {
         &mut self,
         put_back: PutBack<'_>,
         current: &Current,
+        order: &PutBackOrder,
         (guarding, reason, closed): (Guarding<'_>, &Reason, &ClosedKinds),
     ) -> Result<ToWrite, Failure> {
         let unchanged = put_back.unchanged;
@@ -315,9 +319,16 @@ impl<W> RunContext<'_, W> {
             .look_at_administrators(&mut vetted, Approval::None)
             .await?;
         let of = (vetted.allowed(), plan.owned_active);
-        if let Some(warning) = many::warning(&self.prepared.job, of.0, of.1, current) {
-            self.notes.insert(0, warning);
+        if let Some(many) = many::warning(&self.prepared.job, of.0, of.1, current) {
+            if !order.confirmed && !order.dry_run {
+                let error = PutBackError::Unconfirmed { many };
+                let failure = Failure::refused(&error);
+                self.no_run = Some(error.into());
+                return Err(failure);
+            }
+            self.notes.insert(0, many);
         }
+        self.begin()?;
         self.record_plan(&plan, &vetted);
         self.record_left(left);
         self.count(unchanged);
@@ -409,10 +420,11 @@ impl RunContext<'_, LdapWork> {
                 )
             }
         };
-        self.begin()?;
         let reason = Reason::PutBack(reason.into());
         let judged = (guarding, &reason, &closed);
-        let to_write = self.vetted_put_back(put_back, &current, judged).await?;
+        let to_write = self
+            .vetted_put_back(put_back, &current, order, judged)
+            .await?;
         let Some(writer) = writer else {
             self.report.outcome = outcome(&self.report);
             return Ok(());

@@ -152,7 +152,7 @@ fn a_damaged_one_is_named_and_the_others_are_listed() {
         "{}",
         ended.stderr
     );
-    let ended = studio.run(&["restore", &first.run]);
+    let ended = studio.run(&["restore", &first.run, "--yes"]);
     assert_eq!(ended.status, 1);
     assert!(
         ended.stderr.contains("is not a snapshot that can be used"),
@@ -160,7 +160,7 @@ fn a_damaged_one_is_named_and_the_others_are_listed() {
         ended.stderr
     );
     // An undo has the report.
-    let ended = studio.run(&["undo", &first.run]);
+    let ended = studio.run(&["undo", &first.run, "--yes"]);
     assert_eq!(ended.status, 0, "{}", ended.stderr);
     assert!(
         ended

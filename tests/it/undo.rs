@@ -50,7 +50,13 @@ pub fn seen(studio: &Studio) -> BTreeMap<String, Account> {
 
 /// A command that puts something back, by the program, with its report.
 pub fn put_back(studio: &Studio, arguments: &[&str]) -> Report {
-    let ended = studio.run(&[arguments, &["--format", "json"]].concat());
+    // In a small studio, few are most.
+    let yes: &[&str] = if arguments.contains(&"--dry-run") {
+        &[]
+    } else {
+        &["--yes"]
+    };
+    let ended = studio.run(&[arguments, yes, &["--format", "json"]].concat());
     let report = ended.report();
     let status = match report.outcome {
         Outcome::Succeeded => 0,

@@ -132,7 +132,6 @@ impl RunContext<'_, FtrackLdapJob> {
             now: self.clocks().latest(),
         };
         known(&restoring).map_err(|error| self.misnamed(error))?;
-        self.begin()?;
         let api_user = fold(&config.ftrack.api_user).into_owned();
         let is_api_user = |login: &str| fold(login) == api_user;
         let guarded = |user: &User| user.administrator.then_some("it is an administrator");
@@ -153,7 +152,9 @@ impl RunContext<'_, FtrackLdapJob> {
             &Reason::PutBack(reason.into()),
             &ClosedKinds::default(),
         );
-        let to_write = self.vetted_put_back(put_back, &current, judged).await?;
+        let to_write = self
+            .vetted_put_back(put_back, &current, order, judged)
+            .await?;
         self.without_people(&current);
         let Some(writer) = writer else {
             self.report.outcome = outcome(&self.report);

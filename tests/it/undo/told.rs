@@ -106,8 +106,22 @@ fn many_deactivations_are_told_before_they_are_made() {
             .map(|(_, after)| after.contains("[y/N]"));
         assert_eq!(asked, Some(true), "{shown}");
     }
+    // Nobody can be asked, and it is no run.
+    let runs = studio.reports().len();
+    for arguments in [
+        &["undo", &created.run][..],
+        &["restore", &created.run],
+        &[&["undo", &*created.run, "--only"], &ALL[..]].concat(),
+    ] {
+        let ended = studio.run(arguments);
+        assert_eq!((ended.status, ended.stdout.as_str()), (2, ""));
+        let refused = format!("t{}, so nothing was written: say --yes", most.trim_end());
+        assert!(ended.stderr.contains(&refused), "{}", ended.stderr);
+    }
+    assert_eq!(studio.reports().len(), runs);
+    assert_eq!(studio.sync().counts.rejected, 0);
     assert!(ALL.iter().all(|login| studio.user(login).is_active));
-    let report = put_back(&studio, &["restore", &created.run, "--yes"]);
+    let report = put_back(&studio, &["restore", &created.run]);
     assert_eq!(report.counts.deactivated, 6);
     assert!(
         report.warnings[0].starts_with("this deactivates 6 "),
