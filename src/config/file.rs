@@ -87,7 +87,8 @@ table! {
     /// something. The newest one of each job always stays.
     #[schemars(rename = "Snapshots")]
     struct SnapshotsTable => struct Snapshots {
-        /// The maximum number of snapshots of one job.
+        /// The maximum number of snapshots of one job: the newest half, and of those before the first
+        /// of each day.
         keep: Number<1, 1_000_000> => usize = Number(50),
         /// Their maximum age.
         keep_for: Period<HOUR, CENTURY> => Duration = Period::days(90),

@@ -329,7 +329,7 @@ fn prune(
     let mut runs = runs(folder).unwrap_or_default();
     runs.retain(|run| run != newest);
     runs.sort_unstable_by(|a, b| b.cmp(a));
-    let too_many = runs.split_off(runs.len().min(retention.keep.max(1) - 1));
+    let too_many = thinned(&mut runs, retention.keep.max(1) - 1);
     let oldest = taken_about(newest)
         .zip(TimeDelta::from_std(retention.keep_for).ok())
         .and_then(|(now, age)| now.min(taken_at).checked_sub_signed(age));
@@ -342,6 +342,30 @@ fn prune(
         // One that cannot be removed is removed after a later run.
         let _ = folder.remove(&file_of(run));
     }
+}
+
+/// Takes the runs, newest first, that are more than `most`, and returns them: the newest half stays,
+/// and of those before, the first of each day for as long as there is room. So many runs in an hour
+/// leave the snapshots from before that day, which whoever wants to go back needs.
+fn thinned(runs: &mut Vec<String>, most: usize) -> Vec<String> {
+    let older = runs.split_off(runs.len().min(most.div_ceil(2)));
+    let day_of = |run: &str| run.split('-').next().map(str::to_owned);
+    let is_first = |place: usize| {
+        let next = older.get(place + 1);
+        next.is_none_or(|next| day_of(next) != older.get(place).and_then(|run| day_of(run)))
+    };
+    let firsts = (0..older.len()).filter(|place| is_first(*place));
+    let others = (0..older.len()).filter(|place| !is_first(*place));
+    let room = most.saturating_sub(runs.len());
+    let mut kept: Vec<usize> = firsts.chain(others).take(room).collect();
+    kept.sort_unstable();
+    let (stays, goes): (Vec<_>, Vec<_>) = older
+        .iter()
+        .cloned()
+        .enumerate()
+        .partition(|(place, _)| kept.binary_search(place).is_ok());
+    runs.extend(stays.into_iter().map(|(_, run)| run));
+    goes.into_iter().map(|(_, run)| run).collect()
 }
 
 /// The time in the id of a run.

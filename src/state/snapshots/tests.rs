@@ -104,6 +104,34 @@ fn the_newest_stay_and_age_removes_few_at_once() {
 }
 
 #[test]
+fn many_runs_of_a_day_leave_the_first_of_it_and_those_of_the_days_before() {
+    let folder = TempDir::new().unwrap();
+    let snapshots = Snapshots::new(folder.path());
+    let keep = keeping(10, 90);
+    for day in 1..=4 {
+        for hour in [8, 9] {
+            let run = format!("202601{day:02}-{hour:02}0000-0000");
+            save(&snapshots, &snapshot(&run, &[]), &keep).unwrap();
+        }
+    }
+    let of_today: Vec<String> = (0..60)
+        .map(|minute| format!("20260105-10{minute:02}00-0000"))
+        .collect();
+    for run in &of_today {
+        save(&snapshots, &snapshot(run, &[]), &keep).unwrap();
+        assert!(runs_in(&snapshots).len() <= 10);
+    }
+    let mut left: Vec<String> = (1..=4)
+        .map(|day| format!("202601{day:02}-080000-0000"))
+        .collect();
+    left.extend(of_today.iter().take(1).chain(&of_today[54..]).cloned());
+    // For the first of the first day there is no room.
+    left.remove(0);
+    left.reverse();
+    assert_eq!(runs_in(&snapshots), left);
+}
+
+#[test]
 fn a_clock_that_was_set_back_makes_no_snapshot_old() {
     let folder = TempDir::new().unwrap();
     let snapshots = Snapshots::new(folder.path());
