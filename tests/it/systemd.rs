@@ -453,7 +453,7 @@ fn a_broken_configuration_is_said_and_not_tried_for_ever() {
     assert_eq!(machine.property("ActiveState"), "failed");
     assert_eq!(
         machine.journal().matches("code=exited, status=2").count(),
-        5,
+        10,
         "{}",
         machine.journal()
     );
