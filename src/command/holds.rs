@@ -210,8 +210,10 @@ fn table(holds: &[&OpenHold], screen: Screen) -> String {
             "`approve N` writes it, but nothing that is paused: `resume JOB --only KIND` ends a pause"
         }
     };
-    let text =
-        format!("\n`holds show N` shows whom; {approve}; `reject N` has it written never.\n");
+    let text = format!(
+        "\n`holds show N` shows whom; {approve}; `reject N` leaves it as it is, until \
+         its cause has ended.\n"
+    );
     terminal::lines(&table) + &screen.fit(&text)
 }
 
@@ -224,8 +226,8 @@ fn way_out(hold: &OpenHold, state_dir: &Path) -> Result<String, Stop> {
         .and_then(|job| job.kinds.get(&hold.kind));
     if pause.is_some_and(|pause| !pause.is_over(Utc::now())) {
         return Ok(format!(
-            "`approve {number}` writes none of this while {} is paused; `reject {number}` has it \
-             written never.",
+            "`approve {number}` writes none of this while {} is paused; `reject {number}` \
+             leaves it as it is, until its cause has ended (or `unreject`).",
             hold.kind
         ));
     }
@@ -235,8 +237,8 @@ fn way_out(hold: &OpenHold, state_dir: &Path) -> Result<String, Stop> {
         ));
     }
     Ok(format!(
-        "`approve {number}` writes all of this, `reject {number}` none of it, ever; with \
-         `--only WHO` each is for some of them."
+        "`approve {number}` writes all of this, `reject {number}` leaves it as it is until its cause \
+         has ended (or `unreject`); with `--only WHO` each is for some of them."
     ))
 }
 

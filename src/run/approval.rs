@@ -199,6 +199,12 @@ impl CompiledJob {
             Some(pause) => Err(HoldError::Paused {
                 hold,
                 why: pause.of_kind(kind, &self.name, &self.job.timezone),
+                then: if approved.hold.held_by == HeldBy::Paused {
+                    "the first run after that writes it"
+                } else {
+                    // What held it goes on.
+                    "approve it after that"
+                },
             }),
         }
     }

@@ -48,6 +48,7 @@ mod rejected;
 pub mod renamed;
 mod users;
 
+use candidates::Candidate;
 use entry::{Chosen, entry_of, of_stranger};
 use parts::record_parts;
 use renamed::Renamed;
@@ -60,19 +61,37 @@ pub enum ExplainError {
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// Several people have that name.
-    #[error("{who:?} may be {candidates}: name the person by the DN or an id")]
+    #[error("{}", of_several(who, candidates))]
     Ambiguous {
         /// As asked for.
         who: String,
-        /// Their DNs or logins, with `or` between them.
-        candidates: String,
+        /// Who may be meant.
+        candidates: Vec<Candidate>,
     },
+}
+
+/// Who may be meant, and the command that explains each.
+fn of_several(who: &str, candidates: &[Candidate]) -> String {
+    let shown: Vec<&str> = candidates.iter().map(|one| one.shown.as_str()).collect();
+    let commands = candidates.iter().map(|one| {
+        let name = shlex::try_quote(&one.name).unwrap_or_else(|_| one.name.as_str().into());
+        format!("`explain {name}`")
+    });
+    let commands: Vec<String> = commands.collect();
+    format!(
+        "{who:?} may be {}: name the person by the DN or an id, {}",
+        shown.join(" or "),
+        commands.join(" or ")
+    )
 }
 
 /// The same in the making.
 enum Failed {
     Run(Failure),
-    Ambiguous { who: String, candidates: String },
+    Ambiguous {
+        who: String,
+        candidates: Vec<Candidate>,
+    },
 }
 
 impl From<Failure> for Failed {

@@ -176,14 +176,13 @@ pub enum HoldError {
          administrator; make somebody else one first"
     )]
     LastAdministrator { hold: HoldNumber },
-    #[error(
-        "hold {hold} cannot be approved now, and nothing was written: {why}; the first run after that \
-         writes it"
-    )]
+    #[error("hold {hold} cannot be approved now, and nothing was written: {why}; {then}")]
     Paused {
         hold: HoldNumber,
-        /// Which pause holds it, and what ends that.
+        /// Which pause is on, and what ends it.
         why: String,
+        /// What comes after that.
+        then: &'static str,
     },
     #[error("hold {hold} is one of the job {job:?}, which is not configured any more")]
     NoJob { hold: HoldNumber, job: String },

@@ -56,7 +56,7 @@ impl RunContext<'_, LdapWork> {
         let likeliest = all.iter().map(rank).max();
         let may_be = |chosen: &&Chosen| is_linked(chosen) || Some(rank(chosen)) == likeliest;
         // By what identifies them: of several entries of one person, the first by DN.
-        let mut candidates: BTreeMap<String, String> = BTreeMap::new();
+        let mut candidates: BTreeMap<String, Candidate> = BTreeMap::new();
         for chosen in all.iter().filter(may_be) {
             let dn = &chosen.found.entry.dn;
             let key = chosen
@@ -65,7 +65,7 @@ impl RunContext<'_, LdapWork> {
                 .map_or(dn.as_str(), |(_, id)| id.as_str());
             candidates
                 .entry(key.to_owned())
-                .or_insert_with(|| dn.clone());
+                .or_insert_with(|| Candidate::entry(dn));
         }
         for user in named {
             let Some(link) = tie(user, own) else {
@@ -73,20 +73,17 @@ impl RunContext<'_, LdapWork> {
             };
             candidates
                 .entry(link.id.as_str().to_owned())
-                .or_insert_with(|| format!("the user {} ({})", user.username, user.id));
+                .or_insert_with(|| Candidate::user(user));
         }
         if candidates.is_empty() {
             let others = named.iter();
-            let others = others.map(|user| {
-                let shown = format!("the user {} ({})", user.username, user.id);
-                (user.id.to_string(), shown)
-            });
+            let others = others.map(|user| (user.id.to_string(), Candidate::user(user)));
             candidates.extend(others);
         }
         if candidates.len() > 1 {
             return Err(Failed::Ambiguous {
                 who: who.to_owned(),
-                candidates: candidates.into_values().collect::<Vec<_>>().join(" or "),
+                candidates: candidates.into_values().collect(),
             });
         }
         let first = all.iter().find(|chosen| is_linked(chosen));
@@ -183,6 +180,31 @@ impl RunContext<'_, LdapWork> {
             }
         });
         Ok(near.collect())
+    }
+}
+
+/// Somebody who may be meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// What names this one alone: a DN, or a user's id.
+    pub name: String,
+    /// As it is shown.
+    pub shown: String,
+}
+
+impl Candidate {
+    fn entry(dn: &str) -> Self {
+        Self {
+            name: dn.to_owned(),
+            shown: dn.to_owned(),
+        }
+    }
+
+    fn user(user: &User) -> Self {
+        Self {
+            name: user.id.to_string(),
+            shown: format!("the user {} ({})", user.username, user.id),
+        }
     }
 }
 

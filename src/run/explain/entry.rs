@@ -94,6 +94,9 @@ impl RunContext<'_, LdapWork> {
         let is_known = ties().next().is_some();
         let id = who.filter(may_be).filter(|_| !is_known);
         let of_users = ties().map(|link| (link.attribute.clone(), link.id.clone()));
+        // Whom ftrack's id names is found by the link: no entry has that id.
+        let is_of_ftrack = |who: &str| named.iter().any(|user| &*user.id.text() == who);
+        let who = who.filter(|who| !(is_known && is_of_ftrack(who)));
         Names {
             ids: of_users.collect(),
             id: id.and_then(DirectoryId::new),

@@ -122,7 +122,7 @@ fn an_approval_of_what_is_paused_ends_no_pause() {
     assert!(
         shown.contains("writes none of this while deactivate is paused")
             && !shown.contains("writes all of this")
-            && shown.ends_with(&format!("`reject {number}` has it written never.\n")),
+            && shown.contains(&format!("`reject {number}` leaves it as it is, until")),
         "{shown}"
     );
     // The socket tells of it, open or not.
