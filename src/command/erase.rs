@@ -110,7 +110,8 @@ fn words(shown: &str, erased: &Erased, done: &str) -> String {
     }
     lines.push(
         "Elsewhere, and not changed: ftrack, logs, mails that were sent, saved plans, backups; what \
-         people rejected (`holds --rejected`) and holds that are open stay until their cause ends."
+         people rejected (`holds --rejected`) and holds that are open stay until their cause ends. As \
+         long as ftrack has the user, the next run reads it there, and snapshots save it."
             .to_owned(),
     );
     lines.push(String::new());

@@ -372,10 +372,13 @@ fn check_gssapi(notes: &mut Notes, key: &KeyPath, table: &DirectoryTable, has_pa
     }
 }
 
-/// Whether some connection may be encrypted: all but those to sockets of this machine.
+/// Whether some connection may be encrypted: all but those to sockets of this machine; of addresses
+/// that cannot be used it is not known.
 fn has_tls(table: &DirectoryTable) -> bool {
-    let mut urls = table.urls.usable();
-    table.urls.is_empty() || urls.any(|address| !is_socket(address.url()))
+    let mut urls = table.urls.usable().map(|address| is_socket(address.url()));
+    !urls
+        .next()
+        .is_some_and(|first| first && urls.all(|socket| socket))
 }
 
 /// Names the files for TLS, where no connection has any.

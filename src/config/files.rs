@@ -65,6 +65,11 @@ impl Places {
         let credential = credentials.join(path);
         let what = match (credential.try_exists(), self.beside.join(path).try_exists()) {
             (Ok(false), Ok(false)) => "is not there either".to_owned(),
+            (Err(error), _) if self.is_container => format!(
+                "cannot be looked up: {error}: let this container's user, uid {}, into that folder, \
+                 such as by `chmod 711 FOLDER` on the host, or mount each file by itself",
+                rustix::process::geteuid().as_raw()
+            ),
             (Err(error), _) => format!("cannot be looked up: {error}"),
             (Ok(_), _) => return String::new(),
         };

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::status::{JobStatus, RefusedCredentials, Status};
 use crate::{
-    config::other_jobs,
+    config::{Environment, other_jobs},
     model::{
         change_kind::ChangeKind,
         explanation::Explanation,
@@ -202,9 +202,8 @@ pub enum CommandError {
     /// A server refused the credentials that are still configured; another attempt so soon could
     /// lock the account.
     #[error("{server} refused these credentials at {at}; to avoid locking the account, they are \
-        tried again at {next}, or at once after they change (under systemd that takes `sudo systemctl \
-        restart ftrack-ldap-sync`, since the service has a copy of the secret), unless three were \
-        refused within the hour", at = readable_time(*.at, zone), next = readable_time(*.next, zone))]
+        tried again at {next}, or at once after they change ({}), unless three were refused within the \
+        hour", how_they_change(), at = readable_time(*.at, zone), next = readable_time(*.next, zone))]
     Refused {
         server: String,
         /// When it refused them.
@@ -424,4 +423,15 @@ fn reason_words(pause: &Pause) -> String {
     reason
         .map(|reason| format!(" ({reason})"))
         .unwrap_or_default()
+}
+
+/// What lets the daemon see that a secret was changed.
+fn how_they_change() -> &'static str {
+    if Environment::of_process().is_container() {
+        "in a container that takes writing into the file that is there, as `cat > FILE` does, or a \
+         restart of the container: one that takes its place is not seen"
+    } else {
+        "under systemd that takes `sudo systemctl restart ftrack-ldap-sync`, since the service has a \
+         copy of the secret"
+    }
 }

@@ -154,6 +154,43 @@ fn compose_locks_the_container_up() {
     );
 }
 
+/// What compose.yaml says, the page says as options.
+#[test]
+fn the_page_starts_a_container_as_compose_does() {
+    let page = crate::readme::text_of("deploy/README.md");
+    let (_, block) = page.split_once("  docker run -d ").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let compose = documents(COMPOSE).remove(0);
+    let service = &compose["services"]["ftrack-ldap-sync"];
+    let of = |key: &str, option: &str| {
+        let value = service[key].as_str().map(str::to_owned);
+        format!(
+            "{option}={}",
+            value.unwrap_or_else(|| service[key].to_string())
+        )
+    };
+    let mut expected = vec![
+        of("hostname", "--hostname"),
+        of("restart", "--restart"),
+        of("mem_limit", "--memory"),
+        of("pids_limit", "--pids-limit"),
+        of("stop_grace_period", "--stop-timeout")
+            .trim_end_matches('s')
+            .to_owned(),
+        format!("-p {}", service["ports"][0].as_str().unwrap()),
+        format!("--tmpfs={}", service["tmpfs"][0].as_str().unwrap()),
+    ];
+    expected.extend(image::LOCKED_UP.map(str::to_owned));
+    let secrets = service["secrets"].as_array().unwrap();
+    expected.extend(secrets.iter().map(|secret| {
+        let name = secret.as_str().unwrap();
+        format!("-v \"$PWD/deploy/secrets/{name}:/run/secrets/{name}:ro\"")
+    }));
+    for option in expected {
+        assert!(block.contains(&option), "{option} is not in {block}");
+    }
+}
+
 #[test]
 fn the_image_is_made_of_fixed_ones_and_does_not_say_where() {
     let images: Vec<&str> = DOCKERFILE

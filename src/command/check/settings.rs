@@ -3,6 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use chrono::{DateTime, Utc};
+use rustix::process::{getegid, geteuid};
 
 use super::{certificates, finding::About};
 use crate::{
@@ -147,11 +148,18 @@ fn secret_file(about: &mut About, key: &str, file: &Path) {
 fn readable_secret(about: &mut About, key: &str, file: &Path, first: &str) {
     if is_for_everybody(file) {
         let shown = file.display();
-        about.warn(
-            "secret",
-            format!("every user of this machine can read {shown}, of {key}"),
-            format!("{first}take the right away: chmod o= {}", quoted(file)),
-        );
+        let problem = format!("every user of this machine can read {shown}, of {key}");
+        let cure = if in_container() {
+            // This process may have no other right than that.
+            let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+            format!(
+                "{first}on the host, `chown {uid}:{gid} FILE` and then `chmod 600 FILE`, where FILE \
+                 is what is mounted there"
+            )
+        } else {
+            format!("{first}take the right away: chmod o= {}", quoted(file))
+        };
+        about.warn("secret", problem, cure);
     }
 }
 

@@ -21,6 +21,14 @@ pub const PROGRAMS: &[&str] = &["buildah", "podman", "runc"];
 /// The user of the image.
 pub const USER: &str = "65532";
 
+/// How a container is locked up.
+pub const LOCKED_UP: [&str; 4] = [
+    "--read-only",
+    "--cap-drop=all",
+    "--security-opt=no-new-privileges",
+    "--tmpfs=/srv/ftrack-ldap-sync:mode=1777,size=1m",
+];
+
 /// A store that holds the image.
 pub struct Image {
     folder: TempDir,
@@ -173,19 +181,9 @@ impl Image {
     /// and as mounts what is told.
     pub fn command(&self, options: &[&str], arguments: &[&str]) -> Command {
         let mut command = self.tool("podman");
-        command.args([
-            "run",
-            "--rm",
-            "--network=host",
-            "--read-only",
-            "--cap-drop=all",
-            "--no-healthcheck",
-        ]);
-        command.args([
-            "--security-opt=no-new-privileges",
-            "--tmpfs=/srv/ftrack-ldap-sync:mode=1777,size=1m",
-        ]);
         command
+            .args(["run", "--rm", "--network=host", "--no-healthcheck"])
+            .args(LOCKED_UP)
             .args(options)
             .arg("localhost/ftrack-ldap-sync")
             .args(arguments);
