@@ -9,7 +9,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{Cli, Command, ConfigCommand, DaemonArgs, Exit, NotifyCommand, StatusArgs, Stop},
+    cli::{Cli, Command, ConfigCommand, DaemonArgs, Exit, NotifyCommand, Stop},
     config::{Config, Environment, Job, Paths},
     daemon::setup,
     event::Event,
@@ -134,8 +134,14 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
         Command::Config(what) => show_configuration(&file, what),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { out } => pages::man(out.as_deref()),
-        Command::Status(args) if args.check => status(socket(&args.daemon), &args),
-        Command::Status(args) => status(asked(&args.daemon), &args),
+        Command::Status(args) if args.check => {
+            let socket = control::monitoring::Asked::of(socket(&args.daemon));
+            let checked = with_runtime(|_| async { Ok(control::monitoring::check(socket).await) });
+            checked.or_else(|stop| Ok(unknown(&stop)))
+        }
+        Command::Status(args) => {
+            with_runtime(|_| async move { control::status(&asked(&args.daemon)?, &args).await })
+        }
         Command::Trigger(args) => with_runtime(|cancel| async move {
             control::trigger(&asked(&args.daemon)?, &args, &cancel).await
         }),
@@ -184,15 +190,6 @@ fn asked(file: &Path, daemon: &DaemonArgs) -> Result<PathBuf, Stop> {
 fn paths(file: &Path) -> Result<Paths, Stop> {
     crate::config::paths(file, &Environment::of_process())
         .map_err(|findings| control::unreadable(&findings))
-}
-
-/// `status`, for people and programs, or for a monitoring system.
-fn status(socket: Result<PathBuf, Stop>, args: &StatusArgs) -> Result<Exit, Stop> {
-    if !args.check {
-        return with_runtime(|_| async move { control::status(&socket?, args).await });
-    }
-    let checked = with_runtime(|_| async { Ok(control::monitoring::check(socket).await) });
-    checked.or_else(|stop| Ok(unknown(&stop)))
 }
 
 /// `status --check` where it could not ask at all: says why, and that it is not known how the daemon

@@ -124,6 +124,13 @@ impl Environment {
         columns.filter(|columns| *columns > 0)
     }
 
+    /// The control socket that a variable names, whatever the configuration says.
+    #[must_use]
+    pub fn control_socket(&self) -> Option<PathBuf> {
+        let path = self.variables.get("FTRACK_LDAP_SYNC_CONTROL_SOCKET")?;
+        (!path.is_empty()).then(|| path.into())
+    }
+
     /// Whether this process runs in a container, whose engine or image says so.
     #[must_use]
     pub fn is_container(&self) -> bool {

@@ -420,10 +420,17 @@ fn disabled(
     };
     let now = Utc::now();
     let disabled = count(&|account| account.is_disabled(now));
-    about.ok(
-        "disabled",
-        format!("{disabled} of {entries} people may not sign in: {rule}"),
-    );
+    let said = format!("{disabled} of {entries} people may not sign in: {rule}");
+    if disabled == 0 && rule.filter.is_some() {
+        about.warn(
+            "disabled",
+            said,
+            "where somebody's account is disabled now, this filter does not match it: correct the \
+             job's disabled; otherwise try it on an account that you disable",
+        );
+    } else {
+        about.ok("disabled", said);
+    }
     let unclear = count(&|account| matches!(account, Account::Unclear(..)));
     let why = accounts.values().find_map(|account| match account {
         Account::Unclear(why, _) => Some(why),

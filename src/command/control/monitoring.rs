@@ -1,19 +1,22 @@
 //! `status --check`: one line and an exit status as monitoring plugins have them (Nagios, Icinga,
 //! Naemon, Zabbix and others), with performance data behind the bar.
 
+use std::path::PathBuf;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use crate::{
     cli::{Exit, PluginStatus, Stop},
     command::print,
+    config::{Environment, default_control_socket},
     daemon::{
         control::StatusReply,
         heartbeat::HEALTHY,
         status::{JobPhase, JobStatus, RefusedCredentials, Status},
     },
     escape::escape_control,
-    model::readable_time::readable_time,
+    model::{change::Action, readable_time::readable_time},
 };
 
 use super::client::Daemon;
@@ -32,16 +35,50 @@ const LONGEST: usize = 600;
 /// The longest error within it, in characters.
 const LONGEST_ERROR: usize = 200;
 
+/// Which daemon is asked.
+pub(in crate::command) struct Asked {
+    socket: Result<PathBuf, Stop>,
+    /// Why the configuration does not tell.
+    unreadable: Option<String>,
+}
+
+impl Asked {
+    /// The one of the configuration; where that cannot be read, the one that the environment names or
+    /// that is where it usually is: it goes on with the configuration that it has read.
+    pub fn of(socket: Result<PathBuf, Stop>) -> Self {
+        let usual = Environment::of_process().control_socket();
+        let usual = usual.unwrap_or_else(default_control_socket);
+        match socket {
+            Err(stop) if usual.exists() => Self {
+                socket: Ok(usual),
+                unreadable: Some(stop.lines.join("; ")),
+            },
+            socket => Self {
+                socket,
+                unreadable: None,
+            },
+        }
+    }
+}
+
 /// `status --check`: whether something needs a person. It never fails: what it cannot find out is
 /// unknown.
-pub(in crate::command) async fn check(socket: Result<std::path::PathBuf, Stop>) -> Exit {
+pub(in crate::command) async fn check(Asked { socket, unreadable }: Asked) -> Exit {
     let now = Utc::now();
     let daemon = socket.and_then(|socket| Daemon::at(&socket));
     let (status, line) = match daemon {
         Err(stop) => (PluginStatus::Unknown, stop.lines.join("; ")),
         Ok(daemon) => match daemon.status_or_why().await {
             Err((status, stop)) => (status, stop.lines.join("; ")),
-            Ok(reply) => return say(&Findings::of(&reply, now).said(&reply.status, now)),
+            Ok(reply) => {
+                let mut findings = Findings::of(&reply, now);
+                let unreadable = unreadable.iter();
+                findings.warning.extend(unreadable.map(|error| {
+                    let error = limited(error, LONGEST_ERROR);
+                    format!("the configuration on disk cannot be read: {error}")
+                }));
+                return say(&findings.said(&reply.status, now));
+            }
         },
     };
     say(&(status, limited(&line, LONGEST)))
@@ -175,6 +212,13 @@ impl Findings {
         if let Some(server) = &run.replica {
             let server = limited(server, LONGEST_ERROR);
             let text = format!("{name}: {server} was read, not the preferred server");
+            self.warning.push(text);
+        }
+        let waiting = run.planned.get(&Action::Deactivate);
+        if let Some(leavers) = waiting.filter(|_| run.observed) {
+            let text = format!(
+                "{name}: {leavers} to deactivate, and the job only observes (mode = \"observe\")"
+            );
             self.warning.push(text);
         }
         let Left {

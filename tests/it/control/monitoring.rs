@@ -323,6 +323,21 @@ fn a_daemon_that_does_not_answer_is_critical() {
 }
 
 #[test]
+fn a_configuration_that_is_no_toml_is_a_warning_while_the_daemon_runs() {
+    let daemon = Daemon::of(&["artists"]);
+    let config = daemon.folder.path().join("config.toml");
+    std::fs::write(&config, "[ftrack\n").unwrap();
+    let mut command = program(&["--config", config.to_str().unwrap(), "status", "--check"]);
+    command.env("FTRACK_LDAP_SYNC_CONTROL_SOCKET", daemon.socket());
+    let (exit, line) = checked(ended(command.output().unwrap()));
+    assert_eq!(exit, 1, "{line}");
+    assert!(
+        line.starts_with("FTRACK-LDAP-SYNC WARNING: the configuration on disk cannot be read: "),
+        "{line}"
+    );
+}
+
+#[test]
 fn what_cannot_be_found_out_is_unknown() {
     let run = |arguments: &[&str]| checked(ended(program(arguments).output().unwrap()));
     let folder = tempfile::tempdir().unwrap();
