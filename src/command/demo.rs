@@ -308,6 +308,7 @@ mod tests {
             failed: 0,
             unconfirmed: 0,
             unsettled: 0,
+            active_leavers: 0,
         },
         writes: Writes::None,
         active: 40,

@@ -473,6 +473,8 @@ impl Scrape {
             let unconfirmed = run.counts.unconfirmed as f64;
             self.set("unconfirmed_changes", name, unconfirmed)?;
             self.set("unsettled_people", name, run.unsettled as f64)?;
+            let leavers = run.counts.active_leavers as f64;
+            self.set("active_leavers", name, leavers)?;
         }
         if let Some(run) = settled.filter(|run| run.entries > 0 || run.linked.is_some()) {
             // A job of kind `ftrack-ldap` has no directory, and owns no users.

@@ -46,6 +46,7 @@ impl StatusRow {
             .extend(last.and_then(held).filter(|_| waits.is_none()));
         row.notes.extend(last.and_then(not_written));
         row.notes.extend(last.and_then(unsettled));
+        row.notes.extend(last.and_then(active_leavers));
         row.notes.extend(waits);
         row
     }
@@ -205,6 +206,19 @@ fn not_written(last: &RunSummary) -> Option<String> {
     let all = last.failed + last.counts.unconfirmed;
     let noun = if all == 1 { "change" } else { "changes" };
     (all > 0).then(|| format!("{} {noun}: see `runs show {run}`", said.join(", ")))
+}
+
+/// How many leavers have an active user that no run deactivates.
+fn active_leavers(last: &RunSummary) -> Option<String> {
+    let who = match last.counts.active_leavers {
+        0 => return None,
+        1 => "1 leaver has".to_owned(),
+        several => format!("{several} leavers have"),
+    };
+    let run = escape_control(&last.run);
+    Some(format!(
+        "{who} an active user, which no run deactivates: see `runs show {run}`"
+    ))
 }
 
 /// How many people a person must settle, and where they are shown.

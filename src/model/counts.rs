@@ -34,6 +34,11 @@ pub struct Counts {
     /// where most people are skipped because of their values, these as well.
     #[serde(default)]
     pub unsettled: usize,
+    /// Users of the job that stay active although their person left, or may not sign in: a person
+    /// rejected the deactivation or reactivated them, or the job deactivates nobody. Whom a hold or a
+    /// time keeps is not among them.
+    #[serde(default)]
+    pub active_leavers: usize,
 }
 
 impl Counts {
@@ -55,6 +60,7 @@ impl Counts {
             failed: _,
             unconfirmed: _,
             unsettled: _,
+            active_leavers: _,
         } = self;
         created + updated + deactivated + reactivated + adopted + role_changes + group_changes
     }

@@ -335,6 +335,20 @@ impl Reason {
             )
     }
 
+    /// Whether the user of somebody who left, or may not sign in, stays active, and no time ends that.
+    #[must_use]
+    pub fn keeps_leaver(&self) -> bool {
+        matches!(
+            self,
+            Self::UntouchableLeft(_)
+                | Self::Released
+                | Self::ReleasedBefore
+                | Self::ReleasedDisabled
+                | Self::DeactivateOff
+                | Self::DisabledStays(_)
+        )
+    }
+
     /// The words of the reasons without a value.
     fn fixed(&self) -> Option<&'static str> {
         Some(match self {

@@ -531,7 +531,10 @@ impl Counts {
         for change in changes {
             match change.result {
                 ChangeResult::Held => counts.held += 1,
-                ChangeResult::Rejected => counts.rejected += 1,
+                ChangeResult::Rejected => {
+                    counts.rejected += 1;
+                    counts.active_leavers += usize::from(change.action == Action::Deactivate);
+                }
                 ChangeResult::Failed => counts.failed += 1,
                 ChangeResult::Unsettled => counts.unsettled += 1,
                 ChangeResult::Unconfirmed => counts.unconfirmed += 1,

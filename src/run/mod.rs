@@ -228,6 +228,8 @@ struct RunContext<'a, W> {
     given_to: Option<DirectoryId>,
     /// People of the directory without an active user, whom the plan cannot help.
     unsettled: usize,
+    /// Users that the plan leaves active although their person left, or may not sign in.
+    active_leavers: usize,
     /// Which links are the job's, once that is known.
     own: OwnLinks,
     /// What people carry who are due to be deactivated, as far as that was found out.
@@ -554,6 +556,7 @@ impl<'a, W> RunContext<'a, W> {
             asked: purpose.asked().cloned(),
             given_to: None,
             unsettled: 0,
+            active_leavers: 0,
             own: OwnLinks::default(),
             carried: Arc::default(),
             reader,

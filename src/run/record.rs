@@ -121,6 +121,7 @@ impl<W> RunContext<'_, W> {
         let warnings = warnings.map(|why| if is_dry { in_plan(&why) } else { why });
         self.report.warnings.extend(warnings);
         self.unsettled = plan.unsettled.len();
+        self.active_leavers = plan.active_leavers();
         self.count(plan.unchanged());
         let of = self.name();
         Event::RunPlanned {
@@ -168,6 +169,7 @@ impl<W> RunContext<'_, W> {
             unchanged: unchanged + counts.unchanged,
             skipped: self.report.skipped.len(),
             unsettled: self.unsettled + counts.unsettled,
+            active_leavers: self.active_leavers + counts.active_leavers,
             ..counts
         };
     }

@@ -275,6 +275,13 @@ impl Plan<'_> {
         self.decisions.iter().filter(is_unchanged).count()
     }
 
+    /// Users that stay active although their person left, or may not sign in.
+    #[must_use]
+    pub fn active_leavers(&self) -> usize {
+        let reasons = self.decisions.iter().map(|decision| &decision.reason);
+        reasons.filter(|reason| reason.keeps_leaver()).count()
+    }
+
     /// People who have no user, and get none, since they may not sign in.
     #[must_use]
     pub fn disabled_without_user(&self) -> usize {

@@ -173,6 +173,12 @@ pub const FAMILIES: &[Family] = &[
         "People without an active user after the last run that did not fail, for a reason that a \
          person must settle.",
     ),
+    gauge(
+        "active_leavers",
+        JOB,
+        "Users that the last run that did not fail left active although their person left or may not \
+         sign in: a person rejected the deactivation or reactivated them, or the job deactivates nobody.",
+    ),
     gauge("consecutive_failures", JOB, "Failed runs in a row."),
     gauge(
         "backoff_until_timestamp_seconds",

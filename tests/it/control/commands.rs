@@ -92,6 +92,7 @@ fn status_says_what_was_not_written_and_where_it_is_shown() {
     insta::assert_snapshot!(held(&[("held", 1)]), @"artists: 1 held change: see `holds`");
     insta::assert_snapshot!(held(&[("held", 0), ("unconfirmed", 3)]), @"artists: 3 unconfirmed changes: see `runs show 20260101-000000-0000`");
     insta::assert_snapshot!(held(&[("held", 0)]), @"");
+    insta::assert_snapshot!(held(&[("held", 0), ("active_leavers", 2)]), @"artists: 2 leavers have an active user, which no run deactivates: see `runs show 20260101-000000-0000`");
     let replica = noted(&|last| {
         last["counts"]["held"] = 0.into();
         last["directory"]["replica"] = true.into();

@@ -252,6 +252,7 @@ fn every_metric_of_the_contract_is_there_under_its_name() {
         ),
         ("failed_changes{job=\"artists\"}", 0.0),
         ("unsettled_people{job=\"artists\"}", 0.0),
+        ("active_leavers{job=\"artists\"}", 0.0),
         ("consecutive_failures{job=\"artists\"}", 2.0),
         ("suspended{job=\"artists\"}", 1.0),
         ("paused{job=\"artists\"}", 0.0),

@@ -29,7 +29,8 @@ fn who_was_deactivated_by_hand_stays_so() {
     situation.sync_changes_nothing();
     leave(&situation, "ada");
     assert_snapshot!(situation.plan_text(), @"Plan for artists: nothing to do");
-    situation.sync_changes_nothing();
+    let report = situation.sync_changes_nothing();
+    assert_eq!(report.counts.active_leavers, 0);
     come_back(&situation, "ada");
     situation
         .tree()
@@ -64,7 +65,7 @@ fn whom_somebody_reactivated_is_reported_and_left() {
       Warnings:
         the user "ada" is active, although the person left: this program deactivated it, and somebody reactivated it
     "#);
-    situation.sync();
+    assert_eq!(situation.sync().counts.active_leavers, 1);
     assert_snapshot!(situation.users(), @r#"
     ada: active, "Given" "ada" <ada@studio.test>; artists, released
     bob: active, "Given" "bob" <bob@studio.test>; artists, settled
