@@ -175,7 +175,12 @@ impl<'a> RunContext<'a, LdapWork> {
             None if decisions.is_empty() => Err(Failure::refused(
                 "link: nothing is decided about the person, and nothing was written",
             )),
-            None => Ok(Plan { decisions, ..plan }),
+            None => Ok(Plan {
+                decisions,
+                // Others are no matter of this run.
+                unsettled: plan.unsettled.into_iter().filter(|who| who == id).collect(),
+                ..plan
+            }),
             Some(decision) => Err(Failure::refused(format!(
                 "link: the person does not get the user, and nothing was written: {}",
                 decision.reason

@@ -191,6 +191,24 @@ fn no_limit_holds_it_and_nobody_else_is_touched() {
 }
 
 #[test]
+fn others_who_need_a_person_do_not_make_it_partial() {
+    let situation = Situation::synced(&["ada", "bob"]).then(|studio| {
+        for uid in ["ada", "bob"] {
+            studio.tree().remove(&dn(uid)).unwrap();
+            studio.tree().add(person(uid, "Given", uid)).unwrap();
+        }
+    });
+    assert_eq!(situation.sync().counts.unsettled, 2);
+    done(&situation, &["unlink", "ada"]);
+    let report = done(&situation, &["link", &dn("ada"), "ada"]);
+    assert_eq!(
+        (report.outcome, report.counts.unsettled),
+        (Outcome::Succeeded, 0)
+    );
+    assert_eq!(situation.sync().counts.unsettled, 1);
+}
+
+#[test]
 fn an_administrator_keeps_login_and_mail_until_a_person_approves_that() {
     let situation = newcomer().then(|studio| make_administrator(studio, "countess"));
     let (status, report) = by_hand(&situation, &["link", "ada", "countess"]);
