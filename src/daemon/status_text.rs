@@ -46,7 +46,6 @@ impl StatusRow {
             .extend(last.and_then(held).filter(|_| waits.is_none()));
         row.notes.extend(last.and_then(not_written));
         row.notes.extend(last.and_then(unsettled));
-        row.notes.extend(last.and_then(active_leavers));
         row.notes.extend(waits);
         row
     }
@@ -92,6 +91,7 @@ impl StatusRow {
         notes.extend(changes(job, at));
         let last = job.last_run.as_ref();
         notes.extend(last.and_then(replica));
+        notes.extend(last.and_then(active_leavers));
         Self {
             job: escape_control(&job.job).into_owned(),
             phase: job.phase.as_str(),
