@@ -309,9 +309,14 @@ fn lift_lockouts(config: &Config, servers: &Servers) {
 /// Prints a result on standard output, after what was logged before it; a closed pipe is not an
 /// error.
 fn print(text: &str) -> Result<Exit, Stop> {
+    print_by(|out| out.write_all(text.as_bytes()))
+}
+
+/// The same with what is written by parts, which need not be in memory as a whole.
+fn print_by(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<Exit, Stop> {
     log::flush();
     let mut out = anstream::AutoStream::auto(io::stdout().lock());
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match write(&mut out).and_then(|()| out.flush()) {
         Err(error)
             if !matches!(
                 error.kind(),
@@ -331,9 +336,12 @@ fn print_text(text: &str) -> Result<Exit, Stop> {
 
 /// Prints a value as JSON.
 fn print_json(value: &impl serde::Serialize) -> Result<Exit, Stop> {
-    let mut text = serde_json::to_string_pretty(value).map_err(|error| Stop::failed(&error))?;
-    text.push('\n');
-    print(&text)
+    print_by(|out| {
+        let mut out = io::BufWriter::new(out);
+        serde_json::to_writer_pretty(&mut out, value)?;
+        out.write_all(b"\n")?;
+        out.flush()
+    })
 }
 
 /// The named job, or the only one.

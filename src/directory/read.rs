@@ -32,7 +32,7 @@ use super::{
 };
 use crate::model::{
     account::Account,
-    entry::{DirectoryId, Entry, Kept, of_bytes},
+    entry::{DirectoryId, Entry, Kept},
     id::IdAttribute,
     server_kind::{ByKind, ServerKind},
 };
@@ -439,7 +439,7 @@ impl<T: Kept, M: FnMut(ServerKind, &Entry) -> T, P: FnMut(u64)> EntrySink for Co
         for ids in &mut self.ids {
             match ids.attribute.read(entry) {
                 Ok(Some(id)) => {
-                    let id_size = size_of::<(usize, DirectoryId)>() + of_bytes(id.as_str().len());
+                    let id_size = size_of::<(usize, DirectoryId)>() + id.heap_size();
                     budget.take(id_size)?;
                     ids.found.push((place, id));
                 }
@@ -499,7 +499,7 @@ impl Disabled {
             .filter(|attribute| attribute.is_universal())
             .filter_map(|attribute| attribute.of(entry))
         {
-            budget.take(size_of::<DirectoryId>() + of_bytes(id.as_str().len()))?;
+            budget.take(size_of::<DirectoryId>() + id.heap_size())?;
             self.ids.insert(id);
             has_id = true;
         }

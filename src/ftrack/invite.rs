@@ -16,7 +16,7 @@ use super::{
 };
 use crate::model::{
     link::{Link, LinkFound, Signature},
-    sent::{Invitation, Sent},
+    sent::Invitation,
     user::EntityId,
 };
 
@@ -57,13 +57,7 @@ pub async fn invite(writer: &Writer, users: &[EntityId], until: &Until) -> Invit
                 became
             }
         };
-        let link = Link {
-            sent: Sent {
-                invitation: Some(became),
-                ..link.sent
-            },
-            ..link
-        };
+        let link = link.with(|link| link.sent.invitation = Some(became));
         let signer = writer.reader().signer();
         // A link that cannot be serialised could not have been read.
         operations.extend(Operation::update_link(
@@ -103,7 +97,7 @@ async fn noted(
             // What somebody else wrote is not signed.
             let is_own = link.signature != Signature::Invalid;
             if is_own && link.sent.invitation == Some(Invitation::Asked) {
-                links.insert(parent_id, (*link, made_by));
+                links.insert(parent_id, (link, made_by));
             }
         }
     }

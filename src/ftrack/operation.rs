@@ -454,11 +454,8 @@ mod tests {
         ftrack::{query, signer::Signer},
         model::{
             entry::DirectoryId,
-            given::Given,
             id::IdAttribute,
-            link::{Activity, Form, Link, Signature},
-            link_notes::LinkNotes,
-            sent::Sent,
+            link::{Link, LinkContent},
             user::EntityId,
         },
     };
@@ -467,19 +464,13 @@ mod tests {
     fn each_operation_has_the_form_that_the_vendors_client_sends() {
         let user = EntityId::new("u-1").unwrap();
         let configuration = EntityId::new("c-1").unwrap();
-        let link = Link {
-            source: "artists".into(),
-            directory: Some("n-1".into()),
-            id: DirectoryId::new("d-1").unwrap(),
-            attribute: IdAttribute::EntryUuid,
-            activity: Activity::Settled,
-            protected: None,
-            given: Given::default(),
-            notes: LinkNotes::default(),
-            sent: Sent::default(),
-            form: Form::Current,
-            signature: Signature::NotChecked,
-        };
+        let link = Link::new(
+            DirectoryId::new("d-1").unwrap(),
+            LinkContent {
+                directory: Some("n-1".into()),
+                ..LinkContent::of("artists".into(), IdAttribute::EntryUuid)
+            },
+        );
         let signer = Signer::default();
         let values = |value: serde_json::Value| -> Map<String, serde_json::Value> {
             serde_json::from_value(value).unwrap()

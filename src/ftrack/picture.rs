@@ -18,7 +18,6 @@ use super::{
 use crate::model::{
     link::{Link, LinkFound, Signature},
     picture::{ImageForm, PictureDigest, UnfitPicture},
-    sent::Sent,
     user::EntityId,
 };
 
@@ -104,13 +103,7 @@ async fn finish(
         // What somebody else wrote is not signed.
         .filter(|(link, _)| link.signature != Signature::Invalid)
         .ok_or_else(|| "the user's link is another one meanwhile".to_owned())?;
-    let link = Link {
-        sent: Sent {
-            picture: Some(digest.clone()),
-            ..link.sent
-        },
-        ..link
-    };
+    let link = link.with(|link| link.sent.picture = Some(digest.clone()));
     let signer = writer.reader().signer();
     let noted = Operation::update_link(user, &link, made_by.as_deref(), signer)
         .map_err(|error| error.to_string())?;
@@ -147,7 +140,7 @@ async fn link(
     Ok(found.and_then(|LinkRow { link, .. }| {
         let made_by = link.made_by().map(|mark| (**mark).into());
         match reader.signer().verified(user, link) {
-            LinkFound::Link(link) => Some((*link, made_by)),
+            LinkFound::Link(link) => Some((link, made_by)),
             LinkFound::Absent
             | LinkFound::OfAnotherUser
             | LinkFound::Unlinked(_)

@@ -1,10 +1,6 @@
 //! Reads everything in ftrack that a plan needs, and reads some users again after a write.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    iter::Peekable,
-    vec,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -170,7 +166,7 @@ async fn once(
         (holders, held),
         reader.signer(),
     );
-    let users = users.into_iter().map(|row| parts.user(row)).collect();
+    let users = parts.users(users);
     let claims = parts.claims;
     Ok(Ok(Current {
         users,
@@ -252,7 +248,7 @@ pub async fn read_some(
         (holders, held),
         reader.signer(),
     );
-    let users = users.into_iter().map(|row| parts.user(row)).collect();
+    let users = parts.users(users);
     let claims = parts.claims;
     let (custom_attributes, custom_kinds) = attributes
         .into_iter()
@@ -273,8 +269,8 @@ pub async fn read_some(
 
 /// What is known besides the users' own columns; each list is sorted by user, as the users are.
 struct Parts<'a> {
-    links: Peekable<vec::IntoIter<LinkRow>>,
-    values: Vec<Peekable<vec::IntoIter<ValueRow>>>,
+    links: FromTheEnd<LinkRow>,
+    values: Vec<FromTheEnd<ValueRow>>,
     user_types: &'a BTreeMap<String, EntityId>,
     holders: Holders,
     held: Held,
@@ -291,8 +287,8 @@ impl<'a> Parts<'a> {
     ) -> Self {
         let values = values.into_iter();
         Self {
-            links: links.into_iter().peekable(),
-            values: values.map(|rows| rows.into_iter().peekable()).collect(),
+            links: FromTheEnd(links),
+            values: values.map(FromTheEnd).collect(),
             user_types,
             holders,
             held,
@@ -301,11 +297,25 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// All users, made from the last one to the first: what is left of a list can give back its
+    /// memory from there.
+    fn users(&mut self, rows: Vec<UserRow>) -> Vec<User> {
+        let mut rows = FromTheEnd(rows);
+        let mut users = Vec::with_capacity(rows.0.len());
+        while let Some(row) = rows.next() {
+            users.push(self.user(row));
+        }
+        users.reverse();
+        users
+    }
+
     fn user(&mut self, row: UserRow) -> User {
-        let link = match next_of(&mut self.links, &row.id) {
+        let link = match self.links.of(&row.id) {
             Some(found) => {
                 if let Some(person) = found.link.claims() {
-                    self.claims.insert(person.clone(), row.id.clone());
+                    // Of several, the last one.
+                    let claim = self.claims.entry(person.clone());
+                    claim.or_insert_with(|| row.id.clone());
                 }
                 self.signer.verified(&row.id, found.link)
             }
@@ -314,7 +324,7 @@ impl<'a> Parts<'a> {
         let custom_values = self
             .values
             .iter_mut()
-            .map(|values| next_of(values, &row.id).map_or(Value::Null, |found| found.value));
+            .map(|values| values.of(&row.id).map_or(Value::Null, |found| found.value));
         let is_odd = row.is_odd();
         User {
             custom_values: custom_values.collect(),
@@ -338,10 +348,29 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The next row if it is this user's, after those of unknown users.
-fn next_of<R: Row>(rows: &mut Peekable<vec::IntoIter<R>>, user: &EntityId) -> Option<R> {
-    while rows.next_if(|row| row.identity() < user).is_some() {}
-    rows.next_if(|row| row.identity() == user)
+/// A sorted list of rows, which is used up from its end.
+struct FromTheEnd<R>(Vec<R>);
+
+/// So many rows are used before what they took is given back.
+const GIVEN_BACK: usize = 8 << 10;
+
+impl<R: Row> FromTheEnd<R> {
+    fn next(&mut self) -> Option<R> {
+        let row = self.0.pop();
+        if self.0.capacity() - self.0.len() > GIVEN_BACK {
+            self.0.shrink_to_fit();
+        }
+        row
+    }
+
+    /// The next row if it is this user's, before those of unknown users.
+    fn of(&mut self, user: &EntityId) -> Option<R> {
+        while self.0.last().is_some_and(|row| row.identity() > user) {
+            self.next();
+        }
+        let is_of = self.0.last().is_some_and(|row| row.identity() == user);
+        is_of.then(|| self.next())?
+    }
 }
 
 /// The warnings about users who are odd, with their ids.

@@ -489,11 +489,10 @@ fn columns(change: &Change, still: impl Fn(&Field) -> bool) -> Map<String, Value
 /// removed.
 fn create(change: &Change, means: WriteContext<'_>) -> Remaining {
     let link = Step::Link {
-        link: Link {
-            activity: Activity::Activating,
-            sent: unsettled(change, None),
-            ..change.link.clone()
-        },
+        link: change.link.clone().with(|link| {
+            link.activity = Activity::Activating;
+            link.sent = unsettled(change, None);
+        }),
         row: if means.orphans.contains(&change.ftrack_id) {
             Row::Stands
         } else {

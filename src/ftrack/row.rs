@@ -11,7 +11,6 @@ use super::{
     text::{LARGEST_VALUE, beginning_of, small},
 };
 use crate::model::{
-    link::{Link, LinkFound},
     stored_link::{Unplaced, Unverified},
     user::EntityId,
 };
@@ -223,22 +222,7 @@ impl Row for LinkRow {
     }
 
     fn size(&self) -> usize {
-        let link = match &self.link.found {
-            LinkFound::Link(link) | LinkFound::Unlinked(link) => {
-                let since = link.activity.deactivated_since().map_or(0, of_text);
-                size_of::<Link>() + of_text(link.id.as_str()) + since
-            }
-            LinkFound::Absent | LinkFound::OfAnotherUser | LinkFound::Unreadable => 0,
-        };
-        let claim = self
-            .link
-            .claims()
-            .map_or(0, |person| of_text(person.as_str()));
-        size_of::<Self>()
-            + of_ids([&self.parent_id])
-            + of_texts(&self.link.signature)
-            + link
-            + claim
+        size_of::<Self>() + of_ids([&self.parent_id]) + self.link.heap_size()
     }
 
     /// A text, which is parsed as a link while it arrives.

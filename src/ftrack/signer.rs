@@ -11,7 +11,7 @@ use crate::{
     config::Secret,
     model::{
         link::{Form, Link, LinkFound, Signature},
-        stored_link::{Stored, Unverified},
+        stored_link::{SIGNATURE, Stored, Unverified},
         user::EntityId,
     },
 };
@@ -73,12 +73,13 @@ impl Signer {
             found,
             made_by,
             signature,
-            claims: _,
+            ..
         }: Unverified,
     ) -> LinkFound {
-        let verified = |mut link: Box<Link>| {
-            link.signature = self.verify(user, &link, made_by.as_deref(), signature.as_deref());
-            link
+        let verified = |link: Link| {
+            let signature = signature.as_deref().map(<[u8; SIGNATURE]>::as_slice);
+            let state = self.verify(user, &link, made_by.as_deref(), signature);
+            link.signed(state)
         };
         match found {
             LinkFound::Link(link) => LinkFound::Link(verified(link)),
@@ -92,16 +93,16 @@ impl Signer {
         user: &EntityId,
         link: &Link,
         made_by: Option<&str>,
-        signature: Option<&str>,
+        signature: Option<&[u8]>,
     ) -> Signature {
         let Some(key) = &self.0 else {
             return Signature::NotChecked;
         };
         let text = serde_json::to_string(&Stored::of(user, link, made_by));
-        match (text, signature.and_then(unhex)) {
+        match (text, signature) {
             (Ok(text), Some(signature))
                 if link.form == Form::Current
-                    && hmac::verify(key, text.as_bytes(), &signature).is_ok() =>
+                    && hmac::verify(key, text.as_bytes(), signature).is_ok() =>
             {
                 Signature::Valid
             }
@@ -112,12 +113,4 @@ impl Signer {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<char> = text.chars().collect();
-    let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16).ok();
-    (digits.len() == 64)
-        .then(|| digits.chunks(2).map(byte).collect())
-        .flatten()
 }

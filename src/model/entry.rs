@@ -1,6 +1,12 @@
 //! Entries, their values, and the permanent id. No I/O.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    cmp::Ordering,
+    collections::HashMap,
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use smallvec::SmallVec;
 
@@ -153,8 +159,20 @@ impl Entry {
 
 /// Identifies a person permanently: the canonical text of entryUUID, objectGUID, nsUniqueId,
 /// ipaUniqueID or a configured attribute.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DirectoryId(Box<str>);
+///
+/// There are as many as people, and most are as long as a UUID: those take no memory of their own.
+#[derive(Clone)]
+pub struct DirectoryId(Id);
+
+#[derive(Clone)]
+enum Id {
+    /// The text, and its length.
+    Short([u8; SHORT], u8),
+    Long(Box<str>),
+}
+
+/// The bytes of the longest id that takes no memory of its own.
+const SHORT: usize = 38;
 
 impl DirectoryId {
     /// Takes an id in its canonical form; `None` when it is empty, longer than 1024 characters, or
@@ -163,7 +181,18 @@ impl DirectoryId {
     pub fn new(canonical: &str) -> Option<Self> {
         let printable = (1..=LONGEST_ID).contains(&canonical.len())
             && canonical.bytes().all(|byte| byte.is_ascii_graphic());
-        printable.then(|| Self(canonical.into()))
+        if !printable {
+            return None;
+        }
+        let mut text = [0; SHORT];
+        let short = text.get_mut(..canonical.len());
+        Some(Self(match (short, u8::try_from(canonical.len())) {
+            (Some(place), Ok(length)) => {
+                place.copy_from_slice(canonical.as_bytes());
+                Id::Short(text, length)
+            }
+            (_, _) => Id::Long(canonical.into()),
+        }))
     }
 
     /// How it begins: of two ids, the lesser one has the lesser beginning, or the same.
@@ -172,20 +201,103 @@ impl DirectoryId {
         let mut first = [0; 16];
         first
             .iter_mut()
-            .zip(self.0.bytes())
-            .for_each(|(place, byte)| *place = byte);
+            .zip(self.bytes())
+            .for_each(|(place, byte)| *place = *byte);
         u128::from_be_bytes(first)
     }
 
     /// The canonical text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            // It is ASCII.
+            Id::Short(..) => std::str::from_utf8(self.bytes()).unwrap_or_default(),
+            Id::Long(text) => text,
+        }
+    }
+
+    /// The memory that it takes on the heap, in bytes, with the allocator's own share.
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
+        match &self.0 {
+            Id::Short(..) => 0,
+            Id::Long(text) => of_bytes(text.len()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Id::Short(text, length) => text.get(..usize::from(*length)).unwrap_or_default(),
+            Id::Long(text) => text.as_bytes(),
+        }
+    }
+}
+
+impl PartialEq for DirectoryId {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for DirectoryId {}
+
+impl PartialOrd for DirectoryId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for DirectoryId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.bytes().cmp(other.bytes())
+    }
+}
+
+impl Hash for DirectoryId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes().hash(state);
+    }
+}
+
+impl fmt::Debug for DirectoryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DirectoryId({:?})", self.as_str())
     }
 }
 
 impl fmt::Display for DirectoryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ids_as_servers_make_them_take_no_memory_of_their_own() {
+        for id in [
+            "0dd4c83b-aaf2-5307-8500-b980c74b8fed",
+            "0dd4c83b-aaf25307-8500b980-c74b8fed",
+        ] {
+            assert_eq!(DirectoryId::new(id).unwrap().heap_size(), 0);
+        }
+        assert!(size_of::<Option<DirectoryId>>() <= 40);
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_is_its_text(one in "[!-~]{1,48}", other in "[!-~]{30,48}") {
+            let (id, another) = (DirectoryId::new(&one).unwrap(), DirectoryId::new(&other).unwrap());
+            prop_assert_eq!(id.as_str(), &*one);
+            prop_assert_eq!(id.cmp(&another), one.cmp(&other));
+            prop_assert_eq!(id == another, one == other);
+            prop_assert_eq!(id.heap_size() == 0, one.len() <= SHORT);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What links note of the roles and memberships that the program gave.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ impl fmt::Display for GrantId {
 /// The roles and memberships that the program gave a user, or is about to give: sorted, each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Lists", from = "Lists")]
-pub struct Given(Vec<GrantId>);
+pub struct Given(Box<[GrantId]>);
 
 /// The same as it is written: a list for each kind.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -48,13 +48,17 @@ impl Given {
     /// Notes that the program gives this.
     pub fn note(&mut self, grant: &GrantId) {
         if let Err(place) = self.0.binary_search(grant) {
-            self.0.insert(place, grant.clone());
+            let mut all = mem::take(&mut self.0).into_vec();
+            all.insert(place, grant.clone());
+            self.0 = all.into();
         }
     }
 
     /// Forgets that the program gave this.
     pub fn forget(&mut self, grant: &GrantId) {
-        self.0.retain(|known| known != grant);
+        let mut all = mem::take(&mut self.0).into_vec();
+        all.retain(|known| known != grant);
+        self.0 = all.into();
     }
 
     /// Whether the program gave this, or is about to.
@@ -74,6 +78,15 @@ impl Given {
         self.0.len()
     }
 
+    /// The memory that they take, in bytes.
+    pub(super) fn heap_size(&self) -> usize {
+        let ids = self.0.iter().map(|grant| match grant {
+            GrantId::Role(id) | GrantId::Group(id) => id.heap_size(),
+            GrantId::ProjectRole { role, project } => role.heap_size() + project.heap_size(),
+        });
+        size_of_val(&*self.0) + ids.sum::<usize>()
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -86,7 +99,7 @@ impl FromIterator<GrantId> for Given {
         let mut given: Vec<GrantId> = given.into_iter().collect();
         given.sort_unstable();
         given.dedup();
-        Self(given)
+        Self(given.into())
     }
 }
 

@@ -10,13 +10,21 @@
 //! What `unlink` leaves in its place is such a link with the activity `unlinked`, which programs before
 //! that cannot read: they leave the user alone, and give its person no other.
 
-use std::sync::Arc;
+use std::{
+    cell::RefCell,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    entry::DirectoryId, given::Given, id::IdAttribute, link_notes::LinkNotes, sent::Sent,
+    entry::{DirectoryId, of_bytes},
+    given::Given,
+    id::IdAttribute,
+    link_notes::LinkNotes,
+    sent::Sent,
 };
 
 /// The key of the `Metadata` row that contains a user's link.
@@ -28,10 +36,10 @@ pub enum LinkFound {
     /// Nothing: the user has no owner.
     Absent,
     /// A readable link, which names its own user if it names one.
-    Link(Box<Link>),
+    Link(Link),
     /// What a person left in place of a link by `unlink`: the user has no owner, and neither the user
     /// nor the person that it names is touched until a person links them again.
-    Unlinked(Box<Link>),
+    Unlinked(Link),
     /// A link that names another user, so that somebody moved or copied it: it counts as none.
     OfAnotherUser,
     /// Something that is not a link, or a link of a newer version; the user is left alone and
@@ -81,51 +89,171 @@ impl LinkFound {
     }
 }
 
-/// The owner of a user: which source, which entry of which directory, and what the program last did
+/// The owner of a user: which entry of which directory, in which source, and what the program last did
 /// to the user's activity.
+///
+/// There are as many as users, and what most of them say beside the id is the same: they share it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "FlatLink", from = "FlatLink")]
 pub struct Link {
+    /// The id of the person's entry.
+    pub id: DirectoryId,
+    content: Arc<LinkContent>,
+    /// Whether it can be verified.
+    pub signature: Signature,
+}
+
+/// What a link says beside whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkContent {
     /// The source of the job that owns the user.
     pub source: Arc<str>,
     /// The id of the directory: of the naming context's own entry, or as configured. Absent in
     /// links of earlier versions, and where it is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<Arc<str>>,
-    /// The id of the person's entry.
-    #[serde(with = "directory_id")]
-    pub id: DirectoryId,
     /// The attribute that the id comes from.
     pub attribute: IdAttribute,
     /// What the program last did to the user's activity.
-    #[serde(flatten)]
     pub activity: Activity,
     /// Whether the user is protected, whatever its login is now; absent where its login decides.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protected: Option<bool>,
     /// The security roles and memberships that the program gave the user, or is about to give.
-    #[serde(flatten)]
     pub given: Given,
     /// What it says beside who owns the user.
-    #[serde(default, skip_serializing_if = "LinkNotes::is_empty")]
     pub notes: LinkNotes,
     /// What was sent for the user.
-    #[serde(default, skip_serializing_if = "Sent::is_nothing")]
     pub sent: Sent,
     /// Whether it names its user.
-    #[serde(skip)]
     pub form: Form,
-    /// Whether it can be verified.
-    #[serde(skip)]
-    pub signature: Signature,
+}
+
+/// How many contents of links are remembered for the next links, in each thread.
+const REMEMBERED: usize = 8;
+
+thread_local! {
+    /// The last contents, and the place of the one that is forgotten next.
+    static LAST: RefCell<(Vec<Arc<LinkContent>>, usize)> = const { RefCell::new((Vec::new(), 0)) };
+}
+
+impl LinkContent {
+    /// The content of a source's links that say nothing of the directory or the user.
+    #[must_use]
+    pub fn of(source: Arc<str>, attribute: IdAttribute) -> Self {
+        Self {
+            source,
+            directory: None,
+            attribute,
+            activity: Activity::Settled,
+            protected: None,
+            given: Given::default(),
+            notes: LinkNotes::default(),
+            sent: Sent::default(),
+            form: Form::Current,
+        }
+    }
+
+    /// The same, shared with one of the last links that say just that; and whether there was none.
+    fn shared(self) -> (Arc<Self>, bool) {
+        LAST.with_borrow_mut(|(last, next)| {
+            if let Some(same) = last.iter().find(|content| ***content == self) {
+                return (Arc::clone(same), false);
+            }
+            let new = Arc::new(self);
+            match last.get_mut(*next) {
+                Some(place) => *place = Arc::clone(&new),
+                None => last.push(Arc::clone(&new)),
+            }
+            *next = (*next + 1) % REMEMBERED;
+            (new, true)
+        })
+    }
+
+    /// The memory that it takes, in bytes.
+    fn size(&self) -> usize {
+        let since = self.activity.deactivated_since();
+        let attribute = match &self.attribute {
+            IdAttribute::EntryUuid
+            | IdAttribute::ObjectGuid
+            | IdAttribute::NsUniqueId
+            | IdAttribute::IpaUniqueId => None,
+            IdAttribute::Other(name) => Some(name.as_str()),
+        };
+        let texts = [
+            Some(&*self.source),
+            self.directory.as_deref(),
+            since,
+            attribute,
+        ];
+        let texts = texts.into_iter().flatten();
+        of_bytes(size_of::<Self>())
+            + texts.map(|text| of_bytes(text.len())).sum::<usize>()
+            + self.given.heap_size()
+            + self.notes.heap_size()
+            + self.sent.heap_size()
+    }
+}
+
+impl Deref for Link {
+    type Target = LinkContent;
+
+    fn deref(&self) -> &LinkContent {
+        &self.content
+    }
+}
+
+impl DerefMut for Link {
+    fn deref_mut(&mut self) -> &mut LinkContent {
+        Arc::make_mut(&mut self.content)
+    }
 }
 
 impl Link {
+    /// The link to the person with this id, which is not signed.
+    #[must_use]
+    pub fn new(id: DirectoryId, content: LinkContent) -> Self {
+        Self::measured(id, content).0
+    }
+
+    /// The same, and the memory that it takes besides itself and what it shares with an earlier link,
+    /// in bytes.
+    pub(super) fn measured(id: DirectoryId, content: LinkContent) -> (Self, usize) {
+        let (content, is_new) = content.shared();
+        let own = if is_new { content.size() } else { 0 };
+        let size = id.heap_size() + own;
+        let link = Self {
+            id,
+            content,
+            signature: Signature::NotChecked,
+        };
+        (link, size)
+    }
+
+    /// The same link with another content.
+    #[must_use]
+    pub fn with(self, change: impl FnOnce(&mut LinkContent)) -> Self {
+        let mut content = Arc::unwrap_or_clone(self.content);
+        change(&mut content);
+        Self {
+            content: content.shared().0,
+            ..self
+        }
+    }
+
+    /// The same link with a signature in this state.
+    #[must_use]
+    pub fn signed(self, signature: Signature) -> Self {
+        Self { signature, ..self }
+    }
+
     /// Whether two links of one user are the same, whatever else they say of the person.
     #[must_use]
     pub fn is_same_but_for_notes(&self, other: &Self) -> bool {
-        let apart = |link: &Self| Self {
-            notes: LinkNotes::default(),
-            ..link.clone()
+        let apart = |link: &Self| {
+            let mut link = link.clone();
+            if !link.notes.is_empty() {
+                link.notes = LinkNotes::default();
+            }
+            link
         };
         apart(self) == apart(other)
     }
@@ -134,12 +262,74 @@ impl Link {
     /// the person.
     #[must_use]
     pub fn differs_in_activity_alone(&self, other: &Self) -> bool {
-        let apart = |link: &Self| Self {
-            activity: Activity::Settled,
-            notes: LinkNotes::default(),
-            ..link.clone()
+        let mut apart = self.clone();
+        apart.activity = other.activity.clone();
+        apart.is_same_but_for_notes(other)
+    }
+}
+
+/// A link as it is saved.
+#[derive(Serialize, Deserialize)]
+struct FlatLink {
+    source: Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    directory: Option<Arc<str>>,
+    #[serde(with = "directory_id")]
+    id: DirectoryId,
+    attribute: IdAttribute,
+    #[serde(flatten)]
+    activity: Activity,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    protected: Option<bool>,
+    #[serde(flatten)]
+    given: Given,
+    #[serde(default, skip_serializing_if = "LinkNotes::is_empty")]
+    notes: LinkNotes,
+    #[serde(default, skip_serializing_if = "Sent::is_nothing")]
+    sent: Sent,
+}
+
+impl From<Link> for FlatLink {
+    fn from(link: Link) -> Self {
+        let LinkContent {
+            source,
+            directory,
+            attribute,
+            activity,
+            protected,
+            given,
+            notes,
+            sent,
+            form: _,
+        } = Arc::unwrap_or_clone(link.content);
+        Self {
+            source,
+            directory,
+            id: link.id,
+            attribute,
+            activity,
+            protected,
+            given,
+            notes,
+            sent,
+        }
+    }
+}
+
+impl From<FlatLink> for Link {
+    fn from(link: FlatLink) -> Self {
+        let content = LinkContent {
+            source: link.source,
+            directory: link.directory,
+            attribute: link.attribute,
+            activity: link.activity,
+            protected: link.protected,
+            given: link.given,
+            notes: link.notes,
+            sent: link.sent,
+            form: Form::default(),
         };
-        apart(self) == apart(other)
+        Self::new(link.id, content)
     }
 }
 

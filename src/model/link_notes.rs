@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::absence::Absence;
+use super::{absence::Absence, entry::of_bytes};
 
 /// The most rejected edits that a link has room for.
 const MOST: usize = 32;
@@ -41,6 +41,14 @@ impl LinkNotes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// The memory that it takes, in bytes.
+    pub(super) fn heap_size(&self) -> usize {
+        let noted = self.0.as_deref();
+        noted.map_or(0, |noted| {
+            of_bytes(size_of_val(noted)) + size_of_val(&*noted.rejected)
+        })
     }
 
     /// Since when the person has been missing or disabled, and in how many complete reads up to that

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::picture::PictureDigest;
+use crate::model::{entry::of_bytes, picture::PictureDigest};
 
 /// What was sent, as the link notes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,12 @@ impl Sent {
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The memory that it takes, in bytes.
+    pub(super) fn heap_size(&self) -> usize {
+        let picture = self.picture.as_ref();
+        picture.map_or(0, |picture| of_bytes(picture.as_str().len()))
     }
 }
 

@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use crate::model::{
     absence::Absence,
     clocks::Clocks,
-    entry::DirectoryId,
+    entry::{DirectoryId, of_bytes},
     given::{Given, GrantId},
     id::IdAttribute,
-    link::{Activity, Form, Link, LinkFound, Signature},
+    link::{Activity, Form, Link, LinkContent, LinkFound},
     link_notes::{EditDigest, LinkNotes},
     picture::PictureDigest,
     sent::{Invitation, Sent},
@@ -188,8 +188,8 @@ impl<'a> Stored<'a> {
         stored
     }
 
-    /// Parses a user's link; none when it is not a link of a readable version.
-    fn parse(text: &'a str) -> Option<(Self, Link)> {
+    /// Parses a user's link, and measures it; none when it is not a link of a readable version.
+    fn parse(text: &'a str) -> Option<(Self, (Link, usize))> {
         let stored: Self = serde_json::from_str(text).ok()?;
         let form = match (stored.version, &stored.user) {
             (1, _) => Form::Earlier,
@@ -207,13 +207,13 @@ impl<'a> Stored<'a> {
             "unlinked" => Activity::Unlinked,
             _ => return None,
         };
-        let link = Link {
-            source: shared(&LAST_SOURCE, &stored.source),
+        let id = DirectoryId::new(&stored.id)?;
+        let content = LinkContent {
+            source: shared(&LAST_SOURCE, &stored.source).0,
             directory: stored
                 .directory
                 .as_deref()
-                .map(|directory| shared(&LAST_DIRECTORY, directory)),
-            id: DirectoryId::new(&stored.id)?,
+                .map(|directory| shared(&LAST_DIRECTORY, directory).0),
             attribute: stored.attribute.clone().into_owned(),
             activity,
             protected: stored.protected,
@@ -224,9 +224,8 @@ impl<'a> Stored<'a> {
                 picture: stored.picture.as_deref().and_then(PictureDigest::parse),
             },
             form,
-            signature: Signature::NotChecked,
         };
-        Some((stored, link))
+        Some((stored, Link::measured(id, content)))
     }
 
     /// What was given; none where one of the ids is none.
@@ -251,13 +250,15 @@ thread_local! {
     static LAST_RUN: RefCell<Arc<str>> = RefCell::new("".into());
 }
 
-/// A text that most links of a list have in common, stored once as long as it stays the same.
-fn shared(last: &'static LocalKey<RefCell<Arc<str>>>, text: &str) -> Arc<str> {
+/// A text that most links of a list have in common, stored once as long as it stays the same; and
+/// whether it is another one than before.
+fn shared(last: &'static LocalKey<RefCell<Arc<str>>>, text: &str) -> (Arc<str>, bool) {
     last.with_borrow_mut(|last| {
-        if **last != *text {
+        let is_new = **last != *text;
+        if is_new {
             *last = text.into();
         }
-        Arc::clone(last)
+        (Arc::clone(last), is_new)
     })
 }
 
@@ -278,8 +279,30 @@ pub fn as_value(user: &EntityId, link: &Link) -> serde_json::Value {
 pub struct Unverified {
     pub(crate) found: LinkFound,
     pub(crate) made_by: Option<Arc<str>>,
-    pub(crate) signature: Option<Box<str>>,
-    pub(crate) claims: Option<DirectoryId>,
+    /// None where it has none that may be one.
+    pub(crate) signature: Option<Box<[u8; SIGNATURE]>>,
+    /// Of an unreadable link.
+    claims: Option<Box<DirectoryId>>,
+    /// The memory that it takes besides itself and what it shares with earlier links, in bytes.
+    heap_size: u32,
+}
+
+/// The bytes of a signature.
+pub(crate) const SIGNATURE: usize = 32;
+
+/// A signature as links have it, in hexadecimal digits; none of any other text.
+fn signature_of(text: &str) -> Option<Box<[u8; SIGNATURE]>> {
+    let mut bytes = Box::new([0; SIGNATURE]);
+    let digits = text.as_bytes();
+    if digits.len() != 2 * SIGNATURE {
+        return None;
+    }
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let [high, low] = pair else { return None };
+        *byte = u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()?;
+    }
+    Some(bytes)
 }
 
 /// The directory id in a link of an unreadable version.
@@ -301,11 +324,16 @@ impl Unplaced {
     /// Parses a stored text.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let Some((stored, link)) = Stored::parse(text) else {
+        let Some((stored, (link, of_link))) = Stored::parse(text) else {
             let claim = serde_json::from_str::<Claim<'_>>(text).ok();
+            let claims = claim.and_then(|claim| DirectoryId::new(&claim.id));
+            let heap = claims
+                .as_ref()
+                .map_or(0, |id| of_bytes(size_of::<DirectoryId>()) + id.heap_size());
             return Self {
                 link: Unverified {
-                    claims: claim.and_then(|claim| DirectoryId::new(&claim.id)),
+                    claims: claims.map(Box::new),
+                    heap_size: measured(heap),
                     ..Unverified::unreadable()
                 },
                 of: None,
@@ -313,18 +341,25 @@ impl Unplaced {
         };
         let named = || stored.user.as_deref().and_then(EntityId::new);
         let of = (link.form == Form::Current).then(named);
+        let made_by = stored.by.as_deref().map(|by| shared(&LAST_RUN, by));
+        let signature = stored.signature.as_deref().and_then(signature_of);
+        let of_mark = made_by.as_ref().filter(|(_, is_new)| *is_new);
+        let heap = of_link
+            + of_mark.map_or(0, |(mark, _)| of_bytes(mark.len()))
+            + signature.as_ref().map_or(0, |_| of_bytes(SIGNATURE));
         let link = Unverified {
             found: match link.activity {
-                Activity::Unlinked => LinkFound::Unlinked(Box::new(link)),
+                Activity::Unlinked => LinkFound::Unlinked(link),
                 Activity::Settled
                 | Activity::Activating
                 | Activity::Deactivating { .. }
                 | Activity::Deactivated { .. }
-                | Activity::Released => LinkFound::Link(Box::new(link)),
+                | Activity::Released => LinkFound::Link(link),
             },
-            made_by: stored.by.as_deref().map(|by| shared(&LAST_RUN, by)),
-            signature: stored.signature.map(Into::into),
+            made_by: made_by.map(|(mark, _)| mark),
+            signature,
             claims: None,
+            heap_size: measured(heap),
         };
         Self { link, of }
     }
@@ -361,7 +396,14 @@ impl Unverified {
     /// The person named by an unreadable link, if any.
     #[must_use]
     pub fn claims(&self) -> Option<&DirectoryId> {
-        self.claims.as_ref()
+        self.claims.as_deref()
+    }
+
+    /// The memory that it takes besides itself, in bytes; not what it shares with links that were
+    /// parsed before it.
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
+        usize::try_from(self.heap_size).unwrap_or(usize::MAX)
     }
 
     /// The mark of the run that made the link: created the user, or adopted it.
@@ -378,6 +420,11 @@ impl Unverified {
             made_by: None,
             signature: None,
             claims: None,
+            heap_size: 0,
         }
     }
+}
+
+fn measured(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }

@@ -281,12 +281,11 @@ impl<'a> RunContext<'a, LdapWork> {
                 )));
             }
         };
-        let new = Link {
-            activity: Activity::Unlinked,
-            form: Form::Current,
-            signature: self.work.rules.signature,
-            ..(**link).clone()
-        };
+        let new = link.clone().with(|link| {
+            link.activity = Activity::Unlinked;
+            link.form = Form::Current;
+        });
+        let new = new.signed(self.work.rules.signature);
         let change = Change::new(parts(user, link, new, ByHand::Unlinked));
         let kept = keeps(user, link, current);
         let inactive = (!user.is_active).then(|| {

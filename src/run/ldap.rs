@@ -460,7 +460,9 @@ impl<W> RunContext<'_, W> {
     ) -> Result<(), Failure> {
         let began = Instant::now();
         let places = self.insert_notes(vetted, notes);
-        let vetted = &vetted.with(notes);
+        // Of most runs there are none, and the changes may be many.
+        let with_notes = (!notes.changes().is_empty()).then(|| vetted.with(notes));
+        let vetted = with_notes.as_ref().unwrap_or(vetted);
         let changes = vetted.allowed().len();
         let mut stopped = None;
         let mut journal_failed = None;

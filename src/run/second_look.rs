@@ -68,7 +68,8 @@ struct StillThere {
 }
 
 /// Adds the person of a link.
-pub(super) fn add_person(missing: &mut MissingByTable, Link { attribute, id, .. }: &Link) {
+pub(super) fn add_person(missing: &mut MissingByTable, link: &Link) {
+    let (attribute, id) = (&link.attribute, &link.id);
     let of_attribute = missing.entry(attribute.name().to_owned());
     let (_, ids) = of_attribute.or_insert_with(|| (attribute.clone(), Vec::new()));
     ids.push(id.clone());

@@ -4,7 +4,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::{File, Permissions},
-    io::{self, Read, Write},
+    io::{self, BufWriter, Read, Write},
     os::{
         fd::OwnedFd,
         unix::{ffi::OsStringExt, fs::PermissionsExt},
@@ -29,6 +29,9 @@ use crate::state::{
 
 /// The maximum number of links in the path of a directory.
 const LINKS: usize = 40;
+
+/// The bytes that are written to a file at once.
+const BUFFER: usize = 64 << 10;
 
 /// The mode of new files: their owner may read and write them.
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -230,6 +233,18 @@ impl Folder {
         name: impl AsRef<OsStr>,
         content: &[u8],
     ) -> Result<(), StateError> {
+        self.replace_by(name, |file| file.write_all(content))
+    }
+
+    /// The same with what is written by parts, which need not be in memory as a whole.
+    ///
+    /// # Errors
+    /// As for `replace`, and those of the parts.
+    pub(crate) fn replace_by(
+        &self,
+        name: impl AsRef<OsStr>,
+        write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+    ) -> Result<(), StateError> {
         let _rights = self.rights()?;
         let name = name.as_ref();
         let wrong = self.wrong("write", name);
@@ -237,9 +252,10 @@ impl Folder {
         let new = format!(".new-{}", Uuid::new_v4().simple());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | CAREFULLY;
         let file = openat(&self.fd, &new, flags, FILE_MODE);
-        let mut file = File::from(file.map_err(|error| wrong(error.into()))?);
-        let replaced = file
-            .write_all(content)
+        let file = File::from(file.map_err(|error| wrong(error.into()))?);
+        let mut parts = BufWriter::with_capacity(BUFFER, &file);
+        let replaced = write(&mut parts)
+            .and_then(|()| parts.flush())
             .and_then(|()| file.sync_all())
             .and_then(|()| Ok(renameat(&self.fd, &new, &self.fd, name)?));
         if let Err(error) = replaced {

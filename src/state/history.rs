@@ -1,6 +1,9 @@
 //! The saved reports: written, listed, found, and removed.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
@@ -85,10 +88,10 @@ impl History {
             .make_sub(&report.job)?;
         let name = file_of(&report.run);
         let path = folder.path().join(&name);
-        let mut content = serde_json::to_vec(report)
-            .map_err(|error| StateError::new("write", &path, error.into()))?;
-        content.push(b'\n');
-        folder.replace(&name, &content)?;
+        folder.replace_by(&name, |file| {
+            serde_json::to_writer(&mut *file, report)?;
+            file.write_all(b"\n")
+        })?;
         Ok(path)
     }
 

@@ -127,10 +127,10 @@ impl Journal {
             deactivated_at,
             began_at,
         };
-        let mut content = serde_json::to_vec(&begun)
-            .map_err(|error| StateError::new("write", &path, error.into()))?;
-        content.push(b'\n');
-        folder.replace(&name, &content)?;
+        folder.replace_by(&name, |file| {
+            serde_json::to_writer(&mut *file, &begun)?;
+            file.write_all(b"\n")
+        })?;
         let file = folder.append(&name)?;
         Ok(Self { file, path })
     }

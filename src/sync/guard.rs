@@ -504,6 +504,7 @@ fn settle<'a>(judged: impl Iterator<Item = (&'a Change, Verdict)>) -> Vetted {
         }
     }
     hold_dependents(&mut vetted);
+    vetted.allowed.shrink_to_fit();
     vetted
 }
 

@@ -166,10 +166,8 @@ mod tests {
             change::ChangeParts,
             entry::DirectoryId,
             id::IdAttribute,
-            link::{Activity, Form, Link, Signature},
-            link_notes::LinkNotes,
+            link::{Link, LinkContent},
             reason::Reason,
-            sent::Sent,
             user::EntityId,
         },
         sync::difference::{set, text},
@@ -186,19 +184,10 @@ mod tests {
             edits: vec![set(Attribute::Email, text(old), text(new))],
             reason: Reason::OtherValues,
             before: None,
-            link: Link {
-                source: "artists".into(),
-                directory: None,
-                id: directory_id,
-                attribute: IdAttribute::EntryUuid,
-                activity: Activity::Settled,
-                protected: None,
-                given: crate::model::given::Given::default(),
-                notes: LinkNotes::default(),
-                sent: Sent::default(),
-                form: Form::Current,
-                signature: Signature::NotChecked,
-            },
+            link: Link::new(
+                directory_id,
+                LinkContent::of("artists".into(), IdAttribute::EntryUuid),
+            ),
         })
     }
 

@@ -28,7 +28,7 @@ use crate::model::{
     own_links::OwnLinks,
     reason::{Cause, Reason},
     rejected::Rejected,
-    sent::{Invitation, Sent},
+    sent::Invitation,
     shown_edit::ShownEdit,
     user::{Current, EntityId, User, UserKind},
 };
@@ -554,14 +554,10 @@ pub fn given_back(then: Link) -> Link {
         Invitation::Asked => Invitation::Unknown,
         Invitation::Due | Invitation::Sent | Invitation::Refused | Invitation::Unknown => sent,
     });
-    Link {
-        notes: then.notes.with_missing(None),
-        sent: Sent {
-            invitation,
-            ..then.sent.clone()
-        },
-        ..then
-    }
+    then.with(|link| {
+        link.notes = link.notes.with_missing(None);
+        link.sent.invitation = invitation;
+    })
 }
 
 /// What the link says of a user that is inactive again: as it was then; but a deactivation by the

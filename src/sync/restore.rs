@@ -19,10 +19,8 @@ use crate::model::{
     edit::{Edit, Field, Values},
     entry::DirectoryId,
     fold::fold,
-    given::Given,
     id::IdAttribute,
-    link::{Activity, Form, Link, LinkFound, Signature},
-    link_notes::LinkNotes,
+    link::{Activity, Link, LinkContent, LinkFound},
     reason::Cause,
     rejected::Rejected,
     report::Report,
@@ -238,7 +236,7 @@ fn owner(
             if then.id != now.id {
                 return left(ANOTHERS);
             }
-            Ok((Some((**now).clone()), (**now).clone(), None))
+            Ok((Some(now.clone()), now.clone(), None))
         }
         (LinkThen::Link(then), LinkFound::Link(now)) if is_own(now) => {
             // Another job had it.
@@ -246,12 +244,11 @@ fn owner(
             row.map_or_else(
                 || left(ANOTHERS),
                 |row| {
-                    let link = Link {
-                        notes: now.notes.clone(),
-                        sent: now.sent.clone(),
-                        ..(**then).clone()
-                    };
-                    Ok((Some((**now).clone()), link, Some(row)))
+                    let link = (**then).clone().with(|link| {
+                        link.notes = now.notes.clone();
+                        link.sent = now.sent.clone();
+                    });
+                    Ok((Some(now.clone()), link, Some(row)))
                 },
             )
         }
@@ -265,11 +262,9 @@ fn owner(
                     "its link is gone, and its person has the user {other:?} by now"
                 ))),
                 None => {
-                    let link = Link {
-                        // What was due then may have been sent since.
-                        sent: sent_since(&then.sent),
-                        ..given_back((**then).clone())
-                    };
+                    // What was due then may have been sent since.
+                    let sent = sent_since(&then.sent);
+                    let link = given_back((**then).clone()).with(|link| link.sent = sent);
                     Ok((None, link, Some(LinkRow::Kept)))
                 }
             }
@@ -277,11 +272,9 @@ fn owner(
         (LinkThen::Link(then), LinkFound::Unreadable) if is_own(then) => {
             left("the user's link cannot be read")
         }
-        (LinkThen::None, LinkFound::Link(now)) if is_own(now) => Ok((
-            Some((**now).clone()),
-            (**now).clone(),
-            Some(LinkRow::Deleted),
-        )),
+        (LinkThen::None, LinkFound::Link(now)) if is_own(now) => {
+            Ok((Some(now.clone()), now.clone(), Some(LinkRow::Deleted)))
+        }
         (LinkThen::Link(link), LinkFound::Unlinked(_)) if is_own(link) => left(UNLINKED),
         (_, LinkFound::Unlinked(now)) if is_own(now) => left(UNLINKED),
         (LinkThen::Unlinked, LinkFound::Link(now)) if is_own(now) => {
@@ -499,10 +492,9 @@ fn newcomers<'a>(
             id: link.id.clone(),
             edits: vec![edit],
             before: Some(link.clone()),
-            link: Link {
-                activity: Activity::Deactivated { since },
-                ..link.clone()
-            },
+            link: link
+                .clone()
+                .with(|link| link.activity = Activity::Deactivated { since }),
             row: LinkRow::Kept,
             again: vec![activated_again(&link.id)],
         });
@@ -558,20 +550,8 @@ pub fn restore_of_all<'a>(restoring: Restoring<'a, '_>, guarding: Guarding<'_>) 
 fn of_nobody(user: &User) -> Option<Goal<'_>> {
     let before = user.link.link().cloned();
     let id = DirectoryId::new(&user.id.text())?;
-    let none = Link {
-        source: "".into(),
-        directory: None,
-        id,
-        attribute: IdAttribute::EntryUuid,
-        activity: Activity::Settled,
-        protected: None,
-        given: Given::default(),
-        notes: LinkNotes::default(),
-        sent: Sent::default(),
-        form: Form::Current,
-        signature: Signature::NotChecked,
-    };
-    let link = before.clone().unwrap_or(none);
+    let none = LinkContent::of("".into(), IdAttribute::EntryUuid);
+    let link = before.clone().unwrap_or_else(|| Link::new(id, none));
     Some(Goal {
         user,
         dn: None,

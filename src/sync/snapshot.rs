@@ -77,7 +77,7 @@ pub fn link_then(found: &LinkFound) -> LinkThen {
     match found {
         LinkFound::Absent => LinkThen::None,
         LinkFound::Link(link) => match link.signature {
-            Signature::NotChecked | Signature::Valid => LinkThen::Link(link.clone()),
+            Signature::NotChecked | Signature::Valid => LinkThen::Link(Box::new(link.clone())),
             Signature::Invalid => LinkThen::Unusable,
         },
         LinkFound::Unlinked(_) => LinkThen::Unlinked,

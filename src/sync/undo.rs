@@ -128,7 +128,7 @@ impl<'a> OneUser<'a, '_> {
                 if !self.is_of_change(link) {
                     return put_back.leave(&self.user.username, ANOTHERS);
                 }
-                Some(&**link)
+                Some(link)
             }
             LinkFound::Link(link) | LinkFound::Unlinked(link)
                 if self.guarding.own.is_elsewhere(link) =>
@@ -390,10 +390,8 @@ impl<'a> OneUser<'a, '_> {
                 goal.edits.push(Edit::Link);
                 // Reports do not have what was rejected.
                 let notes = self.link_before().map(|before| before.notes.clone());
-                goal.link = given_back(Link {
-                    notes: notes.unwrap_or_default(),
-                    ..then
-                });
+                let noted = then.with(|link| link.notes = notes.unwrap_or_default());
+                goal.link = given_back(noted);
             }
             (None, Some(_)) if old.is_null() => {
                 put(LinkRow::Deleted);
@@ -429,12 +427,11 @@ impl<'a> OneUser<'a, '_> {
                     mem::take(&mut goal.link.notes),
                     mem::take(&mut goal.link.sent),
                 );
-                goal.link = Link {
-                    activity,
-                    notes,
-                    sent,
-                    ..then
-                };
+                goal.link = then.with(|link| {
+                    link.activity = activity;
+                    link.notes = notes;
+                    link.sent = sent;
+                });
             }
             // What a link says beside whose the user is stays as complete as it is.
             (_, _) => {}

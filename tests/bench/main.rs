@@ -39,8 +39,7 @@ use ftrack_ldap_sync::{
     model::{
         entry::DirectoryId,
         id::IdAttribute,
-        link::{Activity, Form, LINK_KEY, Link, Signature},
-        link_notes::LinkNotes,
+        link::{LINK_KEY, Link, LinkContent},
     },
     sync::matching::created_id,
 };
@@ -160,19 +159,13 @@ fn serve_until_the_end(prepare: impl FnOnce(&Studio)) {
 fn account(person: &cast::Person) -> Account {
     let person_id = DirectoryId::new(&id(&person.entry.dn)).expect("an id");
     let user = created_id(SOURCE, &IdAttribute::EntryUuid, &person_id);
-    let link = Link {
-        source: SOURCE.into(),
-        directory: Some(id(cast::SUFFIX).into()),
-        id: person_id,
-        attribute: IdAttribute::EntryUuid,
-        activity: Activity::Settled,
-        protected: None,
-        given: ftrack_ldap_sync::model::given::Given::default(),
-        notes: LinkNotes::default(),
-        sent: ftrack_ldap_sync::model::sent::Sent::default(),
-        form: Form::Current,
-        signature: Signature::NotChecked,
-    };
+    let link = Link::new(
+        person_id,
+        LinkContent {
+            directory: Some(id(cast::SUFFIX).into()),
+            ..LinkContent::of(SOURCE.into(), IdAttribute::EntryUuid)
+        },
+    );
     let stored = Signer::default().write(&user, &link, None).expect("JSON");
     let cast::Expected {
         username,

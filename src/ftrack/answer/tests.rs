@@ -6,7 +6,7 @@ use super::{After, AnyAnswer, Expected, Page, ResponseItem, at_once};
 use crate::{
     config::Secret,
     ftrack::{
-        budget::Budget,
+        budget::{Budget, OF_A_READING},
         error::FtrackErrorKind,
         key::Keys,
         row::{IdRow, LinkRow, Row, UserRow, ValueRow},
@@ -322,4 +322,53 @@ proptest! {
         let _ = read::<Page<UserRow>>(200, &body, 1, &key());
         let _ = read::<Page<LinkRow>>(200, &body, 1, &key());
     }
+}
+
+/// The memory that the rows of so many usual users and of their links take, in bytes.
+fn of_usual_users(users: u32, by: impl Fn(u32) -> u32) -> usize {
+    let id = |kind: u32, user: u32| format!("{user:08x}-{kind:04x}-5000-8000-00000000000a");
+    let row_of = |user: u32| {
+        format!(
+            r#"{{"id":"{}","username":"firstname.name{user}","first_name":"Firstname","last_name":"Name {user}",
+            "email":"firstname.name{user}@studio.test","is_active":true,"user_type_id":"{}"}}"#,
+            id(1, user),
+            id(2, 0),
+        )
+    };
+    let link_of = |user: u32| {
+        let link = format!(
+            r#"{{"version":2,"user":"{}","source":"artists","directory":"{}","id":"{}","attribute":"entryUUID",
+            "activity":"settled","by":"mark-{}"}}"#,
+            id(1, user),
+            id(3, 0),
+            id(4, user),
+            by(user),
+        );
+        let link = serde_json::Value::from(link);
+        format!(r#"{{"parent_id":"{}","value":{link}}}"#, id(1, user))
+    };
+    let of_user = |user: u32| {
+        let (row, link) = (row_of(user), link_of(user));
+        let row = UserRow::usual(&mut serde_json::Deserializer::from_str(&row)).unwrap();
+        let link = LinkRow::usual(&mut serde_json::Deserializer::from_str(&link)).unwrap();
+        assert!(link.link.found.link().is_some());
+        row.size() + link.size()
+    };
+    (0..users).map(of_user).sum()
+}
+
+#[test]
+fn three_hundred_thousand_usual_users_with_their_links_fit_into_a_reading() {
+    let of_hundredth = of_usual_users(3000, |_| 0);
+    assert!(
+        of_hundredth * 100 < OF_A_READING,
+        "{} bytes a user",
+        of_hundredth / 3000
+    );
+}
+
+#[test]
+fn what_links_do_not_share_is_counted_for_each() {
+    let marks = of_usual_users(100, |user| user) - of_usual_users(100, |_| 1000);
+    assert!(marks >= 99 * "mark-10".len(), "{marks} bytes");
 }

@@ -30,11 +30,12 @@ pub(super) fn links(
         return (None, None);
     }
     let (given_before, given_after) = given_of_links(change, seen, found, differing);
-    let with = |activity: Activity| Link {
-        activity,
-        given: given_before.clone(),
-        sent: unsettled(change, found),
-        ..change.link.clone()
+    let with = |activity: Activity| {
+        change.link.clone().with(|link| {
+            link.activity = activity;
+            link.given = given_before.clone();
+            link.sent = unsettled(change, found);
+        })
     };
     let activity_differs = differing.iter().any(|(field, _)| *field == Field::IsActive);
     match change.activity() {
@@ -67,20 +68,14 @@ pub(super) fn links(
         _ if found.is_none() => {
             let sent = change.link.sent.clone();
             let link = with(change.link.activity.clone());
-            (Some(Link { sent, ..link }), None)
+            (Some(link.with(|link| link.sent = sent)), None)
         }
         _ if change.is_note() => (None, found.and_then(|found| noted(change, found))),
         _ => {
-            let after = Link {
-                given: given_after,
-                ..change.link.clone()
-            };
+            let after = change.link.clone().with(|link| link.given = given_after);
             let before = found
                 .filter(|link| link.given != given_before)
-                .map(|link| Link {
-                    given: given_before.clone(),
-                    ..link.clone()
-                });
+                .map(|link| link.clone().with(|link| link.given = given_before.clone()));
             let stands = before.as_ref().or(found);
             let done =
                 stands == Some(&after) || (!seen.is_active && change.action == Action::Create);
@@ -91,10 +86,8 @@ pub(super) fn links(
 
 /// The link as it is now, with what a change is to note in it; none where it says so already.
 pub(super) fn noted(change: &Change, found: &Link) -> Option<Link> {
-    let noted = Link {
-        notes: change.link.notes.clone(),
-        ..found.clone()
-    };
+    let notes = change.link.notes.clone();
+    let noted = found.clone().with(|link| link.notes = notes);
     (noted != *found).then_some(noted)
 }
 
@@ -111,9 +104,6 @@ pub(super) fn unsettled(change: &Change, found: Option<&Link>) -> Sent {
 }
 
 pub(super) fn is_same_but_for_given(one: &Link, other: &Link) -> bool {
-    let without = |link: &Link| Link {
-        given: Given::default(),
-        ..link.clone()
-    };
+    let without = |link: &Link| link.clone().with(|link| link.given = Given::default());
     without(one) == without(other)
 }

@@ -10,28 +10,21 @@ use crate::model::{
     entry::DirectoryId,
     grant::{Grant, HeldGrants, HeldRole, Role},
     id::IdAttribute,
-    link::{Form, Signature},
-    link_notes::LinkNotes,
+    link::LinkContent,
     reason::Reason,
-    sent::Sent,
 };
 
 const RUN: &str = "this-run";
 
 fn link(activity: Activity) -> Link {
-    Link {
-        source: "artists".into(),
-        directory: Some("d-1".into()),
-        id: DirectoryId::new("p-1").unwrap(),
-        attribute: IdAttribute::EntryUuid,
-        activity,
-        protected: None,
-        given: crate::model::given::Given::default(),
-        notes: LinkNotes::default(),
-        sent: Sent::default(),
-        form: Form::Current,
-        signature: Signature::NotChecked,
-    }
+    Link::new(
+        DirectoryId::new("p-1").unwrap(),
+        LinkContent {
+            directory: Some("d-1".into()),
+            activity,
+            ..LinkContent::of("artists".into(), IdAttribute::EntryUuid)
+        },
+    )
 }
 
 fn change(action: Action, edit: Edit, activity: Activity) -> Change {
@@ -68,7 +61,7 @@ fn user(is_active: bool, link_of: Option<(Activity, Option<&str>)>) -> UserState
         is_active,
         user_type: None,
         link: activity.map_or(LinkFound::Absent, |activity| {
-            LinkFound::Link(Box::new(link(activity)))
+            LinkFound::Link(link(activity))
         }),
         link_made_by: made_by.flatten().map(Into::into),
         custom_values: Box::default(),
@@ -300,7 +293,7 @@ fn a_role_that_was_read_as_gone_and_is_there_stays_noted() {
         ..change(Action::Update, Edit::Link, Activity::Settled)
     };
     let seen = |roles: Vec<HeldRole>| UserState {
-        link: LinkFound::Link(Box::new(given.clone())),
+        link: LinkFound::Link(given.clone()),
         grants: HeldGrants {
             roles: roles.into(),
             groups: [].into(),

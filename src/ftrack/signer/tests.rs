@@ -5,8 +5,7 @@ use crate::model::{
     entry::DirectoryId,
     given::{Given, GrantId},
     id::IdAttribute,
-    link::Activity,
-    link_notes::LinkNotes,
+    link::{Activity, LinkContent},
 };
 
 const USER: &str = "11111111-2222-5333-8444-555555555555";
@@ -17,19 +16,14 @@ fn user() -> EntityId {
 }
 
 fn link(activity: Activity) -> Link {
-    Link {
-        source: "artists".into(),
-        directory: Some("d-1".into()),
-        id: DirectoryId::new("p-1").unwrap(),
-        attribute: IdAttribute::EntryUuid,
-        activity,
-        protected: None,
-        given: crate::model::given::Given::default(),
-        notes: LinkNotes::default(),
-        sent: crate::model::sent::Sent::default(),
-        form: Form::Current,
-        signature: Signature::NotChecked,
-    }
+    Link::new(
+        DirectoryId::new("p-1").unwrap(),
+        LinkContent {
+            directory: Some("d-1".into()),
+            activity,
+            ..LinkContent::of("artists".into(), IdAttribute::EntryUuid)
+        },
+    )
 }
 
 fn signer(key: &str) -> Signer {
@@ -59,14 +53,11 @@ fn a_link_is_read_as_it_was_written() {
             (activity, signer(KEY)),
         ]
     }) {
-        let written = Link {
-            signature: signer.signature(),
-            ..link(activity)
-        };
+        let written = link(activity).signed(signer.signature());
         let text = signer.write(&user(), &written, Some("a1")).unwrap();
         assert_eq!(
             read(&signer, &user(), &text),
-            LinkFound::Link(Box::new(written)),
+            LinkFound::Link(written),
             "{text}"
         );
     }

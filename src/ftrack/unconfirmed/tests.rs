@@ -9,27 +9,20 @@ use crate::model::{
     edit::Edit,
     entry::DirectoryId,
     id::IdAttribute,
-    link::{Form, LinkFound, Signature},
-    link_notes::LinkNotes,
+    link::{LinkContent, LinkFound},
     reason::Reason,
-    sent::Sent,
     snapshot::{FORMAT, LinkThen, SnapshotExtent, SnapshotHead, SnapshotUser},
 };
 
 fn link(activity: Activity) -> Link {
-    Link {
-        source: "artists".into(),
-        directory: Some("d-1".into()),
-        id: DirectoryId::new("p-1").unwrap(),
-        attribute: IdAttribute::EntryUuid,
-        activity,
-        protected: None,
-        given: crate::model::given::Given::default(),
-        notes: LinkNotes::default(),
-        sent: Sent::default(),
-        form: Form::Current,
-        signature: Signature::NotChecked,
-    }
+    Link::new(
+        DirectoryId::new("p-1").unwrap(),
+        LinkContent {
+            directory: Some("d-1".into()),
+            activity,
+            ..LinkContent::of("artists".into(), IdAttribute::EntryUuid)
+        },
+    )
 }
 
 /// What ftrack had of the user before a run: inactive since then.
@@ -82,7 +75,7 @@ fn reactivation(since: &str, before: Option<&str>) -> ChangeResult {
         email: None,
         is_active: true,
         user_type: None,
-        link: LinkFound::Link(Box::new(link(Activity::Deactivated { since }))),
+        link: LinkFound::Link(link(Activity::Deactivated { since })),
         link_made_by: None,
         custom_values: Box::default(),
         grants: crate::model::grant::HeldGrants::default(),

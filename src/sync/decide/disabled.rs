@@ -160,10 +160,7 @@ impl<'a> Decider<'a, '_> {
                 self.settle(who, Some(user), Outcome::Unchanged, reason);
             }
             Next::Note(activity, reason) => {
-                let new = Link {
-                    activity,
-                    ..settled
-                };
+                let new = settled.with(|link| link.activity = activity);
                 self.change(
                     who,
                     Action::Update,
@@ -177,10 +174,8 @@ impl<'a> Decider<'a, '_> {
             }
             Next::Stays(reason) => self.leave_alone(who, Some(user), reason),
             Next::Due => {
-                let new = Link {
-                    activity: self.matched.deactivated_now(),
-                    ..settled
-                };
+                let activity = self.matched.deactivated_now();
+                let new = settled.with(|link| link.activity = activity);
                 let mut edits = vec![Edit::Deactivate];
                 // Where only the activity changes, it is written with the activity itself.
                 if !link.differs_in_activity_alone(&new) {

@@ -86,11 +86,11 @@ impl<'a> Matched<'a> {
         let (id, person) = identified;
         let new = self.link(id);
         let before = user.link.unlinked().unwrap_or(&new);
-        Link {
-            protected: self.protection(person, user, before),
-            given: self.given_before(user),
-            ..new
-        }
+        let protected = self.protection(person, user, before);
+        new.with(|link| {
+            link.protected = protected;
+            link.given = self.given_before(user);
+        })
     }
 
     /// The place of the only person of that name.

@@ -4,10 +4,8 @@ use super::Matched;
 use crate::{
     model::{
         entry::DirectoryId,
-        given::Given,
         id::IdAttribute,
-        link::{Activity, Form, Link, Signature},
-        link_notes::LinkNotes,
+        link::{Link, LinkContent, Signature},
         sent::{Invitation, Sent},
         user::User,
     },
@@ -17,60 +15,53 @@ use crate::{
 impl Matched<'_> {
     /// The link for a person of this reading.
     pub(super) fn link(&self, id: &DirectoryId) -> Link {
-        Link {
-            source: self.rules.source.clone(),
+        Link::new(id.clone(), self.content()).signed(self.rules.signature)
+    }
+
+    /// The content of the links of this reading.
+    fn content(&self) -> LinkContent {
+        let attribute = self.desired.id_attribute().cloned();
+        LinkContent {
             directory: self.desired.directory().cloned(),
-            id: id.clone(),
-            attribute: self
-                .desired
-                .id_attribute()
-                .cloned()
-                .unwrap_or(IdAttribute::EntryUuid),
-            activity: Activity::Settled,
-            protected: None,
-            given: Given::default(),
-            notes: LinkNotes::default(),
-            sent: Sent::default(),
-            form: Form::Current,
-            signature: self.rules.signature,
+            ..LinkContent::of(
+                self.rules.source.clone(),
+                attribute.unwrap_or(IdAttribute::EntryUuid),
+            )
         }
     }
 
     /// The link of a user that is created for a person of this reading.
     pub(super) fn first_link(&self, id: &DirectoryId) -> Link {
         let invites = self.rules.users.invite;
-        Link {
+        let content = LinkContent {
             sent: Sent {
                 invitation: invites.then_some(Invitation::Asked),
                 picture: None,
             },
-            ..self.link(id)
-        }
+            ..self.content()
+        };
+        Link::new(id.clone(), content).signed(self.rules.signature)
     }
 
     /// The link that a person of this reading should have in place of the present one; as complete
     /// as possible.
     pub(super) fn settled(&self, (id, person): &Identified, user: &User, link: &Link) -> Link {
-        let new = Link {
+        let mut new = LinkContent {
             protected: self.protection(person, user, link),
             given: link.given.clone(),
             notes: link.notes.clone(),
             sent: self.sent(link),
-            ..self.link(id)
+            ..self.content()
         };
-        match (&new.directory, link.signature) {
+        if new.directory.is_none() {
             // Unknown parts are not written; they wait until the directory's id can be read.
-            (None, Signature::NotChecked | Signature::Valid) => Link {
-                directory: link.directory.clone(),
-                form: link.form,
-                ..new
-            },
-            (None, Signature::Invalid) => Link {
-                directory: link.directory.clone(),
-                ..new
-            },
-            (Some(_), _) => new,
+            new.directory.clone_from(&link.directory);
+            match link.signature {
+                Signature::NotChecked | Signature::Valid => new.form = link.form,
+                Signature::Invalid => {}
+            }
         }
+        Link::new(id.clone(), new).signed(self.rules.signature)
     }
 
     /// What is sent for a user that has a link, once it is settled.

@@ -174,10 +174,7 @@ impl<'a> Decider<'a, '_> {
         let who = Who::User(user);
         match self.matched.examine(missing) {
             Missing::Note(activity, reason) => {
-                let new = Link {
-                    activity,
-                    ..link.clone()
-                };
+                let new = link.clone().with(|link| link.activity = activity);
                 let subject = Subject::of_link(user, link, &missing.owner);
                 let edits = vec![Edit::Link];
                 self.change(who, Action::Update, &subject, edits, (reason, new));
@@ -324,10 +321,8 @@ impl<'a> Decider<'a, '_> {
     /// Deactivates the user of somebody who is proven to be absent.
     fn deactivate(&mut self, missing: &MissingPerson<'a>, absent: &Absent) {
         let MissingPerson { user, link, .. } = *missing;
-        let new = Link {
-            activity: self.matched.deactivated_now(),
-            ..link.clone()
-        };
+        let activity = self.matched.deactivated_now();
+        let new = link.clone().with(|link| link.activity = activity);
         if link.directory.is_none() || self.matched.desired.directory().is_none() {
             self.hold(user, unknown_directory(link));
         }

@@ -99,10 +99,9 @@ impl<'a> Decider<'a, '_> {
             edits: vec![Edit::Link],
             reason,
             before: Some(link.clone()),
-            link: Link {
-                notes: link.notes.with_missing(missing),
-                ..link.clone()
-            },
+            link: link
+                .clone()
+                .with(|link| link.notes = link.notes.with_missing(missing)),
         });
         self.plan.notes.push(Note { change, would_be });
     }

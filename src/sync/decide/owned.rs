@@ -93,7 +93,7 @@ impl<'a> OwnedUsers<'a> {
         let mut owned = Self::default();
         for user in &current.users {
             let link = match &user.link {
-                LinkFound::Link(link) => &**link,
+                LinkFound::Link(link) => link,
                 // It lost its link to a person's word, and not to a list that was cut short.
                 LinkFound::Unlinked(link) => {
                     owned.linked += 1;

@@ -114,10 +114,7 @@ impl<'a> Decider<'a, '_> {
                 let reason = Reason::ReactivateOff;
                 return self.settle(who, Some(subject.user), Outcome::Unchanged, reason);
             }
-            Stays::Inactive => Link {
-                activity: link.activity.clone(),
-                ..settled
-            },
+            Stays::Inactive => settled.with(|new| new.activity = link.activity.clone()),
         };
         let is_role = |edit: &Edit| matches!(edit, Edit::Grant(_) | Edit::Revoke(_));
         let mut reason = if edits.iter().all(is_role) {

@@ -7,7 +7,7 @@ use crate::{
         change::{Action, Change, ChangeParts},
         change_kind::ChangeKind,
         edit::Edit,
-        link::{Link, Signature},
+        link::Signature,
         own_links::OwnLinks,
         reason::Reason,
         rejected::Rejected,
@@ -55,10 +55,7 @@ impl VettedNotes {
                 edits: vec![Edit::Link],
                 reason: Reason::InStep,
                 before: Some(link.clone()),
-                link: Link {
-                    notes,
-                    ..link.clone()
-                },
+                link: link.clone().with(|link| link.notes = notes),
             });
             if !is_written_anyway(&note, vetted) {
                 self.0.push(note);

@@ -36,7 +36,7 @@ pub fn applied<'c>(current: &Current, changes: impl IntoIterator<Item = &'c Chan
                 after.users.len() - 1
             });
         let user = &mut after.users[place];
-        user.link = LinkFound::Link(Box::new(change.link_after()));
+        user.link = LinkFound::Link(change.link_after());
         for edit in &change.edits {
             match edit {
                 Edit::Set { attribute, values } => {

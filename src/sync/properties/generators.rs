@@ -20,10 +20,9 @@ use crate::{
         freshness::Freshness,
         grant::{Grant, Group, HeldGrants, HeldGroup, HeldRole, Project, Role},
         id::IdAttribute,
-        link::{Activity, Form, Link, LinkFound, Signature},
+        link::{Activity, Form, Link, LinkContent, LinkFound},
         link_notes::LinkNotes,
         reason::Reason,
-        sent::Sent,
         user::{Current, CustomKind, EntityId, User, UserKind},
     },
     sync::{
@@ -284,32 +283,25 @@ fn link() -> impl Strategy<Value = LinkFound> {
     )
         .prop_map(
             |(id, activity, source, directory, attribute, given, notes)| {
-                LinkFound::Link(Box::new(Link {
-                    source: source.into(),
+                let content = LinkContent {
                     directory: directory.map(Into::into),
-                    id: directory_id(id),
-                    attribute,
                     activity,
-                    protected: None,
                     given: given.iter().map(|grant| grant.id()).collect(),
                     notes,
-                    sent: Sent::default(),
                     form: if directory.is_some() {
                         Form::Current
                     } else {
                         Form::Earlier
                     },
-                    signature: Signature::NotChecked,
-                }))
+                    ..LinkContent::of(source.into(), attribute)
+                };
+                LinkFound::Link(Link::new(directory_id(id), content))
             },
         )
         .boxed();
     let unlinked = ours.clone().prop_map(|found| {
         found.link().map_or(LinkFound::Absent, |link| {
-            LinkFound::Unlinked(Box::new(Link {
-                activity: Activity::Unlinked,
-                ..link.clone()
-            }))
+            LinkFound::Unlinked(link.clone().with(|link| link.activity = Activity::Unlinked))
         })
     });
     prop_oneof![10 => ours, 1 => unlinked, 6 => Just(LinkFound::Absent), 1 => Just(LinkFound::Unreadable), 1 => Just(LinkFound::OfAnotherUser)]

@@ -96,7 +96,7 @@ proptest! {
         let [unapproved, _] = vetted(&plan);
         for note in notes_of(&plan, &unapproved).changes() {
             let user = after.users.iter_mut().find(|user| user.id == note.ftrack_id).unwrap();
-            user.link = LinkFound::Link(Box::new(note.link.clone()));
+            user.link = LinkFound::Link(note.link.clone());
         }
         let again = plan_or_nothing!((&desired, &entries), &after, &rules);
         let noted: BTreeSet<_> = notes_of(&plan, &unapproved).changes().iter().map(|note| note.ftrack_id.clone()).collect();

@@ -16,8 +16,7 @@ use ftrack_ldap_sync::{
     model::{
         call_sizes::{CallSizes, ReadingSizes},
         entry::DirectoryId,
-        link::{Activity, Form, Link, LinkFound, Signature},
-        link_notes::LinkNotes,
+        link::{Activity, Form, Link, LinkContent, LinkFound},
         user::{Current, EntityId, UserKind},
     },
 };
@@ -227,22 +226,20 @@ async fn everything_a_plan_needs_is_read() {
     let further: Vec<&str> = linked.further_roles.iter().map(|role| &**role).collect();
     assert_eq!(further, ["Lead", "r-none"]);
     assert!(first.further_roles.is_empty() && admin.further_roles.is_empty());
-    let link = Link {
-        source: "artists".into(),
-        directory: None,
-        id: DirectoryId::new("d-4").unwrap(),
-        attribute: ftrack_ldap_sync::model::id::IdAttribute::EntryUuid,
-        activity: Activity::Deactivated {
-            since: "2026-01-01T00:00:00Z".to_owned(),
+    let link = Link::new(
+        DirectoryId::new("d-4").unwrap(),
+        LinkContent {
+            activity: Activity::Deactivated {
+                since: "2026-01-01T00:00:00Z".to_owned(),
+            },
+            form: Form::Earlier,
+            ..LinkContent::of(
+                "artists".into(),
+                ftrack_ldap_sync::model::id::IdAttribute::EntryUuid,
+            )
         },
-        protected: None,
-        given: ftrack_ldap_sync::model::given::Given::default(),
-        notes: LinkNotes::default(),
-        sent: ftrack_ldap_sync::model::sent::Sent::default(),
-        form: Form::Earlier,
-        signature: Signature::NotChecked,
-    };
-    assert_eq!(linked.link, LinkFound::Link(Box::new(link)));
+    );
+    assert_eq!(linked.link, LinkFound::Link(link));
     assert_eq!(
         (&unreadable.link, unreadable.is_active),
         (&LinkFound::Unreadable, false)

@@ -18,8 +18,7 @@ use ftrack_ldap_sync::{
     },
     model::{
         entry::DirectoryId,
-        link::{Activity, Form, LINK_KEY, Link, LinkFound, Signature},
-        link_notes::LinkNotes,
+        link::{Form, LINK_KEY, Link, LinkContent, LinkFound},
         user::{Current, EntityId, UserKind},
     },
 };
@@ -108,19 +107,16 @@ async fn current(session: &Writer) -> Current {
 }
 
 fn link(id: &str) -> Link {
-    Link {
-        source: "artists".into(),
-        directory: None,
-        id: DirectoryId::new(id).unwrap(),
-        attribute: ftrack_ldap_sync::model::id::IdAttribute::EntryUuid,
-        activity: Activity::Settled,
-        protected: None,
-        given: ftrack_ldap_sync::model::given::Given::default(),
-        notes: LinkNotes::default(),
-        sent: ftrack_ldap_sync::model::sent::Sent::default(),
-        form: Form::Earlier,
-        signature: Signature::NotChecked,
-    }
+    Link::new(
+        DirectoryId::new(id).unwrap(),
+        LinkContent {
+            form: Form::Earlier,
+            ..LinkContent::of(
+                "artists".into(),
+                ftrack_ldap_sync::model::id::IdAttribute::EntryUuid,
+            )
+        },
+    )
 }
 
 fn values(values: Value) -> Map<String, Value> {
@@ -152,7 +148,7 @@ async fn the_whole_studio_is_read_whatever_the_servers_page_is() {
         (user("user3").is_active, user("user1").first_name.as_deref()),
         (false, Some("Zoë \"Q\""))
     );
-    assert_eq!(user("user7").link, LinkFound::Link(Box::new(link("d-7"))));
+    assert_eq!(user("user7").link, LinkFound::Link(link("d-7")));
     assert_eq!(
         (&user("user7").custom_values[0], &user("user1").link),
         (&json!("B7"), &LinkFound::Absent)
@@ -209,7 +205,7 @@ async fn what_is_written_is_read_back() {
     );
     assert_eq!(
         (state.link, &state.custom_values[0]),
-        (LinkFound::Link(Box::new(link("d-1"))), &json!("B1"))
+        (LinkFound::Link(link("d-1")), &json!("B1"))
     );
     assert_eq!(state.user_type.as_ref(), Some(&before.user_types["ftrack"]));
 
@@ -224,7 +220,7 @@ async fn what_is_written_is_read_back() {
     let state = read_back().await;
     assert_eq!(
         (&*state.username, state.is_active, state.link),
-        ("anna.ek", false, LinkFound::Link(Box::new(link("d-2"))))
+        ("anna.ek", false, LinkFound::Link(link("d-2")))
     );
     session
         .write_call(&[Operation::delete_link(&id)], &until())
