@@ -331,7 +331,7 @@ impl<'a> Parts<'a> {
             kind: if is_odd {
                 UserKind::Odd
             } else {
-                kind(row.user_type_id.as_ref(), self.user_types)
+                kind(row.user_type_id.as_deref(), self.user_types)
             },
             // Somebody who cannot sign in is not the administrator who is left.
             administrator: !is_odd && self.holders.is_administrator(&row.id),
@@ -378,7 +378,7 @@ fn odd_users(users: &[UserRow]) -> impl Iterator<Item = String> + use<> {
     let (mut lacking, mut large) = (Vec::new(), Vec::new());
     for user in users.iter().filter(|user| user.is_odd()) {
         match user.too_large {
-            Some(column) => large.push(format!("{} ({column})", user.id)),
+            Some(column) => large.push(format!("{} ({})", user.id, column.name())),
             None => lacking.push(user.id.to_string()),
         }
     }

@@ -1,6 +1,6 @@
 //! The rows returned by queries: flat, compact, and checked. No I/O.
 
-use std::fmt;
+use std::{cell::RefCell, fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, de::Visitor};
 use serde_json::{Value, value::RawValue};
@@ -11,6 +11,7 @@ use super::{
     text::{LARGEST_VALUE, beginning_of, small},
 };
 use crate::model::{
+    entry::of_bytes,
     stored_link::{Unplaced, Unverified},
     user::EntityId,
 };
@@ -112,11 +113,56 @@ pub(super) struct UserRow {
     pub email: Option<Box<str>>,
     #[serde(default)]
     pub is_active: Option<bool>,
-    #[serde(default)]
-    pub user_type_id: Option<EntityId>,
+    #[serde(default, deserialize_with = "shared")]
+    pub user_type_id: Option<Arc<EntityId>>,
     /// The first column whose value is too large, and was left out.
     #[serde(skip)]
-    pub too_large: Option<&'static str>,
+    pub too_large: Option<TextColumn>,
+}
+
+/// A column of a user that is a text.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum TextColumn {
+    Username,
+    FirstName,
+    LastName,
+    Email,
+}
+
+impl TextColumn {
+    /// Its name in ftrack.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Username => "username",
+            Self::FirstName => "first_name",
+            Self::LastName => "last_name",
+            Self::Email => "email",
+        }
+    }
+}
+
+thread_local! {
+    static LAST_TYPE: RefCell<Option<Arc<EntityId>>> = const { RefCell::new(None) };
+}
+
+/// An id that most rows of a list have in common, stored once as long as it stays the same.
+fn shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<EntityId>>, D::Error> {
+    let id = Option::<EntityId>::deserialize(deserializer)?;
+    Ok(id.map(|id| {
+        LAST_TYPE.with_borrow_mut(|last| match last {
+            Some(last) if **last == id => Arc::clone(last),
+            Some(_) | None => Arc::clone(last.insert(Arc::new(id))),
+        })
+    }))
+}
+
+/// The memory that such an id takes, in bytes, unless a row before it has it.
+fn of_shared(id: &Arc<EntityId>) -> usize {
+    // Itself and the last one of its thread.
+    if Arc::strong_count(id) > 2 {
+        return 0;
+    }
+    of_bytes(size_of::<EntityId>()) + id.heap_size()
 }
 
 impl UserRow {
@@ -178,10 +224,10 @@ impl Row for UserRow {
             &self.last_name,
             &self.email,
         ];
-        let ids = [Some(&self.id), self.user_type_id.as_ref()];
         size_of::<Self>()
             + of_texts(texts.into_iter().flatten())
-            + of_ids(ids.into_iter().flatten())
+            + of_ids([&self.id])
+            + self.user_type_id.as_ref().map_or(0, of_shared)
     }
 
     fn of_large(row: &RawValue) -> Result<Self, serde_json::Error> {
@@ -197,12 +243,12 @@ impl Row for UserRow {
         };
         Ok(Self {
             id: small(row.id)?,
-            username: text("username", row.username)?,
-            first_name: text("first_name", row.first_name)?,
-            last_name: text("last_name", row.last_name)?,
-            email: text("email", row.email)?,
+            username: text(TextColumn::Username, row.username)?,
+            first_name: text(TextColumn::FirstName, row.first_name)?,
+            last_name: text(TextColumn::LastName, row.last_name)?,
+            email: text(TextColumn::Email, row.email)?,
             is_active: row.is_active.map(small).transpose()?,
-            user_type_id: row.user_type_id.map(small).transpose()?,
+            user_type_id: row.user_type_id.map(small).transpose()?.map(Arc::new),
             too_large,
         })
     }

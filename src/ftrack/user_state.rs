@@ -184,7 +184,7 @@ fn joined(
             last_name: row.last_name,
             email: row.email,
             is_active,
-            user_type: row.user_type_id,
+            user_type: row.user_type_id.map(Arc::unwrap_or_clone),
             link: LinkFound::Absent,
             link_made_by: None,
             custom_values: values.iter().map(|_| Value::Null).collect(),

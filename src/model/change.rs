@@ -235,19 +235,19 @@ impl Change {
                     }
                 };
                 let new = Value::Bool(true);
-                (Field::IsActive, Values { old, new })
+                (Field::IsActive, Values::new(old, new))
             }
             Edit::Deactivate => {
                 let (old, new) = (Value::Bool(true), Value::Bool(false));
-                (Field::IsActive, Values { old, new })
+                (Field::IsActive, Values::new(old, new))
             }
             Edit::Grant(grant) => {
                 let (old, new) = (Value::Null, grant.value());
-                (grant.field(), Values { old, new })
+                (grant.field(), Values::new(old, new))
             }
             Edit::Revoke(grant) => {
                 let (old, new) = (grant.value(), Value::Null);
-                (grant.field(), Values { old, new })
+                (grant.field(), Values::new(old, new))
             }
             Edit::Link => {
                 let old = self.before.as_ref().map_or(Value::Null, link);
@@ -255,7 +255,7 @@ impl Change {
                     LinkRow::Kept => link(&self.link_after()),
                     LinkRow::Deleted => Value::Null,
                 };
-                (Field::Link, Values { old, new })
+                (Field::Link, Values::new(old, new))
             }
         });
         columns.collect()

@@ -1,6 +1,9 @@
 //! What a change writes to a user: edits, and the columns in which plans and reports show them.
 
-use std::sync::Arc;
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -74,14 +77,41 @@ impl Field {
     }
 }
 
-/// The old and the new value of a field.
+/// The old and the new value of a field, which a plan, what is written of it and its report share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Values(Arc<OldAndNew>);
+
+/// The two values of [`Values`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Values {
+pub struct OldAndNew {
     /// The value that was read; null when there was none.
     pub old: Value,
     /// The value to write; null to clear it.
     pub new: Value,
+}
+
+impl Values {
+    /// From what to what.
+    #[must_use]
+    pub fn new(old: Value, new: Value) -> Self {
+        Self(Arc::new(OldAndNew { old, new }))
+    }
+}
+
+impl Deref for Values {
+    type Target = OldAndNew;
+
+    fn deref(&self) -> &OldAndNew {
+        &self.0
+    }
+}
+
+impl DerefMut for Values {
+    fn deref_mut(&mut self) -> &mut OldAndNew {
+        Arc::make_mut(&mut self.0)
+    }
 }
 
 /// One write to one user. The guard has a rule for each kind.

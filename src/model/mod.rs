@@ -22,6 +22,7 @@ pub mod entry;
 pub mod erasure;
 pub mod explanation;
 pub mod field;
+pub mod field_values;
 pub mod fold;
 pub mod freshness;
 pub(crate) mod ftrack_part;

@@ -14,7 +14,8 @@ pub use crate::model::trigger::Trigger;
 use crate::model::{
     access::NamedPerson,
     change::{Action, Change, HeldBy, Hold, Skipped},
-    edit::{Field, Values},
+    edit::Field,
+    field_values::FieldValues,
     hold_number::HoldNumber,
     reason::Cause,
     shown_edit::ShownEdit,
@@ -353,7 +354,7 @@ pub struct Reported {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<LastKnown>,
     /// The values, each from what to what.
-    pub fields: BTreeMap<Field, Values>,
+    pub fields: FieldValues,
     /// The same as edits; omitted in reports of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<ShownEdit>,
@@ -448,7 +449,7 @@ impl Reported {
             directory_id: Some(change.directory_id.as_str().to_owned()),
             ftrack_id: change.ftrack_id.clone(),
             person: None,
-            fields: change.fields(),
+            fields: change.fields().into(),
             edits: change.edits.iter().map(ShownEdit::from).collect(),
             reason: change.reason.to_string(),
             cause: change.reason.cause(),

@@ -1,7 +1,5 @@
 //! An edit as people and scripts read it, in reports and in holds.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -46,8 +44,8 @@ pub enum ShownEdit {
 impl ShownEdit {
     /// The edits that write these columns, in the order of the columns.
     #[must_use]
-    pub fn of_fields(fields: &BTreeMap<Field, Values>) -> Vec<Self> {
-        let edits = fields.iter();
+    pub fn of_fields<'v>(fields: impl IntoIterator<Item = (&'v Field, &'v Values)>) -> Vec<Self> {
+        let edits = fields.into_iter();
         edits
             .map(|(field, values)| Self::of_field(field.clone(), values))
             .collect()
@@ -91,7 +89,7 @@ impl From<&Edit> for ShownEdit {
     fn from(edit: &Edit) -> Self {
         let of_grant = |grant: &Grant, new: Value| {
             let old = Value::Null;
-            Self::of_field(grant.field(), &Values { old, new })
+            Self::of_field(grant.field(), &Values::new(old, new))
         };
         match edit {
             Edit::Set { attribute, values } => Self::Set {

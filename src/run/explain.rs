@@ -426,7 +426,7 @@ impl RunContext<'_, LdapWork> {
         };
         let person = desired.person(id).into_iter();
         for (attribute, values) in person.flat_map(|person| left_as_they_are(person, user, sides)) {
-            let (name, now) = (attribute.name(), values.old);
+            let (name, now) = (attribute.name(), &values.old);
             let detail = format!("{name} is written on creation only, and is {now} in ftrack");
             trace.step(StepName::Map, true, detail);
         }

@@ -192,7 +192,7 @@ impl Planned {
             directory_id: Some(directory_id),
             ftrack_id,
             person,
-            fields,
+            fields: fields.into(),
             reason,
             cause,
             result,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{custom, difference::value_of, rules::fold};
 use crate::model::{
-    edit::{Field, Values},
+    edit::Field,
     report::{Became, ObservedChange, Reported},
     user::{Current, User},
 };
@@ -40,7 +40,8 @@ fn by_id<'c>(current: &'c Current, change: &Reported) -> Option<&'c User> {
 fn compare(change: &Reported, user: Option<&User>, current: &Current) -> Option<ObservedChange> {
     let mut same = Vec::new();
     let mut fields = BTreeMap::new();
-    for (field, Values { old, new }) in &change.fields {
+    for (field, values) in &change.fields {
+        let (old, new) = (&values.old, &values.new);
         let Some(now) = value(user, field, current) else {
             continue;
         };

@@ -99,7 +99,7 @@ pub fn differences(
         differences.agrees(&Attribute::Username, known);
     } else {
         let (old, new) = (text(&user.username), text(&person.username));
-        differences.differs(Attribute::Username, Values { old, new }, known);
+        differences.differs(Attribute::Username, Values::new(old, new), known);
     }
     for (attribute, wanted) in wanted_attributes(person, current) {
         if rules.leaves(&attribute, stage) {
@@ -128,7 +128,7 @@ pub fn differences(
         if custom::equal(&new, &old) {
             differences.agrees(&attribute, known);
         } else {
-            differences.differs(attribute, Values { old, new }, known);
+            differences.differs(attribute, Values::new(old, new), known);
         }
     }
     Ok(differences)
@@ -192,7 +192,7 @@ pub fn first_values(person: &Person, sides: Sides<'_>) -> Result<FirstValues, St
 pub fn set(attribute: Attribute, old: Value, new: Value) -> Edit {
     Edit::Set {
         attribute,
-        values: Values { old, new },
+        values: Values::new(old, new),
     }
 }
 

@@ -130,10 +130,7 @@ pub fn difference(before: &AllValues, after: &AllValues) -> Difference {
 fn observed(id: &EntityId, old: Option<&UserValues>, new: &UserValues) -> Option<Reported> {
     let mut fields = BTreeMap::new();
     let mut compare = |field: Field, value: fn(&UserValues) -> Value| {
-        let values = Values {
-            old: old.map_or(Value::Null, value),
-            new: value(new),
-        };
+        let values = Values::new(old.map_or(Value::Null, value), value(new));
         if values.old != values.new {
             fields.insert(field, values);
         }
@@ -164,7 +161,7 @@ fn observed(id: &EntityId, old: Option<&UserValues>, new: &UserValues) -> Option
         directory_id: directory_id.map(str::to_owned),
         ftrack_id: id.clone(),
         edits: ShownEdit::of_fields(&fields),
-        fields,
+        fields: fields.into(),
         reason: REASON.to_owned(),
         cause: None,
         result: ChangeResult::Applied,

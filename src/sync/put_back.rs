@@ -489,7 +489,7 @@ pub fn edit(
         | Attribute::Invitation
         | Attribute::Thumbnail => to,
     };
-    let values = Values { old: from, new };
+    let values = Values::new(from, new);
     Ok(Edit::Set { attribute, values })
 }
 

@@ -93,10 +93,7 @@ impl WrittenSince {
         if equal(then, &last.new) {
             return Vec::new();
         }
-        let values = Values {
-            old: then.clone(),
-            new: last.new.clone(),
-        };
+        let values = Values::new(then.clone(), last.new.clone());
         again(field, values, (last.cause, last.person.as_deref()))
     }
 }
@@ -195,10 +192,7 @@ pub fn restore<'a>(restoring: Restoring<'a, '_>, guarding: Guarding<'_>) -> PutB
             let is_given_up =
                 |before: &Link| row == LinkRow::Deleted || before.source != goal.link.source;
             if let Some(before) = goal.before.as_ref().filter(|before| is_given_up(before)) {
-                let values = Values {
-                    old: Value::Null,
-                    new: Value::Bool(true),
-                };
+                let values = Values::new(Value::Null, Value::Bool(true));
                 let of = (None, Some(before.id.as_str()));
                 goal.again.extend(again(&link, values, of));
             }
@@ -423,7 +417,7 @@ fn given_again(
     new: Value,
     person: &DirectoryId,
 ) -> Vec<(Field, String)> {
-    again(field, Values { old, new }, (None, Some(person.as_str())))
+    again(field, Values::new(old, new), (None, Some(person.as_str())))
 }
 
 /// What the link said of the activity; of a change that was under way then, its end.

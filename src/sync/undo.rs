@@ -208,9 +208,10 @@ impl<'a> OneUser<'a, '_> {
     }
 
     fn value_back(&self, field: &Field, goal: &mut Goal<'a>, put_back: &mut PutBack<'a>) {
-        let Some(Values { old, new }) = self.change.fields.get(field) else {
+        let Some(values) = self.change.fields.get(field) else {
             return;
         };
+        let (old, new) = (&values.old, &values.new);
         let who = &self.user.username;
         let name = field.name();
         match field {
@@ -271,10 +272,7 @@ impl<'a> OneUser<'a, '_> {
                 // Also what later runs wrote that was put back before.
                 let later = self.undoing.later.put_back(&self.user.id, field);
                 for new in [new].into_iter().chain(later) {
-                    let values = Values {
-                        old: old.clone(),
-                        new: new.clone(),
-                    };
+                    let values = Values::new(old.clone(), new.clone());
                     if !equal(old, new) {
                         goal.again.extend(self.again(field, values));
                     }
@@ -311,9 +309,10 @@ impl<'a> OneUser<'a, '_> {
 
     /// Whether a field has the value that the run wrote, or what ftrack made of it.
     fn is_written(&self, field: &Field, now: &Value) -> bool {
-        let Some(Values { old: _, new }) = self.change.fields.get(field) else {
+        let Some(values) = self.change.fields.get(field) else {
             return false;
         };
+        let new = &values.new;
         let known = self.undoing.stored.get(&self.user.id, field);
         let is_known = known.is_some_and(|known| known.of(new, now) == Still::Stored);
         let is_noted = self.change.note.is_some() && likeness(field, new, now) == Likeness::Form;
@@ -369,20 +368,17 @@ impl<'a> OneUser<'a, '_> {
 
     /// Whose the user was before the run.
     fn link_back(&self, goal: &mut Goal<'a>, put_back: &mut PutBack<'a>) {
-        let Some(Values { old, new }) = self.change.fields.get(&Field::Link) else {
+        let Some(of_link) = self.change.fields.get(&Field::Link) else {
             return;
         };
+        let (old, new) = (&of_link.old, &of_link.new);
         let (then, by_run) = (link_of(&self.user.id, old), link_of(&self.user.id, new));
         let mut put = |row: LinkRow| {
             goal.edits.retain(|known| *known != Edit::Link);
             goal.edits.push(Edit::Link);
             goal.row = row;
-            let values = Values {
-                old: old.clone(),
-                new: new.clone(),
-            };
             goal.again
-                .extend(again(&Field::Link, values, self.again_of()));
+                .extend(again(&Field::Link, of_link.clone(), self.again_of()));
         };
         match (then, by_run) {
             // The run took it away.
@@ -445,7 +441,7 @@ impl<'a> OneUser<'a, '_> {
             return true;
         };
         let of_run = self.change.fields.get(&Field::Link).into_iter();
-        let of_run = of_run.flat_map(|Values { old, new }| [old, new]);
+        let of_run = of_run.flat_map(|values| [&values.old, &values.new]);
         let mut of_run = of_run.filter_map(|shown| link_of(&self.user.id, shown));
         link.id.as_str() == &**person || of_run.any(|known| known.id == link.id)
     }

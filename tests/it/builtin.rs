@@ -131,8 +131,8 @@ fn a_run_reports_what_ftrack_changed_by_name_with_the_old_values() {
             .find(|change| change.username == name)
             .unwrap();
         (
-            change.fields[&field].old.clone(),
-            change.fields[&field].new.clone(),
+            change.fields.get(&field).unwrap().old.clone(),
+            change.fields.get(&field).unwrap().new.clone(),
         )
     };
     assert_eq!(

@@ -224,10 +224,7 @@ fn what_another_program_did_before_anything_was_sent_is_its_own() {
 
     let last_name = Edit::Set {
         attribute: Attribute::LastName,
-        values: Values {
-            old: json!("Byron"),
-            new: json!("Lovelace"),
-        },
+        values: Values::new(json!("Byron"), json!("Lovelace")),
     };
     let adopt = change(Action::Adopt, last_name, Activity::Settled);
     let taken = user(true, Some((Activity::Settled, Some("another-run"))));

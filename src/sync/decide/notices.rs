@@ -9,11 +9,8 @@ use super::Decider;
 use crate::{
     directory::LostGroup,
     model::{
-        edit::{Edit, Values},
-        own_links::left_alone,
-        preferred_server::LONG_ENOUGH_TOLD,
-        readable_time::readable_time,
-        user::User,
+        edit::Edit, own_links::left_alone, preferred_server::LONG_ENOUGH_TOLD,
+        readable_time::readable_time, user::User,
     },
     sync::{
         decision::{Decision, MayLag, Outcome, Replica},
@@ -283,13 +280,13 @@ impl Decider<'_, '_> {
         unlike.sort_by(|(one, (of_one, _)), (other, (of_other, _))| {
             (&one.id, of_one).cmp(&(&other.id, of_other))
         });
-        let mut said = unlike.iter().map(|(user, (field, Values { old, new }))| {
+        let mut said = unlike.iter().map(|(user, (field, values))| {
             format!(
                 "{} of the user {:?} as {} instead of {}",
                 field.name(),
                 user.username,
-                beginning(old),
-                beginning(new)
+                beginning(&values.old),
+                beginning(&values.new)
             )
         });
         let named: Vec<String> = said.by_ref().take(NAMED).collect();

@@ -151,7 +151,7 @@ fn a_value_that_somebody_changed_is_neither_overwritten_nor_misreported() {
     assert_eq!(
         (
             report.counts.updated,
-            &report.changes[0].fields.values().next().unwrap().old
+            &report.changes[0].fields.iter().next().unwrap().1.old
         ),
         (1, &json!("Byron"))
     );
