@@ -5,8 +5,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// The most bytes of the rows of one reading, in memory: 100,000 users with their links and some
-/// custom attributes fit.
+/// The most bytes of the rows of one reading, in memory: 300,000 users with their links fit, or fewer
+/// with some custom attributes.
 pub(super) const OF_A_READING: usize = 160 << 20;
 /// The most bytes of one answer, decompressed.
 pub(super) const OF_AN_ANSWER: usize = 32 << 20;

@@ -104,6 +104,10 @@ impl Rejected {
         due: impl Iterator<Item = &'c Change>,
         stay: impl Fn(&EntityId) -> bool,
     ) -> Self {
+        // As nearly always; the changes may be many.
+        if self.0.is_empty() {
+            return Self::default();
+        }
         let of_change = |change: &'c Change| {
             let edits = change.edits.iter();
             edits.flat_map(move |edit| keys(change, edit))
