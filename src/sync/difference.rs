@@ -233,21 +233,16 @@ fn formed(
 /// The optional attributes of a person with their values, in the order of [`Attribute`].
 fn wanted_attributes<'a>(
     person: &'a Person,
-    current: &Current,
-) -> Vec<(Attribute, &'a DesiredValue)> {
-    let mut wanted = vec![
+    current: &'a Current,
+) -> impl Iterator<Item = (Attribute, &'a DesiredValue)> {
+    let own = [
         (Attribute::FirstName, &person.first_name),
         (Attribute::LastName, &person.last_name),
         (Attribute::Email, &person.email),
     ];
-    wanted.extend(
-        current
-            .custom_attributes
-            .iter()
-            .zip(&person.custom)
-            .map(|((key, _), wanted)| (Attribute::Custom(key.clone()), wanted)),
-    );
-    wanted
+    let custom = current.custom_attributes.iter().zip(&person.custom);
+    let custom = custom.map(|((key, _), wanted)| (Attribute::Custom(key.clone()), wanted));
+    own.into_iter().chain(custom)
 }
 
 /// The text of a user's attribute that contains only text.
