@@ -12,7 +12,7 @@ use crate::{
         open_hold::{Became, ClosedHold, HeldPart, HeldPerson, HoldKind},
         rejected::Rejected,
         shown_edit::ShownEdit,
-        user::{Current, EntityId, User},
+        user::{Current, EntityId},
     },
     state::{FirstNumber, Remembered, State},
     sync::{
@@ -32,15 +32,13 @@ impl RunContext<'_, LdapWork> {
         (vetted, held): (&Vetted, &[Held]),
         approval: Approval,
     ) -> Result<(), Failure> {
-        let users: HashMap<&EntityId, &User> =
-            current.users.iter().map(|user| (&user.id, user)).collect();
         // What was rejected is in no hold.
         let is_in_one = |held: &&Held| held.hold.by != HeldBy::Rejected;
         let parts: Vec<HeldPart> = held
             .iter()
             .filter(is_in_one)
             .map(|Held { change, hold }| {
-                let user = users.get(&change.ftrack_id).copied();
+                let user = put_back::user(current, &change.ftrack_id);
                 let mut part = HeldPart::new(change, hold, user);
                 part.person.work = self.work_of(change.action, &change.ftrack_id);
                 part
@@ -147,13 +145,11 @@ impl RunContext<'_, LdapWork> {
                 || (is_partial && !is_told(id))
         });
         let in_state = now.without_links(current, &self.own);
-        let users: HashMap<&EntityId, &User> =
-            current.users.iter().map(|user| (&user.id, user)).collect();
         let due: Vec<HeldPerson> = held
             .iter()
             .filter(|held| held.hold.by == HeldBy::Rejected)
             .map(|Held { change, hold }| {
-                let user = users.get(&change.ftrack_id).copied();
+                let user = put_back::user(current, &change.ftrack_id);
                 HeldPart::new(change, hold, user).person
             })
             .collect();
