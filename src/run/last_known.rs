@@ -77,10 +77,8 @@ impl RunContext<'_, LdapWork> {
         desired: &Desired,
     ) -> Result<(), Failure> {
         let people = desired.people().iter();
-        let dns: HashMap<&str, &str> = people
-            .map(|(id, person)| (id.as_str(), &*person.dn))
-            .collect();
-        Ok(state.set_dns(&self.prepared.name, &dns, &plan.absences)?)
+        let dns = people.map(|(id, person)| (id.as_str(), &*person.dn));
+        Ok(state.set_dns(&self.prepared.name, dns, &plan.absences)?)
     }
 }
 

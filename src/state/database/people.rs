@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use foldhash::HashMap;
-
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
@@ -18,15 +16,16 @@ use crate::{
 };
 
 impl State {
-    /// Saves the DNs of everybody who was read, by directory id; nothing is written where they are
-    /// known. Those of people who are missing stay, all others go.
+    /// Saves the DNs of everybody who was read, each with the directory id, by which they are
+    /// ordered; nothing is written where they are known. Those of people who are missing stay, all
+    /// others go. Of several with one id, the last counts.
     ///
     /// # Errors
     /// They cannot be written; then the earlier state stays.
-    pub fn set_dns(
+    pub fn set_dns<'d>(
         &self,
         job: &str,
-        dns: &HashMap<&str, &str>,
+        dns: impl Iterator<Item = Known<'d>>,
         missing: &Absences,
     ) -> Result<(), StateError> {
         let (new, gone) = self.read(|connection| differences(connection, job, dns, missing))?;
@@ -50,27 +49,48 @@ impl State {
     }
 }
 
-/// What has to be written, and whom to remove.
+/// A person's directory id and DN.
+type Known<'d> = (&'d str, &'d str);
+
+/// What has to be written, and whom to remove: both sides are ordered by id, byte by byte, and are
+/// compared in one pass.
 fn differences<'d>(
     connection: &Connection,
     job: &str,
-    dns: &HashMap<&'d str, &'d str>,
+    dns: impl Iterator<Item = Known<'d>>,
     missing: &Absences,
-) -> rusqlite::Result<(HashMap<&'d str, &'d str>, Vec<String>)> {
-    let (mut new, mut gone) = (dns.clone(), Vec::new());
-    let mut statement = connection.prepare("SELECT directory_id, dn FROM people WHERE job = ?1")?;
+) -> rusqlite::Result<(Vec<Known<'d>>, Vec<String>)> {
+    let (mut new, mut gone) = (Vec::new(), Vec::new());
+    let mut dns = dns.peekable();
+    let mut next = || loop {
+        let shown = dns.next()?;
+        if dns.peek().is_none_or(|(id, _)| *id != shown.0) {
+            return Some(shown);
+        }
+    };
+    let mut statement = connection
+        .prepare("SELECT directory_id, dn FROM people WHERE job = ?1 ORDER BY directory_id")?;
     let mut rows = statement.query(params![job])?;
+    let mut shown = next();
     while let Some(row) = rows.next()? {
         let (id, dn) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
-        match dns.get(id) {
-            Some(known) if *known == dn => {
-                new.remove(id);
+        while let Some(before) = shown.filter(|(shown, _)| *shown < id) {
+            new.push(before);
+            shown = next();
+        }
+        match shown.filter(|(shown, _)| *shown == id) {
+            Some(same) => {
+                if same.1 != dn {
+                    new.push(same);
+                }
+                shown = next();
             }
-            Some(_) => {}
             None if missing.contains_key(id) => {}
             None => gone.push(id.to_owned()),
         }
     }
+    new.extend(shown);
+    new.extend(std::iter::from_fn(next));
     Ok((new, gone))
 }
 

@@ -6,6 +6,7 @@ mod actions;
 mod clocks;
 mod damaged;
 mod deleted;
+mod people;
 mod reading_sizes;
 mod retention;
 
