@@ -70,7 +70,7 @@ pub use look_again::{AbsenceDoubt, Absent, Answer, LookedAgain, ask, look_again}
 pub use name_fault::NameFault;
 pub use pictures::{PictureValues, picture, pictures};
 pub use pool::DirectoryPool;
-pub use read::{ChangedEntries, read, read_changed};
+pub use read::{ChangedEntries, Intake, read, read_changed, read_into};
 pub use reading::Reading;
 pub use request::{GroupsRequest, PeopleSearch, ReadFailure, ReadRequest};
 pub use search::SearchEvidence;

@@ -37,10 +37,32 @@ use crate::model::{
     server_kind::{ByKind, ServerKind},
 };
 
-/// Reads everything, or fails. `map` converts each entry to the caller's compact form as it
-/// arrives, so that the entries are never all in memory; it must have no side effects, since its
-/// results are discarded when the read fails. `progress` receives the number of entries after each
-/// page.
+/// What the caller of a read makes of the entries while they arrive. It must have no side effects,
+/// since its results are discarded when the read fails.
+pub trait Intake<T> {
+    /// Converts an entry to the caller's compact form, so that the entries are never all in memory.
+    fn map(&mut self, kind: ServerKind, entry: &Entry) -> T;
+
+    /// Whether what is kept can be prepared by now; from then on, it always can.
+    fn can_prepare(&mut self) -> bool {
+        false
+    }
+
+    /// Prepares what is kept of an entry of a complete page, by one of the ids that it shows.
+    fn prepare(&mut self, _attribute: &IdAttribute, _id: &DirectoryId, _kept: &mut T) {}
+}
+
+/// Entries are mapped, and nothing more.
+struct OnlyMapped<M>(M);
+
+impl<T, M: FnMut(ServerKind, &Entry) -> T> Intake<T> for OnlyMapped<M> {
+    fn map(&mut self, kind: ServerKind, entry: &Entry) -> T {
+        (self.0)(kind, entry)
+    }
+}
+
+/// Reads everything, or fails: what is kept of an entry is what `map` makes of it. `progress`
+/// receives the number of entries after each page.
 ///
 /// Another server is tried only before the first entry has arrived.
 ///
@@ -53,13 +75,27 @@ pub async fn read<T: Kept>(
     cancel: &CancellationToken,
     progress: impl FnMut(u64),
 ) -> Result<Reading<T>, ReadFailure> {
+    read_into(pool, request, OnlyMapped(map), cancel, progress).await
+}
+
+/// The same, where more may be made of the entries while they arrive.
+///
+/// # Errors
+/// As for `read`.
+pub async fn read_into<T: Kept>(
+    pool: &DirectoryPool,
+    request: &ReadRequest,
+    intake: impl Intake<T>,
+    cancel: &CancellationToken,
+    progress: impl FnMut(u64),
+) -> Result<Reading<T>, ReadFailure> {
     let wanted = Wanted {
         bases: &request.bases,
         schema: SchemaUse::Needed,
         freshness: FreshnessUse::Needed,
         searches: &|about| searches(pool, request, about),
     };
-    let mut collect = Collect::new(pool, request, map, progress);
+    let mut collect = Collect::new(pool, request, intake, progress);
     let mut course = SearchRun::default();
     let outcome = bounded(
         run(pool, Servers::InOrder, wanted, &mut collect, &mut course),
@@ -156,7 +192,7 @@ pub async fn read_changed<T: Kept>(
         freshness: FreshnessUse::Needed,
         searches: &some,
     };
-    let mut collect = Collect::new(pool, request, map, |_| ());
+    let mut collect = Collect::new(pool, request, OnlyMapped(map), |_| ());
     collect.searches = request.bases.len() * groups.len();
     let mut course = SearchRun::default();
     let outcome = bounded(
@@ -226,7 +262,7 @@ pub(super) async fn read_over<T: Kept>(
         freshness: FreshnessUse::Needed,
         searches: &also,
     };
-    let mut collect = Collect::new(pool, request, map, |_| ());
+    let mut collect = Collect::new(pool, request, OnlyMapped(map), |_| ());
     let mut course = SearchRun {
         server: Some(connection.server().to_owned()),
         ..SearchRun::default()
@@ -290,7 +326,7 @@ fn configured(pool: &DirectoryPool, request: &ReadRequest) -> Option<IdAttribute
 /// The memory that an entry with several ids takes beside itself, in bytes.
 const SEVERAL_IDS: usize = 4 * size_of::<(usize, usize)>();
 
-/// Converts each entry to the caller's form.
+/// Keeps of each entry what the caller makes of it.
 struct Collect<T, M, P> {
     configured: Option<IdAttribute>,
     entries: Vec<(Option<DirectoryId>, T)>,
@@ -310,12 +346,14 @@ struct Collect<T, M, P> {
     members: Option<Members>,
     /// Whether there was any entry, of a member or not.
     has_people: bool,
-    map: M,
+    intake: M,
+    /// How many of the entries were prepared.
+    prepared: usize,
     progress: P,
 }
 
 impl<T, M, P> Collect<T, M, P> {
-    fn new(pool: &DirectoryPool, request: &ReadRequest, map: M, progress: P) -> Self {
+    fn new(pool: &DirectoryPool, request: &ReadRequest, intake: M, progress: P) -> Self {
         Self {
             configured: configured(pool, request),
             entries: Vec::new(),
@@ -330,7 +368,8 @@ impl<T, M, P> Collect<T, M, P> {
             disabled: Disabled::default(),
             members: None,
             has_people: false,
-            map,
+            intake,
+            prepared: 0,
             progress,
         }
     }
@@ -397,7 +436,30 @@ impl<T, M, P> Collect<T, M, P> {
     }
 }
 
-impl<T: Kept, M: FnMut(ServerKind, &Entry) -> T, P: FnMut(u64)> EntrySink for Collect<T, M, P> {
+impl<T, M: Intake<T>, P> Collect<T, M, P> {
+    /// Prepares what was not prepared yet, if that is possible by now.
+    fn prepare(&mut self) {
+        let from = self.prepared;
+        if from == self.entries.len() || !self.intake.can_prepare() {
+            return;
+        }
+        for Ids {
+            attribute, found, ..
+        } in &self.ids
+        {
+            // In the order of the entries.
+            let first = found.partition_point(|(place, _)| *place < from);
+            for (place, id) in found.iter().skip(first) {
+                if let Some((_, kept)) = self.entries.get_mut(*place) {
+                    self.intake.prepare(attribute, id, kept);
+                }
+            }
+        }
+        self.prepared = self.entries.len();
+    }
+}
+
+impl<T: Kept, M: Intake<T>, P: FnMut(u64)> EntrySink for Collect<T, M, P> {
     fn begin(&mut self, about: &ServerIdentity, members: Option<Members>) {
         self.members = members;
         self.has_people = false;
@@ -414,6 +476,7 @@ impl<T: Kept, M: FnMut(ServerKind, &Entry) -> T, P: FnMut(u64)> EntrySink for Co
         self.candidates = attributes.len();
         self.ids = attributes.into_iter().chain(others).map(Ids::new).collect();
         self.entries.clear();
+        self.prepared = 0;
         self.dns.clear();
         self.accounts.clear();
         self.memberships.clear();
@@ -460,7 +523,7 @@ impl<T: Kept, M: FnMut(ServerKind, &Entry) -> T, P: FnMut(u64)> EntrySink for Co
             budget.take(size_of::<(usize, Memberships)>() + size_of_val(&*found.of_grants))?;
             self.memberships.insert(place, found);
         }
-        let mapped = (self.map)(self.kind, entry);
+        let mapped = self.intake.map(self.kind, entry);
         budget.take(mapped.size() + size_of::<(Option<DirectoryId>, u64)>())?;
         self.entries.push((None, mapped));
         Ok(())
@@ -468,6 +531,7 @@ impl<T: Kept, M: FnMut(ServerKind, &Entry) -> T, P: FnMut(u64)> EntrySink for Co
 
     fn page(&mut self, entries: u64) {
         (self.progress)(entries);
+        self.prepare();
     }
 }
 
@@ -533,3 +597,6 @@ fn dedup(attributes: Vec<String>) -> Vec<String> {
         .filter(|name| seen.insert(name.to_ascii_lowercase()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
