@@ -1,6 +1,6 @@
 //! The text of a link, as it is stored in a `Metadata` row.
 
-use std::{borrow::Cow, cell::RefCell, sync::Arc, thread::LocalKey};
+use std::{borrow::Cow, cell::RefCell, fmt, sync::Arc, thread::LocalKey};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
@@ -283,8 +283,26 @@ pub struct Unverified {
     pub(crate) signature: Option<Box<[u8; SIGNATURE]>>,
     /// Of an unreadable link.
     claims: Option<Box<DirectoryId>>,
-    /// The memory that it takes besides itself and what it shares with earlier links, in bytes.
-    heap_size: u32,
+    heap_size: HeapSize,
+}
+
+/// The memory that a link takes besides itself and what it shares with earlier links, in bytes: as it
+/// depends on those, it is no part of what the link says.
+#[derive(Clone, Copy, Default)]
+struct HeapSize(u32);
+
+impl PartialEq for HeapSize {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for HeapSize {}
+
+impl fmt::Debug for HeapSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeapSize")
+    }
 }
 
 /// The bytes of a signature.
@@ -403,7 +421,7 @@ impl Unverified {
     /// parsed before it.
     #[must_use]
     pub fn heap_size(&self) -> usize {
-        usize::try_from(self.heap_size).unwrap_or(usize::MAX)
+        usize::try_from(self.heap_size.0).unwrap_or(usize::MAX)
     }
 
     /// The mark of the run that made the link: created the user, or adopted it.
@@ -420,11 +438,11 @@ impl Unverified {
             made_by: None,
             signature: None,
             claims: None,
-            heap_size: 0,
+            heap_size: HeapSize::default(),
         }
     }
 }
 
-fn measured(bytes: usize) -> u32 {
-    u32::try_from(bytes).unwrap_or(u32::MAX)
+fn measured(bytes: usize) -> HeapSize {
+    HeapSize(u32::try_from(bytes).unwrap_or(u32::MAX))
 }
