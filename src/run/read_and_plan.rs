@@ -16,18 +16,22 @@ use super::{
 };
 use crate::{
     directory,
-    directory::{ReadRequest, Reading},
+    directory::{Intake, ReadRequest, Reading},
     ftrack,
     ftrack::read::{MissingGroups, ReadCurrent},
     model::{
         call_sizes::ReadingSizes,
         clocks::Present,
+        entry::{DirectoryId, Entry},
+        id::IdAttribute,
         own_links::OwnLinks,
         report::{DirectoryPart, Outcome, RunPhase},
+        server_kind::ServerKind,
         user::Current,
     },
     state::{Remembered, history::History},
     sync::{
+        compared::UsersByPerson,
         decide::{Known, Matched},
         decision::Plan,
         desired::{Desired, Mapped},
@@ -39,6 +43,34 @@ use crate::{
 
 /// The maximum number of reports that are read to find out what a base showed before.
 const REPORTS: usize = 20;
+
+/// Maps entries as they arrive, and compares their people with the users that have their links, once
+/// all users were read.
+struct Arriving<'r> {
+    work: &'r LdapWork,
+    users: &'r OnceLock<Current>,
+    by_person: Option<UsersByPerson<'r>>,
+}
+
+impl Intake<Mapped> for Arriving<'_> {
+    fn map(&mut self, kind: ServerKind, entry: &Entry) -> Mapped {
+        self.work.mappings.of(kind).map(entry)
+    }
+
+    fn can_prepare(&mut self) -> bool {
+        if self.by_person.is_none() {
+            let users = self.users.get();
+            self.by_person = users.map(|users| UsersByPerson::new(users, &self.work.rules));
+        }
+        self.by_person.is_some()
+    }
+
+    fn prepare(&mut self, attribute: &IdAttribute, id: &DirectoryId, mapped: &mut Mapped) {
+        if let Some(by_person) = &self.by_person {
+            by_person.compare(attribute, id, mapped);
+        }
+    }
+}
 
 impl<'a> RunContext<'a, LdapWork> {
     /// Reads both servers at the same time; when one cannot be read, the other is not waited for.
@@ -59,16 +91,18 @@ impl<'a> RunContext<'a, LdapWork> {
         let work = self.work;
         let began = Instant::now();
         let (directory_took, ftrack_took) = (OnceLock::new(), OnceLock::new());
-        let shown = OnceLock::new();
+        let (shown, users) = (OnceLock::new(), OnceLock::new());
         let directory = async {
-            let reading = directory::read(
-                &work.pool,
-                request,
-                |kind, entry| work.mappings.of(kind).map(entry),
-                &self.until.cancel,
-                |entries| (self.progress)(Progress::Entries(entries)),
-            )
-            .await;
+            let intake = Arriving {
+                work,
+                users: &users,
+                by_person: None,
+            };
+            let reading =
+                directory::read_into(&work.pool, request, intake, &self.until.cancel, |entries| {
+                    (self.progress)(Progress::Entries(entries))
+                })
+                .await;
             directory_took.get_or_init(|| began.elapsed());
             let reading = reading.map_err(ReadError::Directory)?;
             shown.get_or_init(|| record::part(&reading));
@@ -81,20 +115,24 @@ impl<'a> RunContext<'a, LdapWork> {
         let ftrack = async {
             let current = ftrack::read::read(&self.reader, wanted, &self.until).await;
             ftrack_took.get_or_init(|| began.elapsed());
-            current.map_err(ReadError::Ftrack)
+            let current = current.map_err(ReadError::Ftrack)?;
+            users.get_or_init(|| current);
+            Ok(())
         };
         let both = tokio::try_join!(directory, ftrack);
         let whole = |took: OnceLock<Duration>| took.into_inner().unwrap_or_else(|| began.elapsed());
         let (directory_took, ftrack_took) = (whole(directory_took), whole(ftrack_took));
         self.record_phase(RunPhase::Directory, directory_took);
         self.record_phase(RunPhase::Ftrack, ftrack_took);
-        let (reading, current) = both.map_err(|unread| {
+        let (reading, ()) = both.map_err(|unread| {
             // What was read of the directory is known also when ftrack cannot be read.
             self.report.directory = shown.into_inner().or(self.report.directory.take());
             // They may tell why, and no plan follows that would.
             self.add_warnings(of_trusted_files.clone());
             self.record_read_error(unread)
         })?;
+        let current = users.into_inner();
+        let current = current.unwrap_or_else(|| unreachable!("both were read"));
         self.notes.extend(of_trusted_files);
         // An attribute that appears beside the one by which the users are known is none of it.
         let directories = reading.directory_id().into_iter().chain(directory_before);

@@ -48,6 +48,17 @@ pub struct FirstValues {
 }
 
 impl Differences {
+    /// Whether there is nothing in which they differ, and nothing to note.
+    pub(super) fn is_none(&self) -> bool {
+        let Self {
+            edits,
+            outdated,
+            unlike,
+            unfit,
+        } = self;
+        edits.is_empty() && outdated.is_empty() && unlike.is_empty() && unfit.is_empty()
+    }
+
     /// Adds an attribute with other values, unless ftrack is known to store it so.
     fn differs(&mut self, attribute: Attribute, values: Values, known: KnownFields<'_>) {
         let field = attribute.field();

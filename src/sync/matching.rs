@@ -3,6 +3,7 @@
 
 use std::{
     borrow::{Borrow, Cow},
+    cell::OnceCell,
     collections::hash_map::Entry,
     hash::Hash,
     ptr, slice,
@@ -97,9 +98,13 @@ pub fn match_people<'a>(
     owners: &Owners<'_>,
     now: DateTime<Utc>,
 ) -> Vec<Match<'a>> {
-    let index = Index::new(current, rules, owners);
+    // Where everybody was compared with their users while they arrived, nobody is looked up.
+    let index = OnceCell::new();
     let found = |(id, person): &Identified| {
-        let found = index.find(id, person, desired, rules);
+        let found = compared(id, person, current, owners).unwrap_or_else(|| {
+            let index = index.get_or_init(|| Index::new(current, rules, owners));
+            index.find(id, person, desired, rules)
+        });
         // Who may not sign in asks for no user, and for no login.
         let is_disabled = desired.account(id).is_disabled(now);
         match (found, is_disabled) {
@@ -113,6 +118,19 @@ pub fn match_people<'a>(
     skip_rivals_for_an_id(desired, &mut matches);
     skip_rivals_for_a_user(desired, &mut matches);
     matches
+}
+
+/// The user with which a person was compared while the directory was read: the only one with a link
+/// to the person.
+fn compared<'a>(
+    id: &DirectoryId,
+    person: &Person,
+    current: &'a Current,
+    owners: &Owners<'_>,
+) -> Option<Match<'a>> {
+    let user = person.alike_user(id, current)?;
+    let link = user.link.link().filter(|link| owners.is_comparable(link))?;
+    Some(Match::Linked(user, link, owners.of(link, Some(person))))
 }
 
 /// The users by everything that they are looked up by.

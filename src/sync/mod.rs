@@ -3,6 +3,7 @@
 
 pub(crate) mod became;
 mod choice;
+pub(crate) mod compared;
 pub(crate) mod custom;
 pub(crate) mod decide;
 pub(crate) mod decision;

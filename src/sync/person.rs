@@ -1,11 +1,14 @@
 //! A person as ftrack should show them, and what an entry is when it shows none.
 
+use std::ptr;
+
 use super::choice::{Place, Several, split_at_last_space};
 use crate::{
     config::WhenAbsent,
     model::{
         entry::{DirectoryId, Kept, of_bytes},
         reason::Reason,
+        user::{Current, User},
     },
 };
 
@@ -24,9 +27,42 @@ pub struct Person {
     /// What is known of values beyond those above; once users are matched, the values of attributes
     /// that take several.
     pub several: Option<Box<Several>>,
+    /// The user with just these values, where that was found out while the directory was read.
+    pub alike: Option<Alike>,
+}
+
+/// The user with a person's link, by its place among all users, where it has just the person's
+/// values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alike(pub(super) u32);
+
+impl Alike {
+    /// The user, of the reading with which the person was compared.
+    pub(super) fn user(self, current: &Current) -> Option<&User> {
+        let Self(place) = self;
+        current.users.get(usize::try_from(place).ok()?)
+    }
 }
 
 impl Person {
+    /// The only user with a link to the person of this id, where it was found out early that it has
+    /// the person's values; `current` is the reading with which the person was compared.
+    pub(super) fn alike_user<'c>(
+        &self,
+        id: &DirectoryId,
+        current: &'c Current,
+    ) -> Option<&'c User> {
+        let user = self.alike?.user(current)?;
+        let link = user.link.link()?;
+        (link.id == *id).then_some(user)
+    }
+
+    /// Whether it was found out early that this user has the person's values.
+    pub(super) fn is_alike(&self, user: &User, current: &Current) -> bool {
+        let found = self.alike.and_then(|alike| alike.user(current));
+        found.is_some_and(|found| ptr::eq(found, user))
+    }
+
     /// A person without any values.
     #[must_use]
     pub fn unmapped(dn: &str, custom: usize) -> Self {
@@ -38,6 +74,7 @@ impl Person {
             last_name: DesiredValue::Keep,
             custom: vec![DesiredValue::Keep; custom].into(),
             several: None,
+            alike: None,
         }
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod applied;
+mod compared;
 pub(in crate::sync) mod generators;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,7 @@ use crate::{
         link::{Activity, Link, LinkFound},
         reason::Cause,
         rejected::Rejected,
+        stored_value::StoredOtherwise,
         user::{Current, EntityId, User, UserKind},
     },
 };
@@ -49,6 +51,17 @@ fn matched<'a>(
     current: &'a Current,
     rules: &'a Rules,
 ) -> Result<Matched<'a>, PlanRefused> {
+    let stored = Box::leak(Box::default());
+    matched_knowing((desired, entries), current, rules, stored)
+}
+
+/// The same, where ftrack is known to store values otherwise.
+fn matched_knowing<'a>(
+    (desired, entries): (&'a Desired, &'a Entries),
+    current: &'a Current,
+    rules: &'a Rules,
+    stored_otherwise: &'a StoredOtherwise,
+) -> Result<Matched<'a>, PlanRefused> {
     let known = Known {
         without_seat: Box::leak(Box::default()),
         absences: &entries.absences,
@@ -59,7 +72,7 @@ fn matched<'a>(
         is_new: false,
         has_begun: false,
         users_before: None,
-        stored_otherwise: Box::leak(Box::default()),
+        stored_otherwise,
         is_protect_changed: false,
         freshness: entries.seen.as_ref(),
         preferred_server: None,

@@ -160,6 +160,18 @@ impl<'a> Decider<'a, '_> {
         if rules.is_api_user(&person.username) {
             return Err(Reason::OwnUsername(person.username.clone()));
         }
+        // It was compared before; what is known of values that ftrack stores otherwise was not.
+        if stage == Stage::Existing
+            && person.is_alike(user, self.matched.current)
+            && self
+                .matched
+                .known
+                .stored_otherwise
+                .of_user(&user.id)
+                .is_none()
+        {
+            return Ok(Vec::new());
+        }
         let Differences {
             edits,
             outdated,

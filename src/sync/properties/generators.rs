@@ -26,6 +26,7 @@ use crate::{
         user::{Current, CustomKind, EntityId, User, UserKind},
     },
     sync::{
+        compared::UsersByPerson,
         desired::{Desired, DesiredValue, Mapped, Person},
         rules::{Rules, Sibling},
     },
@@ -193,9 +194,27 @@ pub fn reading_as_of(entries: &Entries, freshness: Freshness) -> Desired {
     Desired::new(shown(entries).showing(freshness), &limits()).unwrap()
 }
 
+/// The same, of which the entries at these places were compared with users while it was read.
+pub fn reading_compared(entries: &Entries, early: &[bool], users: &UsersByPerson<'_>) -> Desired {
+    let mut places = early.iter();
+    let reading = shown_prepared(entries, |id, mapped| {
+        if let (Some(true), Some(id)) = (places.next(), id) {
+            users.compare(&entries.attribute, id, mapped);
+        }
+    });
+    Desired::new(reading, &limits()).unwrap()
+}
+
 fn shown(entries: &Entries) -> Reading<Mapped> {
+    shown_prepared(entries, |_, _| ())
+}
+
+fn shown_prepared(
+    entries: &Entries,
+    mut prepare: impl FnMut(Option<&DirectoryId>, &mut Mapped),
+) -> Reading<Mapped> {
     let mapped = entries.shown.iter().map(|(id, values, _)| {
-        let mapped = match values {
+        let mut mapped = match values {
             None => Mapped::Skipped {
                 dn: "cn=skipped".into(),
                 username: None,
@@ -225,7 +244,9 @@ fn shown(entries: &Entries) -> Reading<Mapped> {
                 })
             }
         };
-        (id.map(directory_id), mapped)
+        let id = id.map(directory_id);
+        prepare(id.as_ref(), &mut mapped);
+        (id, mapped)
     });
     let mut reading = Reading::for_tests(mapped.collect()).identified_by(entries.attribute.clone());
     for (place, (_, values, account)) in entries.shown.iter().enumerate() {
