@@ -375,10 +375,8 @@ fn check_gssapi(notes: &mut Notes, key: &KeyPath, table: &DirectoryTable, has_pa
 /// Whether some connection may be encrypted: all but those to sockets of this machine; of addresses
 /// that cannot be used it is not known.
 fn has_tls(table: &DirectoryTable) -> bool {
-    let mut urls = table.urls.usable().map(|address| is_socket(address.url()));
-    !urls
-        .next()
-        .is_some_and(|first| first && urls.all(|socket| socket))
+    let mut urls = table.urls.usable().peekable();
+    urls.peek().is_none() || urls.any(|address| !is_socket(address.url()))
 }
 
 /// Names the files for TLS, where no connection has any.

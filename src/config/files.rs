@@ -108,6 +108,15 @@ pub fn whose(path: &Path) -> String {
     )
 }
 
+/// The command that gives a file to this process's user, where FILE is what is mounted in a container.
+pub fn chown_to_this_user() -> String {
+    let (uid, gid) = (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    );
+    format!("chown {uid}:{gid} FILE")
+}
+
 /// Whether this process may not read a file that may well be there.
 pub fn is_refused(path: &Path) -> bool {
     matches!(opened(path), Err(error) if error.kind() == io::ErrorKind::PermissionDenied)

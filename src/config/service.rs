@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use rustix::process::{getegid, geteuid};
+use rustix::process::geteuid;
 
 use super::{
     files::{self, Places},
@@ -40,11 +40,12 @@ pub(super) fn not_given(places: &Places, key: &KeyPath, written: &Path) -> Optio
         return None;
     }
     if places.is_container {
-        let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
         return Some(format!(
-            "this container, which runs as uid {uid}, may not read {}: `chown {uid}:{gid} FILE` on the \
-             host, where FILE is what is mounted there",
-            file.display()
+            "this container, which runs as uid {}, may not read {}: `{}` on the host, where FILE is what is \
+             mounted there",
+            geteuid().as_raw(),
+            file.display(),
+            files::chown_to_this_user()
         ));
     }
     let (name, is_to_be_named) = name_of(written)?;

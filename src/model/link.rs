@@ -286,6 +286,22 @@ impl Link {
     }
 }
 
+#[cfg(test)]
+impl Link {
+    /// A link of the job `artists` to one person, with this activity.
+    pub fn for_tests(activity: Activity) -> Self {
+        let content = LinkContent {
+            directory: Some("d-1".into()),
+            activity,
+            ..LinkContent::of("artists".into(), IdAttribute::EntryUuid)
+        };
+        Self::new(
+            DirectoryId::new("p-1").unwrap_or_else(|| unreachable!("it is an id")),
+            content,
+        )
+    }
+}
+
 /// A link as it is saved.
 #[derive(Serialize, Deserialize)]
 struct FlatLink {

@@ -71,6 +71,13 @@ pub struct PutBackOrder {
     pub by: Approver,
 }
 
+impl PutBackOrder {
+    /// Whether it may deactivate many: somebody knows, or nothing is written.
+    fn may_be_many(&self) -> bool {
+        self.confirmed || self.dry_run
+    }
+}
+
 /// To what it is put back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToPutBack {
@@ -235,7 +242,7 @@ impl<W> RunContext<'_, W> {
     /// It is no run before the people that it names are known, nor while it may turn out to deactivate
     /// more than whoever wants it knows.
     fn begin_unless_unsure(&mut self, order: &PutBackOrder) -> Result<(), StateError> {
-        if order.only.is_empty() && (order.confirmed || order.dry_run) {
+        if order.only.is_empty() && order.may_be_many() {
             self.begin()?;
         }
         Ok(())
@@ -320,7 +327,7 @@ impl<W> RunContext<'_, W> {
             .await?;
         let of = (vetted.allowed(), plan.owned_active);
         if let Some(many) = many::warning(&self.prepared.job, of.0, of.1, current) {
-            if !order.confirmed && !order.dry_run {
+            if !order.may_be_many() {
                 let error = PutBackError::Unconfirmed { many };
                 let failure = Failure::refused(&error);
                 self.no_run = Some(error.into());

@@ -349,11 +349,9 @@ fn prune(
 /// leave the snapshots from before that day, which whoever wants to go back needs.
 fn thinned(runs: &mut Vec<String>, most: usize) -> Vec<String> {
     let older = runs.split_off(runs.len().min(most.div_ceil(2)));
-    let day_of = |run: &str| run.split('-').next().map(str::to_owned);
-    let is_first = |place: usize| {
-        let next = older.get(place + 1);
-        next.is_none_or(|next| day_of(next) != older.get(place).and_then(|run| day_of(run)))
-    };
+    let day = |place: usize| older.get(place)?.split('-').next();
+    // Behind the last one, there is no day.
+    let is_first = |place: usize| day(place) != day(place + 1);
     let firsts = (0..older.len()).filter(|place| is_first(*place));
     let others = (0..older.len()).filter(|place| !is_first(*place));
     let room = most.saturating_sub(runs.len());

@@ -3,14 +3,13 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use chrono::{DateTime, Utc};
-use rustix::process::{getegid, geteuid};
 
 use super::{certificates, finding::About};
 use crate::{
     command::in_container,
     config::{
         Adopt, Config, Credential, Directory, Job, Kerberos, LdapJob, Limit, Sasl, Scope,
-        Unreadable,
+        Unreadable, files::chown_to_this_user,
     },
     directory::{certificate::expiry, dn::Dn},
     model::ending,
@@ -151,10 +150,9 @@ fn readable_secret(about: &mut About, key: &str, file: &Path, first: &str) {
         let problem = format!("every user of this machine can read {shown}, of {key}");
         let cure = if in_container() {
             // This process may have no other right than that.
-            let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
             format!(
-                "{first}on the host, `chown {uid}:{gid} FILE` and then `chmod 600 FILE`, where FILE \
-                 is what is mounted there"
+                "{first}on the host, `{}` and then `chmod 600 FILE`, where FILE is what is mounted there",
+                chown_to_this_user()
             )
         } else {
             format!("{first}take the right away: chmod o= {}", quoted(file))

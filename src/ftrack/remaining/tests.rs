@@ -9,23 +9,10 @@ use crate::model::{
     edit::Values,
     entry::DirectoryId,
     grant::{Grant, HeldGrants, HeldRole, Role},
-    id::IdAttribute,
-    link::LinkContent,
     reason::Reason,
 };
 
 const RUN: &str = "this-run";
-
-fn link(activity: Activity) -> Link {
-    Link::new(
-        DirectoryId::new("p-1").unwrap(),
-        LinkContent {
-            directory: Some("d-1".into()),
-            activity,
-            ..LinkContent::of("artists".into(), IdAttribute::EntryUuid)
-        },
-    )
-}
 
 fn change(action: Action, edit: Edit, activity: Activity) -> Change {
     Change::new(ChangeParts {
@@ -39,10 +26,10 @@ fn change(action: Action, edit: Edit, activity: Activity) -> Change {
         before: match action {
             Action::Create | Action::Adopt => None,
             Action::Update | Action::Deactivate | Action::Reactivate => {
-                Some(link(Activity::Settled))
+                Some(Link::for_tests(Activity::Settled))
             }
         },
-        link: link(activity),
+        link: Link::for_tests(activity),
     })
 }
 
@@ -61,7 +48,7 @@ fn user(is_active: bool, link_of: Option<(Activity, Option<&str>)>) -> UserState
         is_active,
         user_type: None,
         link: activity.map_or(LinkFound::Absent, |activity| {
-            LinkFound::Link(link(activity))
+            LinkFound::Link(Link::for_tests(activity))
         }),
         link_made_by: made_by.flatten().map(Into::into),
         custom_values: Box::default(),
@@ -283,7 +270,7 @@ fn a_role_that_was_read_as_gone_and_is_there_stays_noted() {
         name: "Lead".into(),
         is_administrator: false,
     });
-    let mut given = link(Activity::Settled);
+    let mut given = Link::for_tests(Activity::Settled);
     given.given.note(&grant.id());
     let forgets = Change {
         before: Some(given.clone()),

@@ -2,10 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
 use crate::model::{
-    entry::DirectoryId,
     given::{Given, GrantId},
-    id::IdAttribute,
-    link::{Activity, LinkContent},
+    link::Activity,
 };
 
 const USER: &str = "11111111-2222-5333-8444-555555555555";
@@ -13,17 +11,6 @@ const KEY: &str = "a key of sixteen or more";
 
 fn user() -> EntityId {
     EntityId::new(USER).unwrap()
-}
-
-fn link(activity: Activity) -> Link {
-    Link::new(
-        DirectoryId::new("p-1").unwrap(),
-        LinkContent {
-            directory: Some("d-1".into()),
-            activity,
-            ..LinkContent::of("artists".into(), IdAttribute::EntryUuid)
-        },
-    )
 }
 
 fn signer(key: &str) -> Signer {
@@ -53,7 +40,7 @@ fn a_link_is_read_as_it_was_written() {
             (activity, signer(KEY)),
         ]
     }) {
-        let written = link(activity).signed(signer.signature());
+        let written = Link::for_tests(activity).signed(signer.signature());
         let text = signer.write(&user(), &written, Some("a1")).unwrap();
         assert_eq!(
             read(&signer, &user(), &text),
@@ -66,7 +53,7 @@ fn a_link_is_read_as_it_was_written() {
 #[test]
 fn the_form_that_is_stored() {
     let text = Signer::default()
-        .write(&user(), &link(Activity::Settled), Some("a1"))
+        .write(&user(), &Link::for_tests(Activity::Settled), Some("a1"))
         .unwrap();
     insta::assert_snapshot!(text, @r#"{"version":2,"user":"11111111-2222-5333-8444-555555555555","source":"artists","directory":"d-1","id":"p-1","attribute":"entryUUID","activity":"settled","by":"a1"}"#);
 }
@@ -74,7 +61,7 @@ fn the_form_that_is_stored() {
 #[test]
 fn a_link_on_another_user_counts_as_none() {
     let text = Signer::default()
-        .write(&user(), &link(Activity::Settled), Some("a1"))
+        .write(&user(), &Link::for_tests(Activity::Settled), Some("a1"))
         .unwrap();
     let found = read(
         &Signer::default(),
@@ -112,7 +99,7 @@ fn an_earlier_link_names_no_user_and_a_newer_one_is_not_understood() {
 fn what_the_key_did_not_sign_is_told_apart() {
     let signer = signer(KEY);
     let text = signer
-        .write(&user(), &link(Activity::Settled), Some("a1"))
+        .write(&user(), &Link::for_tests(Activity::Settled), Some("a1"))
         .unwrap();
     assert_eq!(signature(&read(&signer, &user(), &text)), Signature::Valid);
     for forged in [
@@ -122,10 +109,10 @@ fn what_the_key_did_not_sign_is_told_apart() {
         text.replace("settled", "released"),
         text.replace("a1", "a2"),
         Signer::default()
-            .write(&user(), &link(Activity::Settled), Some("a1"))
+            .write(&user(), &Link::for_tests(Activity::Settled), Some("a1"))
             .unwrap(),
         self::signer("another key of sixteen")
-            .write(&user(), &link(Activity::Settled), Some("a1"))
+            .write(&user(), &Link::for_tests(Activity::Settled), Some("a1"))
             .unwrap(),
         r#"{"source":"artists","id":"p-1","attribute":"entryUUID","activity":"settled"}"#
             .to_owned(),
@@ -151,7 +138,7 @@ fn what_was_given_is_read_as_written_and_signed() {
         on_project,
         GrantId::Group(id("g-1")),
     ];
-    let mut written = link(Activity::Settled);
+    let mut written = Link::for_tests(Activity::Settled);
     for place in [3, 1, 0, 2, 1] {
         written.given.note(&all[place]);
     }

@@ -8,29 +8,17 @@ use crate::model::{
     change::{Change, ChangeParts},
     edit::Edit,
     entry::DirectoryId,
-    id::IdAttribute,
-    link::{LinkContent, LinkFound},
+    link::LinkFound,
     reason::Reason,
     snapshot::{FORMAT, LinkThen, SnapshotExtent, SnapshotHead, SnapshotUser},
 };
-
-fn link(activity: Activity) -> Link {
-    Link::new(
-        DirectoryId::new("p-1").unwrap(),
-        LinkContent {
-            directory: Some("d-1".into()),
-            activity,
-            ..LinkContent::of("artists".into(), IdAttribute::EntryUuid)
-        },
-    )
-}
 
 /// What ftrack had of the user before a run: inactive since then.
 fn snapshot(since: &str) -> Snapshot {
     let user = SnapshotUser {
         ftrack_id: EntityId::new("u-1").unwrap(),
         fields: BTreeMap::new(),
-        link: LinkThen::Link(Box::new(link(Activity::Deactivated {
+        link: LinkThen::Link(Box::new(Link::for_tests(Activity::Deactivated {
             since: since.into(),
         }))),
     };
@@ -63,10 +51,10 @@ fn reactivation(since: &str, before: Option<&str>) -> ChangeResult {
         ftrack_id: EntityId::new("u-1").unwrap(),
         edits: vec![Edit::Activate],
         reason: Reason::OtherValues,
-        before: Some(link(Activity::Deactivated {
+        before: Some(Link::for_tests(Activity::Deactivated {
             since: since.clone(),
         })),
-        link: link(Activity::Settled),
+        link: Link::for_tests(Activity::Settled),
     });
     let seen = UserState {
         username: "ada".into(),
@@ -75,7 +63,7 @@ fn reactivation(since: &str, before: Option<&str>) -> ChangeResult {
         email: None,
         is_active: true,
         user_type: None,
-        link: LinkFound::Link(link(Activity::Deactivated { since })),
+        link: LinkFound::Link(Link::for_tests(Activity::Deactivated { since })),
         link_made_by: None,
         custom_values: Box::default(),
         grants: crate::model::grant::HeldGrants::default(),

@@ -49,7 +49,7 @@ fn stored_otherwise() -> impl Strategy<Value = StoredOtherwise> {
 }
 
 /// Everything that a plan says, in order, where everybody who is asked for once more is absent.
-fn told(matched: Result<Matched<'_>, PlanRefused>) -> Result<Vec<String>, PlanRefused> {
+fn all_of(matched: Result<Matched<'_>, PlanRefused>) -> Result<Vec<String>, PlanRefused> {
     let matched = matched?;
     let ids = matched.due().into_iter().map(|link| link.id.clone());
     let evidence = Evidence {
@@ -88,9 +88,9 @@ proptest! {
         // Once everything is written, most people have the values of their users.
         for current in [&current, &after] {
             let users = UsersByPerson::new(current, &rules);
-            let late = told(matched_knowing((&desired, &entries), current, &rules, &stored));
+            let late = all_of(matched_knowing((&desired, &entries), current, &rules, &stored));
             let in_order = reading_compared(&entries, &early, &users);
-            prop_assert_eq!(&told(matched_knowing((&in_order, &entries), current, &rules, &stored)), &late);
+            prop_assert_eq!(&all_of(matched_knowing((&in_order, &entries), current, &rules, &stored)), &late);
             let in_disorder = reading_compared(&shuffled, &early, &users);
             let (one, other) = (planned((&desired, &entries), current, &rules), planned((&in_disorder, &entries), current, &rules));
             prop_assert_eq!(one.map(|plan| changes(&plan)), other.map(|plan| changes(&plan)));
